@@ -1,0 +1,26 @@
+"""Labs on neural-network quantization: the references, the checks and the grader.
+
+``import labkit`` loads nothing heavy: submodules and ``Lab`` load when they are first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from labkit.checks.lab import Lab
+
+__version__ = "0.1.0"
+__all__ = ["Lab", "__version__"]
+
+_SUBMODULES = {"calibration", "formats", "kernels", "linear", "plots", "ptq", "qat", "zoo"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load ``labkit.Lab`` and the submodules on first use."""
+    if name == "Lab":
+        from labkit.checks.lab import Lab
+
+        return Lab
+    if name in _SUBMODULES:
+        return importlib.import_module(f"labkit.{name}")
+    raise AttributeError(f"module 'labkit' has no attribute {name!r}")
