@@ -1,0 +1,183 @@
+"""Calling a student's function: in time, with copies of the inputs, whatever it does.
+
+The calls run in a thread of their own. An endless loop is stopped by an exception raised inside
+that thread; code that cannot be stopped so (one long call into C) is left behind as a daemon
+thread and the check answers all the same. Nothing here needs signals, ``fork`` or a shell, so it
+works alike on Linux, macOS and Windows.
+"""
+
+import contextlib
+import contextvars
+import copy
+import ctypes
+import io
+import linecache
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from labkit.checks.exercise import Case
+from labkit.checks.values import Plain, Unplain, plain, steady
+
+SECONDS = 5.0
+PRINTED = 600
+
+Status = Literal["returned", "not started", "raised", "stopped", "unplain", "not called"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call came to.
+
+    Attributes
+    ----------
+    status : str
+        "returned", "not started" (NotImplementedError), "raised", "stopped" (out of time),
+        "unplain" (returned no number or array) or "not called" (an earlier call was stopped).
+    value : Plain
+        What was returned, where `status` is "returned".
+    message : str
+        The error and the line of the student's code that caused it; or what "unplain" was.
+    printed : str
+        The beginning of what the call printed.
+    changed : tuple of int
+        The positions of the arguments that the call changed in place.
+    numpy : bool
+        Whether the value holds numpy arrays, which torch's functions would not take.
+    """
+
+    status: Status
+    value: Plain = None
+    message: str = ""
+    printed: str = ""
+    changed: tuple[int, ...] = ()
+    numpy: bool = False
+
+
+class OutOfTime(BaseException):
+    """Raised inside the student's code; no Exception, so that ``except Exception`` lets it by."""
+
+
+def call_all(
+    function: Callable[..., Any], cases: Sequence[Case], seconds: float = SECONDS
+) -> list[Outcome]:
+    """Call `function` on every case and return what came of each, in order.
+
+    Parameters
+    ----------
+    function : callable
+        The student's.
+    cases : sequence of Case
+        Each call gets its own copy of the arguments, by position.
+    seconds : float
+        Time for all calls together.
+    """
+    outcomes: list[Outcome] = []
+
+    def work() -> None:
+        with contextlib.suppress(OutOfTime):
+            for case in cases:
+                outcomes.append(_call(function, case.args))
+
+    thread = threading.Thread(
+        target=contextvars.copy_context().run, args=(work,), name="labkit-check", daemon=True
+    )
+    thread.start()
+    try:
+        thread.join(seconds)
+    finally:
+        finished = not thread.is_alive()
+        if not finished:
+            _stop(thread)
+    done = list(outcomes[: len(cases)])
+    if not finished:
+        where = "one long call could not be interrupted: restart the kernel to be rid of it. "
+        note = where if thread.is_alive() else ""
+        done.append(
+            Outcome(
+                "stopped",
+                message=f"Your code ran for more than {seconds:g} seconds and was stopped. {note}"
+                "Look for a loop that never ends, or work that can be done on whole tensors.",
+            )
+        )
+    return done[: len(cases)] + [Outcome("not called")] * (len(cases) - len(done))
+
+
+def _call(function: Callable[..., Any], args: tuple[Any, ...]) -> Outcome:
+    given = copy.deepcopy(args)
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            returned = function(*given)
+        value = plain(returned)
+    except OutOfTime:
+        raise
+    except NotImplementedError as error:
+        return Outcome("not started", message=steady(str(error)))
+    except Unplain as error:
+        return Outcome("unplain", message=f"{error}", printed=_head(printed))
+    except BaseException as error:  # SystemExit and KeyboardInterrupt are answers, too
+        return Outcome("raised", message=explain(error), printed=_head(printed))
+    changed = tuple(i for i, (a, b) in enumerate(zip(args, given, strict=True)) if not _same(a, b))
+    return Outcome("returned", value, "", _head(printed), changed, _holds_numpy(returned))
+
+
+def _stop(thread: threading.Thread) -> None:
+    for _ in range(20):
+        # More than once: code may catch the first with a bare `except:`.
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident or 0), ctypes.py_object(OutOfTime)
+        )
+        thread.join(0.05)
+        if not thread.is_alive():
+            return
+
+
+def explain(error: BaseException) -> str:
+    """Say what was raised and on which line of the student's code, without a traceback."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    lines = text.splitlines()
+    shown = lines[0] if lines else text
+    frame = _students_frame(error)
+    if frame is None:
+        return steady(shown)
+    source = linecache.getline(frame.filename, frame.lineno or 0).strip()
+    at = f"line {frame.lineno} of {frame.name}"
+    return steady(f"{shown}\nat {at}: {source}" if source else f"{shown}\nat {at}")
+
+
+def _students_frame(error: BaseException) -> traceback.FrameSummary | None:
+    """Return the innermost frame that is neither labkit's nor an installed package's."""
+    here = str(Path(__file__).resolve().parents[1])
+    packages = (here, str(Path(torch.__file__).parent), str(Path(np.__file__).parent))
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(packages) and not frame.filename.startswith("<frozen")
+    ]
+    return frames[-1] if frames else None
+
+
+def _head(printed: io.StringIO) -> str:
+    text = steady(printed.getvalue())
+    return text if len(text) <= PRINTED else text[:PRINTED] + "\n..."
+
+
+def _holds_numpy(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return any(map(_holds_numpy, value))
+    return isinstance(value, np.ndarray)
+
+
+def _same(before: Any, after: Any) -> bool:
+    if isinstance(before, torch.Tensor) and isinstance(after, torch.Tensor):
+        return before.shape == after.shape and torch.equal(before, after)
+    if isinstance(before, tuple | list) and isinstance(after, tuple | list):
+        return len(before) == len(after) and all(map(_same, before, after))
+    return bool(before == after)

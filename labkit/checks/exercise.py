@@ -1,0 +1,91 @@
+"""What an exercise is: declared here as data, run and judged elsewhere."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from labkit.checks.rules import Rule
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call of the student's function.
+
+    Attributes
+    ----------
+    label : str
+        What is special about this input, as the card names it: "values out of range".
+    args : tuple
+        Positional arguments: tensors, numbers, strings, None, and tuples or lists of these.
+    """
+
+    label: str
+    args: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Misconception:
+    """A wrong answer that people really give.
+
+    Attributes
+    ----------
+    name : str
+        What the code does wrong, in a few words that continue "your code ...".
+    wrong : callable
+        An implementation that errs in this way; an answer with the same results is diagnosed.
+    message : str
+        What a student who wrote it needs to read: the consequence, and what to change.
+    """
+
+    name: str
+    wrong: Callable[..., Any]
+    message: str
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise: everything that the check, the hints and the grader need.
+
+    Attributes
+    ----------
+    id : str
+        A name for good, "1.3": lab and number. Never changed once published.
+    title : str
+        Two to five words.
+    points : int
+        What a full answer earns; half of it goes to an answer that is almost right.
+    reference : callable
+        A right answer. Its name and parameters are those of the stub.
+    cases : callable
+        ``cases(rng)`` returns the inputs, drawn from a ``torch.Generator``; the notebook uses
+        one fixed seed, a grader a secret one.
+    rules : tuple of Rule
+        How to compare: one rule for each value that the function returns.
+    hints : tuple of str
+        From a nudge to a worked step, in Markdown-free text.
+    misconceptions : tuple of Misconception
+        Wrong answers with a message of their own.
+    names : tuple of str
+        What the returned values are called in messages; empty for a single value.
+    """
+
+    id: str
+    title: str
+    points: int
+    reference: Callable[..., Any]
+    cases: Callable[[torch.Generator], Sequence[Case]]
+    rules: tuple[Rule, ...]
+    hints: tuple[str, ...]
+    misconceptions: tuple[Misconception, ...]
+    names: tuple[str, ...] = ()
+
+    @property
+    def function(self) -> str:
+        """The name of the function that the student writes."""
+        return self.reference.__name__
+
+    def draw(self, seed: int) -> list[Case]:
+        """Return the cases of `seed`; the same for the same seed."""
+        return list(self.cases(torch.Generator().manual_seed(seed)))

@@ -1,0 +1,185 @@
+"""`Lab`: what a notebook talks to."""
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from labkit.checks import registry
+from labkit.checks.calling import call_all
+from labkit.checks.card import Card, Table, Text, show
+from labkit.checks.exercise import Exercise
+from labkit.checks.messages import TONES, fallback_note, hint_card, points, verdict_card
+from labkit.checks.progress import Progress
+from labkit.checks.values import number
+from labkit.checks.verdict import State, Verdict, judge
+
+NOTEBOOK_SEED = 5
+
+
+class CheckFailed(AssertionError):
+    """Raised under nbgrader, which takes a cell without an exception for a right answer."""
+
+
+class Lab:
+    """The checks, hints and progress of one lab.
+
+    Parameters
+    ----------
+    number : int
+        Which lab.
+
+    Examples
+    --------
+    >>> lab = Lab(1)
+    >>> quantize = lab.check("1.3", quantize)  # doctest: +SKIP
+    """
+
+    def __init__(self, number: int) -> None:
+        self._exercises = {e.id: e for e in registry.exercises(number)}
+        self._number = number
+        self._title = registry.title(number)
+        self._progress = Progress.of_lab(number)
+        self._verdicts: dict[str, Verdict] = {}
+        self._hints_shown: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        return f"Lab {self._number}: {self._title}, {len(self._exercises)} exercises"
+
+    def check(self, exercise_id: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Check an answer, show the card, and return the function to go on with.
+
+        Parameters
+        ----------
+        exercise_id : str
+            "1.3".
+        function : callable
+            The student's function.
+
+        Returns
+        -------
+        callable
+            `function` if it passed, else the reference, so that later cells work.
+
+        Raises
+        ------
+        CheckFailed
+            Under nbgrader only, if the answer did not pass.
+        """
+        exercise = self._exercise(exercise_id)
+        if not callable(function):
+            show(_not_a_function(exercise, function))
+            return exercise.reference
+        cases = exercise.draw(NOTEBOOK_SEED)
+        verdict = judge(exercise, cases, call_all(function, cases))
+        self._verdicts[exercise_id] = verdict
+        card = verdict_card(verdict)
+        if verdict.state is State.NOT_STARTED and self._progress.best.get(exercise_id):
+            card = Card(card.tone, card.headline, (Text(fallback_note(exercise)), *card.blocks))
+        self._progress.record(verdict)
+        show(card)
+        if verdict.state is not State.PASSED:
+            if os.environ.get("NBGRADER_EXECUTION"):
+                raise CheckFailed(repr(card))
+            return exercise.reference
+        return _to_tensors(function) if verdict.numpy else function
+
+    def failed_call(self, exercise_id: str) -> tuple[Any, ...]:
+        """Return the arguments of the call that the last check of this exercise showed.
+
+        Raises
+        ------
+        ValueError
+            If that exercise has no failed check in this session.
+        """
+        verdict = self._verdicts.get(self._exercise(exercise_id).id)
+        if verdict is None or verdict.failure is None:
+            raise ValueError(
+                f"exercise {exercise_id} has no failed check since the kernel started; "
+                "run its check cell first."
+            )
+        return verdict.failure.case.args
+
+    def hint(self, exercise_id: str) -> None:
+        """Show the next hint of an exercise, under those already seen."""
+        exercise = self._exercise(exercise_id)
+        shown = min(self._hints_shown.get(exercise_id, 0) + 1, len(exercise.hints))
+        self._hints_shown[exercise_id] = shown
+        show(hint_card(exercise, shown))
+
+    def progress(self) -> None:
+        """Show the points of every exercise: the best reached, kept over restarts."""
+        rows = []
+        for exercise in self._exercises.values():
+            best = self._progress.best.get(exercise.id, 0.0)
+            verdict = self._verdicts.get(exercise.id)
+            if best >= exercise.points:
+                word = TONES[State.PASSED][1]
+            elif verdict is not None:
+                word = TONES[verdict.state][1]
+            else:
+                word = TONES[State.ALMOST if best else State.NOT_STARTED][1]
+            score = f"{points(best)} of {exercise.points}"
+            rows.append((f"{exercise.id} {exercise.title}", word, score))
+        total = sum(self._progress.best.get(key, 0.0) for key in self._exercises)
+        most = sum(exercise.points for exercise in self._exercises.values())
+        notes = (Text(self._progress.problem),) if self._progress.problem else ()
+        table = Table(("exercise", "state", "points"), tuple(rows))
+        headline = f"Lab {self._number}: {self._title} · {points(total)} of {most} points"
+        show(Card("good" if total == most else "plain", headline, (table, *notes)))
+
+    def reveal(self, question: str, prediction: float | None, measured: float) -> None:
+        """Put a prediction beside what was measured.
+
+        Parameters
+        ----------
+        question : str
+            What was asked, with its unit.
+        prediction : float or None
+            The student's number; None if there is none yet.
+        measured : float
+            What the notebook computed.
+        """
+        rows: tuple[tuple[str, ...], ...] = (("measured", number(measured)),)
+        if prediction is None:
+            note = "No prediction yet: write a number first, it makes the result stick."
+        else:
+            rows = (("your prediction", number(prediction)), *rows)
+            note = f"Off by {number(abs(prediction - measured))}."
+        show(Card("plain", question, (Table(("", "value"), rows), Text(note))))
+
+    def _exercise(self, exercise_id: str) -> Exercise:
+        if exercise_id not in self._exercises:
+            known = ", ".join(self._exercises)
+            raise ValueError(
+                f"lab {self._number} has no exercise {exercise_id!r}; expected one of {known}."
+            )
+        return self._exercises[exercise_id]
+
+
+def _not_a_function(exercise: Exercise, given: object) -> Card:
+    kind = type(given).__name__
+    text = (
+        f"{exercise.function} is a {kind} now; expected a function. Run the cell with "
+        f"`def {exercise.function}(...)` again, and give the check the function itself, "
+        "without brackets behind it."
+    )
+    return Card("bad", f"✗ Not yet · Exercise {exercise.id}: {exercise.title}", (Text(text),))
+
+
+def _to_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap an answer that returns numpy arrays, so that torch code below can use it."""
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, tuple | list):
+            return tuple(map(convert, value))
+        return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        return convert(function(*args, **kwargs))
+
+    return wrapped

@@ -1,0 +1,32 @@
+"""Lab 1, linear quantization: one file an exercise.
+
+Each holds a reference, the inputs it is called with, and the mistakes that people make.
+"""
+
+from labkit.checks.lab1.dequantize import DEQUANTIZE
+from labkit.checks.lab1.integer_range import INTEGER_RANGE
+from labkit.checks.lab1.pack import PACK
+from labkit.checks.lab1.quantization_error import QUANTIZATION_ERROR
+from labkit.checks.lab1.quantize import QUANTIZE
+from labkit.checks.lab1.quantize_per_channel import QUANTIZE_PER_CHANNEL
+from labkit.checks.lab1.quantize_per_group import QUANTIZE_PER_GROUP
+from labkit.checks.lab1.quantize_symmetric import QUANTIZE_SYMMETRIC
+from labkit.checks.lab1.round_half_even import ROUND_HALF_EVEN
+from labkit.checks.lab1.scale_and_zero_point import SCALE_AND_ZERO_POINT
+from labkit.checks.lab1.unpack import UNPACK
+
+TITLE = "Linear quantization"
+
+EXERCISES = (
+    INTEGER_RANGE,
+    SCALE_AND_ZERO_POINT,
+    QUANTIZE,
+    DEQUANTIZE,
+    ROUND_HALF_EVEN,
+    QUANTIZE_SYMMETRIC,
+    QUANTIZATION_ERROR,
+    QUANTIZE_PER_CHANNEL,
+    QUANTIZE_PER_GROUP,
+    PACK,
+    UNPACK,
+)

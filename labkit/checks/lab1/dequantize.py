@@ -1,0 +1,78 @@
+"""Exercise 1.4: dequantize."""
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.rules import Rule
+
+
+def dequantize(q: Tensor, scale: float, zero_point: int) -> Tensor:
+    """Return the real values that the codes `q` stand for: (q - zero_point) * scale."""
+    return (q.to(torch.int32) - zero_point) * scale
+
+
+def _dequantize_cases(rng: torch.Generator) -> list[Case]:
+    wide = torch.randint(-500, 500, (5, 3), generator=rng, dtype=torch.int32).t()
+    return [
+        Case("zero point 0", (torch.tensor([-3, 0, 5], dtype=torch.int8), 0.1, 0)),
+        Case("the code of 0.0", (torch.tensor([7], dtype=torch.int8), 0.37, 7)),
+        Case("a zero point that is not 0", (torch.tensor([1, 2, 90], dtype=torch.int8), 0.25, 5)),
+        Case(
+            "unsigned codes below the zero point",
+            (torch.tensor([0, 3, 200, 255]).byte(), 0.02, 128),
+        ),
+        Case(
+            "signed codes far from the zero point",
+            (torch.tensor([127, 100, -128]).char(), 0.5, -120),
+        ),
+        Case("a 32-bit tensor, not contiguous", (wide, 0.013, -77)),
+        Case("all codes equal", (torch.full((2, 2), 9).char(), 0.013, -4)),
+    ]
+
+
+def _wraps(q: Tensor, scale: float, zero_point: int) -> Tensor:
+    return (q - torch.tensor(zero_point).to(q.dtype)) * scale
+
+
+DEQUANTIZE = Exercise(
+    id="1.4",
+    title="Dequantize",
+    points=1,
+    reference=dequantize,
+    cases=_dequantize_cases,
+    rules=(Rule(relative=1e-5, absolute=1e-9),),
+    hints=(
+        "Undo the steps of quantize, the last one first.",
+        "Which dtype has q - zero_point if q is uint8? Try torch.tensor([3]).byte() - 128.",
+        "(q.to(torch.int32) - zero_point) * scale: make room before you subtract.",
+    ),
+    misconceptions=(
+        Misconception(
+            "subtracts in 8 bits",
+            _wraps,
+            "The difference wraps around: 3 - 128 is 131 in uint8. Convert q to int32 or float32 "
+            "first.",
+        ),
+        Misconception(
+            "leaves out the zero point",
+            lambda q, scale, zero_point: q.to(torch.int32) * scale,
+            "The code zero_point stands for 0.0: subtract it first.",
+        ),
+        Misconception(
+            "adds the zero point",
+            lambda q, scale, zero_point: (q.to(torch.int32) + zero_point) * scale,
+            "Quantizing added it, so take it away.",
+        ),
+        Misconception(
+            "subtracts the zero point after scaling",
+            lambda q, scale, zero_point: q.to(torch.int32) * scale - zero_point,
+            "zero_point is a code, not a real value: subtract it before you multiply.",
+        ),
+        Misconception(
+            "divides by the scale",
+            lambda q, scale, zero_point: (q.to(torch.int32) - zero_point) / scale,
+            "scale is the real length of one step: steps times length.",
+        ),
+    ),
+)

@@ -1,0 +1,19 @@
+"""What the cases of lab 1 are made of: ranges of codes, and numbers drawn from a generator."""
+
+import torch
+from torch import Tensor
+
+from labkit.checks.rules import Rule
+
+INT8, UINT8, INT4, NARROW = (-128, 127), (0, 255), (-8, 7), (-127, 127)
+SCALE = Rule(relative=1e-4)
+
+
+def randn(rng: torch.Generator, *shape: int) -> Tensor:
+    """Return normal numbers of `shape`."""
+    return torch.randn(shape, generator=rng)
+
+
+def uniform(rng: torch.Generator, low: float, high: float) -> float:
+    """Return one number between `low` and `high`, with four decimals."""
+    return round(float(torch.rand((), generator=rng)) * (high - low) + low, 4)

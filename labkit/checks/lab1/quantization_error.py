@@ -1,0 +1,144 @@
+"""Exercise 1.7: clipping, rounding and SQNR."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.lab1.dequantize import dequantize
+from labkit.checks.lab1.inputs import INT4, INT8, UINT8, randn
+from labkit.checks.lab1.quantize import quantize
+from labkit.checks.rules import Rule
+
+
+def quantization_error(
+    x: Tensor, scale: float, zero_point: int, qmin: int, qmax: int
+) -> tuple[float, float, float]:
+    """Return the mean squared clipping error, the rounding error, and the SQNR in dB."""
+    squared = (x - dequantize(quantize(x, scale, zero_point, qmin, qmax), scale, zero_point)) ** 2
+    clipped = (x < (qmin - zero_point) * scale) | (x > (qmax - zero_point) * scale)
+    clipping = float(squared[clipped].sum()) / x.numel()
+    rounding = float(squared[~clipped].sum()) / x.numel()
+    return clipping, rounding, 10 * math.log10(float((x**2).mean()) / (clipping + rounding))
+
+
+def _error_cases(rng: torch.Generator) -> list[Case]:
+    normal = randn(rng, 200)
+    return [
+        Case("nothing is clipped", (torch.tensor([0.12, -0.31, 0.449]), 0.1, 0, *INT8)),
+        Case("clipped on both sides", (torch.tensor([1.23, -2.0, 0.33, 0.41]), 0.1, 0, *INT4)),
+        Case("just outside the range", (torch.tensor([0.72, 0.33, -0.84]), 0.1, 0, *INT4)),
+        Case("a zero point that is not 0", (torch.tensor([0.12, 1.3, -0.7]), 0.1, -4, *INT4)),
+        Case("one value", (torch.tensor([3.3]), 0.25, 3, *INT4)),
+        Case("all values equal", (torch.full((3, 3), 0.37), 0.1, 2, *UINT8)),
+        Case("200 normal values", (normal, 0.05, 0, -31, 31)),
+        Case(
+            "an outlier",
+            (torch.cat([normal[:30], torch.tensor([40.0])]).reshape(1, 31), 0.1, 10, *INT8),
+        ),
+        Case("not contiguous", (randn(rng, 11, 7).t() + 1, 0.07, -9, -16, 15)),
+    ]
+
+
+def _swapped(*args: Any) -> tuple[float, float, float]:
+    clipping, rounding, sqnr = quantization_error(*args)
+    return rounding, clipping, sqnr
+
+
+def _amplitude(*args: Any) -> tuple[float, float, float]:
+    clipping, rounding, sqnr = quantization_error(*args)
+    return clipping, rounding, 2 * sqnr
+
+
+def _power_ratio(*args: Any) -> tuple[float, float, float]:
+    clipping, rounding, sqnr = quantization_error(*args)
+    return clipping, rounding, -sqnr
+
+
+def _mean_of_part(
+    x: Tensor, scale: float, zero_point: int, qmin: int, qmax: int
+) -> tuple[float, float, float]:
+    clipping, rounding, sqnr = quantization_error(x, scale, zero_point, qmin, qmax)
+    clipped = (x < (qmin - zero_point) * scale) | (x > (qmax - zero_point) * scale)
+    share = float(clipped.double().mean())
+    return (
+        clipping / share if share > 0 else 0.0,
+        rounding / (1 - share) if share < 1 else 0.0,
+        sqnr,
+    )
+
+
+def _at_the_ends(
+    x: Tensor, scale: float, zero_point: int, qmin: int, qmax: int
+) -> tuple[float, float, float]:
+    q = torch.round(x / scale) + zero_point
+    squared = (x - dequantize(q.clamp(qmin, qmax), scale, zero_point)) ** 2
+    clipped = (q < qmin) | (q > qmax)
+    clipping = float(squared[clipped].sum()) / x.numel()
+    rounding = float(squared[~clipped].sum()) / x.numel()
+    return clipping, rounding, 10 * math.log10(float((x**2).mean()) / (clipping + rounding))
+
+
+def _absolute(
+    x: Tensor, scale: float, zero_point: int, qmin: int, qmax: int
+) -> tuple[float, float, float]:
+    q = quantize(x, scale, zero_point, qmin, qmax)
+    distance = (x - dequantize(q, scale, zero_point)).abs()
+    clipped = (x < (qmin - zero_point) * scale) | (x > (qmax - zero_point) * scale)
+    clipping = float(distance[clipped].sum()) / x.numel()
+    rounding = float(distance[~clipped].sum()) / x.numel()
+    return clipping, rounding, 10 * math.log10(float((x**2).mean()) / (clipping + rounding))
+
+
+QUANTIZATION_ERROR = Exercise(
+    id="1.7",
+    title="Clipping, rounding and SQNR",
+    points=3,
+    reference=quantization_error,
+    cases=_error_cases,
+    rules=(
+        Rule(relative=2e-3, absolute=1e-7),
+        Rule(relative=2e-3, absolute=1e-7),
+        Rule(absolute=0.02),
+    ),
+    names=("clipping", "rounding", "sqnr"),
+    hints=(
+        "One bool tensor tells the two errors apart: which values lie outside what the codes can "
+        "reach? The rest is a sum over each part.",
+        "The codes reach from (qmin - zero_point) * scale to (qmax - zero_point) * scale. Divide "
+        "both sums by the number of all values, so that they add up to the total error.",
+        "squared = (x - round_trip) ** 2; clipping = squared[clipped].sum() / x.numel(); rounding "
+        "the same with ~clipped; sqnr = 10 * math.log10((x ** 2).mean() / (clipping + rounding)).",
+    ),
+    misconceptions=(
+        Misconception(
+            "returns the two errors in the wrong order", _swapped, "Clipping comes first."
+        ),
+        Misconception(
+            "multiplies the logarithm by 20",
+            _amplitude,
+            "20 is for amplitudes. Squares are powers already: 10 * log10.",
+        ),
+        Misconception(
+            "divides noise by signal",
+            _power_ratio,
+            "Signal over noise: a better grid has a larger SQNR.",
+        ),
+        Misconception(
+            "averages each error over its own values only",
+            _mean_of_part,
+            "Divide both sums by the number of all values, so that they add up to the total.",
+        ),
+        Misconception(
+            "calls a value clipped only when its code was clamped",
+            _at_the_ends,
+            "A value up to half a step beyond the last code is outside the range, too: compare x "
+            "itself with (qmax - zero_point) * scale.",
+        ),
+        Misconception(
+            "takes absolute errors", _absolute, "Mean squared errors: square before you sum."
+        ),
+    ),
+)

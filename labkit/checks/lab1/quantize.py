@@ -1,0 +1,113 @@
+"""Exercise 1.3: quantize."""
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.lab1.inputs import INT4, INT8, NARROW, UINT8, randn
+from labkit.checks.rules import Codes
+
+
+def quantize(x: Tensor, scale: float, zero_point: int, qmin: int, qmax: int) -> Tensor:
+    """Return the codes of `x`: clamp(round(x / scale) + zero_point, qmin, qmax)."""
+    q = torch.round(x / scale) + zero_point
+    return q.clamp(qmin, qmax).to(torch.int32)
+
+
+def _unrounded(
+    x: Tensor, scale: float, zero_point: int, qmin: int, qmax: int
+) -> tuple[Tensor, int, int]:
+    return x.double() / scale + zero_point, qmin, qmax
+
+
+def _quantize_cases(rng: torch.Generator) -> list[Case]:
+    ramp = torch.tensor([-0.31, -0.1, 0.0, 0.12, 0.26])
+    outlier = torch.cat([randn(rng, 10), torch.tensor([60.0, -45.0])])
+    scattered = randn(rng, 3, 5, 2).permute(2, 0, 1)
+    return [
+        Case("values inside the range", (ramp, 0.05, 0, *INT8)),
+        Case("a zero point that is not 0", (ramp, 0.05, 7, *INT8)),
+        Case("unsigned codes", (ramp, 0.01, 90, *UINT8)),
+        Case("values above and below the range", (torch.tensor([9.0, -9.0, 8.5]), 0.05, 3, *INT8)),
+        Case("values out of range, few bits", (3 * randn(rng, 7), 0.21, -3, *INT4)),
+        Case("a narrow range", (torch.tensor([-40.0, 40.0, 0.3]), 0.1, 0, *NARROW)),
+        Case("one value", (torch.tensor([0.777]), 0.031, -11, *INT8)),
+        Case("all values equal", (torch.full((2, 3), -1.37), 0.013, 120, *UINT8)),
+        Case("exact ties", (torch.tensor([0.25, 0.75, -0.25, -1.25]), 0.5, 1, *INT8)),
+        Case("outliers", (outlier, 0.02, -20, *INT8)),
+        Case("a tensor of three dimensions, not contiguous", (scattered, 0.017, 5, *INT8)),
+    ]
+
+
+def _cast_before_clamp(x: Tensor, scale: float, zero_point: int, qmin: int, qmax: int) -> Tensor:
+    dtype = torch.uint8 if qmin >= 0 else torch.int8
+    wrapped = (torch.round(x / scale) + zero_point).to(torch.int64).to(dtype)
+    return wrapped.to(torch.int32).clamp(qmin, qmax)
+
+
+QUANTIZE = Exercise(
+    id="1.3",
+    title="Quantize",
+    points=2,
+    reference=quantize,
+    cases=_quantize_cases,
+    rules=(Codes(unrounded=_unrounded),),
+    hints=(
+        "Four steps in this order: divide, round, shift, clamp. Which of them must come before the "
+        "conversion to integers?",
+        "torch.round(x / scale) counts steps from 0.0; zero_point moves 0.0 to its code; "
+        "torch.clamp(q, qmin, qmax) keeps what fits.",
+        "q = torch.round(x / scale) + zero_point, then q.clamp(qmin, qmax), then .to(torch.int32) "
+        "last of all.",
+    ),
+    misconceptions=(
+        Misconception(
+            "converts to integers before it clamps",
+            _cast_before_clamp,
+            "A code that does not fit wraps around: 170 becomes -86. Clamp first, convert last.",
+        ),
+        Misconception(
+            "does not clamp",
+            lambda x, scale, zero_point, qmin, qmax: (torch.round(x / scale) + zero_point).to(
+                torch.int32
+            ),
+            "Codes outside [qmin, qmax] do not exist in the hardware: clamp them.",
+        ),
+        Misconception(
+            "cuts off decimals instead of rounding",
+            lambda x, scale, zero_point, qmin, qmax: (
+                (x / scale + zero_point).clamp(qmin, qmax).to(torch.int32)
+            ),
+            "A conversion to integers cuts towards 0. Use torch.round before it.",
+        ),
+        Misconception(
+            "rounds down instead of to the nearest",
+            lambda x, scale, zero_point, qmin, qmax: (
+                (torch.floor(x / scale) + zero_point).clamp(qmin, qmax).to(torch.int32)
+            ),
+            "floor is off by up to a whole step, and always to the same side. Use torch.round.",
+        ),
+        Misconception(
+            "leaves out the zero point",
+            lambda x, scale, zero_point, qmin, qmax: quantize(x, scale, 0, qmin, qmax),
+            "Add zero_point: the code of 0.0 is zero_point.",
+        ),
+        Misconception(
+            "subtracts the zero point",
+            lambda x, scale, zero_point, qmin, qmax: quantize(x, scale, -zero_point, qmin, qmax),
+            "Quantizing adds zero_point; dequantizing takes it away.",
+        ),
+        Misconception(
+            "multiplies by the scale",
+            lambda x, scale, zero_point, qmin, qmax: quantize(x, 1 / scale, zero_point, qmin, qmax),
+            "scale is the length of a step: x / scale counts the steps.",
+        ),
+        Misconception(
+            "clamps before it adds the zero point",
+            lambda x, scale, zero_point, qmin, qmax: (
+                torch.round(x / scale).clamp(qmin, qmax) + zero_point
+            ).to(torch.int32),
+            "The sum can leave the range again. Clamp after adding zero_point.",
+        ),
+    ),
+)

@@ -1,0 +1,126 @@
+"""Exercise 1.8: one scale per channel."""
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.lab1.inputs import SCALE, randn
+from labkit.checks.lab1.quantize_symmetric import quantize_symmetric
+from labkit.checks.rules import Codes
+
+
+def quantize_per_channel(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
+    """Return symmetric codes of `w` and one scale for each index along `axis`."""
+    qmax = 2 ** (bits - 1) - 1
+    channels = w.transpose(axis, 0).reshape(w.shape[axis], -1)
+    largest = channels.abs().amax(dim=1)
+    scale = torch.where(largest > 0, largest / qmax, 1.0)
+    shape = [1] * w.ndim
+    shape[axis] = -1
+    q = torch.round(w / scale.reshape(shape)).clamp(-qmax, qmax)
+    return q.to(torch.int32), scale
+
+
+def _real_per_channel(w: Tensor, axis: int, bits: int) -> tuple[Tensor, int, int]:
+    _, scale = quantize_per_channel(w, axis, bits)
+    shape = [1] * w.ndim
+    shape[axis] = -1
+    qmax = 2 ** (bits - 1) - 1
+    return w.double() / scale.double().reshape(shape), -qmax, qmax
+
+
+def _channel_cases(rng: torch.Generator) -> list[Case]:
+    dead = randn(rng, 3, 4)
+    dead[1] = 0
+    uneven = randn(rng, 4, 3) * torch.tensor([[0.01], [1.0], [30.0], [0.2]])
+    return [
+        Case("two rows", (torch.tensor([[0.5, -1.0, 0.2], [4.0, 8.0, -3.0]]), 0, 8)),
+        Case(
+            "channels along the last axis",
+            (torch.tensor([[0.5, -1.0, 9.0], [4.0, 8.0, -3.0]]), 1, 8),
+        ),
+        Case("a square matrix, last axis", (randn(rng, 3, 3), 1, 8)),
+        Case("a channel of zeros", (dead, 0, 8)),
+        Case("channels of very different size", (uneven, 0, 4)),
+        Case("a convolution's weights", (randn(rng, 5, 2, 3, 3), 0, 8)),
+        Case("a middle axis", (randn(rng, 2, 5, 3), 1, 4)),
+        Case("one channel", (randn(rng, 1, 7), 0, 2)),
+        Case("a vector: one value a channel", (torch.tensor([0.3, -2.0, 7.0]), 0, 8)),
+        Case("not contiguous", (randn(rng, 6, 5).t(), 0, 8)),
+    ]
+
+
+def _one_scale(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
+    q, scale = quantize_symmetric(w, bits)
+    return q, torch.full((w.shape[axis],), scale)
+
+
+def _signed_maximum(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
+    qmax = 2 ** (bits - 1) - 1
+    largest = w.transpose(axis, 0).reshape(w.shape[axis], -1).amax(dim=1)
+    scale = torch.where(largest != 0, largest / qmax, 1.0)
+    shape = [1] * w.ndim
+    shape[axis] = -1
+    return torch.round(w / scale.reshape(shape)).clamp(-qmax, qmax).to(torch.int32), scale
+
+
+def _always_first_axis(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
+    return quantize_per_channel(w, 0, bits)
+
+
+def _other_axis(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
+    return quantize_per_channel(w, w.ndim - 1 - axis, bits)
+
+
+def _zero_channel_nan(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
+    qmax = 2 ** (bits - 1) - 1
+    scale = w.transpose(axis, 0).reshape(w.shape[axis], -1).abs().amax(dim=1) / qmax
+    q, _ = quantize_per_channel(w, axis, bits)
+    return q, scale
+
+
+QUANTIZE_PER_CHANNEL = Exercise(
+    id="1.8",
+    title="One scale per channel",
+    points=3,
+    reference=quantize_per_channel,
+    cases=_channel_cases,
+    rules=(Codes(unrounded=_real_per_channel), SCALE),
+    names=("q", "scale"),
+    hints=(
+        "Over which axes do you take the maximum, if one number per index of `axis` must remain?",
+        "torch.amax takes several axes at once: all but `axis`. To divide w by the scales they "
+        "need the shape [1, ..., -1, ..., 1] with -1 at `axis`.",
+        "others = [d for d in range(w.ndim) if d != axis]; scale = w.abs().amax(others) / qmax "
+        "(a vector w has no others: then w.abs() / qmax); shape = [1] * w.ndim; shape[axis] = -1; "
+        "q = torch.round(w / scale.reshape(shape)). Scales of 0 become 1.0.",
+    ),
+    misconceptions=(
+        Misconception(
+            "uses one scale for all channels",
+            _one_scale,
+            "The largest channel decides for all, and small channels lose their codes.",
+        ),
+        Misconception(
+            "takes the largest value instead of the largest magnitude",
+            _signed_maximum,
+            "Use w.abs() before the maximum.",
+        ),
+        Misconception(
+            "takes the first axis for the channels whatever `axis` says",
+            _always_first_axis,
+            "`axis` can be any axis: a Linear layer has its output channels first, an embedding "
+            "last.",
+        ),
+        Misconception(
+            "takes the maximum along `axis` instead of over all others",
+            _other_axis,
+            "One number per channel must remain: reduce every axis except `axis`.",
+        ),
+        Misconception(
+            "gives a channel of zeros the scale 0",
+            _zero_channel_nan,
+            "0 / 0 is NaN as soon as someone divides by that scale. Use 1.0 there.",
+        ),
+    ),
+)

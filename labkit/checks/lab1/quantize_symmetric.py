@@ -1,0 +1,89 @@
+"""Exercise 1.6: symmetric quantization."""
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.lab1.inputs import INT8, SCALE, randn
+from labkit.checks.lab1.quantize import quantize
+from labkit.checks.rules import Codes
+
+
+def quantize_symmetric(x: Tensor, bits: int) -> tuple[Tensor, float]:
+    """Return codes in [-(2^(bits-1) - 1), 2^(bits-1) - 1] and the scale, with zero point 0."""
+    qmax = 2 ** (bits - 1) - 1
+    largest = float(x.abs().max())
+    scale = largest / qmax if largest > 0 else 1.0
+    return quantize(x, scale, 0, -qmax, qmax), scale
+
+
+def _real_symmetric(x: Tensor, bits: int) -> tuple[Tensor, int, int]:
+    qmax = 2 ** (bits - 1) - 1
+    return x.double() / quantize_symmetric(x, bits)[1], -qmax, qmax
+
+
+def _symmetric_cases(rng: torch.Generator) -> list[Case]:
+    return [
+        Case("the largest value is positive", (torch.tensor([0.3, -0.5, 1.0]), 8)),
+        Case("the largest magnitude is negative", (torch.tensor([0.31, -2.0, 1.1, -0.4]), 8)),
+        Case("all values negative", (torch.tensor([-0.2, -0.7, -1.9]), 4)),
+        Case("all values positive", (torch.tensor([3.2, 0.7, 1.3]), 4)),
+        Case("nothing but zeros", (torch.zeros(2, 3), 8)),
+        Case("one value", (torch.tensor([-0.021]), 8)),
+        Case("two bits", (randn(rng, 3, 5), 2)),
+        Case("an outlier", (torch.cat([randn(rng, 9), torch.tensor([-33.0])]), 5)),
+        Case("not contiguous", (randn(rng, 7, 3).t(), 8)),
+    ]
+
+
+def _with_scale(x: Tensor, scale: float, bits: int) -> tuple[Tensor, float]:
+    qmax = 2 ** (bits - 1) - 1
+    return quantize(x, scale, 0, -qmax, qmax), scale
+
+
+QUANTIZE_SYMMETRIC = Exercise(
+    id="1.6",
+    title="Symmetric quantization",
+    points=2,
+    reference=quantize_symmetric,
+    cases=_symmetric_cases,
+    rules=(Codes(unrounded=_real_symmetric), SCALE),
+    names=("q", "scale"),
+    hints=(
+        "With zero point 0 both halves of the real axis get the same number of codes. Which single "
+        "value of x decides how long a step must be?",
+        "The largest magnitude, x.abs().max(), must land on the largest code, 2**(bits - 1) - 1.",
+        "qmax = 2**(bits - 1) - 1; scale = x.abs().max() / qmax (1.0 if x is all zeros); then your "
+        "quantize with zero point 0 and the codes from -qmax to qmax.",
+    ),
+    misconceptions=(
+        Misconception(
+            "takes the largest value instead of the largest magnitude",
+            lambda x, bits: _with_scale(x, float(x.max()) / (2 ** (bits - 1) - 1) or 1.0, bits),
+            "If the farthest value is negative, it is clipped. Use x.abs().max().",
+        ),
+        Misconception(
+            "divides by 2^(bits-1)",
+            lambda x, bits: _with_scale(x, float(x.abs().max()) / 2 ** (bits - 1) or 1.0, bits),
+            "The largest code is 2^(bits-1) - 1, so the largest value would be clipped.",
+        ),
+        Misconception(
+            "spreads the distance from the smallest to the largest value over all codes",
+            lambda x, bits: _with_scale(x, float(x.max() - x.min()) / (2**bits - 1) or 1.0, bits),
+            "That is the affine rule. Symmetric codes must reach the largest magnitude from 0.",
+        ),
+        Misconception(
+            "always uses 127",
+            lambda x, bits: _with_scale(x, float(x.abs().max()) / 127 or 1.0, bits),
+            "The largest code depends on the bits: 7 for four of them.",
+        ),
+        Misconception(
+            "returns the codes without the range of `bits`",
+            lambda x, bits: (
+                quantize(x, quantize_symmetric(x, bits)[1], 0, *INT8),
+                float(x.abs().max()) / 2 ** (bits - 1) or 1.0,
+            ),
+            "Both the scale and the clamp follow from the largest code, 2^(bits-1) - 1.",
+        ),
+    ),
+)

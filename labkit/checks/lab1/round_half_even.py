@@ -1,0 +1,86 @@
+"""Exercise 1.5: the tie rule."""
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.lab1.inputs import randn
+from labkit.checks.rules import Rule
+
+
+def round_half_even(x: Tensor) -> Tensor:
+    """Return `x` rounded to the nearest integer, and to the even one at a tie."""
+    below = torch.floor(x)
+    rest = x - below
+    up = (rest > 0.5) | ((rest == 0.5) & (below % 2 == 1))
+    return below + up
+
+
+def _tie_cases(rng: torch.Generator) -> list[Case]:
+    halves = torch.arange(-4, 4) + 0.5
+    return [
+        Case("no ties", (torch.tensor([0.2, 0.8, -0.3, -1.7, 3.0]),)),
+        Case("ties above zero", (torch.tensor([0.5, 1.5, 2.5, 3.5]),)),
+        Case("ties below zero", (torch.tensor([-0.5, -1.5, -2.5]),)),
+        Case("the largest float32 below one half", (torch.tensor([0.49999997]),)),
+        Case("odd integers too large for decimals", (torch.tensor([8388609.0, -8388611.0]),)),
+        Case("ties and others", (torch.cat([halves, 3 * randn(rng, 6)]).reshape(2, 7),)),
+    ]
+
+
+def _half_away(x: Tensor) -> Tensor:
+    below = torch.floor(x.abs())
+    return torch.sign(x) * (below + (x.abs() - below >= 0.5))
+
+
+def _half_up(x: Tensor) -> Tensor:
+    below = torch.floor(x)
+    return below + (x - below >= 0.5)
+
+
+def _adds_half(x: Tensor) -> Tensor:
+    up = torch.floor(x + 0.5)
+    return torch.where((up - x == 0.5) & (up % 2 == 1), up - 1, up)
+
+
+ROUND_HALF_EVEN = Exercise(
+    id="1.5",
+    title="The tie rule",
+    points=2,
+    reference=round_half_even,
+    cases=_tie_cases,
+    rules=(Rule(),),
+    hints=(
+        "torch.floor(x) is the integer below, x - torch.floor(x) how far it is from there.",
+        "Go up if the rest is above one half; at exactly one half go up only if the integer below "
+        "is odd. torch.where, or a sum with a bool tensor, decides for all values at once.",
+        "below = torch.floor(x); rest = x - below; up = (rest > 0.5) | ((rest == 0.5) & "
+        "(below % 2 == 1)); return below + up.",
+    ),
+    misconceptions=(
+        Misconception(
+            "always goes up at a tie",
+            _half_up,
+            "2.5 must become 2, the even neighbour. Going up every time shifts the mean of all "
+            "values.",
+        ),
+        Misconception(
+            "adds one half and rounds down",
+            lambda x: torch.floor(x + 0.5),
+            "At a tie that always goes up, and the sum x + 0.5 itself is rounded: 0.49999997 "
+            "becomes 1.",
+        ),
+        Misconception(
+            "goes away from zero at a tie",
+            _half_away,
+            "That is the rule of C's round(): 2.5 becomes 3. Here ties go to the even neighbour.",
+        ),
+        Misconception(
+            "adds one half first",
+            _adds_half,
+            "In float32 the sum x + 0.5 is itself rounded, which moves 0.49999997 to 1. Compare "
+            "x - floor(x) with 0.5 instead.",
+        ),
+        Misconception("cuts off decimals", torch.trunc, "Nearest means that 0.8 becomes 1, not 0."),
+    ),
+)

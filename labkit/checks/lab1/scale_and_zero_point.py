@@ -1,0 +1,121 @@
+"""Exercise 1.2: scale and zero point."""
+
+import torch
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.lab1.inputs import INT4, INT8, NARROW, SCALE, UINT8, uniform
+from labkit.checks.rules import Codes
+
+
+def scale_and_zero_point(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float, int]:
+    """Return the scale and zero point with which [qmin, qmax] covers [rmin, rmax] and 0."""
+    rmin, rmax = min(rmin, 0.0), max(rmax, 0.0)
+    scale = (rmax - rmin) / (qmax - qmin) if rmax > rmin else 1.0
+    zero_point = round(qmin - rmin / scale)
+    return scale, min(max(zero_point, qmin), qmax)
+
+
+def _real_zero_point(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float, int, int]:
+    scale, _ = scale_and_zero_point(rmin, rmax, qmin, qmax)
+    return qmin - min(rmin, 0.0) / scale, qmin, qmax
+
+
+def _scale_cases(rng: torch.Generator) -> list[Case]:
+    drawn = [(uniform(rng, -9, -0.1), uniform(rng, 0.1, 9)) for _ in range(4)]
+    return [
+        Case("zero inside the range", (-1.0, 2.0, *UINT8)),
+        Case("zero inside the range, signed codes", (-1.0, 2.0, *INT8)),
+        Case("more room below zero than above", (-3.3, 0.7, *INT8)),
+        Case("all values positive", (0.5, 2.0, *UINT8)),
+        Case("all values positive, signed codes", (1.5, 2.5, *INT8)),
+        Case("all values negative", (-3.0, -1.0, *INT8)),
+        Case("values from zero up", (0.0, 6.0, *INT8)),
+        Case("few bits", (-0.9, 1.3, *INT4)),
+        Case("a narrow range", (-0.9, 1.6, *NARROW)),
+        Case("nothing but zero", (0.0, 0.0, *INT8)),
+        *(Case("drawn at random", (*r, *q)) for r, q in zip(drawn, (UINT8, INT8, INT4, (0, 3)))),  # noqa: B905
+    ]
+
+
+def _no_widening(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float, int]:
+    scale = (rmax - rmin) / (qmax - qmin) if rmax > rmin else 1.0
+    return scale, min(max(round(qmin - rmin / scale), qmin), qmax)
+
+
+def _no_widening_no_clamp(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float, int]:
+    scale = (rmax - rmin) / (qmax - qmin) if rmax > rmin else 1.0
+    return scale, round(qmin - rmin / scale)
+
+
+def _counts_codes(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float, int]:
+    rmin, rmax = min(rmin, 0.0), max(rmax, 0.0)
+    scale = (rmax - rmin) / (qmax - qmin + 1) if rmax > rmin else 1.0
+    return scale, min(max(round(qmin - rmin / scale), qmin), qmax)
+
+
+def _forgets_qmin(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float, int]:
+    scale, _ = scale_and_zero_point(rmin, rmax, qmin, qmax)
+    return scale, round(-min(rmin, 0.0) / scale)
+
+
+def _truncates_zero_point(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float, int]:
+    scale, _ = scale_and_zero_point(rmin, rmax, qmin, qmax)
+    return scale, int(qmin - min(rmin, 0.0) / scale)
+
+
+def _wrong_sign(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float, int]:
+    scale, _ = scale_and_zero_point(rmin, rmax, qmin, qmax)
+    return scale, min(max(round(qmin + min(rmin, 0.0) / scale), qmin), qmax)
+
+
+SCALE_AND_ZERO_POINT = Exercise(
+    id="1.2",
+    title="Scale and zero point",
+    points=2,
+    reference=scale_and_zero_point,
+    cases=_scale_cases,
+    rules=(SCALE, Codes(unrounded=_real_zero_point)),
+    names=("scale", "zero_point"),
+    hints=(
+        "Draw two rulers, one real and one with codes. rmin lies over qmin, rmax over qmax. How "
+        "long is one step of the lower ruler, measured on the upper one?",
+        "The scale is a length over a number of steps: (rmax - rmin) / (qmax - qmin). Before that, "
+        "stretch the range until it contains 0, since 0.0 must have a code of its own.",
+        "rmin = min(rmin, 0.0), rmax = max(rmax, 0.0). Then solve rmin = (qmin - zero_point) * "
+        "scale for zero_point and round it. A range of nothing but 0 gets scale 1.",
+    ),
+    misconceptions=(
+        Misconception(
+            "does not widen the range to contain 0",
+            _no_widening,
+            "Without a code for 0.0 every zero (padding, ReLU) becomes something else. Use "
+            "min(rmin, 0) and max(rmax, 0).",
+        ),
+        Misconception(
+            "does not widen the range to contain 0",
+            _no_widening_no_clamp,
+            "The zero point falls outside [qmin, qmax], where no code is. Use min(rmin, 0) and "
+            "max(rmax, 0).",
+        ),
+        Misconception(
+            "divides by the number of codes instead of the number of steps",
+            _counts_codes,
+            "256 codes have 255 steps between them, as ten fence posts have nine gaps.",
+        ),
+        Misconception(
+            "leaves qmin out of the zero point",
+            _forgets_qmin,
+            "-rmin / scale counts steps from the left end, and the left end is qmin, not 0.",
+        ),
+        Misconception(
+            "cuts off the zero point's decimals",
+            _truncates_zero_point,
+            "int() cuts towards 0; round() goes to the nearest.",
+        ),
+        Misconception(
+            "has the wrong sign in the zero point",
+            _wrong_sign,
+            "From (2): rmin = (qmin - zero_point) * scale, so zero_point = qmin - rmin / scale.",
+        ),
+    ),
+)

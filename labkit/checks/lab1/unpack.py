@@ -1,0 +1,81 @@
+"""Exercise 1.11: unpack them again."""
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.rules import Codes
+
+
+def unpack(packed: Tensor, bits: int, count: int, signed: bool) -> Tensor:
+    """Return the first `count` codes in `packed`."""
+    shifts = torch.arange(0, 8, bits)
+    codes = ((packed.to(torch.int32).unsqueeze(1) >> shifts) & (2**bits - 1)).flatten()[:count]
+    if signed:
+        codes = torch.where(codes >= 2 ** (bits - 1), codes - 2**bits, codes)
+    return codes
+
+
+def _unpack_cases(rng: torch.Generator) -> list[Case]:
+    random = torch.randint(0, 256, (5,), generator=rng, dtype=torch.uint8)
+    return [
+        Case("small positive codes", (torch.tensor([0x53], dtype=torch.uint8), 4, 2, True)),
+        Case("negative codes", (torch.tensor([0x2F, 0x87], dtype=torch.uint8), 4, 4, True)),
+        Case(
+            "the same bytes, unsigned", (torch.tensor([0x2F, 0x87], dtype=torch.uint8), 4, 4, False)
+        ),
+        Case("codes of 2 bits", (torch.tensor([0xE1], dtype=torch.uint8), 2, 4, True)),
+        Case("codes of 2 bits, unsigned", (torch.tensor([0xE1], dtype=torch.uint8), 2, 4, False)),
+        Case("a last byte that is not full", (random, 4, 9, True)),
+        Case("a last byte that is not full, 2 bits", (random, 2, 17, True)),
+        Case("one code", (torch.tensor([0x0D], dtype=torch.uint8), 4, 1, True)),
+    ]
+
+
+UNPACK = Exercise(
+    id="1.11",
+    title="Unpack them again",
+    points=2,
+    reference=unpack,
+    cases=_unpack_cases,
+    rules=(Codes(),),
+    hints=(
+        "Shift right until the code lies lowest, then mask. How do you see that a 4-bit code was "
+        "negative?",
+        "Signed codes of 8 to 15 were -8 to -1: subtract 2**bits where the code is at least "
+        "2**(bits - 1).",
+        "codes = (packed.to(torch.int32).unsqueeze(1) >> torch.arange(0, 8, bits)) & "
+        "(2**bits - 1); flatten and keep the first count; torch.where(codes >= 2**(bits - 1), codes - 2**bits, "
+        "codes) if signed.",
+    ),
+    misconceptions=(
+        Misconception(
+            "leaves the sign out",
+            lambda packed, bits, count, signed: unpack(packed, bits, count, False),
+            "In two's complement a 4-bit code of 15 is -1: subtract 2**bits where the top bit is "
+            "set.",
+        ),
+        Misconception(
+            "takes every code as signed",
+            lambda packed, bits, count, signed: unpack(packed, bits, count, True),
+            "Unsigned codes keep their top bit as a number: look at `signed`.",
+        ),
+        Misconception(
+            "takes the first code from the highest bits",
+            lambda packed, bits, count, signed: (
+                unpack(packed, bits, len(packed) * (8 // bits), signed)
+                .reshape(-1, 8 // bits)
+                .flip(1)
+                .flatten()[:count]
+            ),
+            "pack put the first code in the lowest bits: shift by 0 first.",
+        ),
+        Misconception(
+            "returns the filling of the last byte as well",
+            lambda packed, bits, count, signed: unpack(
+                packed, bits, len(packed) * (8 // bits), signed
+            ),
+            "Only the first `count` codes were packed: cut the rest off.",
+        ),
+    ),
+)

@@ -1,0 +1,101 @@
+"""The words of a check: from a verdict to a card."""
+
+from labkit.checks.card import Block, Card, Code, Fold, Table, Text
+from labkit.checks.exercise import Exercise
+from labkit.checks.verdict import State, Verdict
+
+TONES = {
+    State.NOT_STARTED: ("plain", "○ Not started"),
+    State.RAISED: ("bad", "✗ Your code raised"),
+    State.NOT_YET: ("bad", "✗ Not yet"),
+    State.ALMOST: ("warn", "◐ Almost"),
+    State.PASSED: ("good", "✓ Passed"),
+}
+
+
+def points(value: float) -> str:
+    """Write points: 2, 1.5."""
+    return f"{value:g}"
+
+
+def verdict_card(verdict: Verdict) -> Card:
+    """Build the card of a check: state, what failed, one next step."""
+    exercise = verdict.exercise
+    tone, word = TONES[verdict.state]
+    headline = (
+        f"{word} · Exercise {exercise.id}: {exercise.title} · "
+        f"{points(verdict.points)} of {exercise.points} points"
+    )
+    return Card(tone, headline, tuple(_blocks(verdict)))
+
+
+def _blocks(verdict: Verdict) -> list[Block]:
+    exercise = verdict.exercise
+    borrowed = Text(
+        f"Until it passes, the cells below use the reference `{exercise.function}`: you can go on."
+    )
+    if verdict.state is State.NOT_STARTED:
+        step = f"Replace the line `raise NotImplementedError` in `{exercise.function}`"
+        return [Text(f"{step}, run that cell, then this one again."), borrowed]
+    if verdict.state is State.PASSED:
+        return [
+            Text(f"All {verdict.total} calls of `{exercise.function}` gave the right result."),
+            *map(Text, verdict.notes),
+        ]
+    failure = verdict.failure
+    if failure is None:
+        return [borrowed]
+    blocks: list[Block] = [
+        Text(f"{verdict.right} of {verdict.total} calls gave the right result."),
+        Code(f"The smallest call that did not ({failure.case.label}):", failure.call),
+        Code("What happened:", failure.problem)
+        if verdict.state is State.RAISED
+        else Text(failure.problem),
+    ]
+    if failure.rows:
+        blocks.append(Table(("where", "got", "expected"), failure.rows))
+    if failure.printed.strip():
+        blocks.append(Code("Your code printed:", failure.printed.rstrip()))
+    if verdict.diagnosis is not None:
+        known = verdict.diagnosis
+        blocks.append(Text(f"Your code {known.name}. {known.message}"))
+    blocks.append(Text(_next_step(verdict)))
+    blocks.append(borrowed)
+    return blocks
+
+
+def _next_step(verdict: Verdict) -> str:
+    exercise = verdict.exercise
+    if verdict.state is State.RAISED:
+        action = "Repair that"
+    elif verdict.diagnosis is not None:
+        action = "Change that"
+    else:
+        action = "Work this one call out on paper"
+    return (
+        f"Next: {action}, then run both cells again. "
+        f'`args = lab.failed_call("{exercise.id}")` gives you the inputs to try yourself; '
+        f'`lab.hint("{exercise.id}")` gives a hint.'
+    )
+
+
+def hint_card(exercise: Exercise, shown: int) -> Card:
+    """Build the card with the first `shown` hints, the newest one open."""
+    total = len(exercise.hints)
+    blocks: list[Block] = [
+        Fold(f"Hint {number} of {total}", text, is_open=number == shown)
+        for number, text in enumerate(exercise.hints[:shown], 1)
+    ]
+    if shown < total:
+        blocks.append(Text("Not enough? Run the cell again for the next hint. Hints cost nothing."))
+    else:
+        blocks.append(Text("That was the last hint."))
+    return Card("plain", f"Hints · Exercise {exercise.id}: {exercise.title}", tuple(blocks))
+
+
+def fallback_note(exercise: Exercise) -> str:
+    """Return what a student reads who passed an exercise before, but not now."""
+    return (
+        f"You passed exercise {exercise.id} before. If you have restarted the kernel since, run "
+        "the cell with your answer first, then this one."
+    )

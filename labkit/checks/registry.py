@@ -1,0 +1,32 @@
+"""Which labs there are."""
+
+import importlib
+from types import ModuleType
+
+from labkit.checks.exercise import Exercise
+
+# number: the stem that the notebook has in solutions/ and labs/
+STEMS = {1: "lab1_linear"}
+
+
+def module(number: int) -> ModuleType:
+    """Return the module that declares the exercises of a lab.
+
+    Raises
+    ------
+    ValueError
+        If there is no such lab.
+    """
+    if number not in STEMS:
+        raise ValueError(f"there is no lab {number!r}; expected one of {sorted(STEMS)}.")
+    return importlib.import_module(f"labkit.checks.lab{number}")
+
+
+def exercises(number: int) -> tuple[Exercise, ...]:
+    """Return the exercises of a lab, in the order of its notebook."""
+    return module(number).EXERCISES
+
+
+def title(number: int) -> str:
+    """Return the name of a lab."""
+    return module(number).TITLE

@@ -1,0 +1,169 @@
+"""How two values are compared, and what is said when they differ.
+
+A rule sees plain values only (`labkit.checks.values`). Kind, shape and dtype are named before any
+number is looked at.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from labkit.checks.values import Plain, as_array, describe, number
+
+TIE_WINDOW = 1e-3
+ROWS = 5
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """Why a value is not accepted.
+
+    Attributes
+    ----------
+    problem : str
+        One sentence: what came, what was expected.
+    rows : tuple of (where, got, expected)
+        The first few wrong numbers; empty where kind, shape or dtype is the problem.
+    form_only : bool
+        The numbers are right and only their dtype is not.
+    """
+
+    problem: str
+    rows: tuple[tuple[str, str, str], ...] = ()
+    form_only: bool = False
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Numbers equal to within ``absolute + relative * |expected|``.
+
+    Attributes
+    ----------
+    relative, absolute : float
+        The tolerance; 0 and 0 mean equal.
+    """
+
+    relative: float = 0.0
+    absolute: float = 0.0
+
+    def mismatch(self, name: str, got: Plain, expected: Plain, args: tuple) -> Mismatch | None:
+        """Return why `got` is refused for the call with `args`, or None if it is accepted."""
+        wanted = as_array(expected)
+        if wanted is None:
+            raise TypeError(f"the reference returned {describe(expected)}; expected numbers.")
+        value = as_array(got)
+        if value is None or (wanted.ndim > 0 and not isinstance(got, np.ndarray)):
+            return Mismatch(f"{name} is {describe(got)}; expected {_kind(wanted)}.")
+        if wanted.ndim == 0 and value.size == 1:
+            value = value.reshape(())
+        if value.shape != wanted.shape:
+            return Mismatch(
+                f"{name} has shape {value.shape}; expected {_kind(wanted)}."
+                if value.ndim
+                else f"{name} is {describe(got)}; expected {_kind(wanted)}."
+            )
+        wrong = ~self._accepted(value, wanted, args)
+        if wrong.any():
+            return Mismatch(_count(name, wrong), _rows(wrong, value, wanted, self, args))
+        return self._form(name, value, wanted)
+
+    def _accepted(self, got: np.ndarray, expected: np.ndarray, args: tuple) -> np.ndarray:
+        real, wanted = got.astype(np.float64), expected.astype(np.float64)
+        with np.errstate(invalid="ignore", over="ignore"):
+            near = np.abs(real - wanted) <= self.absolute + self.relative * np.abs(wanted)
+        return near | (real == wanted)
+
+    def _form(self, name: str, got: np.ndarray, expected: np.ndarray) -> Mismatch | None:
+        return None
+
+    def shown(self, expected: Any, where: tuple, args: tuple) -> str:
+        """Write the expected number at index `where` for the table."""
+        return number(expected)
+
+
+@dataclass(frozen=True)
+class Codes(Rule):
+    """Integers, where a rounding tie leaves a choice accepted either way.
+
+    Attributes
+    ----------
+    unrounded : callable, optional
+        ``unrounded(*args)`` returns ``(real, qmin, qmax)``: the numbers before they are rounded
+        and the range they are clamped to. Within 0.001 of a tie both neighbours are right, so
+        that round(x / S + Z), round(x / S) + Z and round(x * (1 / S)) + Z all pass. None: exact.
+    dtype : str, optional
+        The dtype that a tensor must have; None accepts every integer dtype.
+    """
+
+    unrounded: Callable[..., tuple[Any, int, int]] | None = None
+    dtype: str | None = None
+
+    def neighbours(self, args: tuple) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return the lowest and the highest integer that are right, for each number."""
+        if self.unrounded is None:
+            return None
+        real, qmin, qmax = self.unrounded(*args)
+        real = np.asarray(real, dtype=np.float64)
+        low = np.ceil(real - 0.5 - TIE_WINDOW).clip(qmin, qmax)
+        return low, np.floor(real + 0.5 + TIE_WINDOW).clip(qmin, qmax)
+
+    def _accepted(self, got: np.ndarray, expected: np.ndarray, args: tuple) -> np.ndarray:
+        equal = got.astype(np.float64) == expected.astype(np.float64)
+        near = self.neighbours(args)
+        if near is None:
+            return equal
+        whole = got.astype(np.float64) == np.round(got.astype(np.float64))
+        return equal | (whole & (near[0] <= got) & (got <= near[1]))
+
+    def _form(self, name: str, got: np.ndarray, expected: np.ndarray) -> Mismatch | None:
+        if self.dtype is not None and got.ndim and got.dtype.name != self.dtype:
+            return Mismatch(
+                f"{name} has dtype {got.dtype}; expected {self.dtype}. The numbers are right: "
+                f"end with `.to(torch.{self.dtype})`.",
+                form_only=True,
+            )
+        if got.ndim and got.dtype.kind not in "iu":
+            return Mismatch(
+                f"{name} has dtype {got.dtype}; expected an integer dtype. The numbers are right, "
+                "but they still take as many bytes as real ones: convert them at the end.",
+                form_only=True,
+            )
+        return None
+
+    def shown(self, expected: Any, where: tuple, args: tuple) -> str:
+        """Write the expected integer, or both neighbours of a tie."""
+        near = self.neighbours(args)
+        if near is not None:
+            low, high = (np.broadcast_to(n, np.shape(n))[where] for n in near)
+            if low != high:
+                return f"{number(int(low))} or {number(int(high))}"
+        return number(int(expected))
+
+
+def _kind(wanted: np.ndarray) -> str:
+    word = (
+        "integer" if wanted.dtype.kind in "iu" else "bool" if wanted.dtype.kind == "b" else "real"
+    )
+    return f"one {word} number" if wanted.ndim == 0 else f"{word} numbers of shape {wanted.shape}"
+
+
+def _count(name: str, wrong: np.ndarray) -> str:
+    if wrong.ndim == 0:
+        return f"{name} is wrong."
+    return f"{name}: {int(wrong.sum())} of {wrong.size} numbers are wrong."
+
+
+def _rows(
+    wrong: np.ndarray, got: np.ndarray, expected: np.ndarray, rule: Rule, args: tuple
+) -> tuple[tuple[str, str, str], ...]:
+    places = [tuple(int(i) for i in place) for place in np.argwhere(wrong)[:ROWS]]
+    return tuple(
+        (
+            "[" + ", ".join(map(str, place)) + "]" if place else "value",
+            number(got[place].item()),
+            rule.shown(expected[place].item(), place, args),
+        )
+        for place in places
+    )
