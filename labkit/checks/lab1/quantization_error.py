@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import INT4, INT8, UINT8, randn
 from labkit.checks.lab1.dequantize import dequantize
-from labkit.checks.lab1.inputs import INT4, INT8, UINT8, randn
 from labkit.checks.lab1.quantize import quantize
 from labkit.checks.rules import Rule
 

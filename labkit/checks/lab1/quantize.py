@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.lab1.inputs import INT4, INT8, NARROW, UINT8, randn
+from labkit.checks.inputs import INT4, INT8, NARROW, UINT8, randn
 from labkit.checks.rules import Codes
 
 

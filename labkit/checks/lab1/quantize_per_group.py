@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.lab1.inputs import SCALE, randn
+from labkit.checks.inputs import SCALE, randn
 from labkit.checks.lab1.quantize_per_channel import quantize_per_channel
 from labkit.checks.lab1.quantize_symmetric import quantize_symmetric
 from labkit.checks.rules import Codes

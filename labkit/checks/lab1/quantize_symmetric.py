@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.lab1.inputs import INT8, SCALE, randn
+from labkit.checks.inputs import INT8, SCALE, randn
 from labkit.checks.lab1.quantize import quantize
 from labkit.checks.rules import Codes
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.lab1.inputs import randn
+from labkit.checks.inputs import randn
 from labkit.checks.rules import Rule
 
 

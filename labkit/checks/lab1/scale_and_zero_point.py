@@ -3,7 +3,7 @@
 import torch
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.lab1.inputs import INT4, INT8, NARROW, SCALE, UINT8, uniform
+from labkit.checks.inputs import INT4, INT8, NARROW, SCALE, UINT8, uniform
 from labkit.checks.rules import Codes
 
 

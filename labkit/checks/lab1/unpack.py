@@ -45,8 +45,8 @@ UNPACK = Exercise(
         "Signed codes of 8 to 15 were -8 to -1: subtract 2**bits where the code is at least "
         "2**(bits - 1).",
         "codes = (packed.to(torch.int32).unsqueeze(1) >> torch.arange(0, 8, bits)) & "
-        "(2**bits - 1); flatten and keep the first count; torch.where(codes >= 2**(bits - 1), codes - 2**bits, "
-        "codes) if signed.",
+        "(2**bits - 1); flatten and keep the first count; if signed, torch.where(codes >= "
+        "2**(bits - 1), codes - 2**bits, codes).",
     ),
     misconceptions=(
         Misconception(

@@ -1,4 +1,4 @@
-"""What the cases of lab 1 are made of: ranges of codes, and numbers drawn from a generator."""
+"""What cases are made of: ranges of codes, and numbers drawn from a generator."""
 
 import torch
 from torch import Tensor
