@@ -1,0 +1,51 @@
+"""The command ``labkit``."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from labkit import __version__
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run ``labkit``; return its exit status: 0 done, 1 something differs or failed, 2 usage."""
+    parser = argparse.ArgumentParser(prog="labkit", description="Quantization labs.")
+    parser.add_argument("--version", action="version", version=f"labkit {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    release = commands.add_parser("release", help="make labs/ from solutions/")
+    release.add_argument("--check", action="store_true", help="write nothing, say what differs")
+    release.add_argument("--bundle", type=Path, metavar="FILE.zip", help="also zip it for students")
+    release.add_argument("--root", type=Path, default=Path(), help="the project's folder")
+    release.set_defaults(run=_release)
+    doctor = commands.add_parser("doctor", help="versions and capabilities, for bug reports")
+    doctor.set_defaults(run=_doctor)
+    parsed = parser.parse_args(arguments)
+    try:
+        return parsed.run(parsed)
+    except (ValueError, OSError) as error:
+        print(f"labkit {parsed.command}: {error}", file=sys.stderr)
+        return 1
+
+
+def _release(parsed: argparse.Namespace) -> int:
+    from labkit.grading.release import bundle, release
+
+    stale = release(parsed.root, check=parsed.check)
+    for lab in stale:
+        print(f"labs/{lab.name} {lab.reason}")
+    if stale:
+        print("Run `labkit release`; a lab without a solution must be removed by hand.")
+        return 1
+    print("labs/ and solutions/ agree.")
+    if parsed.bundle is not None:
+        names = bundle(parsed.root, parsed.bundle)
+        print(f"{parsed.bundle}: {len(names)} files, no solutions.")
+    return 0
+
+
+def _doctor(parsed: argparse.Namespace) -> int:
+    from labkit.doctor import report
+
+    for what, found in report():
+        print(f"{what:14} {found}")
+    return 0

@@ -1,0 +1,1 @@
+"""Releasing labs and grading what comes back."""

@@ -1,0 +1,214 @@
+"""From `solutions/` to `labs/`: the notebooks that students get.
+
+Between ``### BEGIN SOLUTION`` and ``### END SOLUTION`` stands what students do not see; a line that
+raises NotImplementedError takes its place. ``### BEGIN HIDDEN TESTS`` to ``### END HIDDEN TESTS``
+goes without a trace. Outputs are cleared. The same solution gives the same bytes.
+"""
+
+import re
+import zipfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from labkit.checks import registry
+
+ANSWER, CHECK = "exercise-", "check-"
+SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION.*?### END SOLUTION[^\n]*", re.M | re.S)
+HIDDEN = re.compile(r"^[ \t]*### BEGIN HIDDEN TESTS.*?### END HIDDEN TESTS[^\n]*\n?", re.M | re.S)
+LEFT_OVER = re.compile(r"### (BEGIN|END) (SOLUTION|HIDDEN TESTS)")
+NOTEBOOK_METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+BUNDLED = ("README.md", "requirements.txt", "pyproject.toml", "labs", "labkit")
+NOT_BUNDLED = ("labkit/grading",)
+
+
+@dataclass(frozen=True)
+class Stale:
+    """A lab that is not what its solution would release."""
+
+    name: str
+    reason: str
+
+
+def grade_id(cell: NotebookNode) -> str:
+    """Return the nbgrader id of a cell, or an empty string."""
+    return str(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
+
+
+def exercise_id(cell: NotebookNode) -> str:
+    """Return "1.3" for a cell with the grade_id "exercise-1-3" or "check-1-3", else ""."""
+    name = grade_id(cell)
+    for prefix in (ANSWER, CHECK):
+        if name.startswith(prefix):
+            return name.removeprefix(prefix).replace("-", ".")
+    return ""
+
+
+def release_notebook(solution: NotebookNode, name: str) -> NotebookNode:
+    """Return the student's copy of a solved notebook.
+
+    Parameters
+    ----------
+    solution : NotebookNode
+        The notebook from `solutions/`.
+    name : str
+        Its stem, for messages and for finding the exercises that it must hold.
+
+    Raises
+    ------
+    ValueError
+        If a solution region is not closed, a code cell was never run or holds an error, or answer
+        and check cells do not agree with the exercises of the lab.
+    """
+    _require_executed(solution, name)
+    _require_exercises(solution, name)
+    lab = nbformat.v4.new_notebook(metadata=NOTEBOOK_METADATA)
+    for cell in solution.cells:
+        if cell.cell_type == "code":
+            source = _student_source(cell, name)
+            copy = nbformat.v4.new_code_cell(source, metadata=cell.metadata)
+        else:
+            copy = nbformat.v4.new_markdown_cell(cell.source, metadata=cell.metadata)
+        copy.metadata.pop("execution", None)
+        copy["id"] = cell["id"]
+        lab.cells.append(copy)
+    nbformat.validate(lab)
+    return lab
+
+
+def release(root: Path, check: bool = False) -> list[Stale]:
+    """Write `labs/` from `solutions/` under `root`, or only compare.
+
+    Parameters
+    ----------
+    root : Path
+        The project's folder.
+    check : bool
+        Write nothing; return the labs that differ.
+
+    Returns
+    -------
+    list of Stale
+        With `check`: what is missing, different, or has no solution. Otherwise empty.
+
+    Raises
+    ------
+    ValueError
+        As `release_notebook`, or if there is nothing to release.
+    """
+    solutions = sorted((root / "solutions").glob("lab*.ipynb"))
+    if not solutions:
+        raise ValueError(f"{root / 'solutions'} holds no lab*.ipynb; run this in the project.")
+    stale = []
+    for path in solutions:
+        released = nbformat.writes(release_notebook(nbformat.read(path, as_version=4), path.stem))
+        target = root / "labs" / path.name
+        current = target.read_text(encoding="utf-8") if target.exists() else None
+        if current == released + "\n":
+            continue
+        if check:
+            reason = "is missing" if current is None else "differs from what its solution releases"
+            stale.append(Stale(path.name, reason))
+        else:
+            _write_whole(target, released + "\n")
+    names = {path.name for path in solutions}
+    for path in sorted((root / "labs").glob("lab*.ipynb")):
+        if path.name not in names:
+            stale.append(Stale(path.name, "has no solution"))
+    return stale
+
+
+def bundle(root: Path, target: Path) -> list[str]:
+    """Write a zip for students: the labs and the package, without solutions, tests or grader.
+
+    Returns
+    -------
+    list of str
+        The names in the zip. The same tree gives the same bytes.
+    """
+    files = []
+    for entry in BUNDLED:
+        path = root / entry
+        found = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+        files += [file for file in found if _bundled(file.relative_to(root))]
+    names = [file.relative_to(root).as_posix() for file in files]
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file, name in zip(files, names, strict=True):
+            # A fixed time stamp: the default is the file's own, which differs between checkouts.
+            info = zipfile.ZipInfo(f"quantization-labs/{name}", date_time=(1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, file.read_bytes())
+    return names
+
+
+def _bundled(path: Path) -> bool:
+    hidden = any(part.startswith(".") or part == "__pycache__" for part in path.parts)
+    return not hidden and not path.as_posix().startswith(NOT_BUNDLED)
+
+
+def _student_source(cell: NotebookNode, name: str) -> str:
+    number = exercise_id(cell)
+    stub = rf'\1raise NotImplementedError("Exercise {number}")'
+    source = HIDDEN.sub("", SOLUTION.sub(stub, cell.source)).rstrip("\n")
+    if LEFT_OVER.search(source):
+        raise ValueError(
+            f"{name}: a solution or hidden-test region in cell {grade_id(cell) or cell['id']} is "
+            "opened and not closed, or closed and not opened."
+        )
+    if source != cell.source.rstrip("\n") and not number and SOLUTION.search(cell.source):
+        raise ValueError(
+            f"{name}: cell {cell['id']} holds a solution but no nbgrader grade_id of the form "
+            f'"{ANSWER}1-3".'
+        )
+    return source
+
+
+def _require_executed(solution: NotebookNode, name: str) -> None:
+    for position, cell in enumerate(solution.cells):
+        if cell.cell_type != "code" or not cell.source.strip():
+            continue
+        if cell.execution_count is None:
+            raise ValueError(
+                f"{name}: code cell {position} was never run, and nbval would compare nothing "
+                "there. Run the whole notebook and save it."
+            )
+        if any(output.output_type == "error" for output in cell.outputs):
+            raise ValueError(f"{name}: code cell {position} ended in an error. Repair it first.")
+
+
+def _require_exercises(solution: NotebookNode, name: str) -> None:
+    """Refuse a notebook whose cells and declared exercises differ in number, order or points."""
+    number = next((number for number, stem in registry.STEMS.items() if stem == name), None)
+    if number is None:
+        raise ValueError(f"{name} is no lab that labkit.checks.registry knows.")
+    wanted = [(e.id, e.points) for e in registry.exercises(number)]
+    answers = [exercise_id(c) for c in solution.cells if grade_id(c).startswith(ANSWER)]
+    checks = [
+        (exercise_id(c), c.metadata.nbgrader.get("points"))
+        for c in solution.cells
+        if grade_id(c).startswith(CHECK)
+    ]
+    doubled = [
+        key for key, count in Counter(map(grade_id, solution.cells)).items() if key and count > 1
+    ]
+    if doubled:
+        raise ValueError(f"{name}: the grade_id {doubled[0]} stands on more than one cell.")
+    if checks != wanted or answers != [key for key, _ in wanted]:
+        raise ValueError(
+            f"{name}: the notebook has answers {answers} and checks with points {checks}; the "
+            f"exercises declared for lab {number} are {wanted}."
+        )
+
+
+def _write_whole(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
