@@ -306,7 +306,7 @@ def model_bytes(model: nn.Module | int, format: Format | str) -> int:
 
 def _as_float64(x: Tensor | ArrayLike) -> Tensor:
     """Return ``x`` in float64, which holds each of its values exactly."""
-    tensor = x.detach() if isinstance(x, Tensor) else torch.as_tensor(np.array(x, order="C"))
+    tensor = x.detach() if isinstance(x, Tensor) else torch.as_tensor(np.array(x))
     if tensor.dtype == torch.bool or tensor.is_complex():
         raise TypeError(f"x has dtype {tensor.dtype}; expected real numbers, such as float32")
     exact = tensor.double()

@@ -56,12 +56,12 @@ def test_count_macs_by_hand():
 
 def test_count_macs_leaves_the_network_as_it_was():
     model = Network().double().train()
-    model.norm.eval()
+    model.drop.eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     count_macs(model, (2, 3, 9, 9))
     assert model.training
-    assert model.drop.training
-    assert not model.norm.training
+    assert model.norm.training
+    assert not model.drop.training
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert not any(layer._forward_hooks for layer in model.modules())
 

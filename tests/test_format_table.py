@@ -84,6 +84,7 @@ def test_a_format_of_ones_own_follows_from_its_fields(format, dtype):
     [
         ("x", 8, "posit"),
         ("x", 8, "float"),
+        ("x", 8, "float", 1),
         ("x", 8, "float", 7),
         ("x", 16, "float", 9),
         ("x", 33, "float", 8),

@@ -39,10 +39,10 @@ def differences(ours, theirs):
 
 @pytest.fixture(scope="module")
 def patterns():
-    """All 2^16 upper halves of a float32, each with lower halves at and beside a tie; a million more.
+    """All 2^16 upper halves of a float32 with lower halves at and beside ties, and a million more.
 
-    A lower half of 0x8000 is a tie of bf16, odd multiples of 0x1000 are ties of fp16 (its subnormals
-    have theirs higher up). Both fp8 formats have theirs in the upper half, where 0 keeps a tie.
+    The lower half 0x8000 is a tie of bf16 and odd multiples of 0x1000 are ties of fp16, whose
+    subnormals have theirs higher up. The fp8 formats' ties are upper halves above a 0.
     """
     upper = np.arange(2**16, dtype=np.uint32) << 16
     beside_ties = [at + step for at in (0x1000, 0x3000, 0x8000) for step in (-1, 0, 1)]
@@ -269,6 +269,7 @@ def test_values_are_all_and_in_order(name):
     assert (line.diff() > 0).all()
     assert (line[0], line[-1]) == (format.min, format.max)
     assert torch.equal(cast(line, name), line)
+    assert not line[line == 0].signbit().any()
 
 
 def test_cast_takes_every_real_input():
@@ -278,6 +279,7 @@ def test_cast_takes_every_real_input():
     assert torch.equal(cast(x.t(), "bf16"), expected.t())
     assert torch.equal(cast(x.numpy()[:, ::-1], "bf16"), expected.flip(1))
     assert torch.equal(cast(x.clone().requires_grad_(), "bf16"), expected)
+    assert not cast(x.clone().requires_grad_(), "bf16").requires_grad
     assert torch.equal(cast(x.half(), "fp32"), x.half().float())
     assert torch.equal(cast(torch.tensor([257, 259]), "bf16"), torch.tensor([256.0, 260.0]))
     assert cast(3, "fp16").shape == ()
