@@ -1,0 +1,225 @@
+"""The pictures of lab 1, linear quantization."""
+
+from collections.abc import Callable, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from labkit.plots.style import COLOURS, new_axes, students_own, styled
+
+
+@students_own
+def rulers(
+    scale_and_zero_point: Callable[..., tuple[float, int]],
+    rmin: float,
+    rmax: float,
+    qmin: int,
+    qmax: int,
+    ax: Axes,
+) -> Axes:
+    """Draw the real axis above the codes that a student's scale and zero point lay under it."""
+    scale, zero_point = (float(v) for v in scale_and_zero_point(rmin, rmax, qmin, qmax))
+    codes = np.arange(qmin, qmax + 1)
+    values = (codes - zero_point) * scale
+    every = max(1, len(codes) // 16)
+    ax.plot([rmin, rmax], [1, 1], color=COLOURS["real"], lw=5, solid_capstyle="butt")
+    ax.plot(values, np.zeros_like(values), "|", color=COLOURS["codes"], ms=13)
+    for code, value in zip(codes[::every], values[::every], strict=True):
+        ax.text(value, -0.28, str(code), ha="center", va="top", color=COLOURS["codes"], size=9)
+    for value in (rmin, 0.0, rmax):
+        ax.plot([value, value], [0, 1], ":", color=COLOURS["ink"], lw=1)
+        ax.text(value, 1.2, f"{value:g}", ha="center", color=COLOURS["real"])
+    ax.set_ylim(-0.9, 1.7)
+    ax.set_yticks([0, 1], ["codes q", "real x"])
+    ax.set_xlabel("x, and the value (q - zero_point) · scale of each code")
+    ax.set_title(f"scale {scale:.4g}, zero point {zero_point:g}: 0.0 has the code {zero_point:g}")
+    return ax
+
+
+@students_own
+def staircase(
+    quantize: Callable[..., Tensor],
+    scale: float,
+    zero_point: int,
+    qmin: int,
+    qmax: int,
+    ax: Axes,
+) -> Axes:
+    """Draw what comes back from a student's codes against x, with the range that they reach."""
+    low, high = (qmin - zero_point) * scale, (qmax - zero_point) * scale
+    margin = 0.35 * (high - low)
+    x = torch.linspace(low - margin, high + margin, 1201)
+    q = torch.as_tensor(quantize(x, scale, zero_point, qmin, qmax))
+    back = (q.to(torch.float32) - zero_point) * scale
+    ax.plot(x, x, "--", color=COLOURS["faint"], label="x itself")
+    ax.plot(x, back, color=COLOURS["codes"], label="your round trip x'")
+    ax.plot(x, back - x, color=COLOURS["error"], lw=1, label="error x' - x")
+    ax.axvspan(low, high, color=COLOURS["rounding"], alpha=0.1, label="range of the codes")
+    ax.set_xlabel("x")
+    ax.set_ylabel("x' and error, in units of x")
+    ax.legend(fontsize=9)
+    return ax
+
+
+@students_own
+def four_panels(
+    quantize: Callable[..., Tensor],
+    dequantize: Callable[..., Tensor],
+    w: Tensor,
+    scale: float,
+    ax: Axes,
+) -> Axes:
+    """Draw a matrix, its 8-bit codes, what comes back, and the error, as four images."""
+    q = torch.as_tensor(quantize(w, scale, 0, -128, 127))
+    back = torch.as_tensor(dequantize(q, scale, 0))
+    figure = ax.figure
+    ax.remove()
+    limit = float(w.abs().max())
+    panels = [
+        ("real w", w, limit),
+        ("codes q", q, 128),
+        ("back again w'", back, limit),
+        ("error w' - w", back - w, scale / 2),
+    ]
+    for place, (title, values, bound) in enumerate(panels, 1):
+        panel = figure.add_subplot(1, 4, place)
+        image = panel.imshow(values, cmap="PuOr", vmin=-bound, vmax=bound)
+        panel.set_title(title, size=10)
+        panel.set_xticks([])
+        panel.set_yticks([])
+        figure.colorbar(image, ax=panel, location="bottom", shrink=0.9, ticks=[-bound, 0, bound])
+    return panel
+
+
+@students_own
+def tie_drift(round_half_even: Callable[[Tensor], Tensor], ax: Axes) -> Axes:
+    """Draw how far the sum of rounded halves drifts from the true sum, for two tie rules."""
+    halves = torch.arange(0, 60) * 0.5
+    even = torch.cumsum(torch.as_tensor(round_half_even(halves)) - halves, 0)
+    up = torch.cumsum(torch.floor(halves + 0.5) - halves, 0)
+    ax.plot(up, color=COLOURS["clipping"], label="ties go up, floor(x + 0.5)")
+    ax.plot(even, color=COLOURS["rounding"], label="your rule")
+    ax.set_xlabel("how many of 0, 0.5, 1, 1.5, ... were added")
+    ax.set_ylabel("rounded sum - true sum")
+    ax.legend(fontsize=9)
+    return ax
+
+
+@students_own
+def error_against_threshold(
+    quantization_error: Callable[..., tuple[float, float, float]],
+    x: Tensor,
+    bits: int,
+    ax: Axes,
+) -> Axes:
+    """Draw clipping, rounding and total error of symmetric codes against the largest value kept."""
+    qmax = 2 ** (bits - 1) - 1
+    thresholds = torch.linspace(0.05, 1.0, 60) * float(x.abs().max())
+    errors = [quantization_error(x, float(t) / qmax, 0, -qmax, qmax)[:2] for t in thresholds]
+    clipping, rounding = np.array(errors, dtype=float).T
+    total = clipping + rounding
+    best = int(total.argmin())
+    floor = float(total.min()) / 30
+    ax.semilogy(thresholds, clipping.clip(floor), color=COLOURS["clipping"], label="clipping")
+    ax.semilogy(thresholds, rounding.clip(floor), color=COLOURS["rounding"], label="rounding")
+    ax.semilogy(thresholds, total, color=COLOURS["ink"], lw=2, label="total")
+    ax.plot(thresholds[best], total[best], "o", color=COLOURS["codes"], ms=9)
+    ax.set_xlabel("clipping threshold: the largest |x| that keeps its value")
+    ax.set_ylabel("mean squared error")
+    ax.set_title(f"{bits} bits: the least error lies at {float(thresholds[best]):.3g}")
+    ax.legend(fontsize=9)
+    return ax
+
+
+def channel_ranges(w: Tensor, bits: int, ax: Axes | None = None) -> Axes:
+    """Draw the largest magnitude of each output channel, and one step of a scale for all."""
+    ax = new_axes() if ax is None else ax
+    largest = w.flatten(1).abs().amax(1)
+    step = float(largest.max()) / (2 ** (bits - 1) - 1)
+    ax.bar(np.arange(len(largest)), largest.clamp(min=1e-6), color=COLOURS["real"], width=0.9)
+    ax.axhline(
+        step, color=COLOURS["codes"], label=f"one step of {bits}-bit codes for all: {step:.3g}"
+    )
+    ax.axhline(step / 2, color=COLOURS["codes"], ls="--", label="half a step: below it all is 0")
+    ax.set_yscale("log")
+    ax.set_xlabel("output channel")
+    ax.set_ylabel("largest |w| in the channel")
+    ax.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+    return ax
+
+
+def collapsing_histogram(w: Tensor, versions: dict[str, Tensor], size: float = 1.9) -> Axes:
+    """Draw the histogram of `w` above those of its quantized versions, on one axis."""
+    rows = {"real": w, **versions}
+    _, axes = plt.subplots(
+        len(rows), 1, figsize=(8, size * len(rows)), sharex=True, layout="constrained"
+    )
+    for ax, (name, values) in zip(axes, rows.items(), strict=True):
+        colour = COLOURS["real"] if name == "real" else COLOURS["codes"]
+        if name == "real":
+            styled(ax).hist(values.flatten().numpy(), bins=201, color=colour)
+        else:
+            places, counts = values.flatten().unique(return_counts=True)
+            styled(ax).vlines(places, 0, counts, color=colour, lw=2)
+        ax.set_ylabel("weights")
+        ax.set_title(f"{name}: {len(values.unique())} different values", size=10, loc="left")
+    axes[-1].set_xlabel("weight")
+    return axes[-1]
+
+
+@students_own
+def bytes_of(pack: Callable[[Tensor, int], Tensor], q: Tensor, bits: int, ax: Axes) -> Axes:
+    """Draw the bits of the bytes that a student's function packs `q` into, one row a byte."""
+    packed = [int(byte) for byte in torch.as_tensor(pack(q, bits))]
+    per_byte = 8 // bits
+    shades = [COLOURS["real"], COLOURS["codes"], COLOURS["rounding"], COLOURS["error"]]
+    for row, byte in enumerate(packed):
+        for bit in range(8):
+            field = bit // bits
+            ax.add_patch(plt.Rectangle((7 - bit, -row), 1, 0.85, color=shades[field], alpha=0.3))
+            ax.text(7.5 - bit, 0.42 - row, str(byte >> bit & 1), ha="center", va="center")
+        names = [
+            f"q[{i}] = {int(q[i])}"
+            for i in range(row * per_byte, (row + 1) * per_byte)
+            if i < len(q)
+        ]
+        ax.text(8.3, 0.42 - row, f"byte {row} = {byte}:  " + ", ".join(names), va="center", size=9)
+    ax.set_xlim(-0.2, 13.5)
+    ax.set_ylim(0.6 - len(packed), 1.2)
+    ax.set_axis_off()
+    ax.set_title("bit 7 (left) to bit 0 (right), one colour a code", size=10, loc="left")
+    return ax
+
+
+def accuracy_against_bits(
+    results: dict[str, Sequence[tuple[int, float, float]]], fp32: float, ax: Axes | None = None
+) -> Axes:
+    """Draw accuracy with its standard error against bits, a line a method.
+
+    Parameters
+    ----------
+    results : dict
+        Method to (bits, accuracy, standard error), accuracies as shares of 1.
+    fp32 : float
+        Accuracy of the network that was not quantized.
+    ax : Axes, optional
+        Where to draw.
+    """
+    ax = new_axes() if ax is None else ax
+    ax.axhline(100 * fp32, color=COLOURS["ink"], ls="--", label="FP32")
+    ax.axhline(10, color=COLOURS["faint"], ls=":", label="guessing")
+    colours = [COLOURS["codes"], COLOURS["real"], COLOURS["rounding"], COLOURS["error"]]
+    for (name, points), colour, marker in zip(results.items(), colours, "os^D", strict=False):
+        bits, mean, error = np.array(points, dtype=float).T
+        ax.errorbar(
+            bits, 100 * mean, 100 * error, marker=marker, color=colour, label=name, capsize=3
+        )
+    ax.set_xlabel("bits of a weight")
+    ax.set_ylabel("accuracy in %, with standard error")
+    ax.set_ylim(0, 100)
+    ax.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
+    ax.legend(fontsize=9, loc="lower right")
+    return ax
