@@ -1,0 +1,1 @@
+"""The images and weights that `labkit.zoo` loads."""
