@@ -5,10 +5,12 @@ a notebook that it does not trust. No colour is set on text or background, so th
 own contrast holds; the coloured edge only repeats what the first word says.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+BETWEEN_BACKTICKS = re.compile("`([^`]+)`")
 EDGE = {"good": "#2f9e44", "warn": "#e8850c", "bad": "#e03131", "plain": "#808080"}
 
 
@@ -20,7 +22,7 @@ class Text:
 
     def html(self) -> str:
         """Return a ``<p>``."""
-        return f'<p style="margin:.4em 0">{escape(self.text)}</p>'
+        return f'<p style="margin:.4em 0">{_inline(self.text)}</p>'
 
     def plain(self) -> str:
         """Return the text itself."""
@@ -94,6 +96,11 @@ class Fold:
     def plain(self) -> str:
         """Return summary and text; plain text cannot be folded."""
         return f"{self.summary}: {self.text}"
+
+
+def _inline(text: str) -> str:
+    """Escape `text`, and set what stands between backticks as code."""
+    return BETWEEN_BACKTICKS.sub(r"<code>\1</code>", escape(text))
 
 
 Block = Text | Code | Table | Fold
