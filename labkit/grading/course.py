@@ -1,0 +1,167 @@
+"""What the course contributes to grading: its solved notebook, and what the sandbox may hold."""
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+
+from labkit.checks import registry
+from labkit.checks.exercise import Exercise
+from labkit.grading.release import ANSWER, CHECK, exercise_id, grade_id, release_notebook
+
+PACKAGE = Path(__file__).resolve().parents[1]
+# The modules that hold the references of each lab. An answer to lab n may use those of earlier
+# labs; all others, and every module not named here, are replaced by a stand-in.
+REFERENCES = {
+    0: ("formats", "format_table", "energy"),
+    1: ("linear", "qparams", "packing"),
+}
+SHARED = ("validation",)
+MACHINERY = (
+    "__init__.py",
+    "checks/__init__.py",
+    "checks/calling.py",
+    "checks/exercise.py",
+    "checks/rules.py",
+    "checks/values.py",
+    "grading/__init__.py",
+    "grading/wire.py",
+    "grading/inside/__init__.py",
+    "grading/inside/answers.py",
+    "grading/inside/isolate.py",
+    "grading/inside/warm.py",
+)
+STAND_IN = "grading/inside/stand_in.py"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One exercise of a lab as its notebook holds it.
+
+    Attributes
+    ----------
+    exercise : Exercise
+        What is called and judged.
+    grade_id : str
+        The answer cell's.
+    check_id, check_source : str
+        The cell that checks it, which students do not change.
+    stub, solution : str
+        The answer cell as released and as solved.
+    """
+
+    exercise: Exercise
+    grade_id: str
+    check_id: str
+    check_source: str
+    stub: str
+    solution: str
+
+
+@dataclass(frozen=True)
+class Course:
+    """A lab as the grader needs it.
+
+    Attributes
+    ----------
+    lab : int
+        Its number.
+    stem : str
+        The notebook's name without its ending.
+    title : str
+        The lab's name.
+    setup : str
+        Imports and definitions of the cells that are given.
+    tasks : tuple of Task
+        In the notebook's order.
+    """
+
+    lab: int
+    stem: str
+    title: str
+    setup: str
+    tasks: tuple[Task, ...]
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The packages that the given cells import, to be loaded once for all answers."""
+        tree = ast.parse(self.setup)
+        names = [n.name for s in tree.body if isinstance(s, ast.Import) for n in s.names]
+        names += [s.module or "" for s in tree.body if isinstance(s, ast.ImportFrom)]
+        return tuple(name for name in names if name and not name.startswith("labkit"))
+
+
+def load_course(lab: int, solutions: Path) -> Course:
+    """Read the solved notebook of a lab.
+
+    Raises
+    ------
+    ValueError
+        If there is no such lab, no notebook, or it does not fit the declared exercises.
+    """
+    exercises = {e.id: e for e in registry.exercises(lab)}
+    stem = registry.STEMS[lab]
+    path = solutions / f"{stem}.ipynb"
+    if not path.is_file():
+        raise ValueError(
+            f"{path} is missing; the grader takes the given cells and the solutions from it. "
+            "Name the folder that holds it with --solutions."
+        )
+    solved = nbformat.read(path, as_version=4)
+    released = release_notebook(solved, stem)
+    pairs = {
+        grade_id(cell): (cell, other.source)
+        for cell, other in zip(solved.cells, released.cells, strict=True)
+        if grade_id(cell)
+    }
+    tasks = []
+    for key, (cell, stub) in pairs.items():
+        if key.startswith(ANSWER):
+            number = exercise_id(cell)
+            check_id = CHECK + key.removeprefix(ANSWER)
+            check = pairs[check_id][1]
+            task = Task(exercises[number], key, check_id, check, stub, cell.source)
+            tasks.append(task)
+    given = [c.source for c in released.cells if c.cell_type == "code" and not grade_id(c)]
+    return Course(lab, stem, registry.title(lab), _definitions(given), tuple(tasks))
+
+
+def sandbox_files(lab: int) -> dict[str, Path]:
+    """Return what of labkit a sandbox holds: a path below /course, and the file it comes from."""
+    files = {f"labkit/{name}": PACKAGE / name for name in MACHINERY}
+    earlier = [name for number, names in REFERENCES.items() if number < lab for name in names]
+    visible = {*SHARED, *earlier}
+    for path in sorted(PACKAGE.iterdir()):
+        name = path.name.removesuffix(".py")
+        known = name in ("__init__", "__pycache__", "checks", "grading", "data")
+        if known or not (path.suffix == ".py" or path.is_dir()):
+            continue
+        if name in visible and path.is_file():
+            files[f"labkit/{name}.py"] = path
+        else:
+            files[f"labkit/{name}.py"] = PACKAGE / STAND_IN
+    files["labkit/checks/lab.py"] = PACKAGE / STAND_IN
+    return files
+
+
+def _definitions(sources: list[str]) -> str:
+    """Keep imports, functions, classes and constants: what answers may build on."""
+    kept = []
+    for source in sources:
+        lines = [line for line in source.splitlines() if not line.lstrip().startswith(("%", "!"))]
+        for statement in ast.parse("\n".join(lines)).body:
+            if _defines(statement):
+                kept.append(ast.unparse(statement))
+    return "\n".join(kept)
+
+
+def _defines(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Assign):
+        try:
+            ast.literal_eval(statement.value)
+        except ValueError:
+            return False
+        return True
+    kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
+    return isinstance(statement, kinds)

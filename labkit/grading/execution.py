@@ -1,0 +1,281 @@
+"""From a student's answers to verdicts: in the notebook's order, each in a confined process.
+
+The process that runs an answer also runs the answers before it, as the notebook does; an answer
+that did not pass is replaced by the lab's own once its results have been taken, in a new process.
+So nothing that a wrong answer left behind reaches the next one, and nobody loses a point twice.
+
+What students read about a wrong answer comes from one more process, which never sees a secret
+input: it calls the function on the inputs of the notebook.
+"""
+
+import builtins
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from labkit.checks.calling import Outcome as CallOutcome
+from labkit.checks.card import Card, Text
+from labkit.checks.exercise import Case
+from labkit.checks.lab import NOTEBOOK_SEED
+from labkit.checks.messages import verdict_card
+from labkit.checks.verdict import State, Verdict, judge
+from labkit.grading.course import Course, Task
+from labkit.grading.replies import outcomes_from, ran_from
+from labkit.grading.results import Graded, Outcome, Shown
+from labkit.grading.sandbox import Died, Process, Sandbox
+from labkit.grading.submission import same_code
+
+GRACE_SECONDS = 5.0
+OUTCOMES = {
+    State.PASSED: Outcome.RIGHT,
+    State.ALMOST: Outcome.ALMOST,
+    State.NOT_YET: Outcome.WRONG,
+    State.NOT_STARTED: Outcome.NOT_ATTEMPTED,
+    State.RAISED: Outcome.ERROR,
+}
+# With the notebook's inputs these say more; a timeout would only cost its time again.
+EXPLAINED = (Outcome.ALMOST, Outcome.WRONG, Outcome.ERROR)
+OUT_OF_MEMORY = ("MemoryError", "can't allocate memory", "bad_alloc")
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Wall time: for running one cell, for all calls of one answer, for a whole notebook."""
+
+    cell: float = 20.0
+    calls: float = 10.0
+    notebook: float = 180.0
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A piece of code and the name that tracebacks show for it."""
+
+    name: str
+    source: str
+
+
+class Run:
+    """A confined process in which `cells` have run; started when it is first needed."""
+
+    def __init__(self, sandbox: Sandbox, cells: Sequence[Cell], seconds: Seconds) -> None:
+        self._sandbox = sandbox
+        self._seconds = seconds
+        self._context: AbstractContextManager[Process] | None = None
+        self._process: Process | None = None
+        self.cells = list(cells)
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """End the process; the next answer gets a new one."""
+        if self._context is not None:
+            self._context.__exit__(None, None, None)
+        self._context = self._process = None
+
+    def answer(self, cell: Cell, function: str, cases: Sequence[Case]) -> list[CallOutcome]:
+        """Run an answer cell, call its function on `cases`, and return what came of each call.
+
+        Raises
+        ------
+        Died
+            If the process did not survive it.
+        """
+        process = self._process or self._start()
+        status, message = ran_from(self._run(process, cell))
+        if status == "not started":
+            return [CallOutcome("not started", message=message)] * len(cases)
+        if status == "raised":
+            return [CallOutcome("raised", message=message)] * len(cases)
+        request = ("call", function, self._seconds.calls, [case.args for case in cases])
+        reply = process.ask(request, self._seconds.calls + GRACE_SECONDS)
+        return outcomes_from(reply, len(cases))
+
+    def _start(self) -> Process:
+        self._context = self._sandbox.process()
+        self._process = self._context.__enter__()
+        for cell in self.cells:
+            self._run(self._process, cell)
+        return self._process
+
+    def _run(self, process: Process, cell: Cell) -> object:
+        return process.ask(("cell", cell.name, cell.source), self._seconds.cell)
+
+
+def grade_answers(
+    course: Course,
+    answers: dict[str, str],
+    sandbox: Sandbox,
+    seed: int,
+    seconds: Seconds | None = None,
+) -> list[Graded]:
+    """Run and judge all answers of one student.
+
+    Parameters
+    ----------
+    course : Course
+        The lab.
+    answers : dict
+        grade_id to source.
+    sandbox : Sandbox
+        Where to run them.
+    seed : int
+        The secret seed that the inputs are drawn from.
+    seconds : Seconds, optional
+        Wall time for each step.
+
+    Returns
+    -------
+    list of Graded
+        One for each exercise, in the lab's order.
+
+    Raises
+    ------
+    SandboxError
+        If the sandbox itself failed.
+    """
+    seconds = seconds or Seconds()
+    graded: list[Graded] = []
+    end = time.monotonic() + seconds.notebook
+    with Run(sandbox, [Cell("<setup>", course.setup)], seconds) as run:
+        for task in course.tasks:
+            cell = Cell(f"<exercise {task.exercise.id}>", answers.get(task.grade_id, ""))
+            if not cell.source.strip() or same_code(cell.source, task.stub):
+                graded.append(_not_attempted(task, cell.source))
+            elif time.monotonic() > end:
+                reason = "Not reached: the answers before it took too long."
+                graded.append(_graded(task, cell.source, Outcome.TIMEOUT, summary=reason))
+            else:
+                graded.append(_grade(task, cell, run, seed))
+                if graded[-1].outcome in EXPLAINED:
+                    with Run(sandbox, run.cells, seconds) as fresh:
+                        card = _notebook_card(task, cell, fresh, graded[-1])
+                    graded[-1] = replace(graded[-1], student_card=shown(card))
+            if graded[-1].outcome is Outcome.RIGHT:
+                run.cells.append(cell)
+            else:
+                run.leave()
+                run.cells.append(Cell(cell.name, task.solution))
+    return graded
+
+
+def _grade(task: Task, cell: Cell, run: Run, seed: int) -> Graded:
+    """Judge one answer on the secret inputs."""
+    exercise = task.exercise
+    cases = exercise.draw(seed)
+    try:
+        outcomes = run.answer(cell, exercise.function, cases)
+    except Died as end:
+        outcome = Outcome(end.reason)
+        card = shown(_plain_card(task, outcome, str(end)))
+        return _graded(
+            task,
+            cell.source,
+            outcome,
+            total=len(cases),
+            summary=str(end),
+            student_card=card,
+            instructor_card=card,
+        )
+    try:
+        verdict = judge(exercise, cases, outcomes)
+    except Exception as error:  # a row that says so, where a crash would stop the class
+        reason = f"The check itself failed ({type(error).__name__}): to be graded by hand."
+        return _graded(task, cell.source, Outcome.FAILED, total=len(cases), summary=reason)
+    outcome = _outcome(verdict, outcomes)
+    summary = _summary(verdict, outcome)
+    return _graded(
+        task,
+        cell.source,
+        outcome,
+        points=verdict.points,
+        right=verdict.right,
+        total=verdict.total,
+        summary=summary,
+        misconception=verdict.diagnosis.name if verdict.diagnosis else "",
+        student_card=shown(_plain_card(task, outcome, summary)),
+        instructor_card=shown(verdict_card(verdict)),
+    )
+
+
+def _outcome(verdict: Verdict, outcomes: Sequence[CallOutcome]) -> Outcome:
+    if verdict.state is not State.RAISED:
+        return OUTCOMES[verdict.state]
+    if any(outcome.status == "stopped" for outcome in outcomes):
+        return Outcome.TIMEOUT
+    messages = [outcome.message for outcome in outcomes if outcome.status == "raised"]
+    if any(word in message for message in messages for word in OUT_OF_MEMORY):
+        return Outcome.MEMORY
+    return Outcome.ERROR
+
+
+def _summary(verdict: Verdict, outcome: Outcome) -> str:
+    """Say what came of the secret inputs, in words that the student's code has no part in."""
+    if outcome is Outcome.RIGHT:
+        return f"All {verdict.total} calls with hidden inputs gave the right result."
+    if outcome is Outcome.NOT_ATTEMPTED:
+        return "Not started."
+    text = f"{verdict.right} of {verdict.total} calls with hidden inputs gave the right result."
+    if verdict.failure is not None and outcome is not Outcome.ERROR:
+        text += f" One that did not: {verdict.failure.case.label}."
+    if outcome is Outcome.ERROR and verdict.failure is not None:
+        name = verdict.failure.problem.split(":")[0].split("\n")[0]
+        # The message may quote an input; a name that Python itself has cannot.
+        text += f" Your code raised {name if _is_builtin_error(name) else 'an error'}."
+    return text
+
+
+def _is_builtin_error(name: str) -> bool:
+    found = getattr(builtins, name, None)
+    return isinstance(found, type) and issubclass(found, BaseException)
+
+
+def _notebook_card(task: Task, cell: Cell, run: Run, graded: Graded) -> Card:
+    """Return the card that the notebook shows for this answer, with the notebook's inputs."""
+    cases = task.exercise.draw(NOTEBOOK_SEED)
+    try:
+        outcomes = run.answer(cell, task.exercise.function, cases)
+    except Died as end:
+        return _plain_card(task, graded.outcome, str(end))
+    verdict = judge(task.exercise, cases, outcomes)
+    if verdict.state is not State.PASSED:
+        return verdict_card(verdict)
+    note = "It passes with the inputs of the notebook, but not with others of the same kind."
+    return _plain_card(task, graded.outcome, note, graded.summary)
+
+
+def _plain_card(task: Task, outcome: Outcome, *texts: str) -> Card:
+    tone = "good" if outcome is Outcome.RIGHT else "bad"
+    exercise = task.exercise
+    headline = f"{outcome.capitalize()} · Exercise {exercise.id}: {exercise.title}"
+    return Card(tone, headline, tuple(map(Text, texts)))
+
+
+def _not_attempted(task: Task, source: str) -> Graded:
+    reason = "Not started." if source else "There is no answer cell for it in the notebook."
+    return _graded(task, source, Outcome.NOT_ATTEMPTED, summary=reason)
+
+
+def shown(card: Card) -> Shown:
+    """Return a card as the files hold it."""
+    return Shown(card._repr_html_(), repr(card))
+
+
+def _graded(task: Task, source: str, outcome: Outcome, points: float = 0.0, **rest: Any) -> Graded:
+    exercise = task.exercise
+    return Graded(
+        exercise=exercise.id,
+        title=exercise.title,
+        function=exercise.function,
+        outcome=outcome,
+        points=points,
+        max_points=exercise.points,
+        answer=source,
+        **rest,
+    )

@@ -1,0 +1,28 @@
+"""Files that are whole or not there: what makes a killed run go on where it was."""
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write `text` to `path` in UTF-8, so that a crash leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = text.encode("utf-8", "backslashreplace")
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".partial")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            # Else a power cut could leave the new name on an empty file.
+            os.fsync(handle)
+        os.replace(partial, path)
+    except BaseException:
+        os.unlink(partial)
+        raise
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what a killed run left half written."""
+    for path in folder.glob(".*.partial"):
+        path.unlink()
