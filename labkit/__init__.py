@@ -12,7 +12,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Lab", "__version__"]
 
-_SUBMODULES = {"calibration", "formats", "kernels", "linear", "plots", "ptq", "qat", "zoo"}
+_SUBMODULES = {
+    "calibration",
+    "energy",
+    "formats",
+    "kernels",
+    "linear",
+    "plots",
+    "ptq",
+    "qat",
+    "zoo",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,53 @@
+"""Exercise 0.1: how many values. The warm-up, which the notebook first gets wrong on purpose."""
+
+import torch
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.rules import Codes
+
+
+def count_values(bits: int) -> int:
+    """Return how many different values `bits` bits can hold: 2^bits."""
+    return 2**bits
+
+
+def _count_cases(rng: torch.Generator) -> list[Case]:
+    return [Case("1 bit" if bits == 1 else f"{bits} bits", (bits,)) for bits in (1, 2, 3, 4, 8, 16)]
+
+
+COUNT_VALUES = Exercise(
+    id="0.1",
+    title="How many values",
+    points=1,
+    reference=count_values,
+    cases=_count_cases,
+    rules=(Codes(),),
+    hints=(
+        "Write down all patterns of 1 bit, of 2 bits, of 3 bits. How does their number grow?",
+        "Each further bit can be 0 or 1 after every pattern that you had: it doubles them.",
+        "Doubled once for each bit: 2**bits.",
+    ),
+    misconceptions=(
+        Misconception(
+            "adds two for each bit",
+            lambda bits: 2 * bits,
+            "A further bit doubles the patterns, it does not add two: 2, 4, 8, 16. For 1 and 2 "
+            "bits both give the same.",
+        ),
+        Misconception(
+            "squares the bits",
+            lambda bits: bits**2,
+            "2 and 4 bits fit, 3 do not: the base is 2 and the number of bits is the exponent.",
+        ),
+        Misconception(
+            "gives the largest value",
+            lambda bits: 2**bits - 1,
+            "That is the largest unsigned number. 0 is a value too, so there is one more.",
+        ),
+        Misconception(
+            "keeps a bit for the sign",
+            lambda bits: 2 ** (bits - 1),
+            "A sign bit tells patterns apart as well: every bit doubles their number.",
+        ),
+    ),
+)

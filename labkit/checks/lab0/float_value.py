@@ -1,0 +1,119 @@
+"""Exercise 0.3: the number that three fields stand for."""
+
+from collections.abc import Callable
+
+import torch
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.lab0.inputs import BF16, FP8_E5M2, FP16, FP32, REAL, integer
+
+
+def float_value(
+    sign: int, exponent: int, mantissa: int, exponent_bits: int, mantissa_bits: int
+) -> float:
+    """Return the number that the fields of a float stand for, by equations (1) and (2)."""
+    bias = 2 ** (exponent_bits - 1) - 1
+    fraction = mantissa / 2**mantissa_bits
+    if exponent == 0:
+        magnitude = fraction * 2.0 ** (1 - bias)
+    else:
+        magnitude = (1 + fraction) * 2.0 ** (exponent - bias)
+    return -magnitude if sign else magnitude
+
+
+def _value_cases(rng: torch.Generator) -> list[Case]:
+    def random_bf16() -> Case:
+        fields = integer(rng, 0, 2), integer(rng, 110, 140), integer(rng, 1, 128)
+        return Case("a random bf16", (*fields, *BF16))
+
+    return [
+        Case("1.5 in bf16", (0, 127, 64, *BF16)),
+        Case("-6.5 in fp16", (1, 17, 640, *FP16)),
+        Case("about 0.1 in fp32", (0, 123, 5033165, *FP32)),
+        Case("zero", (0, 0, 0, *FP8_E5M2)),
+        Case("the smallest normal of fp16", (0, 1, 0, *FP16)),
+        Case("a subnormal of fp8_e5m2", (0, 0, 3, *FP8_E5M2)),
+        Case("a negative subnormal of fp16", (1, 0, integer(rng, 1, 1024), *FP16)),
+        Case("the largest of fp16", (0, 30, 1023, *FP16)),
+        *(random_bf16() for _ in range(3)),
+    ]
+
+
+def _without(
+    *, bias: int | None = None, lead: int | None = None, clamp: bool = True, scaled: bool = True
+) -> Callable[..., float]:
+    """Return equations (1) and (2) with another bias or leading digit, or with a step left out."""
+
+    def wrong(
+        sign: int, exponent: int, mantissa: int, exponent_bits: int, mantissa_bits: int
+    ) -> float:
+        taken = 2 ** (exponent_bits - 1) - 1 if bias is None else bias
+        digit = min(exponent, 1) if lead is None else lead
+        fraction = mantissa / 2**mantissa_bits if scaled else mantissa
+        power = max(exponent, 1) if clamp else exponent
+        return (-1) ** sign * (digit + fraction) * 2.0 ** (power - taken)
+
+    return wrong
+
+
+def _bias_one_too_large(
+    sign: int, exponent: int, mantissa: int, exponent_bits: int, mantissa_bits: int
+) -> float:
+    return float_value(sign, exponent, mantissa, exponent_bits, mantissa_bits) / 2
+
+
+FLOAT_VALUE = Exercise(
+    id="0.3",
+    title="Read the fields",
+    points=2,
+    reference=float_value,
+    cases=_value_cases,
+    rules=(REAL,),
+    hints=(
+        "Put the fields of 1.5 in bf16, (0, 127, 64), into equation (1) by hand. What is the bias "
+        "of 8 exponent bits?",
+        "bias = 2**(exponent_bits - 1) - 1. Which of the two equations holds when the exponent "
+        "field is 0?",
+        "E > 0: (1 + M / 2**m) * 2.0**(E - bias). E = 0: (M / 2**m) * 2.0**(1 - bias). Then the "
+        "sign.",
+    ),
+    misconceptions=(
+        Misconception(
+            "has no subnormals",
+            _without(lead=1, clamp=False),
+            "With exponent field 0 there is no leading one (equation 2): else no pattern would "
+            "stand for 0.0.",
+        ),
+        Misconception(
+            "takes 2^(0 - bias) for subnormals",
+            _without(clamp=False),
+            "Subnormals go on with the spacing of the first normal numbers: 2^(1 - bias), not "
+            "2^(0 - bias).",
+        ),
+        Misconception(
+            "forgets the leading one",
+            _without(lead=0),
+            "A normal number starts with a one that is not stored: 1 + M / 2^m.",
+        ),
+        Misconception(
+            "forgets the bias",
+            _without(bias=0),
+            "The field holds exponent + bias: subtract the bias before you take the power.",
+        ),
+        Misconception(
+            "takes 2^(e - 1) as the bias",
+            _bias_one_too_large,
+            "One less: 127 for 8 exponent bits, 15 for 5. Try it with 1.0.",
+        ),
+        Misconception(
+            "forgets the sign",
+            lambda sign, *rest: float_value(0, *rest),
+            "The factor (-1)^s: sign 1 means minus.",
+        ),
+        Misconception(
+            "takes the mantissa as a whole number",
+            _without(scaled=False),
+            "M counts steps of 2^-m: divide it by 2**mantissa_bits.",
+        ),
+    ),
+)

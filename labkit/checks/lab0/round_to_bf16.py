@@ -1,0 +1,95 @@
+"""Exercise 0.6: round a float32 to bf16 by hand."""
+
+import torch
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.lab0.inputs import integer
+from labkit.checks.rules import Codes
+
+
+def round_to_bf16(pattern: int) -> int:
+    """Return the 16 bits of the bf16 nearest to a float32, given by its 32 bits; ties to even.
+
+    Just below the middle when the upper half is even, exactly half when it is odd: the sum carries
+    into the upper half when, and only when, that has to go up.
+    """
+    return (pattern + 0x7FFF + (pattern >> 16 & 1)) >> 16
+
+
+def _bf16_cases(rng: torch.Generator) -> list[Case]:
+    # NaN is left out: a carry would turn some of its patterns into infinity.
+    patterns = [
+        ("a number that bf16 has", 0x3FC00000),
+        ("just below the middle", 0x3F807FFF),
+        ("just above the middle", 0x3F808001),
+        ("a tie above an even pattern", 0x3F808000),
+        ("a tie above an odd pattern", 0x3F818000),
+        ("-3.14159", 0xC0490FDB),
+        ("a negative tie", 0xBF818000),
+        ("a carry into the exponent", 0x3FFFFFFF),
+        ("the largest float32, which becomes infinity", 0x7F7FFFFF),
+        ("a subnormal", 0x00018000),
+        *(("a random tie", integer(rng, 0x3D00, 0x4500) << 16 | 0x8000) for _ in range(4)),
+        *(("a random number", integer(rng, 0x3D000000, 0x45000000)) for _ in range(4)),
+    ]
+    return [Case(f"{label}, {pattern:#010x}", (pattern,)) for label, pattern in patterns]
+
+
+def _loses_the_carry(pattern: int) -> int:
+    upper, lower = divmod(pattern, 2**16)
+    up = lower > 0x8000 or (lower == 0x8000 and upper % 2 == 1)
+    return upper & 0xFF80 | (upper + up) & 0x7F
+
+
+ROUND_TO_BF16 = Exercise(
+    id="0.6",
+    title="Round to bf16 by hand",
+    points=3,
+    reference=round_to_bf16,
+    cases=_bf16_cases,
+    rules=(Codes(),),
+    hints=(
+        "A bf16 is the upper half of a float32. The lower half says how far the number is on its "
+        "way to the next bf16: where is the middle?",
+        "The lower half is below, above or exactly 0x8000. On a tie, go to the pattern whose last "
+        "bit is 0. Is adding one to the upper half always safe?",
+        "upper = pattern >> 16, lower = pattern & 0xFFFF. Add 1 to upper if lower > 0x8000, or if "
+        "lower == 0x8000 and upper is odd; a carry into the exponent is right.",
+    ),
+    misconceptions=(
+        Misconception(
+            "cuts the lower half off",
+            lambda pattern: pattern >> 16,
+            "That always goes towards zero: half of all numbers end one gap too low. Look at the "
+            "lower half.",
+        ),
+        Misconception(
+            "rounds ties up",
+            lambda pattern: pattern + 0x8000 >> 16,
+            "Exactly in the middle this always goes away from zero, which shifts a mean. Ties go "
+            "to the pattern that ends in 0.",
+        ),
+        Misconception(
+            "rounds ties down",
+            lambda pattern: pattern + 0x7FFF >> 16,
+            "Exactly in the middle this always goes towards zero. Ties go to the pattern that "
+            "ends in 0.",
+        ),
+        Misconception(
+            "rounds ties to odd",
+            lambda pattern: (pattern + 0x8000 - (pattern >> 16 & 1)) >> 16,
+            "The other way round: up from a pattern that ends in 1, so that the result ends in 0.",
+        ),
+        Misconception(
+            "loses the carry",
+            _loses_the_carry,
+            "A mantissa of ones that is rounded up becomes 0 and carries into the exponent: 1.9999 "
+            "becomes 2. Add to the whole upper half.",
+        ),
+        Misconception(
+            "leaves the result in 32 bits",
+            lambda pattern: round_to_bf16(pattern) << 16,
+            "A bf16 has 16 bits: shift the upper half down.",
+        ),
+    ),
+)
