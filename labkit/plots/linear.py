@@ -75,8 +75,6 @@ def four_panels(
     """Draw a matrix, its 8-bit codes, what comes back, and the error, as four images."""
     q = torch.as_tensor(quantize(w, scale, 0, -128, 127))
     back = torch.as_tensor(dequantize(q, scale, 0))
-    figure = ax.figure
-    ax.remove()
     limit = float(w.abs().max())
     panels = [
         ("real w", w, limit),
@@ -84,14 +82,17 @@ def four_panels(
         ("back again w'", back, limit),
         ("error w' - w", back - w, scale / 2),
     ]
-    for place, (title, values, bound) in enumerate(panels, 1):
-        panel = figure.add_subplot(1, 4, place)
-        image = panel.imshow(values, cmap="PuOr", vmin=-bound, vmax=bound)
+    ax.set_axis_off()
+    for place, (title, values, bound) in enumerate(panels):
+        panel = ax.inset_axes((place * 0.26, 0.12, 0.22, 0.84))
+        image = panel.imshow(values.numpy(), cmap="PuOr", vmin=-bound, vmax=bound)
         panel.set_title(title, size=10)
         panel.set_xticks([])
         panel.set_yticks([])
-        figure.colorbar(image, ax=panel, location="bottom", shrink=0.9, ticks=[-bound, 0, bound])
-    return panel
+        bar = panel.inset_axes((0, -0.12, 1, 0.05))
+        ax.figure.colorbar(image, cax=bar, orientation="horizontal", ticks=[-bound, 0, bound])
+        bar.tick_params(labelsize=8)
+    return ax
 
 
 @students_own
@@ -139,7 +140,9 @@ def channel_ranges(w: Tensor, bits: int, ax: Axes | None = None) -> Axes:
     ax = new_axes() if ax is None else ax
     largest = w.flatten(1).abs().amax(1)
     step = float(largest.max()) / (2 ** (bits - 1) - 1)
-    ax.bar(np.arange(len(largest)), largest.clamp(min=1e-6), color=COLOURS["real"], width=0.9)
+    ax.bar(
+        np.arange(len(largest)), largest.clamp(min=1e-6).numpy(), color=COLOURS["real"], width=0.9
+    )
     ax.axhline(
         step, color=COLOURS["codes"], label=f"one step of {bits}-bit codes for all: {step:.3g}"
     )
