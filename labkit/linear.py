@@ -20,7 +20,15 @@ from torch import Tensor
 
 from labkit.packing import pack, unpack
 from labkit.qparams import QParams, Scheme, positive_group_size
-from labkit.validation import axis_of, codes_within, integer_tensor, real_tensor
+from labkit.validation import (
+    axis_of,
+    codes_within,
+    finite,
+    instance_of,
+    integer_tensor,
+    ordered_range,
+    real_tensor,
+)
 
 __all__ = [
     "QParams",
@@ -56,12 +64,13 @@ def from_range(
 
     Symmetric, with the zero point fixed in the middle::
 
+        zero_point = 0 if signed, 2^(bits-1) if unsigned
         scale      = max(|rmin|, |rmax|) / min(qmax - zero_point, zero_point - qmin)
 
     Parameters
     ----------
     rmin, rmax : float or Tensor
-        The range in units of `x`; tensors of the shape that `QParams` describes for `axis` and
+        The range, in units of `x`; tensors of the shape that `QParams` describes for `axis` and
         `group_size`. It is first widened to contain 0.0, which must map to an integer exactly.
     scheme : Scheme
         The integers to use.
@@ -77,28 +86,28 @@ def from_range(
 
     Raises
     ------
-    ValueError
-        If rmin > rmax, or either is NaN or infinite.
+    TypeError, ValueError
+        If rmin > rmax, or either is NaN, infinite or beyond float32; if `scheme`, `axis` or
+        `group_size` is not what `QParams` takes.
 
     Notes
     -----
     Jacob et al. 2018, section 3, "nudging" the zero point to an integer; widening to 0 as in ONNX
     DynamicQuantizeLinear.
     """
-    low = torch.as_tensor(rmin, dtype=torch.float64)
-    high = torch.as_tensor(rmax, dtype=torch.float64)
-    _ordered_range(low, high)
-    value = torch.where(low == high, low.abs(), 0.0)
+    instance_of(scheme, Scheme, "scheme", "Scheme(bits=8)")
+    qmin, qmax, middle = scheme.qmin, scheme.qmax, scheme.middle
+    low, high = ordered_range(rmin, rmax)
+    single = torch.where(low == high, low.abs(), 0.0)
     low, high = low.clamp(max=0.0), high.clamp(min=0.0)
-    qmin, qmax = scheme.qmin, scheme.qmax
-    middle = (qmin + qmax + 1) // 2
     if scheme.symmetric:
         scale = torch.maximum(-low, high) / min(qmax - middle, middle - qmin)
-        exact = value / 2 ** (scheme.bits - 2)
+        exact = single / 2 ** (scheme.bits - 2)
     else:
         scale = (high - low) / (qmax - qmin)
-        exact = value / 2 ** (scheme.bits - 1)
-    scale = torch.where(value > 0, exact, torch.where(scale == 0, 1.0, scale))
+        exact = single / 2 ** (scheme.bits - 1)
+    exact = torch.where(exact < SMALLEST_SCALE, single, exact)
+    scale = torch.where(single > 0, exact, torch.where(scale == 0, 1.0, scale))
     scale = scale.to(torch.float32).clamp(min=SMALLEST_SCALE)
     if scheme.symmetric:
         zero_point = torch.full_like(scale, middle)
@@ -119,9 +128,11 @@ def choose_qparams(
     scheme : Scheme
         The integers to use.
     axis : int, optional
-        None: one range for the whole tensor. Otherwise one for each index along `axis`.
+        None: one range for the whole tensor. Otherwise one for each index along `axis`, which
+        may count from the back (-1 is the last).
     group_size : int, optional
-        With `axis`: one range for each run of `group_size` neighbours along it.
+        With `axis`: one range for each run of `group_size` neighbours along it, at every index
+        of the other axes. The last run may be shorter.
 
     Returns
     -------
@@ -131,21 +142,20 @@ def choose_qparams(
     Raises
     ------
     TypeError, ValueError
-        If `x` is not a finite, non-empty real tensor, or lacks that axis.
+        If `x` is not a finite, non-empty real tensor, lacks that axis, or `group_size` is below 1
+        or without an axis.
     """
     x = real_tensor(x, "x")
     if axis is None:
-        if group_size is not None:
-            raise ValueError("group_size needs an axis: the one that is cut into groups.")
-        return from_range(x.min(), x.max(), scheme)
+        low, high = x.aminmax()
+        return from_range(low, high, scheme, axis, group_size)
     axis = axis_of(axis, x.shape, "x")
     if group_size is None:
-        others = [d for d in range(x.ndim) if d != axis]
-        low, high = (x, x) if not others else (x.amin(others), x.amax(others))
+        low, high = x.movedim(axis, 0).reshape(x.shape[axis], -1).aminmax(dim=1)
         return from_range(low, high, scheme, axis)
-    parts = x.split(positive_group_size(group_size), dim=axis)
-    low = torch.cat([part.amin(axis, keepdim=True) for part in parts], dim=axis)
-    high = torch.cat([part.amax(axis, keepdim=True) for part in parts], dim=axis)
+    groups = x.split(positive_group_size(group_size), dim=axis)
+    low = torch.cat([group.amin(axis, keepdim=True) for group in groups], dim=axis)
+    high = torch.cat([group.amax(axis, keepdim=True) for group in groups], dim=axis)
     return from_range(low, high, scheme, axis, group_size)
 
 
@@ -172,7 +182,7 @@ def quantize(x: Tensor, qparams: QParams) -> Tensor:
         If `x` is not a finite, non-empty real tensor, or its shape does not fit `qparams`.
     """
     x = real_tensor(x, "x")
-    scale, zero_point = qparams.expand_to(x.shape)
+    scale, zero_point = _qparams(qparams).expand_to(x.shape)
     q = torch.round(x / scale) + zero_point
     # Clamp while still real: an integer conversion first would wrap 170 to -86.
     return q.clamp(qparams.scheme.qmin, qparams.scheme.qmax).to(qparams.scheme.dtype)
@@ -184,7 +194,7 @@ def dequantize(q: Tensor, qparams: QParams) -> Tensor:
     Parameters
     ----------
     q : Tensor
-        Codes, any integer dtype, each in [qmin, qmax].
+        Codes, each in [qmin, qmax], of any integer dtype.
     qparams : QParams
         The parameters that `q` was quantized with.
 
@@ -196,21 +206,22 @@ def dequantize(q: Tensor, qparams: QParams) -> Tensor:
     Raises
     ------
     TypeError, ValueError
-        If `q` is not a non-empty integer tensor, holds a code out of range, or its shape does not
-        fit `qparams`.
+        If `q` is not a non-empty integer tensor, holds a code out of range, its shape does not fit
+        `qparams`, or a result is beyond float32.
     """
     q = integer_tensor(q, "q")
+    scale, zero_point = _qparams(qparams).expand_to(q.shape)
     codes_within(q, qparams.scheme.qmin, qparams.scheme.qmax, "q")
-    scale, zero_point = qparams.expand_to(q.shape)
     # int32 first: 0 - 3 would wrap to 253 in uint8.
-    return (q.to(torch.int32) - zero_point) * scale
+    x = (q.to(torch.int32) - zero_point) * scale
+    return finite(x, "x'", torch.float32, "The scale is too large: quantize a smaller range.")
 
 
 def fake_quantize(x: Tensor, qparams: QParams) -> Tensor:
     """Round `x` to the grid and come back: ``dequantize(quantize(x))``, float32.
 
-    What the network computes with after quantization, in real numbers. Same arguments and errors
-    as `quantize`.
+    What the network computes with after quantization, in real numbers. Arguments as in `quantize`,
+    errors as in both. No gradient flows back to `x`.
     """
     return dequantize(quantize(x, qparams), qparams)
 
@@ -258,29 +269,23 @@ def quantization_error(x: Tensor, qparams: QParams) -> QuantizationError:
     Raises
     ------
     TypeError, ValueError
-        As `quantize`.
+        As `fake_quantize`.
     """
-    squared = (real_tensor(x, "x").double() - fake_quantize(x, qparams).double()).square()
+    x = real_tensor(x, "x")
+    restored = fake_quantize(x, qparams)
+    x = x.double()
+    squared = (x - restored).square()
     scale, zero_point = qparams.expand_to(x.shape)
     low = (qparams.scheme.qmin - zero_point) * scale.double()
     high = (qparams.scheme.qmax - zero_point) * scale.double()
-    outside = (x.double() < low) | (x.double() > high)
+    outside = (x < low) | (x > high)
     clipping = float(squared[outside].sum() / x.numel())
     rounding = float(squared[~outside].sum() / x.numel())
     total = clipping + rounding
-    signal = float(x.double().square().mean())
-    if total == 0.0:
-        sqnr = math.inf
-    else:
-        sqnr = 10 * math.log10(signal / total) if signal > 0 else -math.inf
+    signal = float(x.square().mean())
+    sqnr = math.inf if total == 0 else 10 * math.log10(signal / total)
     return QuantizationError(clipping, rounding, total, float(outside.double().mean()), sqnr)
 
 
-def _ordered_range(low: Tensor, high: Tensor) -> None:
-    if not bool((torch.isfinite(low) & torch.isfinite(high)).all()):
-        raise ValueError(
-            f"the range [{low.tolist()}, {high.tolist()}] is not finite; expected real numbers. "
-            "Remove NaN and infinity from what was observed."
-        )
-    if bool((low > high).any()):
-        raise ValueError(f"rmin is {low.tolist()} and rmax {high.tolist()}; expected rmin <= rmax.")
+def _qparams(qparams: QParams) -> QParams:
+    return instance_of(qparams, QParams, "qparams", "choose_qparams(x, scheme)")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from labkit.validation import codes_within, integer_tensor, whole_number
+from labkit.validation import codes_within, integer_tensor, true_or_false, whole_number
 
 BITS = (1, 2, 4)
 
@@ -39,7 +39,8 @@ def pack(q: Tensor, bits: int) -> Tensor:
         If `q` is not a non-empty integer tensor, holds negative codes together with codes above
         2^(bits-1) - 1, or codes that do not fit in `bits`.
     """
-    per_byte = _codes_per_byte(bits)
+    bits = _bits(bits)
+    per_byte = 8 // bits
     q = integer_tensor(q, "q").to(torch.int64).flatten()
     signed = bool((q < 0).any())
     codes_within(q, *_code_range(bits, signed), "q")
@@ -71,28 +72,45 @@ def unpack(packed: Tensor, bits: int, shape: Sequence[int], signed: bool) -> Ten
     Raises
     ------
     TypeError, ValueError
-        If `packed` is not uint8, or its length does not fit `shape`.
+        If `packed` is not uint8 or its length does not fit `shape`, or if another argument is not
+        as described.
     """
-    per_byte = _codes_per_byte(bits)
+    bits = _bits(bits)
+    signed = true_or_false(signed, "signed")
+    shape = _shape(shape)
     if integer_tensor(packed, "packed").dtype != torch.uint8:
         raise TypeError(f"packed has dtype {packed.dtype}; expected uint8, as pack returns it.")
     count = math.prod(shape)
-    if packed.ndim != 1 or len(packed) != math.ceil(count / per_byte):
+    expected = (math.ceil(count * bits / 8),)
+    if packed.shape != expected:
         raise ValueError(
-            f"packed has shape {tuple(packed.shape)}; {count} codes of {bits} bits (shape "
-            f"{tuple(shape)}) take {math.ceil(count / per_byte)} bytes in one dimension."
+            f"packed has shape {tuple(packed.shape)}; expected {expected} for {count} codes of "
+            f"{bits} bits, shape {shape}. Give the shape that the codes had before pack."
         )
     mask = 2**bits - 1
     codes = ((packed.to(torch.int64).unsqueeze(1) >> _offsets(bits)) & mask).flatten()[:count]
     if signed:
         codes = torch.where(codes >= 2 ** (bits - 1), codes - 2**bits, codes)
-    return codes.to(torch.int8 if signed else torch.uint8).reshape(tuple(shape))
+    return codes.to(torch.int8 if signed else torch.uint8).reshape(shape)
 
 
-def _codes_per_byte(bits: object) -> int:
-    if whole_number(bits, "bits") not in BITS:
+def _bits(bits: int) -> int:
+    bits = whole_number(bits, "bits")
+    if bits not in BITS:
         raise ValueError(f"bits is {bits}; expected 1, 2 or 4, which divide a byte evenly.")
-    return 8 // int(bits)  # type: ignore[call-overload]
+    return bits
+
+
+def _shape(shape: Sequence[int]) -> tuple[int, ...]:
+    if not isinstance(shape, Sequence):
+        raise TypeError(
+            f"shape is of type {type(shape).__name__}; expected a tuple or list of whole numbers, "
+            "for example (3, 4)."
+        )
+    sizes = tuple(whole_number(size, "a size in shape") for size in shape)
+    if any(size < 1 for size in sizes):
+        raise ValueError(f"shape is {sizes}; expected sizes of 1 or more.")
+    return sizes
 
 
 def _code_range(bits: int, signed: bool) -> tuple[int, int]:

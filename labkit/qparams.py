@@ -10,7 +10,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from labkit.validation import axis_of, codes_within, whole_number
+from labkit.validation import (
+    axis_of,
+    codes_within,
+    first_wrong,
+    instance_of,
+    real_numbers,
+    true_or_false,
+    whole_number,
+    whole_numbers,
+)
 
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
 
@@ -34,7 +43,7 @@ class Scheme:
     Raises
     ------
     TypeError, ValueError
-        If `bits` is no integer or not one of 2 to 8 and 16.
+        If `bits` is no integer or not one of 2 to 8 and 16, or another argument is no bool.
     """
 
     bits: int = 8
@@ -43,8 +52,12 @@ class Scheme:
     narrow: bool = False
 
     def __post_init__(self) -> None:
-        if whole_number(self.bits, "bits") not in BITS:
+        # As int: numpy's int8(8) is an integer too, but 2**7 wraps to -128 in it.
+        object.__setattr__(self, "bits", whole_number(self.bits, "bits"))
+        if self.bits not in BITS:
             raise ValueError(f"bits is {self.bits}; expected 2 to 8, or 16.")
+        for name in ("signed", "symmetric", "narrow"):
+            object.__setattr__(self, name, true_or_false(getattr(self, name), name))
 
     @property
     def qmin(self) -> int:
@@ -57,6 +70,11 @@ class Scheme:
         return 2 ** (self.bits - 1) - 1 if self.signed else 2**self.bits - 1
 
     @property
+    def middle(self) -> int:
+        """The zero point of a symmetric scheme: as many codes above it as below, or one less."""
+        return 0 if self.signed else 2 ** (self.bits - 1)
+
+    @property
     def dtype(self) -> torch.dtype:
         """The smallest torch dtype that holds a code."""
         if self.bits <= 8:
@@ -64,9 +82,11 @@ class Scheme:
         return torch.int16 if self.signed else torch.uint16
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class QParams:
     """Scale and zero point of a tensor, of each of its channels, or of groups in a channel.
+
+    Constants: no gradient flows into them. Two of them are equal only if they are the same object.
 
     Parameters
     ----------
@@ -75,7 +95,7 @@ class QParams:
         one for each index along `axis`; with `group_size`, the shape of `x` with ``x.shape[axis]``
         replaced by the number of groups, ceil(x.shape[axis] / group_size).
     zero_point : Tensor or int
-        Z, int32, in [qmin, qmax], of the shape of `scale`.
+        Z, int32, in [qmin, qmax], of the shape of `scale`; ``scheme.middle`` if symmetric.
     scheme : Scheme
         The integers to quantize to.
     axis : int, optional
@@ -86,7 +106,8 @@ class QParams:
     Raises
     ------
     TypeError, ValueError
-        If shapes disagree, a scale is not positive and finite, or a zero point is not in range.
+        If shapes disagree, a scale is not positive and finite, or a zero point is no integer, not
+        in range, or not in the middle of a symmetric scheme.
     """
 
     scale: Tensor
@@ -96,31 +117,48 @@ class QParams:
     group_size: int | None = None
 
     def __post_init__(self) -> None:
-        scale = torch.as_tensor(self.scale, dtype=torch.float32)
-        zero_point = torch.as_tensor(self.zero_point)
-        if zero_point.is_floating_point():
-            raise TypeError(f"zero_point is {self.zero_point!r}; expected whole numbers.")
+        scheme = instance_of(self.scheme, Scheme, "scheme", "Scheme(bits=8)")
+        scale = real_numbers(self.scale, "scale", torch.float32)
+        zero_point = whole_numbers(self.zero_point, "zero_point")
+        wrong = ~((scale > 0) & torch.isfinite(scale))
+        if bool(wrong.any()):
+            raise ValueError(
+                f"{first_wrong(scale, wrong, 'scale')}; expected positive finite numbers in "
+                "float32, as from_range and choose_qparams give them."
+            )
+        codes_within(zero_point, scheme.qmin, scheme.qmax, "zero_point")
         zero_point = zero_point.to(torch.int32)
+        wrong = zero_point != scheme.middle
+        if scheme.symmetric and bool(wrong.any()):
+            raise ValueError(
+                f"{first_wrong(zero_point, wrong, 'zero_point')}; expected {scheme.middle} in a "
+                "symmetric scheme. Use symmetric=False for a zero point elsewhere."
+            )
         if scale.shape != zero_point.shape:
             raise ValueError(
                 f"scale has shape {tuple(scale.shape)} and zero_point {tuple(zero_point.shape)}; "
-                "expected the same shape for both."
+                "expected one zero point for each scale."
             )
-        if not bool(((scale > 0) & torch.isfinite(scale)).all()):
-            raise ValueError(f"scale is {self.scale!r}; expected positive finite numbers.")
-        codes_within(zero_point, self.scheme.qmin, self.scheme.qmax, "zero_point")
-        if self.group_size is not None:
-            positive_group_size(self.group_size)
-        expected_ndim = None if self.group_size is not None else 0 if self.axis is None else 1
-        if expected_ndim not in (None, scale.ndim):
-            raise ValueError(
-                f"scale has {scale.ndim} dimensions with axis={self.axis}; expected one number "
-                "per tensor (axis=None), or a vector with one per channel (axis given)."
-            )
-        if self.group_size is not None and self.axis is None:
-            raise ValueError("group_size needs an axis: the one that is cut into groups.")
         object.__setattr__(self, "scale", scale)
         object.__setattr__(self, "zero_point", zero_point)
+        self._check_axis_and_group_size()
+
+    def _check_axis_and_group_size(self) -> None:
+        if self.axis is not None:
+            object.__setattr__(self, "axis", whole_number(self.axis, "axis"))
+        if self.group_size is not None:
+            object.__setattr__(self, "group_size", positive_group_size(self.group_size))
+            if self.axis is None:
+                raise ValueError(
+                    f"group_size is {self.group_size} without an axis; expected the axis to cut "
+                    "into groups, for example axis=-1."
+                )
+        elif self.scale.ndim != (0 if self.axis is None else 1):
+            raise ValueError(
+                f"scale has shape {tuple(self.scale.shape)} with axis={self.axis}; expected a "
+                "single number for the whole tensor (axis=None), or a vector with one number per "
+                "channel (axis given)."
+            )
 
     def expand_to(self, shape: torch.Size) -> tuple[Tensor, Tensor]:
         """Return scale and zero point, shaped to broadcast against a tensor of `shape`.
