@@ -1,0 +1,158 @@
+"""Sliders beside the labs' pictures, where a front end can show them.
+
+Every function here first draws its static picture, which stays when the kernel is gone or the
+notebook runs without a front end (nbconvert, nbval, a grader). The sliders below it are an extra
+that nothing in a lab depends on: each is paired with a labelled number box, since a slider has no
+name for a screen reader, and what the drawing prints or raises appears in the cell.
+"""
+
+import importlib.util
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+from labkit import plots
+
+# Set by the front ends that run a notebook for a person: Jupyter's server, VS Code, Colab.
+_FRONT_ENDS = ("JPY_SESSION_NAME", "VSCODE_PID", "COLAB_RELEASE_TAG")
+
+
+@dataclass(frozen=True)
+class Control:
+    """A number that can be moved.
+
+    Attributes
+    ----------
+    label : str
+        What it is, in a few words.
+    value, low, high : int or float
+        Where it starts, and its range. Integers move in steps of 1.
+    """
+
+    label: str
+    value: float
+    low: float
+    high: float
+
+
+def live() -> bool:
+    """Return whether sliders can work: ipywidgets is there, and a front end that shows them."""
+    found = importlib.util.find_spec("ipywidgets") is not None
+    return found and any(name in os.environ for name in _FRONT_ENDS)
+
+
+def number_line_widget(float_value: Callable[..., float]) -> Axes:
+    """Draw the number lines of 8-bit floats, and move the border between exponent and mantissa.
+
+    Parameters
+    ----------
+    float_value : callable
+        The student's ``float_value(sign, exponent, mantissa, exponent_bits, mantissa_bits)``.
+    """
+    controls = {
+        "exponent_bits": Control("exponent bits", 4, 2, 5),
+        "mantissa_bits": Control("mantissa bits", 3, 1, 6),
+    }
+
+    def draw(exponent_bits: int, mantissa_bits: int) -> Axes:
+        ax = plots.new_axes((8.0, 1.9))
+        return plots.number_lines(float_value, [(exponent_bits, mantissa_bits)], ax=ax)
+
+    picture = plots.number_lines(float_value, [(5, 2), (4, 3), (3, 4), (2, 5)])
+    _show_sliders(draw, controls)
+    return picture
+
+
+def rulers_widget(
+    scale_and_zero_point: Callable[..., tuple[float, int]],
+    rmin: float,
+    rmax: float,
+    qmin: int,
+    qmax: int,
+) -> Axes:
+    """Draw the ruler of codes under a range, and move the ends of the range and the bits.
+
+    Parameters
+    ----------
+    scale_and_zero_point : callable
+        The student's ``scale_and_zero_point(rmin, rmax, qmin, qmax)``.
+    rmin, rmax, qmin, qmax : float and int
+        Range and codes of the static picture, where the sliders start. The codes that they choose
+        are unsigned if `qmin` is 0, else signed.
+    """
+    reach = 2 * max(abs(rmin), abs(rmax), 1.0)
+    controls = {
+        "low": Control("smallest x", float(rmin), -reach, reach),
+        "high": Control("largest x", float(rmax), -reach, reach),
+        "bits": Control("bits", (qmax - qmin).bit_length(), 2, 6),
+    }
+
+    def draw(low: float, high: float, bits: int) -> Axes:
+        first = 0 if qmin == 0 else -(2 ** (bits - 1))
+        ends = min(low, high), max(low, high)
+        return plots.rulers(scale_and_zero_point, *ends, first, first + 2**bits - 1)
+
+    picture = plots.rulers(scale_and_zero_point, rmin, rmax, qmin, qmax)
+    _show_sliders(draw, controls)
+    return picture
+
+
+def _show_sliders(draw: Callable[..., Axes], controls: Mapping[str, Control]) -> None:
+    """Show sliders whose movement draws below them, where they can work; else nothing."""
+    if not live():
+        return
+    from IPython.display import display
+
+    plt.show()  # The static picture comes first: what follows it in the cell moves.
+    display(sliders(draw, controls))
+
+
+def sliders(draw: Callable[..., Axes], controls: Mapping[str, Control]) -> Any:
+    """Return a box of sliders, each with a labelled number box, over an empty output.
+
+    Parameters
+    ----------
+    draw : callable
+        Called with one number for each control, by name, whenever one has moved; draws a figure.
+    controls : mapping of str to Control
+        The names that `draw` takes.
+
+    Returns
+    -------
+    ipywidgets.VBox
+        Rows of number box and slider, then the Output that holds the drawing.
+    """
+    import ipywidgets
+    from IPython.display import display
+
+    output = ipywidgets.Output()
+    boxes: dict[str, Any] = {}
+    rows = []
+    for name, control in controls.items():
+        kind = "Int" if isinstance(control.value, int) else "Float"
+        limits = {"value": control.value, "min": control.low, "max": control.high}
+        if kind == "Float":
+            limits["step"] = (control.high - control.low) / 80
+        slider = getattr(ipywidgets, f"{kind}Slider")(
+            **limits, readout=False, continuous_update=False
+        )
+        boxes[name] = getattr(ipywidgets, f"Bounded{kind}Text")(
+            **limits, description=control.label, style={"description_width": "8em"}
+        )
+        ipywidgets.link((slider, "value"), (boxes[name], "value"))
+        rows.append(ipywidgets.HBox([boxes[name], slider]))
+
+    def redraw(change: object) -> None:
+        output.clear_output(wait=True)
+        with output:  # it also catches what the drawing prints or raises
+            draw(**{name: box.value for name, box in boxes.items()})
+            display(plt.gcf())
+            plt.close()
+
+    for box in boxes.values():
+        box.observe(redraw, names="value")
+    return ipywidgets.VBox([*rows, output])
