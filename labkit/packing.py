@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from labkit.validation import codes_within, integer_tensor, true_or_false, whole_number
+from labkit.validation import codes_within, dtype_name, integer_tensor, true_or_false, whole_number
 
 BITS = (1, 2, 4)
 
@@ -79,13 +79,15 @@ def unpack(packed: Tensor, bits: int, shape: Sequence[int], signed: bool) -> Ten
     signed = true_or_false(signed, "signed")
     shape = _shape(shape)
     if integer_tensor(packed, "packed").dtype != torch.uint8:
-        raise TypeError(f"packed has dtype {packed.dtype}; expected uint8, as pack returns it.")
+        raise TypeError(
+            f"packed has dtype {dtype_name(packed.dtype)}; expected uint8, as pack returns it."
+        )
     count = math.prod(shape)
     expected = (math.ceil(count * bits / 8),)
     if packed.shape != expected:
         raise ValueError(
-            f"packed has shape {tuple(packed.shape)}; expected {expected} for {count} codes of "
-            f"{bits} bits, shape {shape}. Give the shape that the codes had before pack."
+            f"packed has shape {tuple(packed.shape)}; expected {expected} for {count} codes "
+            f"with bits={bits}, shape {shape}. Give the shape that the codes had before pack."
         )
     mask = 2**bits - 1
     codes = ((packed.to(torch.int64).unsqueeze(1) >> _offsets(bits)) & mask).flatten()[:count]

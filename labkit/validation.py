@@ -40,7 +40,7 @@ def real_tensor(x: Tensor, name: str) -> Tensor:
     _tensor(x, name)
     if not x.is_floating_point():
         raise TypeError(
-            f"{name} has dtype {_word(x.dtype)}; expected a floating-point tensor. "
+            f"{name} has dtype {dtype_name(x.dtype)}; expected a floating-point tensor. "
             f"Convert it first, for example {name}.float()."
         )
     x = x.detach() if x.dtype in (torch.float32, torch.float64) else x.detach().float()
@@ -59,7 +59,7 @@ def finite(x: Tensor, name: str, dtype: torch.dtype, advice: str) -> Tensor:
     wrong = ~(x.abs() <= torch.finfo(dtype).max)
     if bool(wrong.any()):
         raise ValueError(
-            f"{first_wrong(x, wrong, name)}; expected finite numbers that {_word(dtype)} can "
+            f"{first_wrong(x, wrong, name)}; expected finite numbers that {dtype_name(dtype)} can "
             f"hold. {advice}"
         )
     return x
@@ -117,8 +117,8 @@ def integer_tensor(q: Tensor, name: str) -> Tensor:
     _tensor(q, name)
     if q.dtype not in INTEGER_DTYPES:
         raise TypeError(
-            f"{name} has dtype {_word(q.dtype)}; expected an integer tensor of dtype "
-            f"{', '.join(map(_word, INTEGER_DTYPES))}. Quantize real values first, or convert "
+            f"{name} has dtype {dtype_name(q.dtype)}; expected an integer tensor of dtype "
+            f"{', '.join(map(dtype_name, INTEGER_DTYPES))}. Quantize real values first, or convert "
             f"whole numbers with {name}.to(torch.int32)."
         )
     return q
@@ -226,6 +226,11 @@ def first_wrong(values: Tensor, wrong: Tensor, name: str) -> str:
     return f"{name} has {count} values wrong, the first {name}{index} = {value:g}"
 
 
+def dtype_name(dtype: torch.dtype) -> str:
+    """Return the name of `dtype` as messages have it, without "torch."."""
+    return str(dtype).removeprefix("torch.")
+
+
 def _as_tensor(value: Any, name: str, dtype: torch.dtype | None) -> Tensor:
     try:
         return torch.as_tensor(value, dtype=dtype)
@@ -246,7 +251,3 @@ def _tensor(x: object, name: str) -> None:
             f"{name} is empty (shape {tuple(x.shape)}); expected at least one value. "
             "Look for a slice or a filter that leaves nothing."
         )
-
-
-def _word(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
