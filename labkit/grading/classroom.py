@@ -23,7 +23,7 @@ from labkit.grading.feedback import page
 from labkit.grading.files import remove_partials, write_whole
 from labkit.grading.gradebook import gradebook, gradescope
 from labkit.grading.results import Outcome, Record, from_json, to_json
-from labkit.grading.sandbox import Kind, Sandbox
+from labkit.grading.sandbox import Kind, Sandbox, SandboxError
 from labkit.grading.submission import Broken, find_notebook, parse, read_bytes
 
 GRADEBOOK, RECORD = "gradebook.csv", "record.json"
@@ -33,14 +33,15 @@ OWN = ".labkit"
 
 @dataclass(frozen=True)
 class Entry:
-    """One student's folder, what was read from it, and what identifies that."""
+    """One student's folder, and what tells whether it is still the one that was graded."""
 
-    student: str
     folder: Path
     digest: str
-    data: bytes = b""
-    broken: str = ""
-    flags: tuple[str, ...] = ()
+
+    @property
+    def student(self) -> str:
+        """The folder's name."""
+        return self.folder.name
 
 
 def grade(
@@ -99,7 +100,7 @@ def grade(
     with _locked(out):
         seed = _seed(out, seed, lab)
         key = _course_key(course, seed)
-        entries = [_read(folder, course, key) for folder in _folders(submissions)]
+        entries = [_entry(folder, course, key) for folder in _folders(submissions)]
         done = {entry.student: _finished(out, entry) for entry in entries}
         todo = [entry for entry in entries if done[entry.student] is None]
         if todo:
@@ -153,12 +154,16 @@ def _grade_entry(
     started = time.time()
     log = {"student": entry.student, "time": time.strftime("%FT%TZ", time.gmtime())}
     try:
-        record = _record(entry, course, box, seed, seconds)
+        try:
+            record = _record(entry, course, box, seed, seconds)
+        except SandboxError:
+            # Lost through no fault of this submission: once more, in a new sandbox.
+            record = _record(entry, course, box, seed, seconds)
     except Broken as error:
-        record = Record(entry.student, (), Outcome.BROKEN, str(error), entry.flags)
+        record = Record(entry.student, (), Outcome.BROKEN, str(error))
     except Exception as error:  # one submission must not stop the class; the log has the rest
         reason = f"{type(error).__name__}: {error}"
-        record = Record(entry.student, (), Outcome.FAILED, reason, entry.flags)
+        record = Record(entry.student, (), Outcome.FAILED, reason)
         log["traceback"] = traceback.format_exc()
     if entry.student != GRADEBOOK:
         _write(record, entry, course, out / entry.student)
@@ -174,11 +179,10 @@ _log_lock = threading.Lock()
 def _record(
     entry: Entry, course: Course, box: Sandbox, seed: int, seconds: Seconds | None
 ) -> Record:
-    if entry.broken:
-        raise Broken(entry.broken)
-    submission = parse(entry.data, course)
+    data, flags = _read(entry.folder, course)
+    submission = parse(data, course)
     graded = grade_answers(course, submission.answers, box, seed, seconds)
-    return Record(entry.student, tuple(graded), flags=(*entry.flags, *submission.flags))
+    return Record(entry.student, tuple(graded), flags=(*flags, *submission.flags))
 
 
 def _write(record: Record, entry: Entry, course: Course, folder: Path) -> None:
@@ -202,22 +206,26 @@ def _finished(out: Path, entry: Entry) -> Record | None:
     return None if record is None or record.status == Outcome.FAILED else record
 
 
-def _read(folder: Path, course: Course, key: str) -> Entry:
-    student = folder.name
-    data, broken = b"", ""
-    flags: tuple[str, ...] = ()
+def _entry(folder: Path, course: Course, key: str) -> Entry:
     try:
-        if not stat.S_ISDIR(folder.lstat().st_mode):
-            raise Broken("The folder is a link to another place.")
-        if student == GRADEBOOK:
-            raise Broken("A folder of this name cannot be graded; rename it.")
-        notebook, flags = find_notebook(folder, course)
-        data = read_bytes(notebook)
-    except Broken as reason:
-        broken = str(reason)
-    parts = (key.encode(), os.fsencode(student), broken.encode(), repr(flags).encode(), data)
-    digest = hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts))
-    return Entry(student, folder, digest.hexdigest(), data, broken, flags)
+        data, flags = _read(folder, course)
+        parts = [data, repr(flags).encode()]
+    except Broken as error:
+        parts = [str(error).encode()]
+    digest = hashlib.sha256()
+    for part in (key.encode(), os.fsencode(folder.name), *parts):
+        digest.update(hashlib.sha256(part).digest())
+    return Entry(folder, digest.hexdigest())
+
+
+def _read(folder: Path, course: Course) -> tuple[bytes, tuple[str, ...]]:
+    """Return a student's notebook as bytes, and flags; raise Broken if there is none."""
+    if not stat.S_ISDIR(folder.lstat().st_mode):
+        raise Broken("The folder is a link to another place.")
+    if folder.name == GRADEBOOK:
+        raise Broken("A folder of this name cannot be graded; rename it.")
+    notebook, flags = find_notebook(folder, course)
+    return read_bytes(notebook), flags
 
 
 def _folders(submissions: Path) -> list[Path]:

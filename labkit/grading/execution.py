@@ -27,7 +27,7 @@ from labkit.grading.results import Graded, Outcome, Shown
 from labkit.grading.sandbox import Died, Process, Sandbox
 from labkit.grading.submission import same_code
 
-GRACE_SECONDS = 5.0
+GRACE_SECONDS = 3.0
 OUTCOMES = {
     State.PASSED: Outcome.RIGHT,
     State.ALMOST: Outcome.ALMOST,

@@ -67,6 +67,8 @@ class Process:
         ------
         Died
             If the process ends, is too slow, or replies with something that is no value.
+        SandboxError
+            If the sandbox is gone.
         """
         deadline = time.monotonic() + seconds
         data = encode(request)
@@ -134,7 +136,8 @@ class Process:
     def _death(self) -> Died:
         report = self._report(READY_SECONDS)
         if not report.startswith("ended "):
-            return Died("crash", report or "Your code closed its connection.")
+            # The keeper cannot be reached from inside: if it is gone, the sandbox is.
+            raise SandboxError(f"a confined process was lost: {report or 'no report'}")
         code = int(report.removeprefix("ended "))
         if code == -9:
             return Died(

@@ -1,6 +1,5 @@
 """Reading what students hand in: any bytes become answers and flags, or a reason why not."""
 
-import hashlib
 import json
 import os
 import stat
@@ -39,13 +38,10 @@ class Submission:
         grade_id of the answer cell to its source; cells that are missing are not in it.
     flags : tuple of str
         What an instructor should know about the notebook.
-    digest : str
-        SHA-256 of the bytes that were read.
     """
 
     answers: dict[str, str]
     flags: tuple[str, ...] = ()
-    digest: str = ""
 
 
 def find_notebook(folder: Path, course: Course) -> tuple[Path, tuple[str, ...]]:
@@ -83,13 +79,15 @@ def read_bytes(path: Path) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise Broken(f"The notebook cannot be read ({error.strerror}).") from None
-    with os.fdopen(handle, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise Broken("The notebook is not a regular file.")
-        try:
+        with os.fdopen(handle, "rb", closefd=False) as file:
             data = file.read(LARGEST + 1)
-        except OSError as error:
-            raise Broken(f"The notebook cannot be read ({error.strerror}).") from None
+    except OSError as error:
+        raise Broken(f"The notebook cannot be read ({error.strerror}).") from None
+    finally:
+        os.close(handle)
     if len(data) > LARGEST:
         raise Broken(f"The notebook is larger than {LARGEST >> 20} MiB.")
     return data
@@ -118,7 +116,7 @@ def parse(data: bytes, course: Course) -> Submission:
         else:
             answers[task.grade_id] = source
     flags += _order(cells, course) + _checks(cells, course)
-    return Submission(answers, tuple(flags), hashlib.sha256(data).hexdigest())
+    return Submission(answers, tuple(flags))
 
 
 def _notebook(data: bytes) -> dict[str, Any]:

@@ -102,6 +102,8 @@ def _confine_and_serve(
 
     status = 1
     try:
+        # A signal to one's process group would pass through the wall between namespaces.
+        os.setsid()
         limits = isolate.Limits(**settings["limits"])
         isolate.set_limits(limits)
         if settings["isolate"]:

@@ -1,0 +1,181 @@
+"""A class of hostile submissions among honest ones: none gains, reads, harms or stops anything.
+
+All are graded in one run, as an instructor would. Every hostile submission leaves the other
+exercises unsolved, so any point is a point gained. An outer limit ends the run if it hangs.
+"""
+
+import csv
+import json
+import os
+import signal
+import socket
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import attack_channel
+import attack_check
+import attack_escape
+import attack_exhaust
+import attack_notebook
+import grading_support as support
+import pytest
+
+from labkit.grading import grade
+from labkit.grading.execution import Seconds
+from labkit.grading.results import Outcome, Record
+from labkit.grading.sandbox import problem
+
+CELLS = {
+    **attack_check.ATTACKS,
+    **attack_channel.ATTACKS,
+    **attack_escape.ATTACKS,
+    **attack_exhaust.ATTACKS,
+}
+NAMES = [*CELLS, *attack_notebook.ATTACKS]
+HONEST = ("honest-1", "honest-2", "zzz-honest-3")
+CANARY = "canary-4f1d"
+QUICK = Seconds(cell=2.0, calls=1.5, notebook=30.0)
+OUTER_LIMIT = 300
+
+pytestmark = pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}")
+
+
+@dataclass(frozen=True)
+class Aftermath:
+    """What there is to look at when the class has been graded."""
+
+    records: dict[str, Record]
+    out: Path
+    trace: Path
+    connections: list[object]
+    seed: int
+
+
+def solved() -> dict:
+    notebook = support.solved_notebook()
+    notebook["cells"][0]["source"] += f"\n# {CANARY}"
+    return notebook
+
+
+@pytest.fixture(scope="module")
+def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Aftermath:
+    root = tmp_path_factory.mktemp("class")
+    submissions, out, trace = root / "submissions", root / "grades", root / "trace"
+    listener = socket.create_server(("127.0.0.1", 0))
+    connections: list[object] = []
+    threading.Thread(target=accept, args=(listener, connections), daemon=True).start()
+    solutions = support.solutions_folder(root / "solutions")
+    port = str(listener.getsockname()[1])
+    for name in HONEST:
+        folder(submissions, name)
+        support.save(submissions / name, solved())
+    for name, source in CELLS.items():
+        source = source.replace("PORT", port).replace("TRACE", str(trace))
+        folder(submissions, name)
+        support.save(submissions / name, support.answered({"1.3": source}))
+    for name, write in attack_notebook.ATTACKS.items():
+        write(folder(submissions, name), support.released_notebook())
+    os.environ["LABKIT_CANARY"] = CANARY
+    signal.signal(signal.SIGALRM, hung)
+    signal.alarm(OUTER_LIMIT)
+    try:
+        records = grade(submissions, 1, out, solutions, seed=777_000_777, seconds=QUICK)
+    finally:
+        signal.alarm(0)
+        del os.environ["LABKIT_CANARY"]
+        listener.close()
+    return Aftermath({r.student: r for r in records}, out, trace, connections, 777_000_777)
+
+
+def folder(submissions: Path, name: str) -> Path:
+    path = submissions / name
+    path.mkdir(parents=True)
+    return path
+
+
+def accept(listener: socket.socket, connections: list[object]) -> None:
+    while True:
+        try:
+            connections.append(listener.accept())
+        except OSError:
+            return
+
+
+def hung(*_: object) -> None:
+    raise TimeoutError(f"the class was not graded in {OUTER_LIMIT} seconds")
+
+
+def test_there_are_many_attacks() -> None:
+    assert len(NAMES) == len(set(NAMES)) > 100
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_attack_gains_a_point_or_goes_without_a_reason(aftermath: Aftermath, name: str) -> None:
+    record = aftermath.records[name]
+    assert record.points == 0
+    assert record.status in ("graded", Outcome.BROKEN)
+    assert all(graded.outcome is not Outcome.FAILED for graded in record.graded)
+    if name in CELLS:
+        outcome = {graded.exercise: graded for graded in record.graded}["1.3"]
+        assert outcome.outcome not in (Outcome.RIGHT, Outcome.ALMOST)
+        assert outcome.summary
+    assert record.graded or record.reason
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_neighbours_of_attacks_get_all_their_points(aftermath: Aftermath, name: str) -> None:
+    assert aftermath.records[name].points == support.FULL
+
+
+def test_nothing_secret_reaches_a_result(aftermath: Aftermath) -> None:
+    for path in aftermath.out.rglob("*"):
+        if path.is_file() and ".labkit" not in path.parts and path.parent.name not in HONEST:
+            text = path.read_text("utf-8")
+            assert CANARY not in text, path
+            assert str(aftermath.seed) not in text, path
+            assert "ESCAPED" not in text, path
+
+
+def test_hidden_inputs_do_not_reach_a_student(aftermath: Aftermath) -> None:
+    from labkit.checks.registry import exercises
+
+    exercise = next(e for e in exercises(1) if e.id == "1.3")
+    secret = [case.args[0] for case in exercise.draw(aftermath.seed) if case.args[0].numel() > 8]
+    digits = {f"{value:.5f}" for tensor in secret for value in tensor.flatten().tolist()}
+    public = aftermath.out / "hides the inputs in its answer" / "feedback.html"
+    assert not any(number in public.read_text("utf-8") for number in digits)
+    # The instructor's page does show them: the attack did deliver what it saw.
+    private = public.with_name("instructor.html").read_text("utf-8")
+    assert "With the secret inputs" in private
+
+
+def test_nothing_was_written_connected_or_left_running(aftermath: Aftermath) -> None:
+    assert not aftermath.trace.exists()
+    assert aftermath.connections == []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        assert b"inside/warm.py" not in command
+
+
+def test_the_gradebook_is_whole_and_holds_no_formula(aftermath: Aftermath) -> None:
+    with open(aftermath.out / "gradebook.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert len(rows) == 1 + len(aftermath.records) == 1 + len(NAMES) + len(HONEST)
+    assert all(len(row) == len(rows[0]) for row in rows)
+    assert not any(cell.startswith(("=", "+", "-", "@", "\t")) for row in rows for cell in row)
+
+
+def test_feedback_holds_no_markup_of_a_student(aftermath: Aftermath) -> None:
+    for path in aftermath.out.rglob("*.html"):
+        text = path.read_text("utf-8")
+        assert "<script" not in text
+        assert "<img" not in text
+        assert "\x1b" not in text
+    for path in aftermath.out.rglob("results.json"):
+        results = json.loads(path.read_text("utf-8"))
+        assert results["score"] == sum(test["score"] for test in results["tests"])
+        assert all(test["output_format"] == "text" for test in results["tests"])

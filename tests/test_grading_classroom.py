@@ -1,0 +1,260 @@
+"""Grading a folder: outcomes, points, files; the same bytes after any interruption."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import grading_support as support
+import pytest
+
+from labkit.checks import registry
+from labkit.grading import grade
+from labkit.grading.classroom import OWN, RECORD
+from labkit.grading.course import Course, sandbox_files
+from labkit.grading.execution import Seconds, grade_answers
+from labkit.grading.results import Graded, Outcome, from_json, to_json
+from labkit.grading.sandbox import Sandbox, problem
+
+pytestmark = pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}")
+
+QUICK = Seconds(cell=4.0, calls=2.0)
+SEED = 11
+WRONG = {
+    "1.1": "def integer_range(*args):\n    return 0, 0",
+    "1.2": "def scale_and_zero_point(*args):\n    raise KeyError('no')",
+    "1.3": "def quantize(x, scale, zero_point, qmin, qmax):\n"
+    "    return (torch.round(x / scale) + zero_point).to(torch.int32)",
+    "1.5": "def round_half_even(x):\n    while True: pass",
+    "1.6": "import os\nos._exit(3)",
+    "1.7": "def another_name(): pass",
+    "1.9": "x = [",
+}
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
+    return support.course(tmp_path_factory.mktemp("solutions"))
+
+
+@pytest.fixture(scope="module")
+def sandbox(course: Course) -> Iterator[Sandbox]:
+    with Sandbox(sandbox_files(support.LAB), course.modules) as box:
+        yield box
+
+
+def solved(course: Course) -> dict[str, str]:
+    return {task.grade_id: task.solution for task in course.tasks}
+
+
+def graded(
+    course: Course, sandbox: Sandbox, answers: dict[str, str], seconds: Seconds = QUICK
+) -> dict[str, Graded]:
+    """Grade the solution with some answers replaced, by the exercise's id."""
+    changed = {"exercise-" + key.replace(".", "-"): text for key, text in answers.items()}
+    found = grade_answers(course, {**solved(course), **changed}, sandbox, SEED, seconds)
+    return {result.exercise: result for result in found}
+
+
+@pytest.mark.parametrize("number", registry.STEMS)
+def test_the_labs_own_solution_gets_all_points(number: int) -> None:
+    from labkit.grading.course import load_course
+
+    lab = load_course(number, Path(__file__).parents[1] / "solutions")
+    with Sandbox(sandbox_files(number), lab.modules) as box:
+        found = grade_answers(lab, {t.grade_id: t.solution for t in lab.tasks}, box, SEED)
+    assert {result.outcome for result in found} == {Outcome.RIGHT}
+
+
+def test_every_outcome_is_told_apart_and_costs_no_other_exercise(
+    course: Course, sandbox: Sandbox
+) -> None:
+    found = graded(course, sandbox, {**WRONG, "1.10": ""})
+    outcomes = {key: result.outcome for key, result in found.items()}
+    assert outcomes == {
+        "1.1": Outcome.WRONG,
+        "1.2": Outcome.ERROR,
+        "1.3": Outcome.ALMOST,
+        "1.4": Outcome.RIGHT,
+        "1.5": Outcome.TIMEOUT,
+        "1.6": Outcome.CRASH,
+        "1.7": Outcome.ERROR,
+        "1.8": Outcome.RIGHT,
+        "1.9": Outcome.ERROR,
+        "1.10": Outcome.NOT_ATTEMPTED,
+        "1.11": Outcome.RIGHT,
+    }
+    assert found["1.3"].points == found["1.3"].max_points / 2
+    assert found["1.3"].misconception == "does not clamp"
+    assert "KeyError" in found["1.2"].summary
+    assert "does not clamp" in found["1.3"].student_card.text
+
+
+def test_memory_is_limited(course: Course, sandbox: Sandbox) -> None:
+    answer = "def quantize(*args):\n    return torch.ones(10 ** 10)"
+    assert graded(course, sandbox, {"1.3": answer})["1.3"].outcome is Outcome.MEMORY
+
+
+def test_an_answer_stands_on_the_reference_of_an_earlier_one_that_failed(
+    course: Course, sandbox: Sandbox
+) -> None:
+    uses = "def quantize_symmetric(x, bits):\n    qmax = 2 ** (bits - 1) - 1\n" + (
+        "    scale = float(x.abs().max()) / qmax or 1.0\n"
+        "    return quantize(x, scale, 0, -qmax, qmax), scale"
+    )
+    found = graded(course, sandbox, {"1.3": WRONG["1.3"], "1.6": uses})
+    assert found["1.6"].outcome is Outcome.RIGHT
+    found = graded(course, sandbox, {"1.3": "torch.round = None", "1.6": uses})
+    assert found["1.3"].outcome is Outcome.ERROR
+    assert found["1.6"].outcome is Outcome.RIGHT
+
+
+def test_a_whole_notebook_has_a_limit_of_its_own(course: Course, sandbox: Sandbox) -> None:
+    found = graded(course, sandbox, {}, Seconds(notebook=0.0))
+    assert all(result.outcome is Outcome.TIMEOUT for result in found.values())
+
+
+def test_magics_do_not_cost_an_answer(course: Course, sandbox: Sandbox) -> None:
+    answer = "%%time\n%matplotlib inline\n" + solved(course)["exercise-1-3"]
+    assert graded(course, sandbox, {"1.3": answer})["1.3"].outcome is Outcome.RIGHT
+
+
+def test_numpy_answers_count(course: Course, sandbox: Sandbox) -> None:
+    answer = (
+        "import numpy as np\ndef quantize(x, scale, zero_point, qmin, qmax):\n"
+        "    q = np.rint(x.numpy() / scale) + zero_point\n"
+        "    return np.clip(q, qmin, qmax).astype(np.int64)"
+    )
+    assert graded(course, sandbox, {"1.3": answer})["1.3"].outcome is Outcome.RIGHT
+
+
+def test_without_a_sandbox_the_points_are_the_same(course: Course, sandbox: Sandbox) -> None:
+    with Sandbox(sandbox_files(support.LAB), course.modules, kind="none") as plain:
+        assert graded(course, plain, WRONG) == graded(course, sandbox, WRONG)
+
+
+def class_of(root: Path, size: int = 6) -> tuple[Path, Path]:
+    """Hand in for a class: right, wrong, empty and broken; return submissions and solutions."""
+    submissions = root / "submissions"
+    for number in range(size):
+        notebook = (support.solved_notebook, support.released_notebook)[number % 2]()
+        if number % 3 == 2:
+            notebook = support.answered({"1.1": WRONG["1.1"], "1.3": WRONG["1.3"]})
+        support.save(submissions / f"student-{number:02}", notebook)
+    (submissions / "broken").mkdir()
+    (submissions / "broken" / support.NAME).write_text("{")
+    (submissions / "empty").mkdir()
+    (submissions / ".DS_Store").write_text("")
+    return submissions, support.solutions_folder(root / "solutions")
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and OWN not in path.relative_to(out).parts
+    }
+
+
+def test_a_class_is_graded_into_the_files_that_others_read(tmp_path: Path) -> None:
+    submissions, solutions = class_of(tmp_path)
+    records = grade(submissions, support.LAB, tmp_path / "out", solutions, seed=SEED)
+    assert [r.student for r in records] == sorted(r.student for r in records)
+    with open(tmp_path / "out" / "gradebook.csv", newline="", encoding="utf-8") as file:
+        rows = {row["student"]: row for row in csv.DictReader(file)}
+    assert rows["student-00"]["total"] == f"{support.FULL:g}"
+    assert rows["student-00"]["status"] == "graded"
+    assert rows["student-01"]["total"] == "0"
+    assert "1.3 not attempted" in rows["student-01"]["outcomes"]
+    assert "1.3 almost" in rows["student-02"]["outcomes"]
+    assert rows["broken"]["status"].startswith("broken file: The notebook is not valid JSON")
+    assert rows["broken"]["total"] == ""
+    assert rows["empty"]["status"] == "broken file: There is no notebook in the folder."
+    results = json.loads((tmp_path / "out" / "student-02" / "results.json").read_text())
+    assert results["score"] == records[4].points
+    assert [test["number"] for test in results["tests"]] == [t.exercise for t in records[4].graded]
+    page = (tmp_path / "out" / "student-02" / "feedback.html").read_text()
+    assert "does not clamp" in page
+    assert "secret" not in page
+
+
+def test_a_second_run_grades_only_what_changed(tmp_path: Path) -> None:
+    submissions, solutions = class_of(tmp_path)
+    out = tmp_path / "out"
+    grade(submissions, support.LAB, out, solutions)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob(RECORD)}
+    support.save(submissions / "student-01", support.solved_notebook())
+    records = grade(submissions, support.LAB, out, solutions)
+    after = {path: path.stat().st_mtime_ns for path in out.rglob(RECORD)}
+    changed = [path.parent.name for path in before if before[path] != after[path]]
+    assert changed == ["student-01"]
+    assert {r.student: r.points for r in records}["student-01"] == support.FULL
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_is_refused(tmp_path: Path) -> None:
+    submissions, solutions = class_of(tmp_path)
+    for name in ("one", "other"):
+        grade(submissions, support.LAB, tmp_path / name, solutions, seed=SEED, jobs=len(name))
+    assert contents(tmp_path / "one") == contents(tmp_path / "other")
+    with pytest.raises(ValueError, match="seed of its own"):
+        grade(submissions, support.LAB, tmp_path / "one", solutions, seed=SEED + 1)
+
+
+def test_killed_runs_go_on_to_the_same_bytes(tmp_path: Path) -> None:
+    submissions, solutions = class_of(tmp_path, size=14)
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    grade(submissions, support.LAB, undisturbed, solutions, seed=SEED)
+    code = (
+        "import sys; from labkit.grading import grade; "
+        f"grade({str(submissions)!r}, {support.LAB}, sys.argv[1], {str(solutions)!r}, seed={SEED})"
+    )
+    counts = []
+    for _ in range(2):
+        run = subprocess.Popen([sys.executable, "-c", code, str(killed)])
+        start = len(list(killed.rglob(RECORD)))
+        deadline = time.monotonic() + 60
+        while len(list(killed.rglob(RECORD))) <= start and time.monotonic() < deadline:
+            time.sleep(0.005)
+        os.kill(run.pid, signal.SIGKILL)
+        run.wait()
+        counts.append(len(list(killed.rglob(RECORD))))
+    assert counts == sorted(counts)
+    assert counts[0] < len(list(undisturbed.rglob(RECORD)))
+    grade(submissions, support.LAB, killed, solutions, seed=SEED)
+    assert contents(killed) == contents(undisturbed)
+
+
+def test_a_wrong_solution_stops_the_run_before_any_student_pays(tmp_path: Path) -> None:
+    submissions, solutions = class_of(tmp_path)
+    notebook = support.solved_notebook()
+    notebook["cells"][1]["source"] = "def integer_range(*args):\n    return 0, 0"
+    support.save(solutions, notebook)
+    with pytest.raises(ValueError, match=r"own solution of exercise 1\.1"):
+        grade(submissions, support.LAB, tmp_path / "out", solutions)
+
+
+def test_folders_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    submissions, solutions = class_of(tmp_path)
+    with pytest.raises(ValueError, match="inside one another"):
+        grade(submissions, support.LAB, submissions / "out", solutions)
+    with pytest.raises(ValueError, match="is no folder"):
+        grade(tmp_path / "nothing", support.LAB, tmp_path / "out", solutions)
+    with pytest.raises(ValueError, match="holds no folders"):
+        grade(solutions, support.LAB, tmp_path / "out", solutions)
+    with pytest.raises(ValueError, match="--solutions"):
+        grade(submissions, support.LAB, tmp_path / "out", tmp_path / "elsewhere")
+
+
+def test_a_record_is_read_as_it_was_written(course: Course, sandbox: Sandbox) -> None:
+    from labkit.grading.results import Record
+
+    found = graded(course, sandbox, WRONG)
+    record = Record("é\udcff", tuple(found.values()), flags=("a", "b"))
+    assert from_json(to_json(record)) == record
+    with pytest.raises(ValueError, match="no record"):
+        from_json("[]")
