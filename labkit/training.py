@@ -82,7 +82,8 @@ def train(name: str, full: Path) -> None:
         images = zoo.normalize(arrays["train_images"])
         labels = torch.from_numpy(arrays["train_labels"]).long()
     test_images, test_labels = zoo.load_data("fashion_mnist", "test")
-    model = zoo.new_model(name).to(memory_format=torch.channels_last)
+    model = zoo.new_model(name)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(parameter_groups(model, decay), rate, momentum=0.9, nesterov=True)
     steps = len(images) // BATCH
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, epochs * steps, pct_start=0.25)

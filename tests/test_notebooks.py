@@ -1,6 +1,6 @@
 """The notebooks as students run them: unsolved, half solved, wrongly solved; and their form.
 
-nbval runs `solutions/` and `labs/` as they are (see pyproject.toml); here the labs are changed first.
+nbval runs `solutions/` and `labs/` as they are (see pyproject.toml); here labs are changed first.
 """
 
 import ast
