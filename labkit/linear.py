@@ -23,7 +23,6 @@ from labkit.qparams import QParams, Scheme, positive_group_size
 from labkit.validation import (
     axis_of,
     codes_within,
-    finite,
     instance_of,
     integer_tensor,
     ordered_range,
@@ -46,6 +45,7 @@ __all__ = [
 
 # A subnormal scale loses its low bits (and many chips flush it to zero), so none is smaller.
 SMALLEST_SCALE = torch.finfo(torch.float32).tiny
+LARGEST = torch.finfo(torch.float32).max
 
 
 def from_range(
@@ -201,20 +201,21 @@ def dequantize(q: Tensor, qparams: QParams) -> Tensor:
     Returns
     -------
     Tensor
-        float32, in the shape of `q`.
+        float32, in the shape of `q`. Saturates at the largest finite number.
 
     Raises
     ------
     TypeError, ValueError
-        If `q` is not a non-empty integer tensor, holds a code out of range, its shape does not fit
-        `qparams`, or a result is beyond float32.
+        If `q` is not a non-empty integer tensor, holds a code out of range, or its shape does not
+        fit `qparams`.
     """
     q = integer_tensor(q, "q")
     scale, zero_point = _qparams(qparams).expand_to(q.shape)
     codes_within(q, qparams.scheme.qmin, qparams.scheme.qmax, "q")
     # int32 first: 0 - 3 would wrap to 253 in uint8.
     x = (q.to(torch.int32) - zero_point) * scale
-    return finite(x, "x'", torch.float32, "The scale is too large: quantize a smaller range.")
+    # A grid may end half a step past the largest float32, where the product is infinite.
+    return x.clamp(-LARGEST, LARGEST)
 
 
 def fake_quantize(x: Tensor, qparams: QParams) -> Tensor:

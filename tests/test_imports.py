@@ -1,0 +1,190 @@
+"""Imports are cheap and run one way; modules stay short and refuse out loud."""
+
+import ast
+import subprocess
+import sys
+import time
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import labkit
+
+PACKAGE = Path(labkit.__file__).parent
+MOST_LINES = 320
+
+# The references, each of which may import those on the rungs before its own.
+LADDER = (
+    {"validation"},
+    {"qparams", "packing"},
+    {"linear"},
+    {"calibration", "kernels"},
+    {"ptq"},
+    {"qat"},
+)
+REFERENCES = {"formats"}.union(*LADDER)
+# A package as the design has it, for trying wrong imports in.
+SKELETON = (
+    *("validation", "qparams", "packing", "linear", "calibration", "ptq", "qat", "formats", "cli"),
+    *("kernels/__init__", "kernels/engine", "checks/__init__", "checks/lab", "grading/__init__"),
+)
+
+
+def name_of(path, root):
+    """The dotted name of a module under `root`, without the package's own."""
+    return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported(path, root):
+    """The modules under `root` that the one at `path` imports, wherever in it, lazily or not."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            # `from . import x` is relative to the folder that holds the module.
+            folder = ("labkit", *path.relative_to(root).parent.parts)
+            start = folder[: len(folder) + 1 - node.level] if node.level else ()
+            base = ".".join((*start, *filter(None, [node.module])))
+            found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+    return {name.removeprefix("labkit.") for name in found if name.startswith("labkit.")}
+
+
+def imports_under(root):
+    """All modules under `root`, each with the modules under `root` that it imports.
+
+    Without the package's own __init__, which loads what is asked of it when it is asked.
+    """
+    paths = {name_of(path, root): path for path in root.rglob("*.py") if path.parent != root}
+    paths |= {path.stem: path for path in root.glob("*.py") if path.stem != "__init__"}
+    return {name: (imported(path, root) & paths.keys()) - {name} for name, path in paths.items()}
+
+
+def family(name):
+    """The module or folder directly in labkit that `name` belongs to."""
+    return name.partition(".")[0]
+
+
+def families_reached(graph, start):
+    """All families that the modules of `start` import, and those import, and so on."""
+    seen, ahead = set(), [name for name in graph if family(name) == start]
+    while ahead:
+        name = ahead.pop()
+        if name not in seen:
+            seen.add(name)
+            ahead += graph[name]
+    return {family(name) for name in seen} - {start}
+
+
+def wrong_ways(graph):
+    """Every import, direct or through others, that runs against section 3 of the design."""
+    names = {family(name) for name in graph}
+    wrong = set()
+    for rung, members in enumerate(LADDER):
+        own_and_later = set().union(*LADDER[rung:])
+        for member in members:
+            wrong |= {(member, other) for other in families_reached(graph, member) & own_and_later}
+    others = REFERENCES - {"formats", "validation"}
+    wrong |= {("formats", other) for other in families_reached(graph, "formats") & others}
+    for name in names:
+        forbidden = {"cli"}
+        if name != "cli":
+            forbidden |= {"grading"}
+        if name in REFERENCES:
+            forbidden |= {"checks"}
+        wrong |= {(name, other) for other in families_reached(graph, name) & forbidden}
+    return wrong
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return imports_under(PACKAGE)
+
+
+def test_imports_run_one_way(graph):
+    assert {"linear", "checks.lab", "validation"} <= graph.keys()
+    assert graph["linear"] >= {"qparams", "packing", "validation"}
+    assert wrong_ways(graph) == set()
+
+
+def test_no_two_modules_import_one_another(graph):
+    assert len(tuple(TopologicalSorter(graph).static_order())) == len(graph)
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "wrong"),
+    [
+        ("linear.py", "import labkit.kernels", ("linear", "kernels")),
+        ("linear.py", "def f():\n    from labkit import qat", ("linear", "qat")),
+        ("qparams.py", "from labkit.packing import pack", ("qparams", "packing")),
+        ("calibration.py", "from .kernels.engine import run", ("calibration", "kernels")),
+        ("kernels/engine.py", "from ..ptq import load", ("kernels", "ptq")),
+        ("ptq.py", "import labkit.helper", ("ptq", "qat")),
+        ("formats.py", "from labkit import linear", ("formats", "linear")),
+        ("linear.py", "from labkit.checks import lab", ("linear", "checks")),
+        ("checks/lab.py", "from labkit.grading import grade", ("checks", "grading")),
+        ("helper.py", "from labkit import grading", ("helper", "grading")),
+        ("grading/__init__.py", "from labkit import cli", ("grading", "cli")),
+    ],
+)
+def test_a_wrong_way_is_found(tmp_path, path, source, wrong):
+    sources = {f"{name}.py": "" for name in SKELETON}
+    sources |= {"helper.py": "from labkit import qat", path: source}
+    for name, text in sources.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert wrong in wrong_ways(imports_under(tmp_path))
+    (tmp_path / path).write_text("")
+    assert wrong_ways(imports_under(tmp_path)) == set()
+
+
+def run(code):
+    return subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.split()
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    loaded = set(run("import sys, labkit; print(*sys.modules)"))
+    assert "labkit" in loaded
+    assert not loaded & {"torch", "numpy", "matplotlib", "IPython", "nbformat", "labkit.linear"}
+
+
+def test_importing_the_package_takes_under_three_tenths_of_a_second():
+    def seconds():
+        start = time.perf_counter()
+        run("import labkit")
+        return time.perf_counter() - start
+
+    # Other work on the machine can slow one run down, but not make one faster.
+    assert any(seconds() < 0.3 for _ in range(20))
+
+
+def test_modules_are_short():
+    lines = {str(path.relative_to(PACKAGE)): count(path) for path in PACKAGE.rglob("*.py")}
+    assert {name: n for name, n in lines.items() if n > MOST_LINES} == {}
+
+
+def count(path):
+    return len(path.read_text("utf-8").splitlines())
+
+
+def silent(path):
+    """Where a module stops silently under -O, or catches everything, Ctrl-C too."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        bare = isinstance(node, ast.ExceptHandler) and node.type is None
+        if bare or isinstance(node, ast.Assert):
+            yield f"{path.name}:{node.lineno}"
+
+
+def test_no_bare_assert_and_no_bare_except():
+    assert [place for path in PACKAGE.rglob("*.py") for place in silent(path)] == []
+
+
+def test_a_bare_assert_and_a_bare_except_are_found(tmp_path):
+    module = tmp_path / "module.py"
+    module.write_text(
+        "try:\n    assert 1\nexcept:\n    raise\ntry:\n    f()\nexcept OSError:\n    g()"
+    )
+    assert sorted(silent(module)) == ["module.py:2", "module.py:3"]
