@@ -368,6 +368,7 @@ def _environment(home: str) -> dict[str, str]:
 
 
 def _copy(files: Mapping[str, Path], root: Path) -> Path:
+    root.mkdir(exist_ok=True)
     for name, source in files.items():
         target = root / name
         target.parent.mkdir(parents=True, exist_ok=True)
