@@ -4,5 +4,6 @@ import os
 import tempfile
 
 # Set before any notebook kernel starts, since kernels inherit the environment.
-os.environ["LABKIT_PROGRESS"] = tempfile.mkdtemp(prefix="labkit-progress-")
+_FOLDER = tempfile.TemporaryDirectory(prefix="labkit-progress-")
+os.environ["LABKIT_PROGRESS"] = _FOLDER.name
 os.environ.setdefault("MPLBACKEND", "agg")
