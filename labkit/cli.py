@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from labkit import __version__
+from labkit.grading import command
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,6 +18,9 @@ def main(arguments: list[str] | None = None) -> int:
     release.add_argument("--bundle", type=Path, metavar="FILE.zip", help="also zip it for students")
     release.add_argument("--root", type=Path, default=Path(), help="the project's folder")
     release.set_defaults(run=_release)
+    grade = commands.add_parser("grade", help="grade a folder of submissions in a sandbox")
+    command.add_arguments(grade)
+    grade.set_defaults(run=command.run)
     doctor = commands.add_parser("doctor", help="versions and capabilities, for bug reports")
     doctor.set_defaults(run=_doctor)
     parsed = parser.parse_args(arguments)
@@ -45,7 +49,8 @@ def _release(parsed: argparse.Namespace) -> int:
 
 def _doctor(parsed: argparse.Namespace) -> int:
     from labkit.doctor import report
+    from labkit.grading.sandbox import problem
 
-    for what, found in report():
+    for what, found in [*report(), ("sandbox", problem() or "bubblewrap works")]:
         print(f"{what:14} {found}")
     return 0

@@ -1,8 +1,7 @@
-"""What a bug report needs: versions, processor, engines, sandbox, folder of the progress file."""
+"""What a bug report needs: versions, processor, engines, folder of the progress file."""
 
 import os
 import platform
-import shutil
 from importlib import metadata
 from pathlib import Path
 
@@ -20,7 +19,6 @@ def report() -> list[tuple[str, str]]:
         ("instructions", torch.backends.cpu.get_cpu_capability()),
         ("torch threads", str(torch.get_num_threads())),
         ("int8 engines", ", ".join(torch.backends.quantized.supported_engines)),
-        ("sandbox", _sandbox()),
         ("progress", _progress_folder()),
     ]
     return lines
@@ -40,11 +38,6 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _sandbox() -> str:
-    path = shutil.which("bwrap")
-    return f"bubblewrap at {path}" if path else "none found (only the grader needs bubblewrap)"
 
 
 def _progress_folder() -> str:

