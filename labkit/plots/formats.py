@@ -66,13 +66,7 @@ def number_lines(
     ax : Axes
         Gives way to two: a linear axis around 0, and the whole range on a logarithmic one.
     """
-    rows = {}
-    for e, m in splits:
-        fields = [(E, M) for E in range(2**e - 1) for M in range(2**m)]
-        lines = {True: [], False: []}  # keyed by: is it subnormal?
-        for E, M in fields:
-            lines[E == 0].append(float(float_value(0, E, M, e, m)))
-        rows[f"e{e} m{m}"] = (lines[False], lines[True])
+    rows = {f"e{e} m{m}": _values_from_zero_up(float_value, e, m) for e, m in splits}
     rows["int8"] = ([float(v) for v in range(128)], [])
     figure = ax.figure
     ax.remove()
@@ -98,20 +92,32 @@ def number_lines(
     return near
 
 
+def _values_from_zero_up(
+    float_value: Callable[[int, int, int, int, int], float], e: int, m: int
+) -> tuple[list[float], list[float]]:
+    """Return the normal and the subnormal values of a float with `e` and `m` bits."""
+
+    def with_exponent(exponent: int) -> list[float]:
+        return [float(float_value(0, exponent, mantissa, e, m)) for mantissa in range(2**m)]
+
+    normal = [value for exponent in range(1, 2**e - 1) for value in with_exponent(exponent)]
+    return normal, with_exponent(0)
+
+
 @students_own
 def gaps(float_gap: Callable[[float, int, int], float], ax: Axes) -> Axes:
     """Draw the gap between neighbours against magnitude, from a student's function; int8's is 1."""
     names = ("fp32", "fp16", "bf16", "fp8_e5m2")
     shades = (COLOURS["ink"], COLOURS["real"], COLOURS["codes"], COLOURS["error"])
-    lowest, highest = -30, 24
     for name, colour in zip(names, shades, strict=True):
         format = FORMATS[name]
-        x = 2.0 ** np.arange(lowest, highest + 1)
-        x = np.append(x[x < format.max], min(format.max, x[-1]))
+        top = min(format.max, 2.0**24)
+        x = 2.0 ** np.arange(-30, 24)
+        x = np.append(x[x < top], top)
         gap = [float(float_gap(float(v), format.exponent_bits, format.mantissa_bits)) for v in x]
         ax.step(x, gap, where="post", color=colour, label=name)
-        if format.max < x[-1] * 2 < 2.0**highest:
-            ax.plot(format.max, gap[-1], "X", color=colour, ms=9)
+        if top == format.max:
+            ax.plot(top, gap[-1], "X", color=colour, ms=9)
     ax.step([1, 127], [1, 1], color=COLOURS["rounding"], lw=3, label="int8")
     ax.set_xscale("log", base=2)
     ax.set_yscale("log", base=2)
@@ -133,12 +139,10 @@ def weight_range(model: nn.Module, formats: Sequence[str], ax: Axes | None = Non
     for row, name in enumerate(formats, 1):
         format = FORMATS[name]
         height = 1 + 0.25 * row
-        if format.kind == "float":
-            ends = [format.smallest_subnormal, format.smallest_normal]
-            ax.plot(ends, [height] * 2, color=COLOURS["codes"], lw=2)
-            ends = [format.smallest_normal, format.max]
-        else:
-            ends = [1, format.max]
+        normal = format.smallest_normal or 1.0  # the smallest magnitude of an integer is 1
+        subnormal = format.smallest_subnormal or normal
+        ax.plot([subnormal, normal], [height] * 2, color=COLOURS["codes"], lw=2)
+        ends = [normal, format.max]
         ax.plot(ends, [height] * 2, color=COLOURS["rounding"], lw=7, solid_capstyle="butt")
         ax.text(2.0**-44, height, name, ha="right", va="center", size=10)
     ax.set_xscale("log", base=2)
