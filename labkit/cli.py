@@ -49,7 +49,7 @@ def _release(parsed: argparse.Namespace) -> int:
 
 def _doctor(parsed: argparse.Namespace) -> int:
     from labkit.doctor import report
-    from labkit.grading.sandbox import problem
+    from labkit.grading.bubblewrap import problem
 
     for what, found in [*report(), ("sandbox", problem() or "bubblewrap works")]:
         print(f"{what:14} {found}")
