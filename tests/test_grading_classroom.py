@@ -15,11 +15,12 @@ import pytest
 
 from labkit.checks import registry
 from labkit.grading import grade
+from labkit.grading.bubblewrap import problem
 from labkit.grading.classroom import OWN, RECORD
 from labkit.grading.course import Course, sandbox_files
 from labkit.grading.execution import Seconds, grade_answers
 from labkit.grading.results import Graded, Outcome, from_json, to_json
-from labkit.grading.sandbox import Sandbox, problem
+from labkit.grading.sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}")
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from labkit.grading.bubblewrap import problem
 from labkit.grading.course import sandbox_files
 from labkit.grading.inside.isolate import Limits
-from labkit.grading.sandbox import Died, Sandbox, SandboxError, problem
+from labkit.grading.process import Died, SandboxError
+from labkit.grading.sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}")
 

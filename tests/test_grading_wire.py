@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from labkit.checks.calling import Outcome
+from labkit.grading.process import Died
 from labkit.grading.replies import outcomes_from, ran_from
-from labkit.grading.sandbox import Died
 from labkit.grading.wire import DTYPES, LARGEST, TENSORS_ONLY, WireError, decode, encode
 
 SCALARS = st.one_of(

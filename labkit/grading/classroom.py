@@ -22,8 +22,9 @@ from labkit.grading.execution import Seconds, grade_answers
 from labkit.grading.feedback import page
 from labkit.grading.files import remove_partials, write_whole
 from labkit.grading.gradebook import gradebook, gradescope
+from labkit.grading.process import SandboxError
 from labkit.grading.results import Outcome, Record, from_json, to_json
-from labkit.grading.sandbox import Kind, Sandbox, SandboxError
+from labkit.grading.sandbox import Kind, Sandbox
 from labkit.grading.submission import Broken, find_notebook, parse, read_bytes
 
 GRADEBOOK, RECORD = "gradebook.csv", "record.json"
@@ -293,11 +294,13 @@ def _locked(out: Path) -> Iterator[None]:
 
 def _course_key(course: Course, seed: int) -> str:
     """Return what changes whenever the same submission could be graded otherwise."""
-    digest = hashlib.sha256(f"{seed} {course.setup} {course.tasks[0].stub}".encode())
+    digest = hashlib.sha256(f"{seed}\0{course.setup}".encode())
     for task in course.tasks:
         digest.update(f"{task.stub}\0{task.solution}\0{task.check_source}".encode())
-    for path in sorted(PACKAGE.rglob("*.py")):
-        digest.update(path.read_bytes())
+    own = PACKAGE / "checks" / f"lab{course.lab}"
+    for folder in (PACKAGE / "checks", own, PACKAGE / "grading", PACKAGE / "grading" / "inside"):
+        for path in sorted(folder.glob("*.py")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

@@ -28,9 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Grade, say what came of it; 1 if a submission could not be graded for our own failure."""
+    from labkit.grading.bubblewrap import problem
     from labkit.grading.classroom import GRADEBOOK, grade
+    from labkit.grading.process import SandboxError
     from labkit.grading.results import Outcome
-    from labkit.grading.sandbox import SandboxError, problem
 
     if parsed.sandbox == "bubblewrap" and (why := problem()):
         print(

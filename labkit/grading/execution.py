@@ -22,9 +22,10 @@ from labkit.checks.lab import NOTEBOOK_SEED
 from labkit.checks.messages import verdict_card
 from labkit.checks.verdict import State, Verdict, judge
 from labkit.grading.course import Course, Task
+from labkit.grading.process import Died, Process
 from labkit.grading.replies import outcomes_from, ran_from
 from labkit.grading.results import Graded, Outcome, Shown
-from labkit.grading.sandbox import Died, Process, Sandbox
+from labkit.grading.sandbox import Sandbox
 from labkit.grading.submission import same_code
 
 GRACE_SECONDS = 3.0

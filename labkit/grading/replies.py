@@ -6,7 +6,7 @@ import numpy as np
 
 from labkit.checks.calling import Outcome, Status
 from labkit.checks.values import Plain
-from labkit.grading.sandbox import Died
+from labkit.grading.process import Died
 
 STATUSES = get_args(Status)
 LONGEST_TEXT = 4000

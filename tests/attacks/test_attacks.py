@@ -22,9 +22,9 @@ import grading_support as support
 import pytest
 
 from labkit.grading import grade
+from labkit.grading.bubblewrap import problem
 from labkit.grading.execution import Seconds
 from labkit.grading.results import Outcome, Record
-from labkit.grading.sandbox import problem
 
 CELLS = {
     **attack_check.ATTACKS,
