@@ -1,0 +1,146 @@
+"""The range that loses the least information: TensorRT's search by Kullback-Leibler divergence.
+
+`h` counts |x| in B equal bins. Clipping at the end of bin i keeps i bins and piles what lies beyond
+onto the last of them; quantizing to L levels merges those i bins into L runs, of which each keeps
+only its sum. The candidate with the smallest divergence wins::
+
+    P(i) = h[0], ..., h[i-2], h[i-1] + sum(h[i:])         the clipped distribution
+    Q(i) = h[:i] merged, each run's sum spread evenly over those of its bins that are not empty
+    KL(i) = sum over the bins of P log(P / Q),            both normalized to 1, i = L, ..., B
+
+Bin k is in run floor(k L / i). Within a run Q is one number, so the sum over its bins needs only
+the run's sums of h, of h log h and of bins that are not empty: differences of cumulative sums.
+
+Source: Migacz, "8-bit Inference with TensorRT", GTC 2017.
+"""
+
+import numpy as np
+
+from labkit.calibration.histogram import Floats, Histogram
+from labkit.qparams import Scheme
+from labkit.validation import instance_of
+
+__all__ = ["BINS", "entropy_range", "kl_divergences", "kl_threshold"]
+
+BINS = 2048
+"""Bins from 0 to the largest |x|, as in TensorRT."""
+
+_TIE = 1e-12  # divergences this close differ by rounding only
+
+
+def entropy_range(histogram: Histogram, scheme: Scheme, bins: int = BINS) -> tuple[float, float]:
+    """Return the range of smallest KL divergence between |x| and |x| quantized.
+
+    Parameters
+    ----------
+    histogram : Histogram
+        The values. Exact zeros are left out: they have a code of their own in every scheme.
+    scheme : Scheme
+        Its codes give the number of levels for |x|: those on one side, 2^(bits-1), if it is
+        symmetric; otherwise the share of 2^bits that the longer side has in [min, max], which is
+        all of them for one-sided values.
+    bins : int
+        How many equal bins to search over. With no more bins than levels nothing is clipped.
+
+    Returns
+    -------
+    (float, float)
+        Symmetric: (-t, t). Affine: [-t, t] cut to what was observed. A single value is its own
+        range.
+
+    Raises
+    ------
+    ValueError
+        If nothing was observed yet.
+    """
+    instance_of(scheme, Scheme, "scheme", "Scheme(bits=8)")
+    counts, width = histogram.magnitudes(bins)
+    low, high = histogram.min, histogram.max
+    if low == high:
+        return low, high
+    if not counts.any():
+        return low, high
+    largest = max(-low, high)
+    if scheme.symmetric:
+        levels = 2 ** (scheme.bits - 1)
+    else:
+        levels = round(2**scheme.bits * largest / (max(high, 0.0) - min(low, 0.0)))
+    threshold = min(kl_threshold(counts, levels) * width, largest)
+    if scheme.symmetric:
+        return -threshold, threshold
+    return max(low, -threshold), min(high, threshold)
+
+
+def kl_threshold(counts: Floats, levels: int) -> int:
+    """Return how many bins to keep: the number with the smallest KL divergence.
+
+    Of several that are equally good the largest, which clips least. With no more bins than levels
+    all of them. Parameters and errors as `kl_divergences`.
+    """
+    if len(_usable(counts, levels)) <= levels:
+        return len(counts)
+    divergences = kl_divergences(counts, levels)
+    return levels + int(np.flatnonzero(divergences <= divergences.min() + _TIE)[-1])
+
+
+def kl_divergences(counts: Floats, levels: int) -> Floats:
+    """Return the KL divergence of every candidate threshold, in nats.
+
+    Parameters
+    ----------
+    counts : float array [B]
+        The histogram of |x|.
+    levels : int
+        L, the number of levels after quantization, 1 to B.
+
+    Returns
+    -------
+    float64 array [B - L + 1]
+        KL(i) for i = L, ..., B kept bins. Infinite where the last kept bin is empty but values lie
+        beyond it, since Q has nothing there.
+
+    Raises
+    ------
+    ValueError
+        If a count is negative or not finite, all are 0, or there are fewer bins than levels.
+    """
+    counts = _usable(counts, levels)
+    if len(counts) < levels:
+        raise ValueError(
+            f"there are {len(counts)} bins for {levels} levels; expected at least one bin a level. "
+            "Use more bins."
+        )
+    p = counts / counts.sum()
+    kept = np.arange(levels, len(p) + 1)
+    # Run j of i bins begins at the first k with floor(k L / i) = j.
+    starts = -(-np.arange(levels + 1) * kept[:, None] // levels)
+    mass = np.diff(_up_to(p)[starts], axis=1)
+    filled = np.diff(_up_to(p > 0)[starts], axis=1)
+    inside, beyond = _up_to(p)[kept], _up_to(p[::-1])[::-1][kept]
+    last = p[kept - 1]
+    log_q = _log(mass) - _log(filled) - _log(inside)[:, None]
+    p_log_p = _up_to(p * _log(p))[kept - 1] + (last + beyond) * _log(last + beyond)
+    p_log_q = (mass * log_q).sum(axis=1) + beyond * log_q[:, -1]
+    nothing_there = (last == 0) & (beyond > 0)
+    return np.where(nothing_there, np.inf, np.maximum(p_log_p - p_log_q, 0.0))
+
+
+def _usable(counts: Floats, levels: int) -> Floats:
+    counts = np.asarray(counts, dtype=np.float64)
+    if counts.ndim != 1 or not np.isfinite(counts).all() or counts.min(initial=0) < 0:
+        raise ValueError("counts is no histogram; expected one row of numbers, none below 0.")
+    if not counts.any():
+        raise ValueError("all bins are empty; expected a histogram of some values other than 0.")
+    if levels < 1:
+        raise ValueError(f"levels is {levels}; expected 1 or more.")
+    return counts
+
+
+def _up_to(amounts: Floats) -> Floats:
+    """Return the cumulative sums, with the empty one in front."""
+    return np.append(0.0, np.cumsum(amounts, dtype=np.float64))
+
+
+def _log(x: Floats) -> Floats:
+    """Return log x, and 0 where x is 0: there it is only ever multiplied by 0."""
+    return np.log(np.where(x > 0, x, 1.0))
