@@ -64,12 +64,21 @@ def _bind_system(command: list[str]) -> list[Path]:
         if path.is_symlink() and str(path) in SYSTEM:
             command += ["--symlink", os.readlink(path), str(path)]
         elif path.exists() and not any(path.is_relative_to(root) for root in bound):
-            for parent in reversed(path.parents[:-1]):
+            closed = _entries(path) != [path]
+            for parent in [*reversed(path.parents[:-1]), *([path] if closed else [])]:
                 # Left to itself bwrap makes parents that only their owner may enter.
                 command += ["--perms", "0755", "--dir", str(parent)]
-            command += ["--ro-bind", str(path), str(path)]
+            for entry in _entries(path):
+                command += ["--ro-bind", str(entry), str(entry)]
             bound.append(path)
     return [root.resolve() for root in bound]
+
+
+def _entries(path: Path) -> list[Path]:
+    """Return `path`, or what lies in it where only its owner may enter, as in ``mktemp -d``."""
+    if path.is_dir() and not path.stat().st_mode & 0o001:
+        return sorted(path.iterdir())
+    return [path]
 
 
 def site_folders() -> list[str]:
