@@ -1,4 +1,7 @@
-"""Grading a folder: outcomes, points, files; the same bytes after any interruption."""
+"""Grading a folder: outcomes, points, files; the same bytes after any interruption.
+
+LABKIT_CLASS=200 LABKIT_KILLS=5 kills a run over a class of 200 five times; the default is smaller.
+"""
 
 import csv
 import json
@@ -24,6 +27,8 @@ from labkit.grading.sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}")
 
+CLASS = int(os.environ.get("LABKIT_CLASS", "14"))
+KILLS = int(os.environ.get("LABKIT_KILLS", "2"))
 QUICK = Seconds(cell=4.0, calls=2.0)
 SEED = 11
 WRONG = {
@@ -36,6 +41,11 @@ WRONG = {
     "1.7": "def another_name(): pass",
     "1.9": "x = [",
 }
+HOSTILE = (
+    "import os\nos._exit(0)",
+    "import os\nos.write(4, b'x' * 10 ** 6)",
+    "def quantize(*args):\n    return torch.ones(10 ** 10)",
+)
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +156,8 @@ def class_of(root: Path, size: int = 6) -> tuple[Path, Path]:
         notebook = (support.solved_notebook, support.released_notebook)[number % 2]()
         if number % 3 == 2:
             notebook = support.answered({"1.1": WRONG["1.1"], "1.3": WRONG["1.3"]})
+        if number % 7 == 5:
+            notebook = support.answered({"1.3": HOSTILE[number // 7 % len(HOSTILE)]})
         support.save(submissions / f"student-{number:02}", notebook)
     (submissions / "broken").mkdir()
     (submissions / "broken" / support.NAME).write_text("{")
@@ -207,7 +219,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_is_refused(tmp_path
 
 
 def test_killed_runs_go_on_to_the_same_bytes(tmp_path: Path) -> None:
-    submissions, solutions = class_of(tmp_path, size=14)
+    submissions, solutions = class_of(tmp_path, size=CLASS)
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     grade(submissions, support.LAB, undisturbed, solutions, seed=SEED)
     code = (
@@ -215,7 +227,7 @@ def test_killed_runs_go_on_to_the_same_bytes(tmp_path: Path) -> None:
         f"grade({str(submissions)!r}, {support.LAB}, sys.argv[1], {str(solutions)!r}, seed={SEED})"
     )
     counts = []
-    for _ in range(2):
+    for _ in range(KILLS):
         run = subprocess.Popen([sys.executable, "-c", code, str(killed)])
         start = len(list(killed.rglob(RECORD)))
         deadline = time.monotonic() + 60
