@@ -3,7 +3,8 @@
 Fashion-MNIST: 28 x 28 grey images of ten kinds of clothing (Xiao, Rasul and Vollgraf 2017,
 arXiv:1708.07747), (c) 2017 Zalando SE, MIT licence (``data/fashion_mnist.LICENSE``). Shipped are
 10,000 of the 60,000 training images, for calibration and fine-tuning, and all 10,000 test images.
-The networks were trained on all 60,000 by ``python -m labkit.training``.
+The networks were trained on all 60,000 by ``python -m labkit.training``, and
+``data/MODEL_CARD.md`` says what they reach.
 """
 
 import functools
@@ -54,7 +55,7 @@ class ResidualBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A small residual network, 307 k parameters (He et al. 2016, arXiv:1512.03385)."""
+    """A small residual network (He et al. 2016, arXiv:1512.03385)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -226,7 +227,31 @@ class Accuracy:
 
 
 def accuracy(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int = 250) -> Accuracy:
-    """Run `model` on all images and compare its largest logit with the labels."""
+    """Run a classifier on all images and compare its largest logit with the labels.
+
+    Parameters
+    ----------
+    model : nn.Module
+        In eval mode; maps images to logits [N, classes].
+    images : Tensor
+        float32 [N, 1, 28, 28].
+    labels : Tensor
+        int64 [N].
+    batch_size : int
+        Images per call of `model`.
+
+    Raises
+    ------
+    ValueError
+        If `model` holds batch normalization in training mode, which would answer by the batch and
+        learn from the test images; if there are no images, or not as many labels.
+    """
+    if any(m.training for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)):
+        raise ValueError("model is in training mode; call model.eval() first.")
+    if len(images) == 0 or len(images) != len(labels):
+        raise ValueError(
+            f"got {len(images)} images and {len(labels)} labels; expected one label an image."
+        )
     with torch.inference_mode():
         found = [model(batch).argmax(1) for batch in images.split(batch_size)]
     return Accuracy(torch.cat(found) == labels)
