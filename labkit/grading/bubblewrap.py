@@ -21,6 +21,7 @@ COURSE = "/course"
 # Where a system keeps its programs and libraries.
 SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache")
 SCRATCH_BYTES = 1 << 26
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def problem() -> str:
@@ -47,7 +48,7 @@ def command_line(course: Path, hidden: Sequence[Path]) -> list[str]:
         command += ["--setenv", name, value]
     bound = _bind_system(command)
     command += ["--proc", "/proc", "--dev", "/dev"]
-    for folder in [Path(site) / "labkit" for site in site_folders()] + list(hidden):
+    for folder in [*(Path(site) / "labkit" for site in site_folders()), PACKAGE, *hidden]:
         folder = folder.resolve()
         if folder.is_dir() and any(folder.is_relative_to(root) for root in bound):
             command += ["--tmpfs", str(folder), "--remount-ro", str(folder)]
