@@ -17,6 +17,7 @@ import grading_support as support
 import pytest
 
 from labkit.checks import registry
+from labkit.checks.lab import NOTEBOOK_SEED
 from labkit.grading import grade
 from labkit.grading.bubblewrap import problem
 from labkit.grading.classroom import OWN, RECORD
@@ -104,6 +105,27 @@ def test_every_outcome_is_told_apart_and_costs_no_other_exercise(
     assert found["1.3"].misconception == "does not clamp"
     assert "KeyError" in found["1.2"].summary
     assert "does not clamp" in found["1.3"].student_card.text
+
+
+def test_an_answer_fitted_to_the_notebooks_inputs_is_pointed_out(
+    course: Course, sandbox: Sandbox
+) -> None:
+    exercise = next(e for e in registry.exercises(support.LAB) if e.id == "1.10")
+    table = {
+        repr([arg.tolist() if hasattr(arg, "tolist") else arg for arg in case.args]): (
+            exercise.reference(*case.args).tolist()
+        )
+        for case in exercise.draw(NOTEBOOK_SEED)
+    }
+    answer = f"table = {table!r}\n" + (
+        "def pack(*args):\n"
+        "    key = repr([arg.tolist() if hasattr(arg, 'tolist') else arg for arg in args])\n"
+        "    return torch.tensor(table.get(key, [0]), dtype=torch.uint8)"
+    )
+    found = graded(course, sandbox, {"1.10": answer})["1.10"]
+    assert found.outcome is not Outcome.RIGHT
+    assert "inputs of the notebook only" in found.remark
+    assert graded(course, sandbox, WRONG)["1.3"].remark == ""
 
 
 def test_memory_is_limited(course: Course, sandbox: Sandbox) -> None:

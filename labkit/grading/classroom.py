@@ -183,7 +183,8 @@ def _record(
     data, flags = _read(entry.folder, course)
     submission = parse(data, course)
     graded = grade_answers(course, submission.answers, box, seed, seconds)
-    return Record(entry.student, tuple(graded), flags=(*flags, *submission.flags))
+    remarks = [f"{item.exercise}: {item.remark}" for item in graded if item.remark]
+    return Record(entry.student, tuple(graded), flags=(*flags, *submission.flags, *remarks))
 
 
 def _write(record: Record, entry: Entry, course: Course, folder: Path) -> None:

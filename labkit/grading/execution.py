@@ -27,6 +27,7 @@ from labkit.grading.replies import outcomes_from, ran_from
 from labkit.grading.results import Graded, Outcome, Shown
 from labkit.grading.sandbox import Sandbox
 from labkit.grading.submission import same_code
+from labkit.grading.wire import encode
 
 GRACE_SECONDS = 3.0
 OUTCOMES = {
@@ -202,6 +203,7 @@ def _grade(task: Task, cell: Cell, run: Run, seed: int) -> Graded:
         misconception=verdict.diagnosis.name if verdict.diagnosis else "",
         student_card=shown(_plain_card(task, outcome, summary)),
         instructor_card=shown(verdict_card(verdict)),
+        remark=_remark(verdict, cases, outcomes),
     )
 
 
@@ -214,6 +216,23 @@ def _outcome(verdict: Verdict, outcomes: Sequence[CallOutcome]) -> Outcome:
     if any(word in message for message in messages for word in OUT_OF_MEMORY):
         return Outcome.MEMORY
     return Outcome.ERROR
+
+
+def _remark(verdict: Verdict, cases: Sequence[Case], outcomes: Sequence[CallOutcome]) -> str:
+    """Point out an answer whose right calls are all among those that the notebook shows."""
+    if verdict.state is not State.ALMOST:
+        return ""
+    exercise = verdict.exercise
+    known = {encode(list(case.args)) for case in exercise.draw(NOTEBOOK_SEED)}
+    fresh = [
+        pair
+        for pair in zip(cases, outcomes, strict=True)
+        if encode(list(pair[0].args)) not in known
+    ]
+    verdicts = [judge(exercise, [case], [outcome]) for case, outcome in fresh]
+    if not fresh or any(one.state is State.PASSED for one in verdicts):
+        return ""
+    return f"right for inputs of the notebook only, wrong for all {len(fresh)} new ones"
 
 
 def _summary(verdict: Verdict, outcome: Outcome) -> str:

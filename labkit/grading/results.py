@@ -53,6 +53,8 @@ class Graded:
         The card for the secret inputs.
     answer : str
         The student's source.
+    remark : str
+        What an instructor should look at; empty if nothing.
     """
 
     exercise: str
@@ -68,6 +70,7 @@ class Graded:
     student_card: Shown = Shown()
     instructor_card: Shown = Shown()
     answer: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True)
