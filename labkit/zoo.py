@@ -226,7 +226,7 @@ class Accuracy:
         return f"{100 * self.mean:5.2f} % ± {100 * self.standard_error:.2f}"
 
 
-def accuracy(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int = 250) -> Accuracy:
+def accuracy(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int = 100) -> Accuracy:
     """Run a classifier on all images and compare its largest logit with the labels.
 
     Parameters

@@ -18,6 +18,15 @@ CARD = (DATA / "MODEL_CARD.md").read_text(encoding="utf-8")
 LEAST_ACCURACY = {"resnet": 0.93, "mobilenet": 0.91}
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads that wait for each other make a busy machine many times slower."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def test_split() -> tuple[Tensor, Tensor]:
     return load_data("fashion_mnist", "test")
@@ -102,8 +111,8 @@ def test_network_is_accurate_and_quick(name, test_split):
     model = load_model(name)
     start = time.process_time()
     measured = accuracy(model, *test_split)
-    # 20 s on two cores; processor time, so that a busy machine does not fail the test.
-    assert time.process_time() - start < 2 * 20
+    # 20 s on two cores: 40 s of processor time, which a busy machine does not change.
+    assert time.process_time() - start < 40
     assert measured.mean >= LEAST_ACCURACY[name]
     # Another processor sums in another order, which may turn a few images.
     assert 100 * measured.mean == pytest.approx(recorded(name, "FP32")[0], abs=0.05)
@@ -138,13 +147,12 @@ def test_network_can_be_traced(name, test_split):
 
 def test_per_tensor_weights_hurt_the_depthwise_network_at_8_bits(test_split):
     model = load_model("mobilenet")
-    real = accuracy(model, *test_split)
     per_tensor, per_channel = (
         accuracy(training.quantized_weights(model, 8, choice), *test_split)
         for choice in (False, True)
     )
-    assert difference(real, per_tensor)[0] > 0.20
-    assert abs(difference(real, per_channel)[0]) < 0.003
+    assert difference(per_channel, per_tensor)[0] > 0.20
+    assert 100 * per_channel.mean == pytest.approx(recorded("mobilenet", "FP32")[0], abs=0.3)
     on_card = recorded("mobilenet", "8")
     assert 100 * per_tensor.mean == pytest.approx(on_card[0], abs=0.5)
     assert 100 * per_channel.mean == pytest.approx(on_card[1], abs=0.1)
