@@ -1,4 +1,4 @@
-"""What an inference costs: multiply-adds, and the energy of arithmetic and of memory traffic.
+"""What a network costs: bytes, multiply-adds, and the energy of arithmetic and of memory traffic.
 
 The energies are those of Horowitz, "Computing's energy problem (and what we can do about it)",
 ISSCC 2014, pages 10-14, figure 1.1.9, doi 10.1109/ISSCC.2014.6757323: rough costs in picojoules
@@ -24,6 +24,7 @@ __all__ = [
     "inference_energy",
     "mac_energy",
     "memory_energy",
+    "model_bytes",
 ]
 
 ADD_PJ = {"int8": 0.03, "int32": 0.1, "fp16": 0.4, "fp32": 0.9}
@@ -149,6 +150,44 @@ def inference_energy(
     """
     _check_count("macs", macs)
     return InferenceEnergy(macs * mac_energy(format), memory_energy(bytes_moved, memory))
+
+
+def model_bytes(model: nn.Module | int, format: Format | str) -> int:
+    """Return the bytes that a network's parameters take in a format.
+
+    ``sum over tensors of ceil(numel * bits / 8)``: formats below 8 bits are packed, and every
+    tensor starts at a whole byte. Scales and zero points, buffers and the file's header are not
+    counted; a parameter that two layers share is counted once.
+
+    Parameters
+    ----------
+    model : nn.Module or int
+        A network, or a number of parameters, which counts as one tensor.
+    format : Format or str
+        A format or its name in `FORMATS`.
+
+    Returns
+    -------
+    int
+        Bytes.
+
+    Raises
+    ------
+    TypeError
+        If ``model`` is neither.
+    ValueError
+        If the number of parameters is negative, or the format is unknown.
+    """
+    format = find_format(format)
+    if isinstance(model, nn.Module):
+        counts = [parameter.numel() for parameter in model.parameters()]
+    elif isinstance(model, int) and not isinstance(model, bool):
+        counts = [model]
+    else:
+        raise TypeError(f"model is a {type(model).__name__}; expected a network or an int")
+    if min(counts, default=0) < 0:
+        raise ValueError(f"a network has 0 parameters or more, got {model}")
+    return sum(-(-count * format.bits // 8) for count in counts)  # -(-a // b) is ceil(a / b)
 
 
 def count_macs(model: nn.Module, input_shape: tuple[int, ...]) -> int:

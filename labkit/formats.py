@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from torch import Tensor, nn
+from torch import Tensor
 
+from labkit.energy import model_bytes
 from labkit.format_table import FORMATS, Format, find_format
 
 __all__ = [
@@ -264,44 +265,6 @@ def values(format: Format | str) -> Tensor:
         )
     everything = decode(torch.arange(2**format.bits), format)
     return (everything[everything.isfinite()] + 0.0).unique()
-
-
-def model_bytes(model: nn.Module | int, format: Format | str) -> int:
-    """Return the bytes that a network's parameters take in a format.
-
-    ``sum over tensors of ceil(numel * bits / 8)``: formats below 8 bits are packed, and every
-    tensor starts at a whole byte. Scales and zero points, buffers and the file's header are not
-    counted; a parameter that two layers share is counted once.
-
-    Parameters
-    ----------
-    model : nn.Module or int
-        A network, or a number of parameters, which counts as one tensor.
-    format : Format or str
-        A format or its name in `FORMATS`.
-
-    Returns
-    -------
-    int
-        Bytes.
-
-    Raises
-    ------
-    TypeError
-        If ``model`` is neither.
-    ValueError
-        If the number of parameters is negative, or the format is unknown.
-    """
-    format = find_format(format)
-    if isinstance(model, nn.Module):
-        counts = [parameter.numel() for parameter in model.parameters()]
-    elif isinstance(model, int) and not isinstance(model, bool):
-        counts = [model]
-    else:
-        raise TypeError(f"model is a {type(model).__name__}; expected a network or an int")
-    if min(counts, default=0) < 0:
-        raise ValueError(f"a network has 0 parameters or more, got {model}")
-    return sum(-(-count * format.bits // 8) for count in counts)  # -(-a // b) is ceil(a / b)
 
 
 def _as_float64(x: Tensor | ArrayLike) -> Tensor:
