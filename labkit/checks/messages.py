@@ -70,10 +70,12 @@ def _next_step(verdict: Verdict) -> str:
         action = "Repair that"
     elif verdict.diagnosis is not None:
         action = "Change that"
+    elif verdict.failure is not None and not verdict.failure.rows:
+        action = f"Change what `{exercise.function}` returns"
     else:
         action = "Work this one call out on paper"
     return (
-        f"Next: {action}, then run both cells again. "
+        f"Next: {action}, then run that cell and this one again. "
         f'`args = lab.failed_call("{exercise.id}")` gives you the inputs to try yourself; '
         f'`lab.hint("{exercise.id}")` gives a hint.'
     )

@@ -54,16 +54,10 @@ class Rule:
         if wanted is None:
             raise TypeError(f"the reference returned {describe(expected)}; expected numbers.")
         value = as_array(got)
-        if value is None or (wanted.ndim > 0 and not isinstance(got, np.ndarray)):
-            return Mismatch(f"{name} is {describe(got)}; expected {_kind(wanted)}.")
-        if wanted.ndim == 0 and value.size == 1:
+        if value is not None and wanted.ndim == 0 and value.size == 1:
             value = value.reshape(())
-        if value.shape != wanted.shape:
-            return Mismatch(
-                f"{name} has shape {value.shape}; expected {_kind(wanted)}."
-                if value.ndim
-                else f"{name} is {describe(got)}; expected {_kind(wanted)}."
-            )
+        if value is None or value.shape != wanted.shape:
+            return Mismatch(f"{name} is {describe(got)}; expected {kind(wanted)}.")
         wrong = ~self._accepted(value, wanted, args)
         if wrong.any():
             return Mismatch(_count(name, wrong), _rows(wrong, value, wanted, self, args))
@@ -73,7 +67,7 @@ class Rule:
         real, wanted = got.astype(np.float64), expected.astype(np.float64)
         with np.errstate(invalid="ignore", over="ignore"):
             near = np.abs(real - wanted) <= self.absolute + self.relative * np.abs(wanted)
-        return near | (real == wanted)
+        return np.isfinite(wanted) & near | (real == wanted)
 
     def _form(self, name: str, got: np.ndarray, expected: np.ndarray) -> Mismatch | None:
         return None
@@ -136,34 +130,33 @@ class Codes(Rule):
         """Write the expected integer, or both neighbours of a tie."""
         near = self.neighbours(args)
         if near is not None:
-            low, high = (np.broadcast_to(n, np.shape(n))[where] for n in near)
+            low, high = (bound[where] for bound in near)
             if low != high:
                 return f"{number(int(low))} or {number(int(high))}"
         return number(int(expected))
 
 
-def _kind(wanted: np.ndarray) -> str:
-    word = (
-        "integer" if wanted.dtype.kind in "iu" else "bool" if wanted.dtype.kind == "b" else "real"
-    )
-    return f"one {word} number" if wanted.ndim == 0 else f"{word} numbers of shape {wanted.shape}"
+def kind(wanted: np.ndarray) -> str:
+    """Say what is expected in a few words: "an integer tensor of shape (3, 4)"."""
+    word = {"b": "a bool", "f": "a real"}.get(wanted.dtype.kind, "an integer")
+    return f"{word} {f'tensor of shape {wanted.shape}' if wanted.ndim else 'number'}"
 
 
 def _count(name: str, wrong: np.ndarray) -> str:
-    if wrong.ndim == 0:
+    if wrong.size == 1:
         return f"{name} is wrong."
-    return f"{name}: {int(wrong.sum())} of {wrong.size} numbers are wrong."
+    verb = "is" if wrong.sum() == 1 else "are"
+    return f"{name}: {int(wrong.sum())} of {wrong.size} numbers {verb} wrong."
 
 
 def _rows(
     wrong: np.ndarray, got: np.ndarray, expected: np.ndarray, rule: Rule, args: tuple
 ) -> tuple[tuple[str, str, str], ...]:
     places = [tuple(int(i) for i in place) for place in np.argwhere(wrong)[:ROWS]]
-    return tuple(
-        (
-            "[" + ", ".join(map(str, place)) + "]" if place else "value",
-            number(got[place].item()),
-            rule.shown(expected[place].item(), place, args),
-        )
-        for place in places
-    )
+    rows = []
+    for place in places:
+        where = "[" + ", ".join(map(str, place)) + "]" if place else "value"
+        shown, wanted = number(got[place].item()), rule.shown(expected[place].item(), place, args)
+        # Two numbers that look the same would read as a check gone mad.
+        rows.append((where, shown if shown != wanted else repr(got[place].item()), wanted))
+    return tuple(rows)

@@ -5,6 +5,7 @@ arrays and Python scalars before anything compares them, so that no object of th
 (with an ``__eq__`` of its own) takes part in a comparison.
 """
 
+import math
 import re
 from typing import Any
 
@@ -13,16 +14,22 @@ import torch
 
 Plain = Any  # ndarray, int, float, bool, str, None, or a tuple of these
 
-ADDRESS = re.compile(r"0x[0-9a-fA-F]{4,}")
+ADDRESS = re.compile(r"(?<= at )0x[0-9a-fA-F]{4,}")
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 LONGEST_LISTED = 12
+LONGEST_TEXT = 60
+DEEPEST = 4
+LARGEST = 1 << 24  # numbers in one array
 
 
 class Unplain(TypeError):
     """An answer returned something that is no number, array or tuple of them."""
 
 
-def plain(value: object) -> Plain:
+def plain(value: object, depth: int = 0) -> Plain:
     """Turn `value` into arrays and Python scalars.
+
+    Subclasses are refused: theirs could show one thing here and compute another later.
 
     Raises
     ------
@@ -31,19 +38,43 @@ def plain(value: object) -> Plain:
     """
     if value is None or type(value) in (bool, int, float, str):
         return value
-    if isinstance(value, torch.Tensor):
-        tensor = value.detach().cpu().resolve_conj().resolve_neg()
-        if tensor.dtype in (torch.bfloat16, torch.float16):
-            tensor = tensor.float()
-        return np.array(tensor.numpy())
-    if isinstance(value, np.ndarray | np.generic):
-        array = np.array(value)
-        if array.dtype.kind in "biuf":
-            return array
-        raise Unplain(f"a numpy array of dtype {array.dtype}")
-    if isinstance(value, tuple | list):
-        return tuple(plain(item) for item in value)
+    if isinstance(value, torch.Tensor) and type(value) in (torch.Tensor, torch.nn.Parameter):
+        return _plain_tensor(value)
+    if type(value) is np.ndarray or isinstance(value, np.generic):
+        array = np.asarray(value)
+        if array.dtype.kind not in "biuf":
+            raise Unplain(f"a numpy array of dtype {array.dtype}")
+        return _small_enough(array).copy()
+    if isinstance(value, tuple | list):  # named tuples, too
+        if depth == DEEPEST:
+            raise Unplain(f"a list nested more than {DEEPEST} deep")
+        return tuple(plain(item, depth + 1) for item in value)
     raise Unplain(f"a {type(value).__name__}")
+
+
+def _plain_tensor(tensor: torch.Tensor) -> np.ndarray:
+    if tensor.is_quantized:
+        raise Unplain("a quantized tensor (its codes are `.int_repr()`)")
+    if tensor.layout is not torch.strided:
+        raise Unplain("a sparse tensor (`.to_dense()` makes a plain one)")
+    if tensor.is_meta:
+        raise Unplain("a tensor on the meta device, which has a shape and no numbers")
+    if tensor.is_complex():
+        raise Unplain(f"a tensor of dtype {_dtype(tensor)}")
+    tensor = _small_enough(torch.Tensor.detach(tensor)).cpu()
+    if tensor.is_floating_point() and tensor.dtype not in (torch.float32, torch.float64):
+        tensor = tensor.float()  # numpy has no bfloat16 and no 8-bit floats
+    return tensor.resolve_neg().numpy().copy()
+
+
+def _small_enough(array: Any) -> Any:
+    if math.prod(array.shape) > LARGEST:
+        raise Unplain(f"a tensor of shape {tuple(array.shape)}, too large to look at")
+    return array
+
+
+def _dtype(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def as_array(value: Plain) -> np.ndarray | None:
@@ -51,10 +82,8 @@ def as_array(value: Plain) -> np.ndarray | None:
     if isinstance(value, np.ndarray):
         return value
     if isinstance(value, bool | int | float):
-        try:
-            return np.array(value)
-        except OverflowError:
-            return None
+        array = np.array(value)
+        return array if array.dtype.kind in "biuf" else None  # larger than any integer dtype
     return None
 
 
@@ -67,9 +96,9 @@ def describe(value: Plain) -> str:
     if value is None:
         return "None (is a `return` missing?)"
     if isinstance(value, tuple):
-        return f"a tuple of {len(value)} values"
+        return f"a tuple or list of {len(value)} value{'' if len(value) == 1 else 's'}"
     if isinstance(value, str):
-        return f"the text {value!r}"
+        return f"the text {shortened(value, LONGEST_TEXT)!r}"
     kind = {bool: "bool", int: "int", float: "float"}[type(value)]
     return f"the {kind} {number(value)}"
 
@@ -77,8 +106,9 @@ def describe(value: Plain) -> str:
 def number(value: float | int | bool) -> str:
     """Write a number the same way everywhere: integers whole, reals with 6 significant digits."""
     if isinstance(value, bool | int):
-        text = str(value)
-        return text if len(text) <= 24 else f"{text[:10]}... ({len(text)} digits)"
+        return str(value) if value.bit_length() <= 80 else f"of {value.bit_length()} bits"
+    if abs(value) < 2**53 and value == int(value):
+        return f"{value:.0f}"
     return f"{value:.6g}"
 
 
@@ -86,26 +116,33 @@ def source_text(value: object) -> str:
     """Write an argument as the Python source that makes it, shortened where it is long."""
     if isinstance(value, torch.Tensor):
         if value.numel() > LONGEST_LISTED:
-            dtype = str(value.dtype).removeprefix("torch.")
             low, high = (number(v.item()) for v in value.aminmax())
-            return f"<{dtype} tensor of shape {tuple(value.shape)}, from {low} to {high}>"
+            return f"<{_dtype(value)} tensor of shape {tuple(value.shape)}, from {low} to {high}>"
         plain_dtype = value.dtype in (torch.float32, torch.int64, torch.bool)
         suffix = "" if plain_dtype else f", dtype={value.dtype}"
-        return f"torch.tensor({_listed(value.tolist())}{suffix})"
+        return f"torch.tensor({_listed(_plain_tensor(value))}{suffix})"
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, tuple | list):
         inner = ", ".join(source_text(item) for item in value)
-        return f"[{inner}]" if isinstance(value, list) else f"({inner})"
+        if isinstance(value, list):
+            return f"[{inner}]"
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
     return repr(value)
 
 
-def _listed(value: Any) -> str:
-    if isinstance(value, list):
-        return "[" + ", ".join(_listed(item) for item in value) + "]"
-    return repr(round(value, 6)) if isinstance(value, float) and abs(value) >= 1e-3 else repr(value)
+def _listed(array: np.ndarray) -> str:
+    if array.ndim:
+        return "[" + ", ".join(map(_listed, array)) + "]"
+    # str gives the fewest digits that name a number of this dtype: -0.31, and 0.49999997.
+    return str(array) if array.dtype.kind == "f" else str(array.item())
 
 
 def steady(text: str) -> str:
-    """Remove what differs from run to run: memory addresses."""
-    return ADDRESS.sub("0x...", text)
+    """Remove what differs from run to run (memory addresses), and what cannot be displayed."""
+    return UNPRINTABLE.sub("?", ADDRESS.sub("0x...", text))
+
+
+def shortened(text: str, most: int) -> str:
+    """Cut `text` after `most` characters."""
+    return text if len(text) <= most else text[:most] + "..."

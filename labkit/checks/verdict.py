@@ -14,8 +14,8 @@ import torch
 
 from labkit.checks.calling import Outcome
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.rules import Mismatch
-from labkit.checks.values import Plain, describe, plain, source_text
+from labkit.checks.rules import Mismatch, kind
+from labkit.checks.values import Plain, as_array, describe, plain, source_text
 
 
 class State(Enum):
@@ -84,7 +84,8 @@ def judge(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]
     wrong dtype.
     """
     total = len(cases)
-    if any(outcome.status == "not started" for outcome in outcomes):
+    own = f"Exercise {exercise.id}"
+    if any(o.status == "not started" and o.message in ("", own) for o in outcomes):
         return Verdict(exercise, State.NOT_STARTED, 0, total)
     expected = [_result(exercise.reference, case) for case in cases]
     mismatches = [
@@ -98,7 +99,7 @@ def judge(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]
         return Verdict(
             exercise, State.PASSED, right, total, notes=_notes(exercise, outcomes), numpy=numpy
         )
-    broken = [i for i in wrong if outcomes[i].status in ("raised", "stopped")]
+    broken = [i for i in wrong if outcomes[i].status in ("raised", "stopped", "not started")]
     shown = min(broken or wrong, key=lambda i: (_size(cases[i].args), i))
     if broken:
         state = State.RAISED
@@ -113,24 +114,36 @@ def judge(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]
 
 
 def _mismatch(exercise: Exercise, outcome: Outcome, expected: Plain, case: Case) -> Mismatch | None:
+    got, names = outcome.value, exercise.names
     if outcome.status == "unplain":
-        return Mismatch(f"{exercise.function} returned {outcome.message}; expected numbers.")
+        return Mismatch(
+            f"`{exercise.function}` returned {outcome.message}; {_asked(names, expected)}."
+        )
+    if outcome.status == "not started":
+        return Mismatch(
+            f"Your code calls the answer to e{outcome.message[1:]}, which is not there yet. Run "
+            "the check of that exercise first: it puts the reference in its place."
+        )
     if outcome.status != "returned":
         return Mismatch(outcome.message)
-    got, names = outcome.value, exercise.names
     if not names:
-        result = "the result"
-        return exercise.rules[0].mismatch(result, got, expected, case.args)
+        return exercise.rules[0].mismatch("The result", got, expected, case.args)
     if not isinstance(got, tuple) or len(got) != len(names):
         return Mismatch(
-            f"{exercise.function} returned {describe(got)}; expected {len(names)} values: "
-            f"{', '.join(names)}."
+            f"`{exercise.function}` returned {describe(got)}; {_asked(names, expected)}."
         )
     for name, rule, value, wanted in zip(names, exercise.rules, got, expected, strict=True):
         mismatch = rule.mismatch(name, value, wanted, case.args)
         if mismatch is not None:
             return mismatch
     return None
+
+
+def _asked(names: Sequence[str], expected: Plain) -> str:
+    if names:
+        return f"expected {len(names)} values: {', '.join(names)}"
+    wanted = as_array(expected)
+    return "expected numbers" if wanted is None else f"expected {kind(wanted)}"
 
 
 def _failure(
