@@ -112,7 +112,7 @@ def from_range(
     if scheme.symmetric:
         zero_point = torch.full_like(scale, middle)
     else:
-        zero_point = (qmin - low / scale.double()).round().clamp(qmin, qmax)
+        zero_point = (qmin - low / scale).round().clamp(qmin, qmax)
     return QParams(scale, zero_point.to(torch.int32), scheme, axis, group_size)
 
 
@@ -265,7 +265,7 @@ def quantization_error(x: Tensor, qparams: QParams) -> QuantizationError:
     Returns
     -------
     QuantizationError
-        Computed in float64.
+        Computed in float64, the ends of the range in float32 as `dequantize` gives them.
 
     Raises
     ------
@@ -277,8 +277,8 @@ def quantization_error(x: Tensor, qparams: QParams) -> QuantizationError:
     x = x.double()
     squared = (x - restored).square()
     scale, zero_point = qparams.expand_to(x.shape)
-    low = (qparams.scheme.qmin - zero_point) * scale.double()
-    high = (qparams.scheme.qmax - zero_point) * scale.double()
+    low = (qparams.scheme.qmin - zero_point) * scale
+    high = (qparams.scheme.qmax - zero_point) * scale
     outside = (x < low) | (x > high)
     clipping = float(squared[outside].sum() / x.numel())
     rounding = float(squared[~outside].sum() / x.numel())

@@ -293,7 +293,8 @@ def test_a_group_as_long_as_the_axis_is_a_channel_of_the_other():
 def test_error_is_that_of_a_loop_over_the_values(x, scale, scheme):
     qparams = some_qparams(scheme, scale)
     step, zero_point = qparams.scale.item(), qparams.zero_point.item()
-    low, high = (scheme.qmin - zero_point) * step, (scheme.qmax - zero_point) * step
+    ends = np.float32([scheme.qmin - zero_point, scheme.qmax - zero_point])
+    low, high = (ends * np.float32(step)).tolist()
     clipping = rounding = signal = 0.0
     clipped = 0
     values = zip(x.flatten().tolist(), fake_quantize(x, qparams).flatten().tolist(), strict=True)
@@ -330,6 +331,14 @@ def test_a_bit_is_worth_six_decibels():
     sqnr = [quantization_error(x, choose_qparams(x, Scheme(bits))).sqnr for bits in range(3, 9)]
     # A uniform signal loses nothing to clipping: 20 log10(2) dB for each bit.
     assert np.diff(sqnr) == pytest.approx(20 * math.log10(2), abs=0.7)
+
+
+def test_the_largest_value_of_a_symmetric_range_is_not_clipped():
+    x = torch.tensor([-0.3, 1.1])
+    qparams = choose_qparams(x, Scheme(symmetric=True))
+    # In exact arithmetic its code is a rounding error of the scale short of it.
+    assert 127 * Fraction(qparams.scale.item()) < Fraction(x[1].item())
+    assert quantization_error(x, qparams).clipped_fraction == 0.0
 
 
 def test_without_error_sqnr_is_infinite():
@@ -425,6 +434,15 @@ def test_a_constant_comes_back_exactly(value, scheme):
             assert ((restored - x).abs() <= SMALLEST_SCALE / 2).all()
         else:
             assert torch.equal(restored, x)
+
+
+def test_constants_of_all_sizes_get_a_power_of_two_of_them_as_scale():
+    x = torch.cat([draw_tensor(500), 2.0 ** torch.arange(-60, 60), -(3.0 ** torch.arange(-30, 30))])
+    for scheme in SCHEMES:
+        qparams = choose_qparams(x, scheme, axis=0)
+        assert torch.equal(fake_quantize(x, qparams), x), scheme
+        steps = 2 ** (scheme.bits - 1 - scheme.symmetric)
+        assert torch.equal(qparams.scale * steps, x.abs()), scheme
 
 
 EXTREMES = {

@@ -1,6 +1,7 @@
 """Schemes against a table, QParams against what it must refuse."""
 
 import re
+from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
@@ -253,6 +254,12 @@ def test_two_of_them_can_be_compared_and_hashed():
     assert first == first
     assert first != second
     assert len({first, second, first}) == 2
+
+
+@pytest.mark.parametrize(("made", "name"), [(INT8, "bits"), (per_channel(), "scale")])
+def test_they_cannot_be_changed(made, name):
+    with pytest.raises(FrozenInstanceError):
+        setattr(made, name, 4)
 
 
 @pytest.mark.parametrize("axis", [1, -2])

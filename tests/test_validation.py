@@ -71,6 +71,12 @@ REFUSED = {
         "x is nan; expected finite numbers that float64 can hold. Find out where NaN and infinity "
         "come from: they have no place on an integer grid.",
     ),
+    "minus infinity": (
+        lambda: ordered_range(-INF, 0.0),
+        ValueError,
+        "rmin is -inf; expected finite numbers that float32 can hold. "
+        "Remove NaN and infinity from what was observed.",
+    ),
     "beyond the dtype": (
         lambda: finite(torch.tensor([1e39], dtype=torch.float64), "x", torch.float32, "Shrink it."),
         ValueError,
@@ -241,6 +247,7 @@ def test_ordered_range_gives_both_ends_one_shape():
     assert low.tolist() == [-1.0, -1.0]
     assert high.tolist() == [2.0, 3.0]
     assert low.dtype == high.dtype == torch.float64
+    assert ordered_range(3.0, 3.0) == (3.0, 3.0)
 
 
 @pytest.mark.parametrize("value", [3, np.int8(3), np.uint16(3), np.int64(3)])
