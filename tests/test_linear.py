@@ -203,7 +203,7 @@ def test_larger_values_never_get_smaller_codes(x, calibration, scheme):
 
 @pytest.mark.parametrize("scale", [0.1, SMALLEST_SCALE])
 def test_every_code_survives_the_way_back_and_forth(scale):
-    for scheme in SCHEMES:
+    for scheme in [scheme for scheme in SCHEMES if not scheme.symmetric]:
         codes = torch.arange(scheme.qmin, scheme.qmax + 1).to(scheme.dtype)
         qparams = some_qparams(scheme, scale)
         assert torch.equal(quantize(dequantize(codes, qparams), qparams), codes), scheme
