@@ -60,7 +60,7 @@ def entropy_range(histogram: Histogram, scheme: Scheme, bins: int = BINS) -> tup
         return low, high
     if not counts.any():
         return low, high
-    largest = max(-low, high)
+    largest = max(abs(low), abs(high))
     if scheme.symmetric:
         levels = 2 ** (scheme.bits - 1)
     else:
@@ -110,13 +110,16 @@ def kl_divergences(counts: Floats, levels: int) -> Floats:
             f"there are {len(counts)} bins for {levels} levels; expected at least one bin a level. "
             "Use more bins."
         )
-    p = counts / counts.sum()
-    kept = np.arange(levels, len(p) + 1)
+    total = counts.sum()
+    kept = np.arange(levels, len(counts) + 1)
     # Run j of i bins begins at the first k with floor(k L / i) = j.
     starts = -(-np.arange(levels + 1) * kept[:, None] // levels)
-    mass = np.diff(_up_to(p)[starts], axis=1)
-    filled = np.diff(_up_to(p > 0)[starts], axis=1)
-    inside, beyond = _up_to(p)[kept], _up_to(p[::-1])[::-1][kept]
+    # Differences of whole numbers are exact, so divide after them.
+    mass = np.diff(_up_to(counts)[starts], axis=1) / total
+    filled = np.diff(_up_to(counts > 0)[starts], axis=1)
+    inside = _up_to(counts)[kept] / total
+    beyond = _up_to(counts[::-1])[::-1][kept] / total
+    p = counts / total
     last = p[kept - 1]
     log_q = _log(mass) - _log(filled) - _log(inside)[:, None]
     p_log_p = _up_to(p * _log(p))[kept - 1] + (last + beyond) * _log(last + beyond)

@@ -97,7 +97,8 @@ class Histogram:
         -------
         lower, upper : float64 array [N]
             Where the bucket begins and ends, within [min, max]. Equal, each the exact value, while
-            values are kept; afterwards ``upper - lower`` is at most 1/512 of the value.
+            values are kept; afterwards ``upper - lower`` is at most 1/512 of the value, and what
+            is smaller than 2^-135 counts as 0.
         counts : int64 array [N]
             How many values each holds.
 
@@ -110,7 +111,7 @@ class Histogram:
             raise nothing_observed()
         if self._counts is None:
             kept, counts = np.unique(np.concatenate(self._kept), return_counts=True)
-            values = kept.astype(np.float64)
+            values = kept.astype(np.float64) + 0.0  # never -0.0
             return values, values, counts
         occupied = np.flatnonzero(self._counts)
         magnitude = occupied % _NEGATIVE
@@ -159,7 +160,7 @@ class Histogram:
         """
         if self.total == 0:
             raise nothing_observed()
-        largest = max(-self.min, self.max)
+        largest = max(abs(self.min), abs(self.max))
         edges = np.linspace(0.0, largest, bins + 1)
         if self._counts is None:
             sizes = np.sort(np.abs(np.concatenate(self._kept))).astype(np.float64)
@@ -203,7 +204,7 @@ def _finite_float32(x: Tensor) -> tuple[Float32s, float, float]:
     if not isinstance(x, Tensor) or not x.is_floating_point() or x.numel() == 0:
         real_tensor(x, "x")
     values = x.detach().to("cpu", torch.float32).reshape(-1).numpy()
-    low, high = float(values.min()), float(values.max())
+    low, high = float(values.min()) + 0.0, float(values.max()) + 0.0  # never -0.0
     if not (np.isfinite(low) and np.isfinite(high)):
         finite(real_tensor(x, "x"), "x", torch.float32, TOO_LARGE)
     return values, low, high

@@ -68,7 +68,7 @@ def mse_range(histogram: Histogram, scheme: Scheme) -> tuple[float, float]:
         return histogram.min, histogram.max
     if scheme.symmetric:
         lowest, highest = scheme.middle - scheme.qmax, scheme.qmax - scheme.middle
-        scale, _ = _best(grids, max(-histogram.min, histogram.max) / highest)
+        scale, _ = _best(grids, max(abs(histogram.min), abs(histogram.max)) / highest)
     else:
         spread = max(histogram.max, 0.0) - min(histogram.min, 0.0)
         scale, highest = _best(grids, spread / grids.steps)
@@ -117,8 +117,8 @@ class _Grids:
         self._positive = _Side(lower[above], upper[above], counts[above])
         self._negative = _Side(-upper[below][::-1], -lower[below][::-1], counts[below][::-1])
         self.total = int(counts.sum())
-        self.mean_size = float(counts @ np.abs(lower + upper)) / 2 / self.total
-        self._signal = float(counts @ (lower**2 + lower * upper + upper**2)) / 3
+        self.mean_size = float((counts * np.abs(lower + upper)).sum()) / 2 / self.total
+        self._signal = float((counts * (lower**2 + lower * upper + upper**2)).sum()) / 3
 
     def score(self, scales: Floats) -> tuple[Floats, Floats, Counts]:
         """Round to the grid of each scale; return what the best zero point makes of it.

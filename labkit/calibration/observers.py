@@ -218,7 +218,7 @@ def _extremes(x: Tensor, dim: int | None) -> tuple[Tensor, Tensor]:
     low, high = x.aminmax() if dim is None else x.aminmax(dim=dim)
     if not bool((low >= -LARGEST).all() and (high <= LARGEST).all()):
         _within_float32(x)
-    return low.double().cpu(), high.double().cpu()
+    return low.double().cpu() + 0.0, high.double().cpu() + 0.0  # never -0.0
 
 
 def _within_float32(x: Tensor) -> Tensor:

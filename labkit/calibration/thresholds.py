@@ -75,7 +75,7 @@ def percentile_range(
     if scheme.symmetric:
         order = np.argsort(np.abs(values), kind="stable")
         threshold = _smallest_covering(inside, np.abs(values)[order], counts[order])
-        largest = max(-low, high)
+        largest = max(abs(low), abs(high))
         threshold = min(threshold, largest) or largest
         return -threshold, threshold
     if low < 0 < high:
