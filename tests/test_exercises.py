@@ -1,0 +1,154 @@
+"""Every exercise of every lab: right answers accepted, known mistakes named, all others refused."""
+
+import runpy
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from labkit.checks import registry
+from labkit.checks.calling import call_all
+from labkit.checks.exercise import Exercise, Misconception
+from labkit.checks.lab import NOTEBOOK_SEED
+from labkit.checks.messages import verdict_card
+from labkit.checks.verdict import State, Verdict, judge
+
+ANSWERS = Path(__file__).parent / "right_answers"
+EXERCISES = [e for number in registry.STEMS for e in registry.exercises(number)]
+MISTAKES = [(e, m) for e in EXERCISES for m in e.misconceptions]
+RIGHT = [
+    (exercise, answer)
+    for number in registry.STEMS
+    for answers in [runpy.run_path(str(ANSWERS / f"lab{number}.py"))["RIGHT_ANSWERS"]]
+    for exercise in registry.exercises(number)
+    for answer in answers[exercise.id]
+]
+SEEDS = (NOTEBOOK_SEED, 0, 1, 2**40 + 7)
+
+
+class Liar:
+    """Equal to everything, and an array of whatever is wanted."""
+
+    shape = ()
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __array__(self, *args: object, **options: object) -> np.ndarray:
+        return np.zeros(())
+
+
+class LyingTensor(torch.Tensor):
+    """A tensor that compares equal to all others."""
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        return True
+
+
+WRONG = {
+    "None": lambda *args: None,
+    "zero": lambda *args: 0,
+    "its input": lambda *args: args[0],
+    "all inputs": lambda *args: args,
+    "NaN": lambda *args: torch.full((2, 3), torch.nan),
+    "three times NaN": lambda *args: (torch.nan,) * 3,
+    "a liar": lambda *args: Liar(),
+    "lying tensors": lambda *args: torch.zeros(3).as_subclass(LyingTensor),
+    "a text": lambda *args: "42",
+    "an empty tensor": lambda *args: torch.zeros(0),
+    "a generator": lambda *args: (x for x in args),
+}
+
+
+def verdict(exercise: Exercise, answer, seed: int = NOTEBOOK_SEED) -> Verdict:
+    cases = exercise.draw(seed)
+    return judge(exercise, cases, call_all(answer, cases))
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.id)
+def test_the_reference_passes(exercise: Exercise) -> None:
+    for seed in SEEDS:
+        assert verdict(exercise, exercise.reference, seed).state is State.PASSED
+
+
+@pytest.mark.parametrize(
+    ("exercise", "answer"), RIGHT, ids=[f"{e.id}-{getattr(a, '__name__', a)}" for e, a in RIGHT]
+)
+def test_right_answers_of_other_styles_are_accepted(exercise: Exercise, answer) -> None:
+    for seed in SEEDS:
+        found = verdict(exercise, answer, seed)
+        assert found.state is State.PASSED, repr(verdict_card(found))
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.id)
+def test_there_are_three_other_right_answers(exercise: Exercise) -> None:
+    assert sum(e.id == exercise.id for e, _ in RIGHT) >= 3
+
+
+@pytest.mark.parametrize(
+    ("exercise", "mistake"), MISTAKES, ids=[f"{e.id}-{m.name}" for e, m in MISTAKES]
+)
+def test_each_mistake_is_refused_with_its_own_message(
+    exercise: Exercise, mistake: Misconception
+) -> None:
+    for seed in SEEDS:
+        found = verdict(exercise, mistake.wrong, seed)
+        assert found.state is not State.PASSED
+        assert found.diagnosis is not None
+        assert found.diagnosis.message == mistake.message
+        assert mistake.message in " ".join(repr(verdict_card(found)).split("\n"))
+
+
+@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.id)
+def test_nonsense_earns_nothing(exercise: Exercise, name: str) -> None:
+    found = verdict(exercise, WRONG[name])
+    assert found.state in (State.NOT_YET, State.RAISED)
+    assert found.points == 0
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.id)
+def test_a_right_answer_in_a_wrong_shape_is_refused(exercise: Exercise) -> None:
+    def in_a_box(*args):
+        result = exercise.reference(*args)
+        return (result,) if isinstance(result, tuple) else torch.as_tensor(result)[None, None]
+
+    def stacked(*args):
+        result = exercise.reference(*args)
+        return torch.stack([torch.as_tensor(result)] * 2) if not isinstance(result, tuple) else 1
+
+    for wrong in (in_a_box, stacked):
+        found = verdict(exercise, wrong)
+        scalar = (
+            exercise.names == () and np.ndim(exercise.reference(*exercise.draw(0)[0].args)) == 0
+        )
+        if not (wrong is in_a_box and scalar):  # one number in a box is still that number
+            assert found.state is not State.PASSED
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.id)
+def test_a_check_is_quick_and_says_the_same_at_every_run(exercise: Exercise) -> None:
+    start = time.process_time()
+    cards = [verdict_card(verdict(exercise, lambda *args: None)) for _ in range(2)]
+    assert time.process_time() - start < 2
+    assert repr(cards[0]) == repr(cards[1])
+    assert cards[0]._repr_html_() == cards[1]._repr_html_()
+
+
+def test_ids_are_unique_and_of_their_lab() -> None:
+    assert len({e.id for e in EXERCISES}) == len(EXERCISES)
+    for number in registry.STEMS:
+        assert all(e.id.split(".")[0] == str(number) for e in registry.exercises(number))
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.id)
+def test_hints_climb_in_at_least_three_steps(exercise: Exercise) -> None:
+    assert len(exercise.hints) >= 3
+    assert len(set(exercise.hints)) == len(exercise.hints)
+    assert len(exercise.misconceptions) >= 3
