@@ -14,7 +14,10 @@ the run's sums of h, of h log h and of bins that are not empty: differences of c
 Source: Migacz, "8-bit Inference with TensorRT", GTC 2017.
 """
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from labkit.calibration.histogram import Floats, Histogram
 from labkit.qparams import Scheme
@@ -139,7 +142,7 @@ def _usable(counts: Floats, levels: int) -> Floats:
     return counts
 
 
-def _up_to(amounts: Floats) -> Floats:
+def _up_to(amounts: npt.NDArray[Any]) -> Floats:
     """Return the cumulative sums, with the empty one in front."""
     return np.append(0.0, np.cumsum(amounts, dtype=np.float64))
 
