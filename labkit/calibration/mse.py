@@ -111,8 +111,9 @@ class _Grids:
     def __init__(self, lower: Floats, upper: Floats, counts: Counts, scheme: Scheme) -> None:
         self.steps = scheme.qmax - scheme.qmin
         self.highest = np.arange(self.steps + 1)
+        self._reach = np.maximum(self.highest, self.steps - self.highest)
         if scheme.symmetric:
-            self.highest = np.array([scheme.qmax - scheme.middle])
+            self._reach = self.highest = np.array([scheme.qmax - scheme.middle])
         above, below = upper > 0, lower < 0
         self._positive = _Side(lower[above], upper[above], counts[above])
         self._negative = _Side(-upper[below][::-1], -lower[below][::-1], counts[below][::-1])
@@ -138,6 +139,8 @@ class _Grids:
         code_2 = code_2[:, self.highest] + code_2_below[:, self.steps - self.highest]
         better = x_code / np.maximum(code_2, np.finfo(np.float64).tiny)
         error = self._signal - x_code * better
+        # Both ends must be float32 numbers: an end cut off there would change the scale.
+        error[better * self._reach > LARGEST] = np.inf
         best = error.argmin(axis=1)
         rows = np.arange(len(scales))
         return error[rows, best], better[rows, best], self.highest[best]
