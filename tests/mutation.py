@@ -1,0 +1,206 @@
+"""Machine-made mistakes: no mutant of a right answer that changes results may pass its check.
+
+::
+
+    python tests/mutation.py            a table for every lab, with the mutants that survived
+
+Each answer cell of `solutions/` is changed in one place at a time. A mutant that passes the
+notebook's check is then compared with the reference on other inputs; if those agree as well, it is
+counted as equivalent (``<`` for ``<=`` where equality makes no difference), else it survived.
+"""
+
+import argparse
+import ast
+import builtins
+import copy
+import itertools
+import math
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import torch
+from torch import nn
+
+from labkit import zoo
+from labkit.checks import registry
+from labkit.checks.calling import call_all
+from labkit.checks.exercise import Exercise
+from labkit.checks.lab import NOTEBOOK_SEED
+from labkit.checks.verdict import State, judge
+from labkit.grading.release import ANSWER, exercise_id, grade_id
+
+SOLUTIONS = Path(__file__).parents[1] / "solutions"
+SECONDS = 2.0
+OTHER_SEEDS = range(100, 160)
+
+OPERATORS: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {
+    ast.Add: (ast.Sub, ast.Mult),
+    ast.Sub: (ast.Add,),
+    ast.Mult: (ast.Div, ast.Add),
+    ast.Div: (ast.Mult, ast.FloorDiv),
+    ast.FloorDiv: (ast.Div, ast.Mod),
+    ast.Mod: (ast.FloorDiv,),
+    ast.Pow: (ast.Mult,),
+    ast.LShift: (ast.RShift,),
+    ast.RShift: (ast.LShift,),
+    ast.BitAnd: (ast.BitOr, ast.BitXor),
+    ast.BitOr: (ast.BitAnd,),
+    ast.Lt: (ast.LtE, ast.Gt),
+    ast.LtE: (ast.Lt, ast.GtE),
+    ast.Gt: (ast.GtE, ast.Lt),
+    ast.GtE: (ast.Gt, ast.LtE),
+    ast.Eq: (ast.NotEq,),
+    ast.NotEq: (ast.Eq,),
+    ast.USub: (ast.UAdd,),
+    ast.And: (ast.Or,),
+    ast.Or: (ast.And,),
+}
+NAMES = {
+    "max": ("min",),
+    "min": ("max",),
+    "amax": ("amin",),
+    "round": ("floor", "ceil", "trunc"),
+    "floor": ("ceil", "round", "trunc"),
+    "mean": ("sum", "median"),
+    "sum": ("mean",),
+    "stack": ("cat",),
+    "cat": ("stack",),
+    "log10": ("log", "log2"),
+}
+# A method call such as x.abs() whose removal leaves x.
+REMOVABLE = {"abs", "clamp", "round", "flatten", "sqrt", "square"}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One changed answer and what was changed."""
+
+    change: str
+    tree: ast.Module
+
+
+def mutants(source: str) -> Iterator[Mutant]:
+    """Yield every answer that differs from `source` in one place."""
+    tree = ast.parse(source)
+    for position, node in enumerate(ast.walk(tree)):
+        for change, edit in _edits(node):
+            mutated = copy.deepcopy(tree)
+            edit(next(itertools.islice(ast.walk(mutated), position, None)))
+            yield Mutant(change, ast.fix_missing_locations(mutated))
+
+
+def _edits(node: ast.AST) -> Iterator[tuple[str, Callable[[ast.AST], None]]]:
+    before = ast.unparse(node)[:60] if isinstance(node, ast.expr | ast.stmt) else ""
+    for field in ("op", "ops"):
+        found = getattr(node, field, None)
+        operator = found[0] if isinstance(found, list) else found
+        for other in OPERATORS.get(type(operator), ()):
+            value = [other()] if isinstance(found, list) else other()
+            yield f"{before}: {other.__name__}", lambda n, f=field, v=value: setattr(n, f, v)
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        for value in _other_constants(node.value):
+            yield f"{before} -> {value}", lambda n, v=value: setattr(n, "value", v)
+    for field in ("id", "attr"):
+        for other in NAMES.get(getattr(node, field, ""), ()):
+            yield f"{before} -> {other}", lambda n, f=field, o=other: setattr(n, f, o)
+    if isinstance(node, ast.Call):
+        if len(node.args) > 1:
+            yield f"{before}: arguments turned round", lambda n: n.args.reverse()  # type: ignore[attr-defined]
+        if isinstance(node.func, ast.Attribute) and node.func.attr in REMOVABLE:
+            yield f"{before}: call removed", _replace_by_owner
+    if isinstance(node, ast.IfExp):
+        yield f"{before}: branches swapped", _swap_branches
+    if isinstance(node, ast.FunctionDef | ast.If | ast.For):
+        for index, statement in enumerate(node.body):
+            if not isinstance(statement, ast.Return | ast.Expr) and len(node.body) > 1:
+                text = ast.unparse(statement)[:60]
+                yield f"deleted: {text}", lambda n, i=index: n.body.pop(i)  # type: ignore[attr-defined]
+
+
+def _other_constants(value: float) -> list[float]:
+    if isinstance(value, bool):
+        return [not value]
+    return [v for v in dict.fromkeys((value + 1, value - 1, -value, 0 * value)) if v != value]
+
+
+def _replace_by_owner(call: ast.AST) -> None:
+    """Turn x.abs() into x[...], which is x."""
+    owner = call.func.value  # type: ignore[attr-defined]
+    call.__class__ = ast.Subscript
+    call.value, call.slice, call.ctx = owner, ast.Constant(...), ast.Load()  # type: ignore[attr-defined]
+
+
+def _swap_branches(choice: ast.AST) -> None:
+    choice.body, choice.orelse = choice.orelse, choice.body  # type: ignore[attr-defined]
+
+
+def answers(number: int) -> dict[str, str]:
+    """Return exercise id to the solved answer cell of a lab."""
+    path = SOLUTIONS / f"{registry.STEMS[number]}.ipynb"
+    cells = nbformat.read(path, as_version=4).cells
+    return {exercise_id(c): c.source for c in cells if grade_id(c).startswith(ANSWER)}
+
+
+def namespace(number: int) -> dict[str, object]:
+    """Return what an answer finds around it: the imports and the lab's references."""
+    names: dict[str, object] = {"__builtins__": builtins, "math": math, "struct": struct}
+    names |= {"torch": torch, "nn": nn, "Tensor": torch.Tensor, "zoo": zoo}
+    return names | {e.function: e.reference for e in registry.exercises(number)}
+
+
+def survives(exercise: Exercise, mutant: Mutant, names: dict[str, object]) -> bool | None:
+    """Return True if a mutant passes the check and is wrong, None if it is equivalent."""
+    names = dict(names)
+    try:
+        exec(compile(mutant.tree, "<mutant>", "exec"), names)
+    except Exception:
+        return False
+    function = names[exercise.function]
+    if not _passes(exercise, function, NOTEBOOK_SEED):
+        return False
+    others = all(_passes(exercise, function, seed) for seed in OTHER_SEEDS)
+    return None if others else True
+
+
+def _passes(exercise: Exercise, function: object, seed: int) -> bool:
+    cases = exercise.draw(seed)
+    outcomes = call_all(function, cases, SECONDS)  # type: ignore[arg-type]
+    return judge(exercise, cases, outcomes).state is State.PASSED
+
+
+def run(number: int) -> tuple[list[tuple[str, int, int, int]], list[str]]:
+    """Return a row an exercise (id, mutants, refused, equivalent) and what needs a look."""
+    rows, notes = [], []
+    sources, names = answers(number), namespace(number)
+    for exercise in registry.exercises(number):
+        counts = {False: 0, None: 0, True: 0}
+        for mutant in mutants(sources[exercise.id]):
+            result = survives(exercise, mutant, names)
+            counts[result] += 1
+            if result is not False:
+                word = "SURVIVED" if result else "equivalent"
+                notes.append(f"{exercise.id} {word}: {mutant.change}")
+        rows.append((exercise.id, sum(counts.values()), counts[False], counts[None]))
+    return rows, notes
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lab", type=int, choices=registry.STEMS, help="one lab only")
+    chosen = parser.parse_args().lab
+    for number in registry.STEMS if chosen is None else (chosen,):
+        rows, notes = run(number)
+        print(f"lab {number}\nexercise  mutants  refused  equivalent  survived")
+        for name, total, refused, equivalent in rows:
+            print(
+                f"{name:8} {total:8} {refused:8} {equivalent:11} {total - refused - equivalent:9}"
+            )
+        print("\n".join(notes))
+
+
+if __name__ == "__main__":
+    main()
