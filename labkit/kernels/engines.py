@@ -1,0 +1,275 @@
+"""The one file that talks to torch's int8 engines.
+
+It uses oneDNN's operators on plain integer tensors, ``torch.ops.onednn.*_pointwise``: fbgemm and
+qnnpack need torch's quantized tensors, which are to be removed (pytorch#184982). What an engine
+can do is measured by calling it, not read from a list of processors.
+
+A chip without 8-bit dot products (AVX2 without VNNI) multiplies unsigned activations by signed
+weights with ``vpmaddubsw``, which adds pairs of products in int16 and saturates: 255 * 127 twice
+gives 32,767, where 64,770 is right.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from labkit.kernels.output_stage import OutputStage
+from labkit.kernels.window import Window
+from labkit.qparams import Scheme
+
+OPERATORS = ("qlinear_prepack", "qlinear_pointwise", "qconv_prepack", "qconv2d_pointwise")
+
+Moves = tuple[list[int], list[int], list[int], int]
+
+# The codes that may come out, and how a kernel with a residual keeps to them: dtype and post-op.
+# It knows no other bounds than those of a dtype and the 0 of relu.
+RESIDUAL_CLAMPS = {
+    (0, 255): (torch.uint8, "none"),
+    (0, 127): (torch.int8, "relu"),
+    (-128, 127): (torch.int8, "none"),
+}
+
+
+@dataclass(frozen=True)
+class BackendInfo:
+    """What computes 8-bit products on this machine.
+
+    Attributes
+    ----------
+    engine : str
+        "onednn", or "float32" where torch lacks its operators or they fail the probe.
+    instruction_set : str
+        What the processor offers, for people to read.
+    saturates : bool
+        Whether the engine gets 255 * 127 + 255 * 127 wrong: measured.
+    """
+
+    engine: str
+    instruction_set: str
+    saturates: bool
+
+
+def backend_info() -> BackendInfo:
+    """Say which engine computes 8-bit products here, and whether it can saturate.
+
+    Returns
+    -------
+    BackendInfo
+        Measured once, with the operators that `labkit.kernels` uses. The environment variable
+        ``ONEDNN_MAX_CPU_ISA=AVX2``, set before Python starts, makes oneDNN do what it does on a
+        chip without 8-bit dot products.
+    """
+    engine = "onednn" if usable() else "float32"
+    return BackendInfo(engine, _instruction_set(), usable() and saturates())
+
+
+@cache
+def usable() -> bool:
+    """Tell whether the operators exist and finish as `OutputStage` does, to the last bit."""
+    if not all(hasattr(torch.ops.onednn, name) for name in OPERATORS):
+        return False
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randint(0, 128, (2, 8, 7, 7), generator=draw, dtype=torch.uint8)
+    weight = torch.randint(-128, 128, (16, 8, 3, 3), generator=draw, dtype=torch.int8)
+    # Half of the multipliers are 2^-7, so that many results are ties.
+    multiplier = torch.rand(16, 1, 1, generator=draw).mul_(2**-6)
+    multiplier[::2] = 2**-7
+    offset = torch.randint(0, 128, (16, 1, 1), generator=draw) + multiplier * 301
+    alone = OutputStage(multiplier, offset, 3, 127, torch.uint8)
+    joined = OutputStage(multiplier, offset, 0, 127, torch.uint8, step=1.7)
+    window, zero_point = Window(), 5
+    acc = F.conv2d(x.double() - zero_point, weight.double())
+    residual = torch.randint(0, 128, acc.shape, generator=draw, dtype=torch.uint8)
+    rows = x.flatten(1)
+    matrix = torch.randint(-128, 128, (16, rows.shape[1]), generator=draw, dtype=torch.int8)
+    flat = OutputStage(multiplier.flatten(), offset.flatten(), 0, 255, torch.uint8)
+    try:
+        results = [
+            Convolution(weight, zero_point, alone, window)(x),
+            Convolution(weight, zero_point, joined, window, Scheme(7, signed=False))(x, residual),
+            Matmul(matrix, zero_point, flat)(rows),
+        ]
+    except RuntimeError:  # Declared, but without a kernel for this processor.
+        return False
+    expected = [
+        alone(acc),
+        joined(acc, residual),
+        flat((rows.double() - zero_point) @ matrix.double().t()),
+    ]
+    return all(torch.equal(*pair) for pair in zip(results, expected, strict=True))
+
+
+@cache
+def saturates(depthwise: bool = False) -> bool:
+    """Tell whether sums of 255 * 127 come out wrong, in a dense or in a depthwise kernel."""
+    channels, size = 16, 3
+    inputs = 1 if depthwise else channels
+    images = torch.full((1, channels, size, size), 255, dtype=torch.uint8)
+    weight = torch.full((channels, inputs, size, size), 127, dtype=torch.int8)
+    points = weight[:, :, :1, :1].contiguous()
+
+    def gives_200(terms: int) -> OutputStage:
+        multiplier = torch.full((channels,), 200 / (255 * 127 * terms))
+        return OutputStage(multiplier, torch.zeros(channels), 0, 255, torch.uint8)
+
+    area = inputs * size * size
+    if depthwise:
+        results = [Convolution(weight, 0, gives_200(area), Window(groups=channels))(images)]
+    else:
+        results = [
+            Convolution(weight, 0, gives_200(area), Window())(images),
+            Convolution(points, 0, gives_200(inputs), Window())(images),
+            Matmul(points.flatten(1), 0, gives_200(inputs))(images[:, :, 0, 0]),
+        ]
+    return any(bool((result != 200).any()) for result in results)
+
+
+def rows_product(
+    weight: Tensor, x_zero_point: int, output: OutputStage
+) -> Callable[[Tensor], Tensor]:
+    """Return the faster operator for a linear layer, [M, in] -> [M, out].
+
+    Where there are no 8-bit dot products, oneDNN multiplies few rows slowly, but not as a 1x1
+    convolution over the pixels of one image, which is the same sum.
+    """
+    if not saturates():
+        return Matmul(weight, x_zero_point, output)
+    convolution = Convolution(weight[:, :, None, None], x_zero_point, output, Window())
+    # Rows of a matrix lie in memory as pixels with their channels last: nothing is copied.
+    return lambda rows: convolution(rows.t()[None, :, :, None])[0, :, :, 0].t()
+
+
+class Matmul:
+    """A prepacked product with its output stage, uint8 [M, in] -> [M, out].
+
+    Parameters
+    ----------
+    weight : Tensor
+        int8 [out, in].
+    x_zero_point : int
+        Zero point of the activations.
+    output : OutputStage
+        With one multiplier and one offset per output.
+    """
+
+    def __init__(self, weight: Tensor, x_zero_point: int, output: OutputStage) -> None:
+        packed = torch.ops.onednn.qlinear_prepack(weight.contiguous(), None)
+        no_zero_points = torch.zeros(len(weight), dtype=torch.int32)
+        self._arguments = (
+            *(1.0, x_zero_point),
+            *(packed, output.multiplier.flatten().contiguous(), no_zero_points),
+            output.offset.flatten().contiguous(),
+            *(1.0, 0, output.dtype),
+            *_clamp(output),
+            "",
+        )
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Compute the product."""
+        return torch.ops.onednn.qlinear_pointwise.default(x, *self._arguments)
+
+
+class Convolution:
+    """A prepacked convolution with its output stage, uint8 [N, in, H, W] -> [N, out, H', W'].
+
+    Parameters
+    ----------
+    weight : Tensor
+        int8 [out, in / groups, kernel height, kernel width].
+    x_zero_point, output
+        As for `Matmul`.
+    window : Window
+        Stride, padding, dilation and groups.
+    residual : Scheme, optional
+        Codes of the residual that each call adds.
+    """
+
+    def __init__(
+        self,
+        weight: Tensor,
+        x_zero_point: int,
+        output: OutputStage,
+        window: Window,
+        residual: Scheme | None = None,
+    ) -> None:
+        self._output, self._window, self._residual = output, window, residual
+        self._kernel, self._zero_point = weight.shape[2:], x_zero_point
+        multiplier = output.multiplier.flatten().contiguous()
+        packed = torch.ops.onednn.qconv_prepack(
+            weight.contiguous(), multiplier, 1.0, x_zero_point, *_moves(window), None
+        )
+        no_zero_points = torch.zeros(len(weight), dtype=torch.int32)
+        self._operands = (1.0, x_zero_point, packed, multiplier, no_zero_points)
+        self._offset = output.offset.flatten().contiguous()
+        self._moves = _moves(window)
+
+    def __call__(self, x: Tensor, q_residual: Tensor | None = None) -> Tensor:
+        """Compute the convolution."""
+        moves = self._moves
+        if not self._window.always_touches(x.shape[2:], self._kernel):
+            # oneDNN's AVX-512 kernels crash or err where a window lies in the padding alone.
+            top, left = self._window.padding
+            x = F.pad(x, (left, left, top, top), value=self._zero_point)
+            moves = _moves(replace(self._window, padding=(0, 0)))
+        if q_residual is None:
+            return self._run(x, moves, self._output.dtype, *_clamp(self._output))
+        dtype, post_op = RESIDUAL_CLAMPS.get((self._output.low, self._output.high), (None, ""))
+        if dtype is None or not _readable_as(self._residual, dtype):
+            return self._output.finish(self._run(x, moves, torch.float32, "none", []), q_residual)
+        # The operator adds to the residual in place.
+        total = q_residual.view(dtype).clone(memory_format=torch.channels_last)
+        torch.ops.onednn.qconv2d_pointwise.binary(
+            x,
+            *self._operands,
+            total,
+            self._offset,
+            *moves,
+            *(self._output.step, 0, dtype),
+            *(1.0, 0, "sum", 1.0),
+            *(post_op, [], ""),
+        )
+        return total.view(self._output.dtype)
+
+    def _run(
+        self, x: Tensor, moves: Moves, dtype: torch.dtype, post_op: str, bounds: list[float]
+    ) -> Tensor:
+        return torch.ops.onednn.qconv2d_pointwise.default(
+            x, *self._operands, self._offset, *moves, 1.0, 0, dtype, post_op, bounds, ""
+        )
+
+
+def _moves(window: Window) -> Moves:
+    return list(window.stride), list(window.padding), list(window.dilation), window.groups
+
+
+def _clamp(output: OutputStage) -> tuple[str, list[float]]:
+    """Return the post-op that keeps codes in [low, high], where the dtype alone does not."""
+    info = torch.iinfo(output.dtype)
+    if (output.low, output.high) == (info.min, info.max):
+        return "none", []
+    return "hardtanh", [float(output.low), float(output.high)]
+
+
+def _readable_as(scheme: Scheme | None, dtype: torch.dtype) -> bool:
+    """Tell whether the bytes of the scheme's codes mean the same in `dtype`."""
+    return scheme is not None and (
+        scheme.dtype == dtype or (scheme.qmin >= 0 and scheme.qmax <= 127)
+    )
+
+
+def _instruction_set() -> str:
+    found = torch.cpu.get_capabilities()
+    dot_products = {
+        "avx512_vnni": "AVX-512 VNNI",
+        "avx_vnni": "AVX VNNI",
+        "amx_int8": "AMX",
+        "dot": "dot product",
+        "i8mm": "i8mm",
+    }
+    names = [torch.backends.cpu.get_cpu_capability()]
+    names += [text for key, text in dot_products.items() if found.get(key)]
+    return " + ".join(names)

@@ -1,0 +1,143 @@
+"""Layers that hold their prepacked integer weights."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from labkit.kernels.layer import Layer
+from labkit.kernels.roads import Road, choose_road
+from labkit.kernels.window import Pair, Window
+from labkit.qparams import QParams
+
+
+class QuantizedLayer(nn.Module):
+    """What `QuantizedLinear` and `QuantizedConv2d` share.
+
+    Nothing in here is a parameter or a buffer: the weights are constants, and a state dict loaded
+    over them would leave what was prepacked behind.
+
+    Attributes
+    ----------
+    q_w, w_qparams, bias, x_qparams, out_qparams, relu, residual_qparams, backend
+        What the layer was made from.
+    window : Window or None
+        Stride, padding, dilation and groups, each checked; None in a linear layer.
+    """
+
+    def __init__(
+        self,
+        q_w: Tensor,
+        w_qparams: QParams,
+        bias: Tensor | None,
+        x_qparams: QParams,
+        out_qparams: QParams,
+        relu: bool,
+        backend: str,
+        window: Window | None = None,
+        residual_qparams: QParams | None = None,
+    ) -> None:
+        super().__init__()
+        self.q_w, self.w_qparams, self.bias = q_w, w_qparams, bias
+        self.x_qparams, self.out_qparams = x_qparams, out_qparams
+        self.relu, self.backend = relu, backend
+        self.window, self.residual_qparams = window, residual_qparams
+        self._prepack()
+
+    def forward(self, q_x: Tensor, q_residual: Tensor | None = None) -> Tensor:
+        """Compute the layer on codes of `x_qparams`; gives codes of `out_qparams`."""
+        self._layer.check(q_x, q_residual)
+        return self._road(q_x, q_residual)
+
+    @property
+    def road(self) -> str:
+        """How it is computed: "reference", or one of the roads of `labkit.kernels.roads`."""
+        return self._road.name
+
+    def extra_repr(self) -> str:
+        """Show the shape of the weights and the road."""
+        return f"q_w={tuple(self.q_w.shape)}, relu={self.relu}, road={self.road!r}"
+
+    def _prepack(self) -> None:
+        self._layer = Layer.of(
+            self.q_w,
+            self.w_qparams,
+            self.bias,
+            self.x_qparams,
+            self.out_qparams,
+            self.relu,
+            self.window,
+            self.residual_qparams,
+        )
+        self._road: Road = choose_road(self._layer, self.backend)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # An engine's packed weights can be neither copied nor sent: they are made again.
+        return {k: v for k, v in self.__dict__.items() if k not in ("_layer", "_road")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._prepack()
+
+
+class QuantizedLinear(QuantizedLayer):
+    """A linear layer on integers, prepacked; called with `q_x`, [..., in].
+
+    Parameters
+    ----------
+    q_w, w_qparams, bias, x_qparams, out_qparams, relu, backend
+        As in `labkit.kernels.linear`, which gives the same integers.
+    """
+
+    def __init__(
+        self,
+        q_w: Tensor,
+        w_qparams: QParams,
+        bias: Tensor | None,
+        x_qparams: QParams,
+        out_qparams: QParams,
+        relu: bool = False,
+        backend: str = "torch",
+    ) -> None:
+        super().__init__(q_w, w_qparams, bias, x_qparams, out_qparams, relu, backend)
+
+
+class QuantizedConv2d(QuantizedLayer):
+    """A convolution on integers, prepacked; called with `q_x`, [N, in, H, W].
+
+    Fastest with unsigned activations in channels-last memory, which it returns, too.
+
+    Parameters
+    ----------
+    q_w, w_qparams, bias, x_qparams, out_qparams, relu, backend
+        As in `labkit.kernels.conv2d`, which gives the same integers.
+    stride, padding, dilation, groups, residual_qparams
+        Likewise. With `residual_qparams`, it is called with ``(q_x, q_residual)``.
+    """
+
+    def __init__(
+        self,
+        q_w: Tensor,
+        w_qparams: QParams,
+        bias: Tensor | None,
+        x_qparams: QParams,
+        out_qparams: QParams,
+        relu: bool = False,
+        backend: str = "torch",
+        stride: int | Pair = 1,
+        padding: int | Pair = 0,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+        residual_qparams: QParams | None = None,
+    ) -> None:
+        window = Window.of(stride, padding, dilation, groups)
+        super().__init__(
+            q_w,
+            w_qparams,
+            bias,
+            x_qparams,
+            out_qparams,
+            relu,
+            backend,
+            window,
+            residual_qparams,
+        )

@@ -1,0 +1,151 @@
+"""Which way a layer is computed. All give the integers of the reference; they differ in speed.
+
+========== ========================================================================================
+road       when
+========== ========================================================================================
+int8       The engine's operators as they are: wherever no sum of two products can leave int16,
+           ``2 * (qmax - qmin) * max|w| <= 32767`` (7-bit activations or 7-bit weights, for
+           example), or the processor does not add pairs in int16 (measured), and the accumulators
+           cannot leave int32.
+int8 twice The same operators on weights split into two halves, ``w = w // 2 + (w - w // 2)``, so
+           that nothing saturates: a sum twice as long. Full 8-bit operands on a chip that does.
+float32    Exact floating-point products (`labkit.kernels.exact`): no engine (as on a Mac), weights
+           that with their zero points need 9 bits, groups that the engine has no fast kernel for,
+           accumulators that may leave int32.
+========== ========================================================================================
+
+What decides is what the operands can hold (the scheme of the activations, the codes of the
+weights), never what a calibration saw.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from labkit.kernels import engines, reference
+from labkit.kernels.exact import ExactRoad
+from labkit.kernels.layer import Layer
+from labkit.kernels.output_stage import INT32_MAX
+
+INT16_MAX = 2**15 - 1
+
+
+class Road(Protocol):
+    """A way through a layer."""
+
+    name: str
+
+    def __call__(self, q_x: Tensor, q_residual: Tensor | None = None) -> Tensor:
+        """Compute the layer."""
+
+
+class ReferenceRoad:
+    """The formulas of `labkit.kernels.reference`, to compare with and to learn from."""
+
+    name = "reference"
+
+    def __init__(self, layer: Layer) -> None:
+        self._layer = layer
+
+    def __call__(self, q_x: Tensor, q_residual: Tensor | None = None) -> Tensor:
+        """Compute the layer."""
+        if self._layer.window is None:
+            return reference.linear(self._layer, q_x)
+        return reference.conv2d(self._layer, self._layer.window, q_x, q_residual)
+
+
+class EngineRoad:
+    """The engine's int8 operators.
+
+    Parameters
+    ----------
+    layer : Layer
+        What to compute.
+    weight : Tensor
+        Its weights in int8, zero points subtracted.
+    twice : bool
+        Split the weights in two halves.
+    """
+
+    def __init__(self, layer: Layer, weight: Tensor, twice: bool) -> None:
+        self.name = "int8 twice" if twice else "int8"
+        self._twice = twice
+        self._lowest = layer.x_qparams.scheme.qmin
+        if twice:
+            half = weight >> 1
+            weight = torch.cat([half, weight - half], dim=1)
+        self._product: Callable[..., Tensor]
+        zero_point = int(layer.x_qparams.zero_point) - self._lowest
+        self._is_linear = layer.window is None
+        if layer.window is None:
+            self._product = engines.rows_product(weight, zero_point, layer.output)
+        else:
+            residual = layer.residual_qparams.scheme if layer.residual_qparams else None
+            self._product = engines.Convolution(
+                weight, zero_point, layer.output, layer.window, residual
+            )
+
+    def __call__(self, q_x: Tensor, q_residual: Tensor | None = None) -> Tensor:
+        """Compute the layer."""
+        # The engine's activations are unsigned: count from the lowest code, modulo 256.
+        x = q_x.view(torch.uint8) - self._lowest if self._lowest else q_x
+        if self._is_linear:
+            rows = x.reshape(-1, x.shape[-1])
+            rows = torch.cat([rows, rows], dim=1) if self._twice else rows
+            return self._product(rows).reshape(*x.shape[:-1], -1)
+        x = torch.cat([x, x], dim=1) if self._twice else x
+        return self._product(x, q_residual)
+
+
+def choose_road(layer: Layer, backend: str) -> Road:
+    """Return the fastest road that is exact for whatever the operands may hold.
+
+    Parameters
+    ----------
+    layer : Layer
+        What to compute.
+    backend : str
+        "reference" for the formulas, "torch" for speed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such backend.
+    """
+    if backend == "reference":
+        return ReferenceRoad(layer)
+    if backend != "torch":
+        raise ValueError(f"backend is {backend!r}; expected 'reference' or 'torch'.")
+    weight = layer.q_w.to(torch.int16) - layer.w_zero_point
+    smallest_w, largest_w = (int(w) for w in weight.aminmax())
+    scheme = layer.x_qparams.scheme
+    largest_x = scheme.qmax - scheme.qmin
+    longest_w = int(weight.abs().flatten(1).sum(1).max())
+    if (
+        not engines.usable()
+        or smallest_w < -128
+        or largest_w > 127
+        or largest_x * longest_w > INT32_MAX
+        or not _has_fast_kernel(layer)
+    ):
+        return ExactRoad(layer)
+    pair = 2 * largest_x * max(largest_w, -smallest_w)
+    if pair <= INT16_MAX or not engines.saturates(depthwise=_is_depthwise(layer)):
+        return EngineRoad(layer, weight.to(torch.int8), twice=False)
+    if layer.window is None or layer.window.groups == 1:
+        return EngineRoad(layer, weight.to(torch.int8), twice=True)
+    return ExactRoad(layer)
+
+
+def _is_depthwise(layer: Layer) -> bool:
+    groups = layer.window.groups if layer.window else 1
+    return groups > 1 and layer.q_w.shape[1] == 1 and len(layer.q_w) == groups
+
+
+def _has_fast_kernel(layer: Layer) -> bool:
+    """Tell whether oneDNN computes these groups other than by plain loops (seen on AVX2)."""
+    groups = layer.window.groups if layer.window else 1
+    outputs, inputs = len(layer.q_w) // groups, layer.q_w.shape[1]
+    return groups == 1 or _is_depthwise(layer) or (inputs % 4 == 0 and outputs % 4 == 0)
