@@ -1,0 +1,252 @@
+"""`Lab` as a notebook uses it: cards, hints, progress, and answers that misbehave."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from labkit import Lab
+from labkit.checks import calling, lab
+from labkit.checks.calling import call_all
+from labkit.checks.card import Card, Code, Fold, Table, Text
+from labkit.checks.exercise import Case
+from labkit.checks.lab import CheckFailed
+
+ONE = [Case("one", (torch.tensor([1.0, 2.0]),))]
+
+
+@pytest.fixture(autouse=True)
+def _own_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABKIT_PROGRESS", str(tmp_path / "progress"))
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+
+
+@pytest.fixture
+def cards(monkeypatch: pytest.MonkeyPatch) -> list[Card]:
+    shown: list[Card] = []
+    monkeypatch.setattr(lab, "show", shown.append)
+    return shown
+
+
+def right(bits, signed, narrow):
+    qmin = -(2 ** (bits - 1)) if signed else 0
+    return qmin + narrow, (2 ** (bits - 1) if signed else 2**bits) - 1
+
+
+def not_started(bits, signed, narrow):
+    raise NotImplementedError("Exercise 1.1")
+
+
+def test_a_right_answer_comes_back_itself(cards: list[Card]) -> None:
+    assert Lab(1).check("1.1", right) is right
+    assert repr(cards[0]) == (
+        "✓ Passed · Exercise 1.1: The integers of b bits · 1 of 1 points\n"
+        "All 24 calls of `integer_range` gave the right result."
+    )
+
+
+def test_a_stub_is_no_error_and_the_reference_takes_its_place(cards: list[Card]) -> None:
+    found = Lab(1).check("1.1", not_started)
+    assert found(4, True, False) == (-8, 7)
+    assert repr(cards[0]).splitlines() == [
+        "○ Not started · Exercise 1.1: The integers of b bits · 0 of 1 points",
+        "Replace the line `raise NotImplementedError` in `integer_range`, run that cell, then this "
+        "one again.",
+        "Until it passes, the cells below use the reference `integer_range`: you can go on.",
+    ]
+
+
+def test_a_wrong_answer_is_shown_with_its_smallest_call_and_a_next_step(cards: list[Card]) -> None:
+    def quantize(x, scale, zero_point, qmin, qmax):
+        return (torch.round(x / scale) - zero_point).clamp(qmin, qmax).to(torch.int32)
+
+    checked = Lab(1)
+    checked.check("1.3", quantize)
+    text = repr(cards[0])
+    assert text.startswith("✗ Not yet · Exercise 1.3: Quantize · 0 of 2 points")
+    assert "quantize(torch.tensor([0.777]), 0.031, -11, -128, 127)" in text
+    assert "Your code subtracts the zero point." in text
+    assert 'lab.hint("1.3")' in text
+    x, *rest = checked.failed_call("1.3")
+    assert rest == [0.031, -11, -128, 127]
+    assert x.item() == pytest.approx(0.777)
+
+
+def test_an_exception_is_shown_with_the_students_line_and_no_traceback(cards: list[Card]) -> None:
+    def helper(bits):
+        return bits.colour
+
+    Lab(1).check("1.1", lambda bits, signed, narrow: helper(bits))
+    text = repr(cards[0])
+    assert text.startswith("✗ Your code raised")
+    assert "AttributeError: 'int' object has no attribute 'colour'" in text
+    assert "of helper: return bits.colour" in text
+    assert "labkit/" not in text
+    assert "Traceback" not in text
+
+
+def test_numpy_answers_are_handed_on_as_tensors(cards: list[Card]) -> None:
+    found = Lab(1).check("1.5", lambda x: np.rint(x.numpy()))
+    assert isinstance(found(torch.tensor([0.5])), torch.Tensor)
+
+
+def test_an_answer_that_changes_its_input_passes_with_a_remark(cards: list[Card]) -> None:
+    Lab(1).check("1.5", lambda x: x.round_())
+    assert "changes its input in place (x)" in repr(cards[0])
+
+
+def test_something_that_is_no_function_is_named(cards: list[Card]) -> None:
+    Lab(1).check("1.1", (0, 255))
+    assert "integer_range is a tuple now; expected a function." in repr(cards[0])
+
+
+@pytest.mark.parametrize("name", ["1.12", "2.1", "", None])
+def test_an_unknown_exercise_names_the_known_ones(name: str) -> None:
+    with pytest.raises(ValueError, match=r"lab 1 has no exercise .*; expected one of 1\.1, 1\.2"):
+        Lab(1).check(name, right)
+
+
+def test_hints_come_one_by_one_and_stop_at_the_last(cards: list[Card]) -> None:
+    checked = Lab(1)
+    for _ in range(4):
+        checked.hint("1.1")
+    assert [repr(card).count("Hint ") for card in cards] == [1, 2, 3, 3]
+    assert "That was the last hint." in repr(cards[3])
+    assert cards[1]._repr_html_().count("<details open>") == 1
+
+
+def test_progress_keeps_the_best_over_restarts(cards: list[Card], tmp_path: Path) -> None:
+    Lab(1).check("1.1", right)
+    again = Lab(1)
+    again.progress()
+    assert "1 of 24 points" in repr(cards[-1])
+    again.check("1.1", not_started)
+    assert "You passed exercise 1.1 before." in repr(cards[-1])
+    stored = json.loads((tmp_path / "progress" / "lab1.json").read_text())
+    assert stored == {"best": {"1.1": 1.0}}
+    assert [p.name for p in (tmp_path / "progress").iterdir()] == ["lab1.json"]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"best": 3}', '{"best": {"1.1": "x"}}', "\x00"])
+def test_a_broken_progress_file_is_kept_aside(
+    content: str, cards: list[Card], tmp_path: Path
+) -> None:
+    folder = tmp_path / "progress"
+    folder.mkdir()
+    (folder / "lab1.json").write_text(content)
+    checked = Lab(1)
+    checked.progress()
+    assert "it is kept as lab1.broken.json" in repr(cards[0])
+    assert (folder / "lab1.broken.json").read_text() == content
+    checked.check("1.1", right)
+    assert json.loads((folder / "lab1.json").read_text())["best"] == {"1.1": 1.0}
+
+
+def test_progress_that_cannot_be_written_is_said_and_nothing_is_lost(
+    cards: list[Card], tmp_path: Path
+) -> None:
+    (tmp_path / "progress").write_text("a file where the folder should be")
+    checked = Lab(1)
+    checked.check("1.1", right)
+    checked.progress()
+    assert "1 of 24 points" in repr(cards[-1])
+    assert "could not be" in repr(cards[-1])
+
+
+def test_nbgrader_gets_an_exception_for_a_wrong_answer(
+    cards: list[Card], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    assert Lab(1).check("1.1", right) is right
+    with pytest.raises(CheckFailed, match="Not started"):
+        Lab(1).check("1.1", not_started)
+
+
+def test_a_prediction_stands_beside_what_was_measured(cards: list[Card]) -> None:
+    checked = Lab(1)
+    checked.reveal("SQNR in dB", 30, 37.5)
+    checked.reveal("SQNR in dB", None, 37.5)
+    assert "your prediction     30" in repr(cards[0])
+    assert "Off by 7.5." in repr(cards[0])
+    assert "No prediction yet" in repr(cards[1])
+
+
+def endless(x):
+    while True:
+        pass
+
+
+def endless_and_stubborn(x):
+    while True:
+        try:
+            while True:
+                pass
+        except BaseException as error:
+            if time.monotonic() > STUBBORN_UNTIL:
+                raise error from None
+
+
+def asleep(x):
+    time.sleep(8)
+
+
+STUBBORN_UNTIL = 0.0
+
+
+@pytest.mark.parametrize("answer", [endless, endless_and_stubborn, asleep])
+def test_an_answer_without_end_is_stopped(answer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "STUBBORN_UNTIL", time.monotonic() + 1)
+    start = time.monotonic()
+    outcomes = call_all(answer, ONE * 3, seconds=0.5)
+    assert time.monotonic() - start < 6
+    assert [o.status for o in outcomes] == ["stopped", "not called", "not called"]
+    assert "ran for more than 0.5 seconds" in outcomes[0].message
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda x: sys.exit(3), "SystemExit: 3"),
+        (lambda x: (_ for _ in ()).throw(KeyboardInterrupt), "KeyboardInterrupt"),
+        (lambda x: recurse(x), "RecursionError: maximum recursion depth exceeded"),
+        (lambda x: x.item(), "RuntimeError: a Tensor with 2 elements cannot be converted"),
+        (lambda: None, "TypeError: "),
+    ],
+)
+def test_whatever_an_answer_raises_is_an_outcome(answer, message: str) -> None:
+    outcome = call_all(answer, ONE)[0]
+    assert outcome.status == "raised"
+    assert outcome.message.startswith(message)
+
+
+def recurse(x):
+    return recurse(x)
+
+
+def test_what_an_answer_prints_is_kept_short() -> None:
+    outcome = call_all(lambda x: print("word " * 10**6), ONE)[0]
+    assert outcome.printed.startswith("word word")
+    assert len(outcome.printed) < calling.PRINTED + 10
+
+
+def test_each_call_gets_its_own_copy_of_the_inputs() -> None:
+    kept = ONE[0].args[0].clone()
+    call_all(lambda x: x.zero_(), ONE * 2)
+    assert torch.equal(ONE[0].args[0], kept)
+
+
+def test_a_card_says_the_same_in_html_and_in_text_and_escapes_what_it_shows() -> None:
+    nasty = "<script>alert(1)</script> & <style>*{}</style>"
+    card = Card(
+        "bad",
+        nasty,
+        (Text(nasty), Code(nasty, nasty), Table((nasty,), ((nasty,),)), Fold(nasty, nasty)),
+    )
+    html, text = card._repr_html_(), repr(card)
+    assert "<script" not in html
+    assert "<style" not in html
+    assert html.count("&lt;script&gt;") == text.count("<script>") == 8
