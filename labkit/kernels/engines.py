@@ -131,7 +131,7 @@ def saturates(depthwise: bool = False) -> bool:
 def rows_product(
     weight: Tensor, x_zero_point: int, output: OutputStage
 ) -> Callable[[Tensor], Tensor]:
-    """Return the faster operator for a linear layer, [M, in] -> [M, out].
+    """Return the faster operator for a linear layer, [..., in] -> [..., out].
 
     Where there are no 8-bit dot products, oneDNN multiplies few rows slowly, but not as a 1x1
     convolution over the pixels of one image, which is the same sum.
@@ -139,12 +139,17 @@ def rows_product(
     if not saturates():
         return Matmul(weight, x_zero_point, output)
     convolution = Convolution(weight[:, :, None, None], x_zero_point, output, Window())
-    # Rows of a matrix lie in memory as pixels with their channels last: nothing is copied.
-    return lambda rows: convolution(rows.t()[None, :, :, None])[0, :, :, 0].t()
+
+    def product(x: Tensor) -> Tensor:
+        # Rows of a matrix lie in memory as pixels with their channels last: nothing is copied.
+        pixels = x.reshape(-1, x.shape[-1]).t()[None, :, :, None]
+        return convolution(pixels)[0, :, :, 0].t().reshape(*x.shape[:-1], -1)
+
+    return product
 
 
 class Matmul:
-    """A prepacked product with its output stage, uint8 [M, in] -> [M, out].
+    """A prepacked product with its output stage, uint8 [..., in] -> [..., out].
 
     Parameters
     ----------

@@ -150,8 +150,11 @@ def checked_codes(q: Tensor, qparams: QParams, name: str) -> Tensor:
             f"{name} has dtype {dtype_name(q.dtype)}; expected {dtype_name(scheme.dtype)}, the "
             f"dtype of its {scheme.bits}-bit scheme. Quantize it with its own qparams."
         )
-    # All bits of a byte in use: nothing can lie outside.
-    if scheme.qmax - scheme.qmin < 255 and (q.max() > scheme.qmax or q.min() < scheme.qmin):
+    # Only where the dtype allows more than the scheme.
+    info = torch.iinfo(scheme.dtype)
+    if (scheme.qmax < info.max and q.max().item() > scheme.qmax) or (
+        scheme.qmin > info.min and q.min().item() < scheme.qmin
+    ):
         codes_within(q, scheme.qmin, scheme.qmax, name)
     return q
 

@@ -24,7 +24,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from labkit.kernels import engines, reference
+import labkit.kernels.engines as engines
+import labkit.kernels.reference as reference
 from labkit.kernels.exact import ExactRoad
 from labkit.kernels.layer import Layer
 from labkit.kernels.output_stage import INT32_MAX
@@ -91,12 +92,9 @@ class EngineRoad:
         """Compute the layer."""
         # The engine's activations are unsigned: count from the lowest code, modulo 256.
         x = q_x.view(torch.uint8) - self._lowest if self._lowest else q_x
-        if self._is_linear:
-            rows = x.reshape(-1, x.shape[-1])
-            rows = torch.cat([rows, rows], dim=1) if self._twice else rows
-            return self._product(rows).reshape(*x.shape[:-1], -1)
-        x = torch.cat([x, x], dim=1) if self._twice else x
-        return self._product(x, q_residual)
+        if self._twice:
+            x = torch.cat([x, x], dim=-1 if self._is_linear else 1)
+        return self._product(x) if self._is_linear else self._product(x, q_residual)
 
 
 def choose_road(layer: Layer, backend: str) -> Road:
