@@ -56,6 +56,10 @@ class ExactRoad:
 
     def __call__(self, q_x: Tensor, q_residual: Tensor | None = None) -> Tensor:
         """Compute the layer."""
+        return self._output(self.accumulators(q_x), q_residual)
+
+    def accumulators(self, q_x: Tensor) -> Tensor:
+        """Return the sums of (q_x - Z_x)(q_w - Z_w), as integers in float32 or float64."""
         # Autocast would hand the products back in bfloat16.
         with torch.autocast("cpu", enabled=False):
             x = q_x.to(self._dtype).sub_(self._zero_point)
@@ -66,7 +70,7 @@ class ExactRoad:
                 acc = torch.stack([self._product(*piece).double() for piece in pieces]).sum(0)
         if self._may_overflow:
             int32_accumulators(acc.to(torch.int64))
-        return self._output(acc, q_residual)
+        return acc
 
 
 def _longest(weight: Tensor) -> float:

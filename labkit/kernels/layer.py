@@ -144,7 +144,7 @@ def checked_codes(q: Tensor, qparams: QParams, name: str) -> Tensor:
         If its dtype is not the scheme's, or a code is outside the scheme's range.
     """
     scheme = qparams.scheme
-    if not isinstance(q, Tensor) or q.dtype != scheme.dtype:
+    if not isinstance(q, Tensor) or q.dtype != scheme.dtype or not q.numel():
         integer_tensor(q, name)
         raise TypeError(
             f"{name} has dtype {dtype_name(q.dtype)}; expected {dtype_name(scheme.dtype)}, the "

@@ -18,7 +18,7 @@ What decides is what the operands can hold (the scheme of the activations, the c
 weights), never what a calibration saw.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -29,6 +29,8 @@ import labkit.kernels.reference as reference
 from labkit.kernels.exact import ExactRoad
 from labkit.kernels.layer import Layer
 from labkit.kernels.output_stage import INT32_MAX
+from labkit.kernels.window import Window
+from labkit.qparams import Scheme
 
 INT16_MAX = 2**15 - 1
 
@@ -72,29 +74,66 @@ class EngineRoad:
 
     def __init__(self, layer: Layer, weight: Tensor, twice: bool) -> None:
         self.name = "int8 twice" if twice else "int8"
-        self._twice = twice
+        self._layer, self._twice = layer, twice
         self._lowest = layer.x_qparams.scheme.qmin
         if twice:
             half = weight >> 1
             weight = torch.cat([half, weight - half], dim=1)
-        self._product: Callable[..., Tensor]
-        zero_point = int(layer.x_qparams.zero_point) - self._lowest
-        self._is_linear = layer.window is None
-        if layer.window is None:
-            self._product = engines.rows_product(weight, zero_point, layer.output)
-        else:
-            residual = layer.residual_qparams.scheme if layer.residual_qparams else None
-            self._product = engines.Convolution(
-                weight, zero_point, layer.output, layer.window, residual
-            )
+        self._product = self._prepack(weight, int(layer.x_qparams.zero_point) - self._lowest)
 
     def __call__(self, q_x: Tensor, q_residual: Tensor | None = None) -> Tensor:
         """Compute the layer."""
+        return self._product(self._operand(q_x, dim=-1))
+
+    def _prepack(self, weight: Tensor, x_zero_point: int) -> Callable[..., Tensor]:
+        return engines.rows_product(weight, x_zero_point, self._layer.output)
+
+    def _operand(self, q_x: Tensor, dim: int) -> Tensor:
         # The engine's activations are unsigned: count from the lowest code, modulo 256.
         x = q_x.view(torch.uint8) - self._lowest if self._lowest else q_x
-        if self._twice:
-            x = torch.cat([x, x], dim=-1 if self._is_linear else 1)
-        return self._product(x) if self._is_linear else self._product(x, q_residual)
+        return torch.cat([x, x], dim) if self._twice else x
+
+
+class EngineConvolutionRoad(EngineRoad):
+    """The same for a convolution, with a look at the engine's result for each new image size.
+
+    oneDNN has a kernel for every kind of window, and errs in some that people seldom use: on
+    AVX-512, one channel with a horizontal stride, for example. So the first image of a size makes
+    it compute random codes as the exact road does, too; where they differ, that size takes the
+    exact road.
+    """
+
+    def __init__(self, layer: Layer, weight: Tensor, twice: bool) -> None:
+        super().__init__(layer, weight, twice)
+        self._exact_for: dict[torch.Size, ExactRoad | None] = {}
+
+    def __call__(self, q_x: Tensor, q_residual: Tensor | None = None) -> Tensor:
+        """Compute the layer."""
+        if q_x.shape[1:] not in self._exact_for:
+            self._exact_for[q_x.shape[1:]] = self._exact_if_wrong(q_x.shape[1:])
+        exact = self._exact_for[q_x.shape[1:]]
+        if exact is not None:
+            return exact(q_x, q_residual)
+        return self._product(self._operand(q_x, dim=1), q_residual)
+
+    def _prepack(self, weight: Tensor, x_zero_point: int) -> Callable[..., Tensor]:
+        residual = self._layer.residual_qparams
+        return engines.Convolution(
+            weight,
+            x_zero_point,
+            self._layer.output,
+            self._layer.window or Window(),
+            residual.scheme if residual else None,
+        )
+
+    def _exact_if_wrong(self, image: torch.Size) -> ExactRoad | None:
+        exact, residual = ExactRoad(self._layer), self._layer.residual_qparams
+        q_x = _random_codes(self._layer.x_qparams.scheme, (2, *image))
+        acc = exact.accumulators(q_x)
+        q_residual = _random_codes(residual.scheme, acc.shape) if residual else None
+        expected = self._layer.output(acc, q_residual)
+        result = self._product(self._operand(q_x, dim=1), q_residual)
+        return None if torch.equal(result, expected) else exact
 
 
 def choose_road(layer: Layer, backend: str) -> Road:
@@ -129,12 +168,18 @@ def choose_road(layer: Layer, backend: str) -> Road:
         or not _has_fast_kernel(layer)
     ):
         return ExactRoad(layer)
+    road = EngineRoad if layer.window is None else EngineConvolutionRoad
     pair = 2 * largest_x * max(largest_w, -smallest_w)
     if pair <= INT16_MAX or not engines.saturates(depthwise=_is_depthwise(layer)):
-        return EngineRoad(layer, weight.to(torch.int8), twice=False)
+        return road(layer, weight.to(torch.int8), twice=False)
     if layer.window is None or layer.window.groups == 1:
-        return EngineRoad(layer, weight.to(torch.int8), twice=True)
+        return road(layer, weight.to(torch.int8), twice=True)
     return ExactRoad(layer)
+
+
+def _random_codes(scheme: Scheme, shape: Sequence[int]) -> Tensor:
+    draw = torch.Generator().manual_seed(0)
+    return torch.randint(scheme.qmin, scheme.qmax + 1, shape, generator=draw).to(scheme.dtype)
 
 
 def _is_depthwise(layer: Layer) -> bool:
