@@ -214,6 +214,15 @@ def test_what_cannot_be_counted_is_refused_and_leaves_no_trace(x, error, message
     assert same(seen, before)
 
 
+def test_a_refused_batch_does_not_end_the_keeping(monkeypatch):
+    monkeypatch.setattr(histogram, "KEPT", 4)
+    seen = of([1.001, 1.002])
+    with pytest.raises(ValueError, match="nan"):
+        seen.observe(torch.tensor([1.0, 2.0, float("nan")]))
+    seen.observe(torch.tensor([1.003]))
+    assert list(seen.points()[1]) == [1, 1, 1]
+
+
 @pytest.mark.parametrize("ask", [Histogram.buckets, Histogram.points, lambda h: h.magnitudes(8)])
 def test_before_any_data_there_is_nothing_to_say(ask):
     with pytest.raises(ValueError, match=r"nothing was observed yet; call observe"):

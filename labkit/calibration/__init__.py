@@ -8,7 +8,7 @@ compares the methods on them.
 
 The modules, each on top of those before:
 
-- `histogram` counts a stream without knowing its range;
+- `buckets` and `histogram` count a stream without knowing its range;
 - `entropy`, `mse` and `thresholds` choose a range from a histogram;
 - `observers` and `histogram_observers` choose one from batches;
 - `recording` watches the layers of a network.

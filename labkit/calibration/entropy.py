@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from labkit.calibration.histogram import Floats, Histogram
+from labkit.calibration.buckets import Floats
+from labkit.calibration.histogram import Histogram
 from labkit.qparams import Scheme
 from labkit.validation import instance_of
 

@@ -1,36 +1,32 @@
 """The histogram of a stream: it needs no range beforehand and is never re-binned.
 
-A bucket holds the float32 numbers that agree in their upper 18 bits: sign, exponent and the first
-nine bits of the mantissa. So the buckets are fixed before any data is seen, 512 to the octave at
-every size, and finding a value's bucket is one shift of its bits. Counts are whole numbers: in
-whatever order the batches come and wherever they are counted, the sum is the same to the last bit.
+Values are counted in the fixed buckets of `labkit.calibration.buckets`. Counts are whole numbers,
+so in whatever order batches come and wherever they are counted, the sum is the same to the bit.
 
 A short stream is not binned at all. Its values are kept as they are until there are more than
 `KEPT`, and everything computed from it is exact.
 """
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from labkit.calibration.buckets import (
+    BUCKETS,
+    NEGATIVE,
+    Counts,
+    Float32s,
+    Floats,
+    bucket,
+    count,
+    inner_edge,
+)
 from labkit.validation import finite, real_tensor
 
-__all__ = ["KEPT", "Histogram", "nothing_observed"]
-
-Floats = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
-Float32s = npt.NDArray[np.float32]
+__all__ = ["KEPT", "Histogram", "nothing_observed", "within_float32"]
 
 KEPT = 2**20
 """How many values are kept as they are: 4 MiB of float32."""
-
-TOO_LARGE = "Scale down what is that large before it is quantized."
-
-_DROPPED_BITS = 14
-_BUCKETS = 2 ** (32 - _DROPPED_BITS)
-_NEGATIVE = _BUCKETS // 2  # the sign is the topmost bit, so the upper half is negative
-_PIECE = 2**18  # how many values are counted at a time
 
 
 class Histogram:
@@ -69,9 +65,24 @@ class Histogram:
             If `x` is not a finite, non-empty real tensor, or too large for float32. Nothing is
             counted then.
         """
-        values, low, high = _finite_float32(x)
-        self._add([values.copy() if self.total + values.size <= KEPT else values], values.size)
-        self.min, self.max = min(self.min, low), max(self.max, high)
+        if not isinstance(x, Tensor) or not x.is_floating_point() or x.numel() == 0:
+            real_tensor(x, "x")
+        values = x.detach().to("cpu", torch.float32).reshape(-1).numpy()
+        if self._keeps(values.size):
+            low, high = float(values.min()), float(values.max())
+            if not np.isfinite([low, high]).all():
+                within_float32(x)
+            self._kept.append(values.copy())
+        else:
+            counts = np.zeros(BUCKETS, np.int64) if self._counts is None else self._counts
+            low, high = count(counts, values)
+            if not np.isfinite([low, high]).all():
+                count(counts, values, times=-1)
+                within_float32(x)
+            self._move_kept_into(counts)
+        self.total += values.size
+        # 0.0 and -0.0 are the same value: always name the first.
+        self.min, self.max = min(self.min, low) + 0.0, max(self.max, high) + 0.0
 
     def merge(self, other: "Histogram") -> None:
         """Add what another histogram has counted: the same, to the bit, as seeing its batches.
@@ -83,11 +94,17 @@ class Histogram:
         """
         if not isinstance(other, Histogram):
             raise TypeError(f"other is a {type(other).__name__}; expected a Histogram.")
-        if other._counts is None:
-            self._add(list(other._kept), other.total)
+        kept = list(other._kept)
+        if other._counts is None and self._keeps(other.total):
+            self._kept += kept
         else:
-            self._bucket_counts()[:] += other._counts
-            self.total += other.total
+            counts = np.zeros(BUCKETS, np.int64) if self._counts is None else self._counts
+            self._move_kept_into(counts)
+            if other._counts is not None:
+                counts += other._counts
+            for values in kept:
+                count(counts, values)
+        self.total += other.total
         self.min, self.max = min(self.min, other.min), max(self.max, other.max)
 
     def buckets(self) -> tuple[Floats, Floats, Counts]:
@@ -114,10 +131,10 @@ class Histogram:
             values = kept.astype(np.float64) + 0.0  # never -0.0
             return values, values, counts
         occupied = np.flatnonzero(self._counts)
-        magnitude = occupied % _NEGATIVE
-        inner, outer = _lower_edges(magnitude), _lower_edges(magnitude + 1)
+        magnitude = occupied % NEGATIVE
+        inner, outer = inner_edge(magnitude), inner_edge(magnitude + 1)
         outer[magnitude == 0] = 0.0
-        negative = occupied >= _NEGATIVE
+        negative = occupied >= NEGATIVE
         lower = np.where(negative, -outer, inner).clip(self.min, self.max)
         upper = np.where(negative, -inner, outer).clip(self.min, self.max)
         order = np.argsort(lower, kind="stable")
@@ -168,30 +185,20 @@ class Histogram:
             below[0] = np.searchsorted(sizes, 0.0, side="right")
             below[-1] = self.total
         else:
-            counts = self._counts[:_NEGATIVE] + self._counts[_NEGATIVE:]
-            top = int(_buckets(np.array([largest], np.float32)))
-            bucket_edges = np.append(_lower_edges(np.arange(top + 1)), largest)
+            counts = self._counts[:NEGATIVE] + self._counts[NEGATIVE:]
+            top = int(bucket(np.array([largest], np.float32))[0])
+            bucket_edges = np.append(inner_edge(np.arange(top + 1)), largest)
             below = np.interp(edges, bucket_edges, np.append(0, np.cumsum(counts[: top + 1])))
             below[0] = counts[0]
         return np.diff(np.maximum.accumulate(below)), largest / bins
 
-    def _add(self, batches: list[Float32s], size: int) -> None:
-        if self._counts is None and self.total + size <= KEPT:
-            self._kept += batches
-        else:
-            counts = self._bucket_counts()
-            for batch in batches:
-                _count_into(counts, batch)
-        self.total += size
+    def _keeps(self, more: int) -> bool:
+        return self._counts is None and self.total + more <= KEPT
 
-    def _bucket_counts(self) -> Counts:
-        """Return the counts by bucket, moving what was kept until now into them."""
-        if self._counts is None:
-            self._counts = np.zeros(_BUCKETS, np.int64)
-            for kept in self._kept:
-                _count_into(self._counts, kept)
-            self._kept = []
-        return self._counts
+    def _move_kept_into(self, counts: Counts) -> None:
+        for values in self._kept:
+            count(counts, values)
+        self._kept, self._counts = [], counts
 
 
 def nothing_observed() -> ValueError:
@@ -199,29 +206,13 @@ def nothing_observed() -> ValueError:
     return ValueError("nothing was observed yet; call observe(x) with a batch first.")
 
 
-def _finite_float32(x: Tensor) -> tuple[Float32s, float, float]:
-    """Return the values of `x` in one row, their minimum and their maximum."""
-    if not isinstance(x, Tensor) or not x.is_floating_point() or x.numel() == 0:
-        real_tensor(x, "x")
-    values = x.detach().to("cpu", torch.float32).reshape(-1).numpy()
-    low, high = float(values.min()) + 0.0, float(values.max()) + 0.0  # never -0.0
-    if not (np.isfinite(low) and np.isfinite(high)):
-        finite(real_tensor(x, "x"), "x", torch.float32, TOO_LARGE)
-    return values, low, high
+def within_float32(x: Tensor) -> Tensor:
+    """Return `x` as `real_tensor` does, refused if it holds numbers too large for float32, too.
 
-
-def _buckets(values: Float32s) -> Tensor:
-    return torch.from_numpy(np.right_shift(values.view(np.uint32), _DROPPED_BITS).view(np.int32))
-
-
-def _lower_edges(magnitude: npt.NDArray[np.integer]) -> Floats:
-    return np.left_shift(magnitude.astype(np.uint32), _DROPPED_BITS).view(np.float32).astype(float)
-
-
-def _count_into(counts: Counts, values: Float32s) -> None:
-    one = torch.ones((), dtype=torch.int64)
-    # In pieces that stay in the cache. index_add_, unlike bincount, needs no look at the buckets
-    # beforehand and no second array, and one thread does not wait for others on a busy machine.
-    for start in range(0, values.size, _PIECE):
-        buckets = _buckets(values[start : start + _PIECE])
-        torch.from_numpy(counts).index_add_(0, buckets, one.expand(len(buckets)))
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no such tensor; with the first value that is too large.
+    """
+    advice = "Scale down what is that large before it is quantized."
+    return finite(real_tensor(x, "x"), "x", torch.float32, advice)

@@ -19,7 +19,8 @@ points, are scored at once. For given codes the squared error is a parabola in S
 
 import numpy as np
 
-from labkit.calibration.histogram import Counts, Floats, Histogram
+from labkit.calibration.buckets import Counts, Floats
+from labkit.calibration.histogram import Histogram
 from labkit.linear import LARGEST
 from labkit.qparams import Scheme
 from labkit.validation import instance_of

@@ -9,10 +9,10 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from labkit.calibration.histogram import TOO_LARGE, nothing_observed
+from labkit.calibration.histogram import nothing_observed, within_float32
 from labkit.linear import LARGEST, from_range
 from labkit.qparams import QParams, Scheme
-from labkit.validation import axis_of, finite, real_tensor, whole_number
+from labkit.validation import axis_of, real_tensor, whole_number
 
 __all__ = ["MinMax", "MovingAverage", "Observer", "Range"]
 
@@ -54,7 +54,7 @@ class Observer(ABC):
         if self.axis is None:
             self._observe(x)
             return
-        x = _within_float32(x)
+        x = within_float32(x)
         axis = axis_of(self.axis, x.shape, "x")
         self._same_channels(x.shape[axis], "x")
         self._observe(x.movedim(axis, 0).reshape(x.shape[axis], -1))
@@ -217,9 +217,5 @@ def _extremes(x: Tensor, dim: int | None) -> tuple[Tensor, Tensor]:
     x = x.detach() if x.dtype == torch.float64 else x.detach().float()
     low, high = x.aminmax() if dim is None else x.aminmax(dim=dim)
     if not bool((low >= -LARGEST).all() and (high <= LARGEST).all()):
-        _within_float32(x)
+        within_float32(x)
     return low.double().cpu() + 0.0, high.double().cpu() + 0.0  # never -0.0
-
-
-def _within_float32(x: Tensor) -> Tensor:
-    return finite(real_tensor(x, "x"), "x", torch.float32, TOO_LARGE)

@@ -10,8 +10,9 @@ from fractions import Fraction
 
 import numpy as np
 
+from labkit.calibration.buckets import Counts, Floats
 from labkit.calibration.entropy import entropy_range
-from labkit.calibration.histogram import Counts, Floats, Histogram, nothing_observed
+from labkit.calibration.histogram import Histogram, nothing_observed
 from labkit.calibration.mse import mse_range
 from labkit.qparams import Scheme
 from labkit.validation import instance_of
