@@ -12,7 +12,7 @@ import torch
 from labkit.kernels import BackendInfo, backend_info, engines
 
 TESTS = Path(__file__).parent
-EXAMPLES = int(os.environ.get("LABKIT_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("LABKIT_EXAMPLES", "25"))
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 needs_engine = pytest.mark.skipif(
     not engines.usable(), reason="torch has no oneDNN int8 operators here"
@@ -87,7 +87,7 @@ def test_an_older_chip_saturates_and_still_gives_the_integers_of_the_reference(i
 
 
 def on_this_chip():
-    count = 5 * EXAMPLES
+    count = 8 * EXAMPLES
     return ON_THIS_CHIP.replace("{count}", str(count)).replace("{seed}", str(count))
 
 

@@ -10,7 +10,7 @@ gives 32,767, where 64,770 is right.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -22,8 +22,6 @@ from labkit.kernels.window import Window
 from labkit.qparams import Scheme
 
 OPERATORS = ("qlinear_prepack", "qlinear_pointwise", "qconv_prepack", "qconv2d_pointwise")
-
-Moves = tuple[list[int], list[int], list[int], int]
 
 # The codes that may come out, and how a kernel with a residual keeps to them: dtype and post-op.
 # It knows no other bounds than those of a dtype and the 0 of relu.
@@ -181,6 +179,9 @@ class Matmul:
 class Convolution:
     """A prepacked convolution with its output stage, uint8 [N, in, H, W] -> [N, out, H', W'].
 
+    Only for images for which `Window.always_touches`: on AVX-512, oneDNN ends the process where a
+    window lies in the padding alone.
+
     Parameters
     ----------
     weight : Tensor
@@ -201,53 +202,43 @@ class Convolution:
         window: Window,
         residual: Scheme | None = None,
     ) -> None:
-        self._output, self._window, self._residual = output, window, residual
-        self._kernel, self._zero_point = weight.shape[2:], x_zero_point
+        self._output, self._residual = output, residual
         multiplier = output.multiplier.flatten().contiguous()
         packed = torch.ops.onednn.qconv_prepack(
             weight.contiguous(), multiplier, 1.0, x_zero_point, *_moves(window), None
         )
         no_zero_points = torch.zeros(len(weight), dtype=torch.int32)
         self._operands = (1.0, x_zero_point, packed, multiplier, no_zero_points)
-        self._offset = output.offset.flatten().contiguous()
-        self._moves = _moves(window)
+        self._offset_and_moves = (output.offset.flatten().contiguous(), *_moves(window))
+        self._codes = (1.0, 0, output.dtype, *_clamp(output), "")
 
     def __call__(self, x: Tensor, q_residual: Tensor | None = None) -> Tensor:
         """Compute the convolution."""
-        moves = self._moves
-        if not self._window.always_touches(x.shape[2:], self._kernel):
-            # oneDNN's AVX-512 kernels crash or err where a window lies in the padding alone.
-            top, left = self._window.padding
-            x = F.pad(x, (left, left, top, top), value=self._zero_point)
-            moves = _moves(replace(self._window, padding=(0, 0)))
         if q_residual is None:
-            return self._run(x, moves, self._output.dtype, *_clamp(self._output))
+            return torch.ops.onednn.qconv2d_pointwise.default(
+                x, *self._operands, *self._offset_and_moves, *self._codes
+            )
         dtype, post_op = RESIDUAL_CLAMPS.get((self._output.low, self._output.high), (None, ""))
         if dtype is None or not _readable_as(self._residual, dtype):
-            return self._output.finish(self._run(x, moves, torch.float32, "none", []), q_residual)
+            real = torch.ops.onednn.qconv2d_pointwise.default(
+                x, *self._operands, *self._offset_and_moves, 1.0, 0, torch.float32, "none", [], ""
+            )
+            return self._output.finish(real, q_residual)
         # The operator adds to the residual in place.
         total = q_residual.view(dtype).clone(memory_format=torch.channels_last)
         torch.ops.onednn.qconv2d_pointwise.binary(
             x,
             *self._operands,
             total,
-            self._offset,
-            *moves,
+            *self._offset_and_moves,
             *(self._output.step, 0, dtype),
             *(1.0, 0, "sum", 1.0),
             *(post_op, [], ""),
         )
         return total.view(self._output.dtype)
 
-    def _run(
-        self, x: Tensor, moves: Moves, dtype: torch.dtype, post_op: str, bounds: list[float]
-    ) -> Tensor:
-        return torch.ops.onednn.qconv2d_pointwise.default(
-            x, *self._operands, self._offset, *moves, 1.0, 0, dtype, post_op, bounds, ""
-        )
 
-
-def _moves(window: Window) -> Moves:
+def _moves(window: Window) -> tuple[list[int], list[int], list[int], int]:
     return list(window.stride), list(window.padding), list(window.dilation), window.groups
 
 

@@ -95,26 +95,26 @@ class EngineRoad:
 
 
 class EngineConvolutionRoad(EngineRoad):
-    """The same for a convolution, with a look at the engine's result for each new image size.
+    """The same for a convolution, with a look at the engine for each new size of image.
 
-    oneDNN has a kernel for every kind of window, and errs in some that people seldom use: on
-    AVX-512, one channel with a horizontal stride, for example. So the first image of a size makes
-    it compute random codes as the exact road does, too; where they differ, that size takes the
-    exact road.
+    oneDNN has a kernel for every kind of window, and errs in some that are seldom used (on AVX-512,
+    one channel with a horizontal stride) or ends the process (a window in the padding alone). So
+    the engine has to compute random codes of a size as the exact road does before it may compute
+    others; otherwise, and where it would crash, the exact road does.
     """
 
-    def __init__(self, layer: Layer, weight: Tensor, twice: bool) -> None:
+    def __init__(self, layer: Layer, window: Window, weight: Tensor, twice: bool) -> None:
+        self._window = window
         super().__init__(layer, weight, twice)
-        self._exact_for: dict[torch.Size, ExactRoad | None] = {}
+        self._run_for: dict[torch.Size, Callable[..., Tensor]] = {}
 
     def __call__(self, q_x: Tensor, q_residual: Tensor | None = None) -> Tensor:
         """Compute the layer."""
-        if q_x.shape[1:] not in self._exact_for:
-            self._exact_for[q_x.shape[1:]] = self._exact_if_wrong(q_x.shape[1:])
-        exact = self._exact_for[q_x.shape[1:]]
-        if exact is not None:
-            return exact(q_x, q_residual)
-        return self._product(self._operand(q_x, dim=1), q_residual)
+        image = q_x.shape[1:]
+        run = self._run_for.get(image)
+        if run is None:
+            run = self._run_for[image] = self._trusted_for(image)
+        return run(q_x, q_residual)
 
     def _prepack(self, weight: Tensor, x_zero_point: int) -> Callable[..., Tensor]:
         residual = self._layer.residual_qparams
@@ -122,18 +122,22 @@ class EngineConvolutionRoad(EngineRoad):
             weight,
             x_zero_point,
             self._layer.output,
-            self._layer.window or Window(),
+            self._window,
             residual.scheme if residual else None,
         )
 
-    def _exact_if_wrong(self, image: torch.Size) -> ExactRoad | None:
+    def _run(self, q_x: Tensor, q_residual: Tensor | None) -> Tensor:
+        return self._product(self._operand(q_x, dim=1), q_residual)
+
+    def _trusted_for(self, image: torch.Size) -> Callable[..., Tensor]:
         exact, residual = ExactRoad(self._layer), self._layer.residual_qparams
+        if not self._window.always_touches(image[1:], self._layer.q_w.shape[2:]):
+            return exact
         q_x = _random_codes(self._layer.x_qparams.scheme, (2, *image))
         acc = exact.accumulators(q_x)
         q_residual = _random_codes(residual.scheme, acc.shape) if residual else None
-        expected = self._layer.output(acc, q_residual)
-        result = self._product(self._operand(q_x, dim=1), q_residual)
-        return None if torch.equal(result, expected) else exact
+        agrees = torch.equal(self._run(q_x, q_residual), self._layer.output(acc, q_residual))
+        return self._run if agrees else exact
 
 
 def choose_road(layer: Layer, backend: str) -> Road:
@@ -168,13 +172,13 @@ def choose_road(layer: Layer, backend: str) -> Road:
         or not _has_fast_kernel(layer)
     ):
         return ExactRoad(layer)
-    road = EngineRoad if layer.window is None else EngineConvolutionRoad
     pair = 2 * largest_x * max(largest_w, -smallest_w)
-    if pair <= INT16_MAX or not engines.saturates(depthwise=_is_depthwise(layer)):
-        return road(layer, weight.to(torch.int8), twice=False)
-    if layer.window is None or layer.window.groups == 1:
-        return road(layer, weight.to(torch.int8), twice=True)
-    return ExactRoad(layer)
+    twice = pair > INT16_MAX and engines.saturates(depthwise=_is_depthwise(layer))
+    if layer.window is None:
+        return EngineRoad(layer, weight.to(torch.int8), twice)
+    if twice and layer.window.groups > 1:
+        return ExactRoad(layer)
+    return EngineConvolutionRoad(layer, layer.window, weight.to(torch.int8), twice)
 
 
 def _random_codes(scheme: Scheme, shape: Sequence[int]) -> Tensor:
