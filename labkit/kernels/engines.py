@@ -140,8 +140,8 @@ def rows_product(
 
     def product(x: Tensor) -> Tensor:
         # Rows of a matrix lie in memory as pixels with their channels last: nothing is copied.
-        pixels = x.reshape(-1, x.shape[-1]).t()[None, :, :, None]
-        return convolution(pixels)[0, :, :, 0].t().reshape(*x.shape[:-1], -1)
+        pixels = x.reshape(1, -1, 1, x.shape[-1]).permute(0, 3, 1, 2)
+        return convolution(pixels).permute(0, 2, 3, 1).reshape(*x.shape[:-1], -1)
 
     return product
 
