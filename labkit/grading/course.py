@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 REFERENCES = {
     0: ("formats", "format_table", "energy"),
     1: ("linear", "qparams", "packing"),
+    2: ("calibration",),
 }
 SHARED = ("validation",)
 MACHINERY = (

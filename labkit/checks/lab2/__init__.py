@@ -1,0 +1,30 @@
+"""Lab 2, calibration: one file an exercise.
+
+Each holds a reference, the inputs it is called with, and the mistakes that people make.
+"""
+
+from labkit.checks.lab2.bucket_counts import BUCKET_COUNTS
+from labkit.checks.lab2.kl_curve import KL_CURVE
+from labkit.checks.lab2.kl_divergence import KL_DIVERGENCE
+from labkit.checks.lab2.merge_levels import MERGE_LEVELS
+from labkit.checks.lab2.min_max_range import MIN_MAX_RANGE
+from labkit.checks.lab2.moving_average_range import MOVING_AVERAGE_RANGE
+from labkit.checks.lab2.mse_curve import MSE_CURVE
+from labkit.checks.lab2.observe_layers import OBSERVE_LAYERS
+from labkit.checks.lab2.percentile_threshold import PERCENTILE_THRESHOLD
+from labkit.checks.lab2.scheme_sqnr import SCHEME_SQNR
+
+TITLE = "Calibration"
+
+EXERCISES = (
+    MIN_MAX_RANGE,
+    MOVING_AVERAGE_RANGE,
+    PERCENTILE_THRESHOLD,
+    BUCKET_COUNTS,
+    MSE_CURVE,
+    KL_DIVERGENCE,
+    MERGE_LEVELS,
+    KL_CURVE,
+    SCHEME_SQNR,
+    OBSERVE_LAYERS,
+)

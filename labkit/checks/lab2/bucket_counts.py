@@ -1,0 +1,121 @@
+"""Exercise 2.4: a histogram that needs no range."""
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import randn
+from labkit.checks.rules import Codes
+
+
+def bucket_counts(batches: list[Tensor], bits: int) -> Tensor:
+    """Return how many values of all batches lie in each bucket: the upper `bits` of a float32."""
+    counts = torch.zeros(2**bits, dtype=torch.int64)
+    for x in batches:
+        counts += torch.bincount(_buckets(x, bits), minlength=2**bits)
+    return counts
+
+
+def _buckets(x: Tensor, bits: int) -> Tensor:
+    pattern = x.contiguous().view(torch.int32).flatten().to(torch.int64)
+    return pattern >> (32 - bits) & (2**bits - 1)
+
+
+def _bucket_cases(rng: torch.Generator) -> list[Case]:
+    normal = [randn(rng, 40), 3 * randn(rng, 5, 8)]
+    sizes = torch.tensor([1e-30, 1e-3, 1.0, 1e3, 1e30])
+    return [
+        Case("one value", ([torch.tensor([1.5])], 10)),
+        Case("the same bucket three times", ([torch.tensor([2.0, 2.001, 2.0])], 10)),
+        Case("negative values", ([torch.tensor([-1.0, 1.0, -2.5])], 10)),
+        Case("values just below a bucket's end", ([torch.tensor([1.999, -0.9999])], 11)),
+        Case("two batches", ([torch.tensor([1.0, 0.5]), torch.tensor([1.0])], 10)),
+        Case("tiny and huge values", ([sizes, -sizes], 12)),
+        Case("zeros, as after a ReLU", ([x.relu() for x in normal], 12)),
+        Case("random batches of two shapes", (normal, 12)),
+        Case("16 bits", (normal, 16)),
+        Case("many values in one batch", ([randn(rng, 3000)], 11)),
+    ]
+
+
+def _last_batch(batches: list[Tensor], bits: int) -> Tensor:
+    return bucket_counts(batches[-1:], bits)
+
+
+def _each_bucket_once(batches: list[Tensor], bits: int) -> Tensor:
+    counts = torch.zeros(2**bits, dtype=torch.int64)
+    for x in batches:
+        counts[_buckets(x, bits)] += 1
+    return counts
+
+
+def _lower_bits(batches: list[Tensor], bits: int) -> Tensor:
+    patterns = torch.cat([_buckets(x, 32) for x in batches])
+    return torch.bincount(patterns & (2**bits - 1), minlength=2**bits)
+
+
+def _rounded(batches: list[Tensor], bits: int) -> Tensor:
+    half = 1 << (31 - bits)
+    patterns = torch.cat([_buckets(x, 32) for x in batches])
+    return torch.bincount((patterns + half >> (32 - bits)) & (2**bits - 1), minlength=2**bits)
+
+
+def _integers(batches: list[Tensor], bits: int) -> Tensor:
+    whole = torch.cat([x.flatten() for x in batches]).clamp(-(2.0**31), 2.0**31 - 1)
+    buckets = whole.to(torch.int64) >> (32 - bits) & (2**bits - 1)
+    return torch.bincount(buckets, minlength=2**bits)
+
+
+BUCKET_COUNTS = Exercise(
+    id="2.4",
+    title="A histogram without a range",
+    points=3,
+    reference=bucket_counts,
+    cases=_bucket_cases,
+    rules=(Codes(),),
+    hints=(
+        "x.view(torch.int32) shows the bits of a float32 tensor as integers, as in lab 0. Which "
+        "operation keeps the upper ones only?",
+        "Shift right by 32 - bits. The sign bit fills up from the left, so keep the lowest `bits` "
+        "of what comes out: & (2**bits - 1). torch.bincount counts whole numbers.",
+        "buckets = (x.view(torch.int32) >> (32 - bits)) & (2**bits - 1); counts += "
+        "torch.bincount(buckets.flatten(), minlength=2**bits), for every batch, with counts "
+        "starting as torch.zeros(2**bits, dtype=torch.int64).",
+    ),
+    misconceptions=(
+        Misconception(
+            "counts the last batch only",
+            _last_batch,
+            "The histogram of a stream is the sum over its batches: counts += ...",
+        ),
+        Misconception(
+            "counts a bucket once, however many values fall into it",
+            _each_bucket_once,
+            "counts[buckets] += 1 adds 1 to each bucket named, once. torch.bincount counts every "
+            "mention.",
+        ),
+        Misconception(
+            "takes the lower bits",
+            _lower_bits,
+            "Those are the last digits of the mantissa. Sign, exponent and the first digits are "
+            "the upper bits: shift right by 32 - bits.",
+        ),
+        Misconception(
+            "loses the sign",
+            lambda batches, bits: bucket_counts([x.abs() for x in batches], bits),
+            "Negative values have buckets of their own, the upper half of them all.",
+        ),
+        Misconception(
+            "rounds to the nearest bucket",
+            _rounded,
+            "A bucket holds the values whose upper bits agree: shift, do not round. (Converting "
+            "to bfloat16 rounds.)",
+        ),
+        Misconception(
+            "converts the values to integers",
+            _integers,
+            "x.to(torch.int32) cuts the decimals off. x.view(torch.int32) reads the same bits as "
+            "another type.",
+        ),
+    ),
+)

@@ -1,0 +1,133 @@
+"""Exercise 2.8: divergence against the threshold."""
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.lab2.kl_divergence import kl_divergence
+from labkit.checks.lab2.merge_levels import merge_levels
+from labkit.checks.rules import Rule
+
+
+def kl_curve(counts: Tensor, levels: int) -> Tensor:
+    """Return KL(P, Q) for each number of bins kept, from `levels` to all of them."""
+    kept = range(levels, len(counts) + 1)
+    pairs = [(_folded(counts, i), merge_levels(counts[:i], levels)) for i in kept]
+    return torch.tensor([kl_divergence(p, q) for p, q in pairs], dtype=torch.float64)
+
+
+def _folded(counts: Tensor, kept: int) -> Tensor:
+    p = counts[:kept].clone()
+    p[-1] += counts[kept:].sum()
+    return p
+
+
+def _curve_cases(rng: torch.Generator) -> list[Case]:
+    def falling(bins: int) -> Tensor:
+        noise = torch.rand(bins, generator=rng)
+        return (1 + noise * 400 * torch.exp(-5 * torch.arange(bins) / bins)).floor()
+
+    empty_tail = falling(40)
+    empty_tail[25:38] = 0
+    return [
+        Case("four bins, two levels", (torch.tensor([4.0, 2.0, 1.0, 3.0]), 2)),
+        Case("as many levels as bins", (torch.tensor([4.0, 2.0, 1.0]), 3)),
+        Case("one level", (torch.tensor([6.0, 3.0, 2.0]), 1)),
+        Case("an outlier in the last bin", (torch.tensor([9.0, 5.0, 4.0, 2.0, 0.0, 0.0, 1.0]), 3)),
+        Case("falling counts", (falling(30), 8)),
+        Case("many levels", (falling(40), 32)),
+        Case("a gap before the outliers", (empty_tail, 8)),
+        Case("few levels", (falling(25), 4)),
+    ]
+
+
+def _dropped(counts: Tensor, levels: int) -> Tensor:
+    kept = range(levels, len(counts) + 1)
+    return _curve([(counts[:i], merge_levels(counts[:i], levels)) for i in kept])
+
+
+def _q_of_folded(counts: Tensor, levels: int) -> Tensor:
+    folded = [_folded(counts, i) for i in range(levels, len(counts) + 1)]
+    return _curve([(p, merge_levels(p, levels)) for p in folded])
+
+
+def _in_place(counts: Tensor, levels: int) -> Tensor:
+    counts, divergences = counts.clone(), []
+    for kept in range(levels, len(counts) + 1):
+        p = counts[:kept]
+        p[-1] += counts[kept:].sum()
+        divergences.append(kl_divergence(p, merge_levels(counts[:kept], levels)))
+    return torch.tensor(divergences)
+
+
+def _without_the_last(counts: Tensor, levels: int) -> Tensor:
+    return kl_curve(counts, levels)[:-1]
+
+
+def _from_one(counts: Tensor, levels: int) -> Tensor:
+    kept = range(1, len(counts) + 1)
+    return _curve([(_folded(counts, i), merge_levels(counts[:i], levels)) for i in kept])
+
+
+def _swapped(counts: Tensor, levels: int) -> Tensor:
+    kept = range(levels, len(counts) + 1)
+    return _curve([(merge_levels(counts[:i], levels), _folded(counts, i)) for i in kept])
+
+
+def _curve(pairs: list[tuple[Tensor, Tensor]]) -> Tensor:
+    return torch.tensor([kl_divergence(p, q) for p, q in pairs])
+
+
+KL_CURVE = Exercise(
+    id="2.8",
+    title="Divergence against the threshold",
+    points=3,
+    reference=kl_curve,
+    cases=_curve_cases,
+    rules=(Rule(relative=1e-3, absolute=2e-6),),
+    hints=(
+        "Take one number of bins kept, i, and write down P and Q for it. Which of them knows about "
+        "the outliers?",
+        "P is counts[:i] with counts[i:].sum() added to its last bin; Q is merge_levels of "
+        "counts[:i] without them. Slicing makes no copy: add to P and you add to counts.",
+        "for i in range(levels, len(counts) + 1): p = counts[:i].clone(); p[-1] += "
+        "counts[i:].sum(); q = merge_levels(counts[:i], levels); append kl_divergence(p, q). "
+        "torch.tensor of the list is the answer.",
+    ),
+    misconceptions=(
+        Misconception(
+            "leaves the outliers out of P",
+            _dropped,
+            "Then clipping costs nothing and the smallest threshold wins. What is clipped piles "
+            "up in the last bin kept.",
+        ),
+        Misconception(
+            "puts the outliers into Q as well",
+            _q_of_folded,
+            "Q is built from the bins kept as they are. If it also had the pile in its last bin, "
+            "clipping would cost nothing.",
+        ),
+        Misconception(
+            "adds the outliers to the histogram itself",
+            _in_place,
+            "counts[:i] shares its memory with counts, so the next candidate finds them there "
+            "twice. Take counts[:i].clone().",
+        ),
+        Misconception(
+            "stops before the full range",
+            _without_the_last,
+            "Keeping all bins, clipping nothing, is a candidate, too: range(levels, len(counts) + "
+            "1).",
+        ),
+        Misconception(
+            "starts with a single bin",
+            _from_one,
+            "With fewer bins than levels there is nothing to merge: start at i = levels.",
+        ),
+        Misconception(
+            "swaps P and Q",
+            _swapped,
+            "kl_divergence(P, Q) asks what is lost when Q stands for P: P comes first.",
+        ),
+    ),
+)

@@ -1,0 +1,111 @@
+"""Exercise 2.6: the divergence of two histograms."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.rules import Rule
+
+
+def kl_divergence(p_counts: Tensor, q_counts: Tensor) -> float:
+    """Return the Kullback-Leibler divergence of two histograms, in nats."""
+    p, q = p_counts.double() / p_counts.sum(), q_counts.double() / q_counts.sum()
+    seen = p > 0
+    return float((p[seen] * torch.log(p[seen] / q[seen])).sum())
+
+
+def _kl_cases(rng: torch.Generator) -> list[Case]:
+    def counts(size: int, low: int = 1) -> Tensor:
+        return torch.randint(low, 40, (size,), generator=rng).float()
+
+    p, q = counts(30), counts(30)
+    holes = torch.rand(30, generator=rng) < 0.3
+    holes[7] = True
+    return [
+        Case("two bins", (torch.tensor([3.0, 1.0]), torch.tensor([1.0, 1.0]))),
+        Case("the same shape, twice as many", (torch.tensor([1.0, 2.0]), torch.tensor([2.0, 4.0]))),
+        Case("p has an empty bin", (torch.tensor([2.0, 0.0, 2.0]), torch.tensor([1.0, 2.0, 1.0]))),
+        Case("q lacks what p has", (torch.tensor([2.0, 1.0]), torch.tensor([5.0, 0.0]))),
+        Case("both have an empty bin", (torch.tensor([4.0, 0.0, 1]), torch.tensor([3.0, 0.0, 2]))),
+        Case("30 bins", (p, q)),
+        Case("30 bins, swapped", (q, p)),
+        Case("different totals", (p, 17 * q)),
+        Case("holes in p", (p.masked_fill(holes, 0), q)),
+        Case("holes in q", (p, q.masked_fill(holes, 0))),
+        Case("whole numbers", (counts(12).long(), counts(12).long())),
+    ]
+
+
+def _not_normalized(p_counts: Tensor, q_counts: Tensor) -> float:
+    p, q = p_counts.double(), q_counts.double()
+    seen = p > 0
+    return float((p[seen] * torch.log(p[seen] / q[seen])).sum())
+
+
+def _smoothed(p_counts: Tensor, q_counts: Tensor) -> float:
+    p, q = p_counts.double() / p_counts.sum(), q_counts.double() / q_counts.sum()
+    return float((p * torch.log((p + 1e-12) / (q + 1e-12))).sum())
+
+
+def _skips_infinite(p_counts: Tensor, q_counts: Tensor) -> float:
+    p, q = p_counts.double() / p_counts.sum(), q_counts.double() / q_counts.sum()
+    both = (p > 0) & (q > 0)
+    return float((p[both] * torch.log(p[both] / q[both])).sum())
+
+
+def _mean(p_counts: Tensor, q_counts: Tensor) -> float:
+    return kl_divergence(p_counts, q_counts) / len(p_counts)
+
+
+KL_DIVERGENCE = Exercise(
+    id="2.6",
+    title="The divergence of two histograms",
+    points=2,
+    reference=kl_divergence,
+    cases=_kl_cases,
+    rules=(Rule(relative=1e-4, absolute=1e-6),),
+    hints=(
+        "Counts are not probabilities yet. What must each histogram add up to?",
+        "Divide each by its sum. An empty bin of p adds nothing, although its logarithm does not "
+        "exist: leave those bins out before you take it.",
+        "p = p_counts / p_counts.sum(), q likewise; seen = p > 0; return (p[seen] * "
+        "torch.log(p[seen] / q[seen])).sum().item(). Where q is 0 there, torch gives inf by "
+        "itself.",
+    ),
+    misconceptions=(
+        Misconception(
+            "does not make probabilities of the counts",
+            _not_normalized,
+            "Twice as many values of the same kind must give 0. Divide each histogram by its sum.",
+        ),
+        Misconception(
+            "swaps p and q",
+            lambda p_counts, q_counts: kl_divergence(q_counts, p_counts),
+            "The divergence is no distance: the weights in front of the logarithm are p's.",
+        ),
+        Misconception(
+            "uses the logarithm to base 2",
+            lambda p_counts, q_counts: kl_divergence(p_counts, q_counts) / math.log(2),
+            "That is in bits. This exercise asks for nats: torch.log.",
+        ),
+        Misconception(
+            "adds a small number to keep the logarithm finite",
+            _smoothed,
+            "Where q says that what p has never happens, the divergence is infinite. Leave out "
+            "the bins where p is 0, and let the others be.",
+        ),
+        Misconception(
+            "leaves out the bins where q is 0",
+            _skips_infinite,
+            "Those are the worst errors: p has values where q says there are none. The result is "
+            "inf.",
+        ),
+        Misconception(
+            "takes the mean over the bins",
+            _mean,
+            "p already weighs the bins: sum them up.",
+        ),
+    ),
+)

@@ -1,0 +1,100 @@
+"""Exercise 2.2: the moving average of the extremes."""
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import randn, uniform
+from labkit.checks.rules import Rule
+
+
+def moving_average_range(batches: list[Tensor], momentum: float) -> tuple[float, float]:
+    """Return the exponential moving averages of each batch's smallest and largest value."""
+    rmin, rmax = batches[0].min(), batches[0].max()
+    for x in batches[1:]:
+        rmin = momentum * rmin + (1 - momentum) * x.min()
+        rmax = momentum * rmax + (1 - momentum) * x.max()
+    return float(rmin), float(rmax)
+
+
+def _average_cases(rng: torch.Generator) -> list[Case]:
+    # Every batch has values on both sides of 0: whether the range is widened makes no difference.
+    ends = torch.tensor([-0.1, 0.1])
+    drawn = [torch.cat([scale * randn(rng, 6), ends]) for scale in (1.0, 5.0, 0.5, 2.0, 3.0)]
+    first, second = torch.tensor([-1.0, 2.0]), torch.tensor([-3.0, 0.5, 1.0])
+    return [
+        Case("one batch", ([first], 0.9)),
+        Case("two batches", ([first, second], 0.75)),
+        Case("two batches the other way round", ([second, first], 0.75)),
+        Case("an outlier in the last batch", ([first, second, torch.tensor([-1.0, 90.0])], 0.9)),
+        Case("an outlier in the first batch", ([torch.tensor([-80.0, 1.0]), first, second], 0.9)),
+        Case("momentum 0", ([first, second], 0.0)),
+        Case("five batches", (drawn, 0.9)),
+        Case("another momentum", (drawn, uniform(rng, 0.6, 0.8))),
+        Case(
+            "batches of several sizes",
+            ([x[: i + 4].reshape(1, -1) for i, x in enumerate(d.flip(0) for d in drawn[:4])], 0.7),
+        ),
+    ]
+
+
+def _from_zero(batches: list[Tensor], momentum: float) -> tuple[float, float]:
+    return moving_average_range([torch.zeros(1), *batches], momentum)
+
+
+def _plain_mean(batches: list[Tensor], momentum: float) -> tuple[float, float]:
+    low, high = [x.min() for x in batches], [x.max() for x in batches]
+    return float(torch.stack(low).mean()), float(torch.stack(high).mean())
+
+
+def _extremes(batches: list[Tensor], momentum: float) -> tuple[float, float]:
+    return min(float(x.min()) for x in batches), max(float(x.max()) for x in batches)
+
+
+MOVING_AVERAGE_RANGE = Exercise(
+    id="2.2",
+    title="A moving average",
+    points=2,
+    reference=moving_average_range,
+    cases=_average_cases,
+    rules=(Rule(relative=1e-4, absolute=1e-6), Rule(relative=1e-4, absolute=1e-6)),
+    names=("rmin", "rmax"),
+    hints=(
+        "What does the average hold after the first batch, when there is nothing yet to average "
+        "it with?",
+        "Start from the first batch's own extremes, then loop over batches[1:]. The old average "
+        "has the weight momentum, the new batch the rest.",
+        "rmin = batches[0].min(); for x in batches[1:]: rmin = momentum * rmin + (1 - momentum) * "
+        "x.min(). rmax likewise, with max.",
+    ),
+    misconceptions=(
+        Misconception(
+            "starts the average at 0",
+            _from_zero,
+            "0 then has a weight as if it had been a batch, and the range comes out too small. "
+            "Start with the first batch's own extremes.",
+        ),
+        Misconception(
+            "gives the new batch the weight of the old average",
+            lambda batches, momentum: moving_average_range(batches, 1 - momentum),
+            "momentum is the weight of what was there before: 0.9 means that a batch moves the "
+            "range by a tenth of the way.",
+        ),
+        Misconception(
+            "takes the plain mean of all batches",
+            _plain_mean,
+            "A moving average forgets: each batch counts momentum times as much as the one after "
+            "it.",
+        ),
+        Misconception(
+            "keeps the extremes of all batches",
+            _extremes,
+            "That is min-max, exercise 2.1, where one outlier stays for good.",
+        ),
+        Misconception(
+            "goes through the batches from the last to the first",
+            lambda batches, momentum: moving_average_range(batches[::-1], momentum),
+            "The newest batch has the weight 1 - momentum. Go through the list from the front.",
+        ),
+    ),
+)

@@ -1,0 +1,138 @@
+"""Exercise 2.5: squared error against the threshold."""
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import randn
+from labkit.checks.rules import Rule
+
+
+def mse_curve(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
+    """Return the mean squared error of symmetric codes for each clipping threshold."""
+    return _curve(values, counts.double() / counts.sum(), thresholds, 2 ** (bits - 1) - 1)
+
+
+def _curve(values: Tensor, weights: Tensor, thresholds: Tensor, qmax: int) -> Tensor:
+    scale = (thresholds.double() / qmax)[:, None]
+    back = (values / scale).round().clamp(-qmax, qmax) * scale
+    return ((values - back) ** 2 * weights).sum(dim=1)
+
+
+def _mse_cases(rng: torch.Generator) -> list[Case]:
+    few, ones = torch.tensor([-0.9, 0.31, 0.62]), torch.ones(3, dtype=torch.int64)
+    normal = randn(rng, 60)
+    counts = torch.randint(1, 50, (60,), generator=rng)
+    tail = torch.cat([normal[:20], torch.tensor([-9.0, 17.0])])
+    rare = torch.cat([counts[:20], torch.tensor([2, 1])])
+    return [
+        Case("one threshold, each value once", (few, ones, torch.tensor([0.7]), 3)),
+        Case("nothing is clipped", (few, ones, torch.tensor([1.5]), 4)),
+        Case("counts that differ", (few, torch.tensor([5, 1, 20]), torch.tensor([0.5, 1.0]), 3)),
+        Case("a count of 0", (few, torch.tensor([3, 0, 4]), torch.tensor([0.4, 0.8]), 4)),
+        Case(
+            "60 values, each once", (normal, torch.ones_like(counts), torch.tensor([1.0, 3.0]), 4)
+        ),
+        Case("60 values and their counts", (normal, counts, torch.linspace(0.5, 4.0, 8), 4)),
+        Case("outliers", (tail, rare, torch.linspace(1.0, 17.0, 9), 5)),
+        Case("after a ReLU", (normal.relu(), counts, torch.linspace(0.3, 3.0, 5), 4)),
+        Case("2 bits", (normal, counts, torch.linspace(0.3, 3.0, 5), 2)),
+        Case("8 bits", (normal, counts, torch.linspace(1.0, 4.0, 5), 8)),
+    ]
+
+
+def _sum(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
+    return _curve(values, counts.double(), thresholds, 2 ** (bits - 1) - 1)
+
+
+def _each_once(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
+    return mse_curve(values, torch.ones_like(counts), thresholds, bits)
+
+
+def _per_bucket(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
+    weights = counts.double() / len(counts)
+    return _curve(values, weights, thresholds, 2 ** (bits - 1) - 1)
+
+
+def _power(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
+    scale = (thresholds.double() / 2 ** (bits - 1))[:, None]
+    half = 2 ** (bits - 1)
+    back = (values / scale).round().clamp(-half, half - 1) * scale
+    return ((values - back) ** 2 * counts).sum(dim=1) / counts.sum()
+
+
+def _no_clamp(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
+    scale = (thresholds.double() / (2 ** (bits - 1) - 1))[:, None]
+    back = (values / scale).round() * scale
+    return ((values - back) ** 2 * counts).sum(dim=1) / counts.sum()
+
+
+def _clipping_only(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
+    t = thresholds[:, None]
+    return ((values - values.clamp(-t, t)).double() ** 2 * counts).sum(dim=1) / counts.sum()
+
+
+def _absolute(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
+    qmax = 2 ** (bits - 1) - 1
+    scale = (thresholds.double() / qmax)[:, None]
+    back = (values / scale).round().clamp(-qmax, qmax) * scale
+    return ((values - back).abs() * counts).sum(dim=1) / counts.sum()
+
+
+MSE_CURVE = Exercise(
+    id="2.5",
+    title="Squared error against the threshold",
+    points=3,
+    reference=mse_curve,
+    cases=_mse_cases,
+    rules=(Rule(relative=1e-3, absolute=1e-9),),
+    hints=(
+        "Take a single threshold first. How long is one step if the largest code, qmax, stands "
+        "for the threshold?",
+        "scale = threshold / qmax with qmax = 2**(bits - 1) - 1; round, clamp to [-qmax, qmax], "
+        "multiply by scale: that is what comes back. A value that was seen 20 times counts 20 "
+        "times in the mean.",
+        "back = (values / scale).round().clamp(-qmax, qmax) * scale; error = (counts * (values - "
+        "back)**2).sum() / counts.sum(). Do that for every threshold and put the errors together "
+        "with torch.stack.",
+    ),
+    misconceptions=(
+        Misconception(
+            "ignores the counts",
+            _each_once,
+            "A value that was seen 20 times is 20 values: weigh its squared error by 20.",
+        ),
+        Misconception(
+            "returns the sum instead of the mean",
+            _sum,
+            "Divide by how many values there are, counts.sum().",
+        ),
+        Misconception(
+            "divides by the number of different values",
+            _per_bucket,
+            "There are counts.sum() values; len(values) only says how many different ones.",
+        ),
+        Misconception(
+            "divides the threshold by 2^(bits-1)",
+            _power,
+            "The largest code is 2^(bits-1) - 1, and on the narrow range the smallest is its "
+            "negative.",
+        ),
+        Misconception(
+            "does not clamp",
+            _no_clamp,
+            "Then nothing is ever clipped and small thresholds look best. The codes end at -qmax "
+            "and qmax.",
+        ),
+        Misconception(
+            "measures clipping only",
+            _clipping_only,
+            "Values inside the range are rounded to whole steps: that error counts as well.",
+        ),
+        Misconception(
+            "takes absolute errors",
+            _absolute,
+            "Square the differences before you average them.",
+        ),
+    ),
+)

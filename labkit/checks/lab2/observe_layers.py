@@ -1,0 +1,118 @@
+"""Exercise 2.10: watching a network."""
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import randn
+from labkit.checks.rules import Rule
+
+
+def observe_layers(weights: list[Tensor], batches: list[Tensor]) -> Tensor:
+    """Return the smallest and the largest output of each layer over all batches."""
+    return _extremes([_outputs(weights, x) for x in batches])
+
+
+def _outputs(weights: list[Tensor], x: Tensor) -> list[Tensor]:
+    """Return what the layers put out: linear, ReLU, linear, ReLU, and so on."""
+    outputs = []
+    for w in weights:
+        outputs += [x @ w.t(), (x @ w.t()).relu()]
+        x = outputs[-1]
+    return outputs
+
+
+def _extremes(batches: list[list[Tensor]]) -> Tensor:
+    low = torch.tensor([[float(y.min()) for y in outputs] for outputs in batches])
+    high = torch.tensor([[float(y.max()) for y in outputs] for outputs in batches])
+    return torch.stack([low.amin(0), high.amax(0)], dim=1)
+
+
+def _observe_cases(rng: torch.Generator) -> list[Case]:
+    two = [randn(rng, 4, 3), randn(rng, 2, 4)]
+    three = [randn(rng, 5, 4), randn(rng, 6, 5), randn(rng, 3, 6)]
+    batches = [scale * randn(rng, 5, 4) for scale in (1.0, 3.0, 0.5)]
+    positive = [0.2 + torch.rand(3, 4, generator=rng) for _ in range(2)]
+    return [
+        Case("one layer, one batch", ([torch.tensor([[1.0, -2.0]])], [torch.tensor([[1.0, 3.0]])])),
+        Case(
+            "one layer, two batches",
+            ([torch.eye(2)], [torch.ones(1, 2), torch.tensor([[-2.0, 4.0]])]),
+        ),
+        Case("two layers", (two, [randn(rng, 6, 3)])),
+        Case("three layers, the largest values in the second batch", (three, batches)),
+        Case("the largest values in the first batch", (three, [3 * batches[1], *batches])),
+        Case("nothing below 0", ([w.abs() for w in three], positive)),
+        Case("batches of several sizes", (two, [randn(rng, n, 3) for n in (1, 7, 2)])),
+    ]
+
+
+def _last_batch(weights: list[Tensor], batches: list[Tensor]) -> Tensor:
+    return observe_layers(weights, batches[-1:])
+
+
+def _overwritten(weights: list[Tensor], batches: list[Tensor]) -> Tensor:
+    ranges = observe_layers(weights, batches)
+    ranges[::2] = ranges[1::2]
+    return ranges
+
+
+def _from_zero(weights: list[Tensor], batches: list[Tensor]) -> Tensor:
+    ranges = observe_layers(weights, batches)
+    return torch.stack([ranges[:, 0].clamp(max=0), ranges[:, 1].clamp(min=0)], dim=1)
+
+
+def _inputs(weights: list[Tensor], batches: list[Tensor]) -> Tensor:
+    return _extremes([[x, *_outputs(weights, x)[:-1]] for x in batches])
+
+
+def _mean(weights: list[Tensor], batches: list[Tensor]) -> Tensor:
+    return torch.stack([observe_layers(weights, [x]) for x in batches]).mean(0)
+
+
+OBSERVE_LAYERS = Exercise(
+    id="2.10",
+    title="Watching a network",
+    points=3,
+    reference=observe_layers,
+    cases=_observe_cases,
+    rules=(Rule(relative=1e-4, absolute=1e-5),),
+    hints=(
+        "layer.register_forward_hook(hook) has torch call hook(layer, inputs, output) each time "
+        "the layer has computed. What should the hook keep of a whole batch?",
+        "Keep two numbers a layer and compare them with every batch's, inside the hook: the next "
+        "layer is an in-place ReLU, which overwrites the output. Start from inf and -inf.",
+        "ranges = torch.tensor([[math.inf, -math.inf]] * len(model)); for each i, layer: def "
+        "hook(layer, inputs, y, i=i): ranges[i, 0] = min(ranges[i, 0], y.min()), and max for "
+        "ranges[i, 1]. Register it, call model(x) for every batch under torch.no_grad().",
+    ),
+    misconceptions=(
+        Misconception(
+            "looks at the outputs when they are already overwritten",
+            _overwritten,
+            "nn.ReLU(inplace=True) writes into the tensor that your hook kept. Take the minimum "
+            "and maximum inside the hook, or keep output.clone(), which needs the memory.",
+        ),
+        Misconception(
+            "keeps the last batch only",
+            _last_batch,
+            "The hook runs once a batch: compare with what the batches before gave.",
+        ),
+        Misconception(
+            "starts at 0",
+            _from_zero,
+            "Here the range is what was seen, not widened. Start from inf and -inf, so that the "
+            "first batch decides.",
+        ),
+        Misconception(
+            "watches the inputs of the layers",
+            _inputs,
+            "A forward hook gets (layer, inputs, output): look at the third.",
+        ),
+        Misconception(
+            "averages the batches",
+            _mean,
+            "Keep the extremes of all batches, as in 2.1.",
+        ),
+    ),
+)

@@ -1,0 +1,449 @@
+"""Right answers to lab 2 in other styles than the reference's: the checks must accept them all."""
+
+import functools
+import math
+
+import numpy as np
+import torch
+from torch import nn
+
+# 2.1 ---------------------------------------------------------------------------------------------
+
+
+def extremes_of_all_at_once(batches):
+    values = torch.cat([torch.zeros(1), *(x.flatten() for x in batches)])
+    return values.aminmax()
+
+
+def extremes_in_numpy(batches):
+    ends = np.array([[0.0, 0.0]] + [[x.numpy().min(), x.numpy().max()] for x in batches])
+    return ends[:, 0].min(), ends[:, 1].max()
+
+
+def extremes_value_by_value(batches):
+    low = high = 0
+    for x in batches:
+        for v in x.flatten().tolist():
+            low, high = (v if v < low else low), (v if v > high else high)
+    return [low, high]
+
+
+def extremes_by_reduce(batches):
+    seen = functools.reduce(
+        lambda r, x: (torch.minimum(r[0], x.min()), torch.maximum(r[1], x.max())),
+        batches,
+        (torch.tensor(math.inf), torch.tensor(-math.inf)),
+    )
+    return seen[0].clamp(max=0), seen[1].clamp(min=0)
+
+
+# 2.2 ---------------------------------------------------------------------------------------------
+
+
+def average_with_none(batches, momentum):
+    low = high = None
+    for x in batches:
+        a, b = x.min().item(), x.max().item()
+        low = a if low is None else momentum * low + (1 - momentum) * a
+        high = b if high is None else momentum * high + (1 - momentum) * b
+    return low, high
+
+
+def average_by_steps(batches, momentum):
+    r = torch.stack(batches[0].aminmax())
+    for x in batches:  # the first once more changes nothing
+        r = r + (1 - momentum) * (torch.stack(x.aminmax()) - r)
+    return r[0], r[1]
+
+
+def average_by_weights(batches, momentum):
+    n = len(batches)
+    weights = np.array([(1 - momentum) * momentum ** (n - 1 - i) for i in range(n)])
+    weights[0] = momentum ** (n - 1)
+    ends = np.array([[x.min(), x.max()] for x in batches], dtype=np.float64)
+    return tuple(weights @ ends)
+
+
+def average_by_lerp(batches, momentum):
+    low, high = batches[0].min(), batches[0].max()
+    for x in batches[1:]:
+        low, high = torch.lerp(x.min(), low, momentum), torch.lerp(x.max(), high, momentum)
+    return low, high
+
+
+def average_of_widened(batches, momentum):
+    low, high = average_with_none(batches, momentum)
+    return min(low, 0.0), max(high, 0.0)
+
+
+# 2.3 ---------------------------------------------------------------------------------------------
+
+
+def percentile_by_quantile(x, percent):
+    return torch.quantile(x.abs(), percent / 100)
+
+
+def percentile_in_numpy(x, percent):
+    return np.percentile(np.abs(x.numpy()), percent)
+
+
+def percentile_by_topk(x, percent):
+    n = x.numel()
+    beyond = n - math.ceil(percent / 100 * n)
+    return x.abs().flatten().topk(beyond + 1).values[-1].item()
+
+
+def percentile_by_kthvalue(x, percent):
+    return x.abs().reshape(-1).kthvalue(math.ceil(percent * x.numel() / 100)).values
+
+
+def percentile_by_trying(x, percent):
+    sizes = x.abs().flatten()
+    for t in sizes.unique():
+        if (sizes <= t).sum() * 100 >= percent * len(sizes):
+            return t
+
+
+def percentile_inverted_cdf(x, percent):
+    return np.quantile(x.abs().numpy(), percent / 100, method="inverted_cdf")
+
+
+# 2.4 ---------------------------------------------------------------------------------------------
+
+
+def buckets_in_numpy(batches, bits):
+    counts = np.zeros(2**bits, dtype=np.int64)
+    for x in batches:
+        pattern = np.ascontiguousarray(x.numpy()).view(np.uint32) >> (32 - bits)
+        np.add.at(counts, pattern.ravel(), 1)
+    return counts
+
+
+def buckets_all_at_once(batches, bits):
+    values = torch.cat([x.flatten() for x in batches])
+    shifted = values.view(torch.int32) >> (32 - bits)
+    wrapped = torch.where(shifted < 0, shifted + 2**bits, shifted)
+    return wrapped.bincount(minlength=2**bits).to(torch.int32)
+
+
+def buckets_one_by_one(batches, bits):
+    counts = [0] * 2**bits
+    for x in batches:
+        for pattern in x.view(torch.int32).flatten().tolist():
+            counts[(pattern & 0xFFFFFFFF) >> (32 - bits)] += 1
+    return torch.tensor(counts)
+
+
+def buckets_by_unique(batches, bits):
+    counts = torch.zeros(1 << bits, dtype=torch.long)
+    for x in batches:
+        found, times = (
+            (x.view(torch.int32) >> 32 - bits).remainder(1 << bits).unique(return_counts=True)
+        )
+        counts[found.long()] += times
+    return counts
+
+
+# 2.5 ---------------------------------------------------------------------------------------------
+
+
+def mse_one_threshold_at_a_time(values, counts, thresholds, bits):
+    top = 2 ** (bits - 1) - 1
+    errors = []
+    for t in thresholds:
+        back = torch.round(values.clamp(-t, t) / t * top) / top * t
+        errors.append(((values - back).square() * counts).sum() / counts.sum())
+    return torch.stack(errors)
+
+
+def mse_in_numpy(values, counts, thresholds, bits):
+    x, top = values.numpy().astype(np.float64), (1 << bits - 1) - 1
+    scale = thresholds.numpy().astype(np.float64)[:, None] / top
+    back = np.clip(np.rint(x / scale), -top, top) * scale
+    return np.average((x - back) ** 2, axis=1, weights=np.tile(counts.numpy(), (len(scale), 1)))
+
+
+def mse_value_by_value(values, counts, thresholds, bits):
+    top, result = 2 ** (bits - 1) - 1, []
+    for t in thresholds.tolist():
+        total = 0.0
+        for v, n in zip(values.tolist(), counts.tolist(), strict=True):
+            code = min(max(math.floor(v * top / t + 0.5), -top), top)
+            total += n * (v - code * t / top) ** 2
+        result.append(total / int(counts.sum()))
+    return torch.tensor(result)
+
+
+def mse_of_repeated_values(values, counts, thresholds, bits):
+    x, top = values.repeat_interleave(counts), 2 ** (bits - 1) - 1
+    steps = thresholds.div(top).tolist()
+    codes = [torch.clamp(torch.round(x / s), -top, top) for s in steps]
+    return torch.tensor([nn.functional.mse_loss(q * s, x) for q, s in zip(codes, steps)])  # noqa: B905
+
+
+# 2.6 ---------------------------------------------------------------------------------------------
+
+
+def divergence_in_a_loop(p_counts, q_counts):
+    total_p, total_q, result = float(p_counts.sum()), float(q_counts.sum()), 0.0
+    for a, b in zip(p_counts.tolist(), q_counts.tolist(), strict=True):
+        if a and not b:
+            return math.inf
+        if a:
+            result += a / total_p * (math.log(a / total_p) - math.log(b / total_q))
+    return result
+
+
+def divergence_by_xlogy(p_counts, q_counts):
+    p, q = p_counts / p_counts.sum(), q_counts / q_counts.sum()
+    return (torch.xlogy(p, p) - torch.xlogy(p, q)).sum()
+
+
+def divergence_by_torch(p_counts, q_counts):
+    p, q = p_counts / p_counts.sum(), q_counts / q_counts.sum()
+    # Where both are empty kl_div would give nan.
+    log_q = torch.where(p > 0, q.log(), torch.zeros(()))
+    return nn.functional.kl_div(log_q, p, reduction="sum")
+
+
+def divergence_in_numpy(p_counts, q_counts):
+    p, q = (c.numpy() / c.numpy().sum() for c in (p_counts, q_counts))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(p > 0, p * np.log(p / q), 0).sum()
+
+
+# 2.7 ---------------------------------------------------------------------------------------------
+
+
+def merge_by_boundaries(counts, levels):
+    n = len(counts)
+    spread = np.zeros(n)
+    for k in range(levels):
+        run = slice(math.ceil(k * n / levels), math.ceil((k + 1) * n / levels))
+        part = counts[run].numpy()
+        if part.any():
+            spread[run] = np.where(part > 0, part.sum() / np.count_nonzero(part), 0)
+    return spread
+
+
+def merge_with_a_matrix(counts, levels):
+    n = len(counts)
+    member = torch.zeros(levels, n)
+    member[[k * levels // n for k in range(n)], range(n)] = 1
+    filled = (counts > 0).float()
+    mean = (member @ counts) / (member @ filled).clamp(min=1)
+    return (mean @ member) * filled
+
+
+def merge_with_lists(counts, levels):
+    values = counts.tolist()
+    level = [k * levels // len(values) for k in range(len(values))]
+    spread = []
+    for k, v in enumerate(values):
+        mates = [w for w, other in zip(values, level, strict=True) if other == level[k] and w > 0]
+        spread.append(sum(mates) / len(mates) if v > 0 else 0.0)
+    return torch.tensor(spread)
+
+
+def merge_with_bincount(counts, levels):
+    where = counts.nonzero().flatten()
+    level = where * levels // counts.numel()
+    total = torch.bincount(level, weights=counts[where].double(), minlength=levels)
+    size = torch.bincount(level, minlength=levels)
+    spread = torch.zeros(counts.numel(), dtype=torch.float64)
+    spread[where] = (total / size)[level]
+    return spread
+
+
+# 2.8 ---------------------------------------------------------------------------------------------
+
+
+def curve_in_numpy(counts, levels):
+    h, curve = counts.numpy().astype(np.float64), []
+    for kept in range(levels, len(h) + 1):
+        p = np.append(h[: kept - 1], h[kept - 1 :].sum())
+        q = merge_by_boundaries(torch.from_numpy(h[:kept]), levels)
+        p, q = p / p.sum(), q / q.sum()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            curve.append(np.where(p > 0, p * np.log(p / q), 0).sum())
+    return np.array(curve)
+
+
+def curve_by_concatenating(counts, levels):
+    curve = []
+    for kept in range(levels, counts.numel() + 1):
+        p = torch.cat([counts[: kept - 1], counts[kept - 1 :].sum().reshape(1)])
+        curve.append(divergence_by_xlogy(p, merge_with_bincount(counts[:kept], levels)))
+    return torch.stack(curve)
+
+
+def curve_in_lists(counts, levels):
+    values = counts.tolist()
+    return torch.tensor(
+        [
+            divergence_in_a_loop(
+                torch.tensor([*values[: i - 1], sum(values[i - 1 :])]),
+                merge_with_lists(torch.tensor(values[:i]), levels),
+            )
+            for i in range(levels, len(values) + 1)
+        ]
+    )
+
+
+# 2.9 ---------------------------------------------------------------------------------------------
+
+
+def schemes_in_numpy(x, bits):
+    v = x.numpy().astype(np.float64)
+
+    def sqnr(back):
+        return 10 * np.log10((v**2).sum() / ((v - back) ** 2).sum())
+
+    step = np.abs(v).max() / (2 ** (bits - 1) - 1)
+    low, high = np.minimum(v.min(), 0), np.maximum(v.max(), 0)
+    scale = (high - low) / (2**bits - 1)
+    zero = np.rint(-low / scale)
+    q = np.clip(np.rint(v / scale + zero), 0, 2**bits - 1)
+    return sqnr(np.rint(v / step) * step), sqnr((q - zero) * scale)
+
+
+def schemes_in_float32(x, bits):
+    top, steps = 2 ** (bits - 1) - 1, 2**bits - 1
+    s = x.abs().max() / top
+    symmetric = (x / s).round().clamp(-top, top) * s
+    rmin, rmax = x.min().clamp(max=0), x.max().clamp(min=0)
+    a = (rmax - rmin) / steps
+    zero = (-rmin / a).round()
+    affine = ((x / a).round().add(zero).clamp(0, steps) - zero) * a
+    signal = x.square().mean()
+    return [10 * (signal / (x - back).square().mean()).log10() for back in (symmetric, affine)]
+
+
+def schemes_with_signed_codes(x, bits):
+    half = 2 ** (bits - 1)
+    low, high = min(0.0, x.min().item()), max(0.0, x.max().item())
+    scale = (high - low) / (2 * half - 1)
+    zero = round(-half - low / scale)
+    codes = torch.clamp(torch.round(x / scale) + zero, -half, half - 1)
+    step = x.abs().max().item() / (half - 1)
+    backs = (torch.round(x / step) * step, (codes - zero) * scale)
+    norms = [float(x.norm() / (x - back).norm()) for back in backs]
+    return tuple(20 * math.log10(ratio) for ratio in norms)
+
+
+def schemes_by_torch(x, bits):
+    top = 2 ** (bits - 1) - 1
+    step = float(x.abs().max()) / top
+    low, high = min(float(x.min()), 0.0), max(float(x.max()), 0.0)
+    scale = (high - low) / (2**bits - 1)
+    backs = (
+        torch.fake_quantize_per_tensor_affine(x, step, 0, -top, top),
+        torch.fake_quantize_per_tensor_affine(x, scale, round(-low / scale), 0, 2**bits - 1),
+    )
+    power = x.pow(2).mean()
+    return tuple(10 * torch.log10(power / (x - b).pow(2).mean()).item() for b in backs)
+
+
+# 2.10 --------------------------------------------------------------------------------------------
+
+
+def chain(weights):
+    model = nn.Sequential()
+    for w in weights:
+        layer = nn.Linear(w.shape[1], w.shape[0], bias=False)
+        layer.weight.data = w
+        model.extend([layer, nn.ReLU(inplace=True)])
+    return model
+
+
+def watch_with_a_dictionary(weights, batches):
+    model, ranges = chain(weights), {}
+
+    def hook(layer, inputs, output):
+        low, high = ranges.get(layer, (math.inf, -math.inf))
+        ranges[layer] = min(low, output.min().item()), max(high, output.max().item())
+
+    handles = [layer.register_forward_hook(hook) for layer in model]
+    for x in batches:
+        model(x)
+    for handle in handles:
+        handle.remove()
+    return torch.tensor([ranges[layer] for layer in model])
+
+
+def watch_without_hooks(weights, batches):
+    ranges = None
+    with torch.no_grad():
+        for x in batches:
+            rows = []
+            for layer in chain(weights):
+                x = layer(x)
+                rows.append([x.min().item(), x.max().item()])
+            new = np.array(rows)
+            if ranges is None:
+                ranges = new
+            ranges = np.stack(
+                [np.minimum(ranges[:, 0], new[:, 0]), np.maximum(ranges[:, 1], new[:, 1])], axis=1
+            )
+    return ranges
+
+
+def watch_and_keep_copies(weights, batches):
+    model = chain(weights)
+    kept = [[] for _ in model]
+    for layer, outputs in zip(model, kept, strict=True):
+        layer.register_forward_hook(lambda m, i, y, outputs=outputs: outputs.append(y.clone()))
+    model(torch.cat(batches))
+    return torch.stack([torch.stack(torch.cat(outputs).aminmax()) for outputs in kept])
+
+
+def watch_by_matrix_products(weights, batches):
+    x, rows = torch.cat(batches), []
+    for w in weights:
+        x = torch.einsum("ni,oi->no", x, w)
+        rows.append(torch.stack([x.amin(), x.amax()]))
+        x = torch.maximum(x, torch.zeros(()))
+        rows.append(torch.stack([x.amin(), x.amax()]))
+    return torch.stack(rows)
+
+
+RIGHT_ANSWERS = {
+    "2.1": [
+        extremes_of_all_at_once,
+        extremes_in_numpy,
+        extremes_value_by_value,
+        extremes_by_reduce,
+    ],
+    "2.2": [
+        average_with_none,
+        average_by_steps,
+        average_by_weights,
+        average_by_lerp,
+        average_of_widened,
+    ],
+    "2.3": [
+        percentile_by_quantile,
+        percentile_in_numpy,
+        percentile_by_topk,
+        percentile_by_kthvalue,
+        percentile_by_trying,
+        percentile_inverted_cdf,
+    ],
+    "2.4": [buckets_in_numpy, buckets_all_at_once, buckets_one_by_one, buckets_by_unique],
+    "2.5": [
+        mse_one_threshold_at_a_time,
+        mse_in_numpy,
+        mse_value_by_value,
+        mse_of_repeated_values,
+    ],
+    "2.6": [divergence_in_a_loop, divergence_by_xlogy, divergence_by_torch, divergence_in_numpy],
+    "2.7": [merge_by_boundaries, merge_with_a_matrix, merge_with_lists, merge_with_bincount],
+    "2.8": [curve_in_numpy, curve_by_concatenating, curve_in_lists],
+    "2.9": [schemes_in_numpy, schemes_in_float32, schemes_with_signed_codes, schemes_by_torch],
+    "2.10": [
+        watch_with_a_dictionary,
+        watch_without_hooks,
+        watch_and_keep_copies,
+        watch_by_matrix_products,
+    ],
+}
