@@ -79,38 +79,6 @@ def average_of_widened(batches, momentum):
 # 2.3 ---------------------------------------------------------------------------------------------
 
 
-def percentile_by_quantile(x, percent):
-    return torch.quantile(x.abs(), percent / 100)
-
-
-def percentile_in_numpy(x, percent):
-    return np.percentile(np.abs(x.numpy()), percent)
-
-
-def percentile_by_topk(x, percent):
-    n = x.numel()
-    beyond = n - math.ceil(percent / 100 * n)
-    return x.abs().flatten().topk(beyond + 1).values[-1].item()
-
-
-def percentile_by_kthvalue(x, percent):
-    return x.abs().reshape(-1).kthvalue(math.ceil(percent * x.numel() / 100)).values
-
-
-def percentile_by_trying(x, percent):
-    sizes = x.abs().flatten()
-    for t in sizes.unique():
-        if (sizes <= t).sum() * 100 >= percent * len(sizes):
-            return t
-
-
-def percentile_inverted_cdf(x, percent):
-    return np.quantile(x.abs().numpy(), percent / 100, method="inverted_cdf")
-
-
-# 2.4 ---------------------------------------------------------------------------------------------
-
-
 def buckets_in_numpy(batches, bits):
     counts = np.zeros(2**bits, dtype=np.int64)
     for x in batches:
@@ -142,6 +110,43 @@ def buckets_by_unique(batches, bits):
         )
         counts[found.long()] += times
     return counts
+
+
+# 2.4 ---------------------------------------------------------------------------------------------
+
+
+def percentile_value_by_value(values, counts, percent):
+    total, seen = int(counts.sum()), 0
+    for v, n in zip(values.tolist(), counts.tolist(), strict=True):
+        seen += n
+        if 100 * seen >= percent * total:
+            return v
+    return values[-1]
+
+
+def percentile_in_numpy(values, counts, percent):
+    up_to = np.cumsum(counts.numpy())
+    return values.numpy()[np.searchsorted(up_to, percent / 100 * up_to[-1])]
+
+
+def percentile_by_rank(values, counts, percent):
+    everything = values.repeat_interleave(counts)
+    return everything[math.ceil(percent / 100 * len(everything)) - 1]
+
+
+def percentile_by_what_lies_above(values, counts, percent):
+    above = counts.sum() - counts.cumsum(0)
+    inside = (above / counts.sum() <= 1 - percent / 100 + 1e-7).nonzero()
+    return values[inside[0]]
+
+
+def percentile_by_argmax(values, counts, percent):
+    return values[(counts.cumsum(0) >= counts.sum() * percent / 100).int().argmax()].item()
+
+
+def percentile_inverted_cdf(values, counts, percent):
+    everything = np.repeat(values.numpy(), counts.numpy())
+    return np.percentile(everything, percent, method="inverted_cdf")
 
 
 # 2.5 ---------------------------------------------------------------------------------------------
@@ -421,15 +426,15 @@ RIGHT_ANSWERS = {
         average_by_lerp,
         average_of_widened,
     ],
-    "2.3": [
-        percentile_by_quantile,
+    "2.3": [buckets_in_numpy, buckets_all_at_once, buckets_one_by_one, buckets_by_unique],
+    "2.4": [
+        percentile_value_by_value,
         percentile_in_numpy,
-        percentile_by_topk,
-        percentile_by_kthvalue,
-        percentile_by_trying,
+        percentile_by_rank,
+        percentile_by_what_lies_above,
+        percentile_by_argmax,
         percentile_inverted_cdf,
     ],
-    "2.4": [buckets_in_numpy, buckets_all_at_once, buckets_one_by_one, buckets_by_unique],
     "2.5": [
         mse_one_threshold_at_a_time,
         mse_in_numpy,

@@ -1,84 +1,107 @@
-"""Exercise 2.3: a percentile."""
-
-import math
+"""Exercise 2.4: a percentile, from counts."""
 
 import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.inputs import randn
 from labkit.checks.rules import Rule
 
 
-def percentile_threshold(x: Tensor, percent: float) -> float:
-    """Return the smallest of the |x| that at least `percent` percent of them do not exceed."""
-    sizes = x.abs().flatten().sort().values
-    return float(sizes[math.ceil(percent / 100 * len(sizes)) - 1])
+def percentile_threshold(values: Tensor, counts: Tensor, percent: float) -> float:
+    """Return the smallest value that at least `percent` percent of all counted do not exceed."""
+    up_to = counts.double().cumsum(0)
+    return float(values[torch.searchsorted(up_to, percent / 100 * up_to[-1])])
 
 
 def _percentile_cases(rng: torch.Generator) -> list[Case]:
-    # 100 k + 1 values: ranks counted and ranks interpolated (torch.quantile) then agree.
-    normal = randn(rng, 101)
-    outliers = torch.cat([randn(rng, 98), torch.tensor([40.0, -70.0, 90.0])])
+    def drawn(size: int, high: int) -> tuple[Tensor, Tensor]:
+        values = torch.rand(size, generator=rng).cumsum(0)
+        counts = torch.randint(1, high, (size,), generator=rng)
+        # A total that ends in 7 has no whole number at 90, 25, 97.5 or 99.9 percent of it: there
+        # rounding could decide.
+        counts[0] += (7 - int(counts.sum())) % 10
+        return values, counts
+
+    few = torch.tensor([0.0, 0.2, 0.5, 3.0])
+    outlier = (torch.tensor([0.0, 0.5, 1.0, 1.5, 60.0]), torch.tensor([30, 40, 20, 6, 1]))
     return [
-        Case("half of five values", (torch.tensor([0.4, -0.1, 0.3, -0.5, 0.2]), 50)),
-        Case("one value", (torch.tensor([-0.7]), 90)),
-        Case("all of them", (torch.tensor([0.4, -2.5, 1.0]), 100)),
-        Case("90 percent", (normal, 90)),
-        Case("25 percent", (normal, 25)),
-        Case("mostly negative values", (normal - 2, 95)),
-        Case("three outliers", (outliers, 90)),
-        Case("a matrix", (randn(rng, 7, 43), 80)),
-        Case("after a ReLU", (randn(rng, 201).relu(), 97.5)),
-        Case("99.9 percent", (randn(rng, 13, 77), 99.9)),
+        Case("one value", (torch.tensor([0.7]), torch.tensor([3]), 90)),
+        Case("half of six", (few, torch.tensor([1, 3, 1, 1]), 50)),
+        Case("exactly half reaches", (few, torch.tensor([2, 2, 3, 1]), 50)),
+        Case("all of them", (few, torch.tensor([9, 1, 5, 1]), 100)),
+        Case("a count of 0", (few, torch.tensor([5, 0, 1, 1]), 80)),
+        Case("an outlier", (*outlier, 97.5)),
+        Case("most values are 0, as after a ReLU", (few, torch.tensor([91, 4, 3, 1]), 90)),
+        Case("drawn at random, 90 percent", (*drawn(30, 50), 90)),
+        Case("25 percent", (*drawn(30, 50), 25)),
+        Case("97.5 percent", (*drawn(60, 20), 97.5)),
+        Case("99.9 percent", (*drawn(300, 99), 99.9)),
     ]
 
 
-def _signed(x: Tensor, percent: float) -> float:
-    values = x.flatten().sort().values
-    return float(values[math.ceil(percent / 100 * len(values)) - 1])
+def _each_once(values: Tensor, counts: Tensor, percent: float) -> float:
+    return percentile_threshold(values, torch.ones_like(counts), percent)
+
+
+def _next(values: Tensor, counts: Tensor, percent: float) -> float:
+    up_to = counts.double().cumsum(0)
+    place = int(torch.searchsorted(up_to, percent / 100 * up_to[-1]))
+    return float(values[min(place + 1, len(values) - 1)])
+
+
+def _before(values: Tensor, counts: Tensor, percent: float) -> float:
+    up_to = counts.double().cumsum(0)
+    place = int(torch.searchsorted(up_to, percent / 100 * up_to[-1]))
+    return float(values[max(place - 1, 0)])
 
 
 PERCENTILE_THRESHOLD = Exercise(
-    id="2.3",
+    id="2.4",
     title="A percentile",
     points=2,
     reference=percentile_threshold,
     cases=_percentile_cases,
-    rules=(Rule(relative=1e-3, absolute=1e-6),),
+    rules=(Rule(relative=1e-4, absolute=1e-7),),
     hints=(
-        "Line the magnitudes up by size. How far along the line do you have to walk?",
-        "Of n sorted magnitudes, percent / 100 * n must not exceed the threshold; rounded up, "
-        "that is a number of values. torch.quantile does it, too, for up to 16 million values.",
-        "sizes = x.abs().flatten().sort().values; rank = math.ceil(percent / 100 * len(sizes)); "
-        "return sizes[rank - 1].item(), since the first one has the index 0.",
+        "Walk through the values from the smallest on and add up their counts. When may you stop?",
+        "counts.cumsum(0) says how many values do not exceed each one. You look for the first "
+        "place where it reaches percent / 100 * counts.sum().",
+        "up_to = counts.cumsum(0); reached = up_to >= percent / 100 * counts.sum(); return "
+        "values[reached][0].item().",
     ),
     misconceptions=(
         Misconception(
-            "sorts the values instead of their magnitudes",
-            _signed,
-            "A large negative value needs as long a range as a large positive one: take x.abs() "
-            "first.",
+            "ignores the counts",
+            _each_once,
+            "A value that was seen 40 times is 40 values: add up counts, not places.",
         ),
         Misconception(
-            "takes a share of the largest magnitude",
-            lambda x, percent: float(x.abs().max()) * percent / 100,
+            "takes a share of the largest value",
+            lambda values, counts, percent: float(values[-1]) * percent / 100,
             "One outlier would still decide everything. A percentile counts values.",
         ),
         Misconception(
             "clips the small values instead of the large ones",
-            lambda x, percent: percentile_threshold(x, max(100 - percent, 1e-9)),
+            lambda values, counts, percent: percentile_threshold(
+                values, counts, max(100 - percent, 1e-9)
+            ),
             "`percent` is the share that stays inside, not the share that is clipped.",
         ),
         Misconception(
-            "leaves out only half of what should be clipped",
-            lambda x, percent: percentile_threshold(x, (100 + percent) / 2),
-            "Magnitudes have one end only: what is left out is all beyond the threshold.",
+            "goes one value too far",
+            _next,
+            "Stop at the first value where the count reaches the share, not at the next one.",
+        ),
+        Misconception(
+            "stops one value too early",
+            _before,
+            "The value that brings the count up to the share is the threshold itself: it must not "
+            "be clipped.",
         ),
         Misconception(
             "ignores `percent`",
-            lambda x, percent: float(x.abs().max()),
-            "That is the largest magnitude of all: only 100 percent asks for it.",
+            lambda values, counts, percent: float(values[-1]),
+            "That is the largest value: only 100 percent asks for it.",
         ),
     ),
 )
