@@ -94,11 +94,11 @@ def bucket_bars(
 ) -> Axes:
     """Draw a student's counts of the values above 0, each over its bucket, on log axes."""
     counts = _numbers(bucket_counts([x], bits), (2**bits,))[: 2 ** (bits - 1)]
-    edges = _first_of_bucket(np.arange(2 ** (bits - 1) + 1), bits)
     filled = np.flatnonzero(counts)
     filled = filled[filled > 0]  # the first bucket holds 0, which a log axis does not have
-    widths = edges[filled + 1] - edges[filled]
-    ax.bar(edges[filled], counts[filled], widths, align="edge", color=COLOURS["real"])
+    edges = _first_of_bucket(filled, bits)
+    widths = _first_of_bucket(filled + 1, bits) - edges
+    ax.bar(edges, counts[filled], widths, align="edge", color=COLOURS["real"])
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlabel("value; a bar is as wide as its bucket")
