@@ -84,7 +84,7 @@ def range_over_batches(
     ax.set_xlabel("batches seen")
     ax.set_ylabel("range of the activations")
     ax.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
-    ax.legend(fontsize=9)
+    ax.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
     return ax
 
 
@@ -152,7 +152,15 @@ def merged_histogram(
     """Draw a histogram, and what a student's function leaves of it with a few levels."""
     merged = _numbers(merge_levels(counts, levels), counts.shape)
     edges = np.arange(len(counts) + 1)
-    ax.bar(edges[:-1], counts, 1.0, align="edge", color=COLOURS["real"], alpha=0.4, label="counts")
+    ax.bar(
+        edges[:-1],
+        counts.numpy(),
+        1.0,
+        align="edge",
+        color=COLOURS["real"],
+        alpha=0.4,
+        label="counts",
+    )
     ax.stairs(merged, edges, color=COLOURS["codes"], lw=2, label="seen through the levels")
     for level in range(1, levels):
         border = -(-level * len(counts) // levels)
@@ -191,7 +199,9 @@ def kl_search(
     ax.set_axis_off()
     above = styled(ax.inset_axes((0.0, 0.56, 1.0, 0.44)))
     below = styled(ax.inset_axes((0.0, 0.0, 1.0, 0.44), sharex=above))
-    above.stairs(counts, np.arange(len(counts) + 1) * width, fill=True, color=COLOURS["real"])
+    above.stairs(
+        counts.numpy(), np.arange(len(counts) + 1) * width, fill=True, color=COLOURS["real"]
+    )
     above.set_yscale("log")
     above.set_ylabel("how many")
     below.plot(kept, np.where(np.isfinite(curve), curve, np.nan), color=COLOURS["error"])
@@ -205,7 +215,17 @@ def kl_search(
 
 
 def codes_used(x: Tensor, bits: int, ax: Axes | None = None) -> Axes:
-    """Draw how often each code occurs, symmetric signed above affine unsigned, nothing clipped."""
+    """Draw how often each code occurs, symmetric signed above affine unsigned, nothing clipped.
+
+    Parameters
+    ----------
+    x : Tensor
+        Not all zeros.
+    bits : int
+        Of a code.
+    ax : Axes, optional
+        Where to draw; new axes by default.
+    """
     ax = new_axes() if ax is None else ax
     ax.set_axis_off()
     largest = float(x.abs().max())
@@ -217,7 +237,7 @@ def codes_used(x: Tensor, bits: int, ax: Axes | None = None) -> Axes:
         "affine, unsigned": (scale, round(-rmin / scale), 0, steps),
     }
     for place, (name, (step, zero_point, qmin, qmax)) in enumerate(schemes.items()):
-        panel = styled(ax.inset_axes((0.0, 0.58 - 0.58 * place, 1.0, 0.42)))
+        panel = styled(ax.inset_axes((0.0, 0.6 - 0.6 * place, 1.0, 0.36)))
         q = (torch.round(x.flatten() / step) + zero_point).clamp(qmin, qmax)
         codes, counts = q.unique(return_counts=True)
         panel.vlines(codes, 0.5, counts, color=COLOURS[_COLOURS[place]], lw=3)
@@ -247,7 +267,7 @@ def accuracy_against_size(
     Axes
         The last panel's.
     """
-    _, axes = plt.subplots(
+    figure, axes = plt.subplots(
         1, len(results), figsize=(8, 3.6), sharey=True, layout="constrained", squeeze=False
     )
     for ax, (bits, methods) in zip(axes[0], results.items(), strict=True):
@@ -266,7 +286,8 @@ def accuracy_against_size(
         ax.set_xlabel("calibration images")
     axes[0][0].set_ylim(0, 100)
     axes[0][0].set_ylabel("accuracy in %, with standard error")
-    ax.legend(fontsize=8, loc="lower right")
+    lines, names = ax.get_legend_handles_labels()
+    figure.legend(lines, names, fontsize=9, loc="outside upper center", ncols=6, frameon=False)
     return ax
 
 

@@ -61,6 +61,13 @@ def _power(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Ten
     return ((values - back) ** 2 * counts).sum(dim=1) / counts.sum()
 
 
+def _lowest_code(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
+    qmax = 2 ** (bits - 1) - 1
+    scale = (thresholds.double() / qmax)[:, None]
+    back = (values / scale).round().clamp(-qmax - 1, qmax) * scale
+    return ((values - back) ** 2 * counts).sum(dim=1) / counts.sum()
+
+
 def _no_clamp(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
     scale = (thresholds.double() / (2 ** (bits - 1) - 1))[:, None]
     back = (values / scale).round() * scale
@@ -117,6 +124,12 @@ MSE_CURVE = Exercise(
             _power,
             "The largest code is 2^(bits-1) - 1, and on the narrow range the smallest is its "
             "negative.",
+        ),
+        Misconception(
+            "uses one code more below 0 than above",
+            _lowest_code,
+            "The range is narrow: from -qmax to qmax, so that it clips at the threshold on both "
+            "sides.",
         ),
         Misconception(
             "does not clamp",

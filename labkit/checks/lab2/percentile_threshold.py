@@ -49,6 +49,10 @@ def _next(values: Tensor, counts: Tensor, percent: float) -> float:
     return float(values[min(place + 1, len(values) - 1)])
 
 
+def _interpolated(values: Tensor, counts: Tensor, percent: float) -> float:
+    return float(torch.quantile(values.repeat_interleave(counts), percent / 100))
+
+
 def _before(values: Tensor, counts: Tensor, percent: float) -> float:
     up_to = counts.double().cumsum(0)
     place = int(torch.searchsorted(up_to, percent / 100 * up_to[-1]))
@@ -97,6 +101,12 @@ PERCENTILE_THRESHOLD = Exercise(
             _before,
             "The value that brings the count up to the share is the threshold itself: it must not "
             "be clipped.",
+        ),
+        Misconception(
+            "interpolates between two values",
+            _interpolated,
+            "torch.quantile and numpy.percentile do that unless told otherwise. The threshold is "
+            "one of the values: the first that the share is reached at.",
         ),
         Misconception(
             "ignores `percent`",
