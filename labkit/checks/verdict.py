@@ -191,6 +191,8 @@ def _alike(got: Plain, other: Plain) -> bool:
     # The kind must agree as well: right numbers as float32 are a mistake of their own.
     if a.shape != b.shape or (a.dtype.kind == "f") != (b.dtype.kind == "f"):
         return False
+    if a.dtype.kind != "f":
+        return bool(np.array_equal(a, b))
     return bool(
         np.allclose(a.astype(float), b.astype(float), rtol=1e-5, atol=1e-12, equal_nan=True)
     )

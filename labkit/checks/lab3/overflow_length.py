@@ -1,0 +1,77 @@
+"""Exercise 3.1: how long a sum may be."""
+
+import torch
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.rules import Codes
+
+
+def overflow_length(largest_x: int, largest_w: int, bits: int) -> int:
+    """Return how many products largest_x * largest_w a signed accumulator of `bits` bits holds."""
+    return (2 ** (bits - 1) - 1) // (largest_x * largest_w)
+
+
+def _overflow_cases(rng: torch.Generator) -> list[Case]:
+    drawn = torch.randint(2, 256, (4, 2), generator=rng).tolist()
+    return [
+        Case("uint8 times int8 in 16 bits", (255, 127, 16)),
+        Case("uint8 times int8 in 32 bits", (255, 127, 32)),
+        Case("uint8 times int8 in 25 bits, what float32 holds exactly", (255, 127, 25)),
+        Case("int8 times int8 in 16 bits", (127, 127, 16)),
+        Case("not even one product", (255, 255, 16)),
+        Case("ones in 8 bits", (1, 1, 8)),
+        Case("powers of two", (128, 128, 16)),
+        Case("powers of two in 24 bits", (64, 32, 24)),
+        Case("4 bits in 16 bits", (15, 7, 16)),
+        *(Case("drawn at random", (x, w, 20 + 4 * i)) for i, (x, w) in enumerate(drawn)),
+    ]
+
+
+OVERFLOW_LENGTH = Exercise(
+    id="3.1",
+    title="How long a sum may be",
+    points=1,
+    reference=overflow_length,
+    cases=_overflow_cases,
+    rules=(Codes(),),
+    hints=(
+        "How large is the largest number in a signed integer of 8 bits? Of n bits? How large is "
+        "one product?",
+        "The largest number is 2**(bits - 1) - 1. Count how many whole products fit below it.",
+        "(2**(bits - 1) - 1) // (largest_x * largest_w), with // so that the result is an integer.",
+    ),
+    misconceptions=(
+        Misconception(
+            "takes the accumulator for unsigned",
+            lambda largest_x, largest_w, bits: (2**bits - 1) // (largest_x * largest_w),
+            "Products can be negative, so one bit is the sign: the largest is 2**(bits - 1) - 1.",
+        ),
+        Misconception(
+            "lets the sum reach 2**(bits - 1)",
+            lambda largest_x, largest_w, bits: 2 ** (bits - 1) // (largest_x * largest_w),
+            "That number does not exist: signed integers end one below it, 127 for 8 bits.",
+        ),
+        Misconception(
+            "counts the product that overflows",
+            lambda largest_x, largest_w, bits: overflow_length(largest_x, largest_w, bits) + 1,
+            "Asked is how many still fit, not which one is too many.",
+        ),
+        Misconception(
+            "divides to a real number",
+            lambda largest_x, largest_w, bits: (2 ** (bits - 1) - 1) / (largest_x * largest_w),
+            "A count is whole: use // instead of /.",
+        ),
+        Misconception(
+            "rounds to the nearest",
+            lambda largest_x, largest_w, bits: round(
+                (2 ** (bits - 1) - 1) / (largest_x * largest_w)
+            ),
+            "A product that fits by half does not fit: round down.",
+        ),
+        Misconception(
+            "adds the two codes instead of multiplying them",
+            lambda largest_x, largest_w, bits: (2 ** (bits - 1) - 1) // (largest_x + largest_w),
+            "What is added up are products: largest_x * largest_w each.",
+        ),
+    ),
+)
