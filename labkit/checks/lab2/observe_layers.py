@@ -82,7 +82,7 @@ OBSERVE_LAYERS = Exercise(
         "the layer has computed. What should the hook keep of a whole batch?",
         "Keep two numbers a layer and compare them with every batch's, inside the hook: the next "
         "layer is an in-place ReLU, which overwrites the output. Start from inf and -inf.",
-        "ranges = torch.tensor([[math.inf, -math.inf]] * len(model)); for each i, layer: def "
+        "ranges = torch.tensor([[torch.inf, -torch.inf]] * len(model)); for each i, layer: def "
         "hook(layer, inputs, y, i=i): ranges[i, 0] = min(ranges[i, 0], y.min()), and max for "
         "ranges[i, 1]. Register it, call model(x) for every batch under torch.no_grad().",
     ),
