@@ -70,9 +70,10 @@ def _with(bias: Bias) -> Callable[..., Tensor]:
 def _bias_in_codes(
     q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, *output: int
 ) -> Tensor:
-    *multiplier_and_zero_point, qmin, qmax = output
+    mantissa, shift, zero_point, qmin, qmax = output
     acc = gemm(q_x, q_w.t()) - x_zero_point * q_w.sum(dim=1)
-    return (requantize(acc, *multiplier_and_zero_point, *INT32) + q_bias).clamp(qmin, qmax)
+    q = requantize(acc, mantissa, shift, zero_point, *INT32)
+    return (q + q_bias).clamp(qmin, qmax)
 
 
 def _rounded_apart(
