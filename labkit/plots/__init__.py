@@ -13,6 +13,16 @@ from labkit.plots.calibration import (
 )
 from labkit.plots.costs import energy_bars, energy_table, size_bars
 from labkit.plots.formats import bf16_drift, bit_rows, gaps, number_lines, weight_range, wheel
+from labkit.plots.kernels import (
+    activation_curves,
+    four_terms,
+    integer_against_real,
+    multiplier_error,
+    overflowing_sum,
+    patches_as_columns,
+    roofline,
+    rounding_rules,
+)
 from labkit.plots.linear import (
     accuracy_against_bits,
     bytes_of,
@@ -29,6 +39,7 @@ from labkit.plots.style import new_axes
 __all__ = [
     "accuracy_against_bits",
     "accuracy_against_size",
+    "activation_curves",
     "bf16_drift",
     "bit_rows",
     "bucket_bars",
@@ -40,14 +51,21 @@ __all__ = [
     "energy_table",
     "error_against_threshold",
     "four_panels",
+    "four_terms",
     "gaps",
+    "integer_against_real",
     "kl_of_coins",
     "kl_search",
     "merged_histogram",
     "mse_curves",
+    "multiplier_error",
     "new_axes",
     "number_lines",
+    "overflowing_sum",
+    "patches_as_columns",
     "range_over_batches",
+    "roofline",
+    "rounding_rules",
     "rulers",
     "size_bars",
     "staircase",
