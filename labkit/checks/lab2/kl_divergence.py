@@ -44,6 +44,11 @@ def _not_normalized(p_counts: Tensor, q_counts: Tensor) -> float:
     return float((p[seen] * torch.log(p[seen] / q[seen])).sum())
 
 
+def _with_empty_bins(p_counts: Tensor, q_counts: Tensor) -> float:
+    p, q = p_counts.double() / p_counts.sum(), q_counts.double() / q_counts.sum()
+    return float((p * torch.log(p / q)).sum())
+
+
 def _smoothed(p_counts: Tensor, q_counts: Tensor) -> float:
     p, q = p_counts.double() / p_counts.sum(), q_counts.double() / q_counts.sum()
     return float((p * torch.log((p + 1e-12) / (q + 1e-12))).sum())
@@ -89,6 +94,12 @@ KL_DIVERGENCE = Exercise(
             "uses the logarithm to base 2",
             lambda p_counts, q_counts: kl_divergence(p_counts, q_counts) / math.log(2),
             "That is in bits. This exercise asks for nats: torch.log.",
+        ),
+        Misconception(
+            "takes the logarithm of empty bins, too",
+            _with_empty_bins,
+            "Where p is 0 that gives 0 * log(0), which is NaN, and NaN spoils the sum. Leave those "
+            "bins out before you take the logarithm: they add nothing.",
         ),
         Misconception(
             "adds a small number to keep the logarithm finite",

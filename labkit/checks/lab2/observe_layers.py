@@ -29,9 +29,12 @@ def _extremes(batches: list[list[Tensor]]) -> Tensor:
 
 
 def _observe_cases(rng: torch.Generator) -> list[Case]:
-    two = [randn(rng, 4, 3), randn(rng, 2, 4)]
-    three = [randn(rng, 5, 4), randn(rng, 6, 5), randn(rng, 3, 6)]
-    batches = [scale * randn(rng, 5, 4) for scale in (1.0, 3.0, 0.5)]
+    def drawn(*shape: int) -> Tensor:
+        return (10 * randn(rng, *shape)).round() / 10  # short enough to be read on a card
+
+    two = [drawn(4, 3), drawn(2, 4)]
+    three = [drawn(5, 4), drawn(6, 5), drawn(3, 6)]
+    batches = [scale * drawn(5, 4) for scale in (1.0, 3.0, 0.5)]
     positive = [0.2 + torch.rand(3, 4, generator=rng) for _ in range(2)]
     return [
         Case("one layer, one batch", ([torch.tensor([[1.0, -2.0]])], [torch.tensor([[1.0, 3.0]])])),
@@ -39,11 +42,11 @@ def _observe_cases(rng: torch.Generator) -> list[Case]:
             "one layer, two batches",
             ([torch.eye(2)], [torch.ones(1, 2), torch.tensor([[-2.0, 4.0]])]),
         ),
-        Case("two layers", (two, [randn(rng, 6, 3)])),
+        Case("two layers", (two, [drawn(6, 3)])),
         Case("three layers, the largest values in the second batch", (three, batches)),
         Case("the largest values in the first batch", (three, [3 * batches[1], *batches])),
         Case("nothing below 0", ([w.abs() for w in three], positive)),
-        Case("batches of several sizes", (two, [randn(rng, n, 3) for n in (1, 7, 2)])),
+        Case("batches of several sizes", (two, [drawn(n, 3) for n in (1, 7, 2)])),
     ]
 
 
