@@ -17,6 +17,7 @@ REFERENCES = {
     0: ("formats", "format_table", "energy"),
     1: ("linear", "qparams", "packing"),
     2: ("calibration",),
+    3: ("kernels",),
 }
 SHARED = ("validation",)
 MACHINERY = (

@@ -143,11 +143,13 @@ def activation_curves(
     """
     mantissa, shift, steps = 2**30, 4, 32
     acc = torch.arange(int(-5 / scale * steps), int(9 / scale * steps), 7, dtype=torch.int32)
-    for activation, style in (("none", "-"), ("relu", "--"), ("relu6", ":")):
+    styles = {"none": ("-", "real"), "relu": ("--", "codes"), "relu6": (":", "rounding")}
+    for activation, (style, colour) in styles.items():
         low, high = (int(q) for q in activation_range(activation, scale, zero_point, -128, 127))
         q = torch.as_tensor(requantize(acc, mantissa, shift, zero_point, low, high))
         y = (q.to(torch.float64) - zero_point) * scale
-        ax.plot(acc * scale / steps, y, style, lw=2, label=f"{activation}: [{low}, {high}]")
+        label = f"{activation}: [{low}, {high}]"
+        ax.plot(acc * scale / steps, y, style, color=COLOURS[colour], lw=2, label=label)
     ax.axhline(0, color=COLOURS["faint"], lw=1)
     ax.set_xlabel("sum before the activation, in units of y")
     ax.set_ylabel("y = (q - Z) · S")
