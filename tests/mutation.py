@@ -69,6 +69,8 @@ NAMES = {
     "stack": ("cat",),
     "cat": ("stack",),
     "log10": ("log", "log2"),
+    "int64": ("int32",),
+    "int32": ("int8", "float32"),
 }
 # A method call such as x.abs() whose removal leaves x.
 REMOVABLE = {"abs", "clamp", "round", "flatten", "sqrt", "square"}

@@ -191,8 +191,10 @@ def integer_against_real(real: Tensor, back: Tensor, scale: float, ax: Axes | No
         return say(ax, f"No picture: expected finite numbers of one shape; got {shapes}.")
     steps = ((back - real) / scale).flatten().double().numpy()
     reach = max(1.0, float(np.abs(steps).max()))
-    ax.hist(steps, bins=np.linspace(-reach, reach, 81).tolist(), color=COLOURS["codes"])
-    ax.axvspan(-0.5, 0.5, color=COLOURS["rounding"], alpha=0.15, label="half a step: rounding y")
+    ax.hist(steps, bins=np.linspace(-reach, reach, 81).tolist(), color=COLOURS["codes"], zorder=2)
+    ax.axvspan(
+        -0.5, 0.5, color=COLOURS["rounding"], alpha=0.3, zorder=0, label="half a step: rounding y"
+    )
     ax.set_yscale("log")
     ax.set_xlabel("integer layer - float layer, in steps of the result's scale")
     ax.set_ylabel("results")
