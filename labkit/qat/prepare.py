@@ -1,8 +1,9 @@
 """Putting quantizers into a network, at the points where its integer version rounds."""
 
-import functools
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 from torch import fx, nn
 from torch.fx.experimental.optimization import fuse
@@ -26,6 +27,7 @@ def prepare(
     weight_scheme: Scheme | str,
     activation_scheme: Scheme,
     quantizer: Callable[[Scheme, int | None], Quantizer] = LSQ,
+    end_bits: int | None = 8,
 ) -> fx.GraphModule:
     """Return a copy of a network that computes with fake-quantized weights and activations.
 
@@ -43,6 +45,10 @@ def prepare(
         The integers of the activations.
     quantizer : callable
         ``quantizer(scheme, axis)`` makes a quantizer: `LSQ` or `FakeQuantize`.
+    end_bits : int, optional
+        At least so many bits at both ends of the network: for the input, the result, and the
+        weights of the first and of the last layer, which are few and matter most. None: as
+        everywhere else.
 
     Returns
     -------
@@ -53,21 +59,27 @@ def prepare(
     ------
     TypeError, ValueError
         If a scheme is none, or the model is in training mode or cannot be traced.
+
+    Notes
+    -----
+    Both ends at 8 bits as in Esser et al. 2020 (arXiv:1902.08153), section 3.
     """
     instance_of(activation_scheme, Scheme, "activation_scheme", "Scheme(4, signed=False)")
-    if weight_scheme == BINARY:
-        weights: Callable[[], Quantizer] = Binary
-    else:
-        scheme = instance_of(weight_scheme, Scheme, "weight_scheme", "Scheme(4, symmetric=True)")
-        weights = functools.partial(quantizer, scheme, 0)
+    if weight_scheme != BINARY:
+        instance_of(weight_scheme, Scheme, "weight_scheme", "Scheme(4, symmetric=True)")
     if model.training:
         raise ValueError("model is in training mode; call model.eval() first.")
     network = _without_identities(fx.symbolic_trace(fuse(model)))
-    for layer in network.modules():
-        if isinstance(layer, LAYERS):
-            parametrize.register_parametrization(layer, "weight", weights())
-    for node in list(_quantization_points(network)):
-        _insert_after(node, quantizer(activation_scheme, None), network)
+    layers = [node for node in network.graph.nodes if _is(node, network, LAYERS)]
+    points = [node for node in network.graph.nodes if node.op == "placeholder"]
+    points += [_last_of(node, network) for node in layers]
+    weights = _with_ends(weight_scheme, len(layers), end_bits)
+    for node, scheme in zip(layers, weights, strict=True):
+        new = quantizer(scheme, 0) if isinstance(scheme, Scheme) else Binary()
+        parametrize.register_parametrization(network.get_submodule(node.target), "weight", new)
+    activations = _with_ends(activation_scheme, len(points), end_bits)
+    for node, scheme in zip(points, activations, strict=True):
+        _insert_after(node, quantizer(scheme, None), network)
     network.recompile()
     return network.train()
 
@@ -80,13 +92,13 @@ def weight_quantizer(layer: nn.Module) -> Quantizer:
     return quantizer
 
 
-def _quantization_points(network: fx.GraphModule) -> Iterator[fx.Node]:
-    """Yield the input, and for each layer the last node that is computed with it."""
-    for node in network.graph.nodes:
-        if node.op == "placeholder":
-            yield node
-        elif _is(node, network, LAYERS):
-            yield _last_of(node, network)
+def _with_ends(scheme: Any, number: int, end_bits: int | None) -> list[Any]:
+    """Return `number` schemes, the first and the last of them of at least `end_bits` bits."""
+    ends = scheme
+    if end_bits is not None:
+        inner = Scheme(2, symmetric=True, narrow=True) if scheme == BINARY else scheme
+        ends = replace(inner, bits=max(inner.bits, end_bits))
+    return [ends if i in (0, number - 1) else scheme for i in range(number)]
 
 
 def _last_of(node: fx.Node, network: fx.GraphModule) -> fx.Node:

@@ -115,7 +115,7 @@ class FakeQuantize(Quantizer):
 
     ::
 
-        r = momentum * r + (1 - momentum) * r(batch)         for r = rmin, rmax
+        r = r + (1 - momentum) (r(batch) - r)         for r = rmin, rmax
 
     In training mode and until it is frozen; in eval mode the range stays as it is.
 
@@ -163,8 +163,8 @@ class FakeQuantize(Quantizer):
         """Return `x` on the grid of the running range, which it first moves in training."""
         if self.training and not self.frozen:
             low, high = self._range(x.detach())
-            keep = self.momentum
-            self._follow(keep * self.rmin + (1 - keep) * low, keep * self.rmax + (1 - keep) * high)
+            new = 1 - self.momentum
+            self._follow(self.rmin.lerp(low, new), self.rmax.lerp(high, new))
         scale, zero_point = self.along(self.scale, x), self.along(self.zero_point, x)
         return fake_quantize(x, scale, zero_point, self.scheme.qmin, self.scheme.qmax)
 

@@ -1,0 +1,239 @@
+"""Preparing and fine-tuning: where quantizers sit, the schedule, stopping and going on."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from labkit import zoo
+from labkit.linear import Scheme
+from labkit.qat import (
+    LSQ,
+    Binary,
+    FakeQuantize,
+    Quantizer,
+    learning_rate,
+    prepare,
+    train,
+    weight_quantizer,
+)
+from labkit.qat import training as training_module
+
+WEIGHTS, ACTIVATIONS = Scheme(4, symmetric=True, narrow=True), Scheme(4, signed=False)
+
+
+class Stop(Exception):
+    """What stands for a killed process."""
+
+
+class Small(nn.Module):
+    """A residual network small enough to train in a test."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, 4, 3, 2), nn.BatchNorm2d(4), nn.ReLU())
+        self.conv = nn.Conv2d(4, 4, 3, 1, 1)
+        self.norm = nn.BatchNorm2d(4)
+        self.relu = nn.ReLU6()
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        return self.head(self.relu(self.norm(self.conv(x)) + x))
+
+
+@pytest.fixture
+def small() -> nn.Module:
+    torch.manual_seed(0)
+    model = Small()
+    with torch.no_grad():
+        for _ in range(20):
+            model(torch.randn(16, 1, 9, 9))  # statistics to fold
+    return model.eval()
+
+
+@pytest.fixture
+def data() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    labels = torch.randint(0, 3, (60,), generator=generator)
+    images = torch.randn(60, 1, 9, 9, generator=generator) + labels[:, None, None, None]
+    return images, labels
+
+
+def quantizers(network: nn.Module) -> dict[str, Quantizer]:
+    return {name: m for name, m in network.named_modules() if isinstance(m, Quantizer)}
+
+
+def test_quantizers_sit_where_the_integer_network_rounds(small: nn.Module) -> None:
+    network = prepare(small, WEIGHTS, ACTIVATIONS)
+    names = [name for name in quantizers(network) if "parametrizations" not in name]
+    assert names == ["x_quantizer", "stem_2_quantizer", "relu_quantizer", "head_2_quantizer"]
+    assert sum("parametrizations" in name for name in quantizers(network)) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "activations", "layers"), [("resnet", 11, 10), ("mobilenet", 17, 16)]
+)
+def test_the_networks_of_the_zoo_are_prepared_everywhere(
+    name: str, activations: int, layers: int
+) -> None:
+    network = prepare(zoo.load_model(name), WEIGHTS, ACTIVATIONS, FakeQuantize)
+    found = quantizers(network)
+    weights = [q for key, q in found.items() if "parametrizations" in key]
+    assert (len(found) - len(weights), len(weights)) == (activations, layers)
+    assert all(q.axis == 0 for q in weights)
+    assert [q.scheme.bits for q in weights] == [8, *[4] * (layers - 2), 8]
+    assert weights[1].scheme == WEIGHTS
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in network.modules())
+
+
+@pytest.mark.parametrize(("end_bits", "ends"), [(None, 2), (4, 4), (8, 8)])
+def test_both_ends_have_bits_of_their_own(small: nn.Module, end_bits, ends: int) -> None:
+    two = Scheme(2, symmetric=True, narrow=True), Scheme(2, signed=False)
+    network = prepare(small, *two, end_bits=end_bits)
+    bits = {name: q.scheme.bits for name, q in quantizers(network).items()}
+    assert bits["x_quantizer"] == bits["head_2_quantizer"] == ends
+    assert bits["stem_2_quantizer"] == 2
+    assert weight_quantizer(network.get_submodule("head.2")).scheme.bits == ends
+    assert weight_quantizer(network.conv).scheme.bits == 2
+
+
+def test_binary_layers_keep_their_ends_unless_told(small: nn.Module) -> None:
+    for end_bits, kinds in ((8, [LSQ, Binary, LSQ]), (None, [Binary] * 3)):
+        network = prepare(small, "binary", ACTIVATIONS, end_bits=end_bits)
+        layers = [network.get_submodule(name) for name in ("stem.0", "conv", "head.2")]
+        assert [type(weight_quantizer(layer)) for layer in layers] == kinds
+
+
+def test_with_many_bits_the_prepared_network_computes_what_the_model_does(small: nn.Module) -> None:
+    fine = Scheme(16, symmetric=True), Scheme(16, signed=False)
+    network = prepare(small, *fine, FakeQuantize)
+    x = torch.randn(50, 1, 9, 9, generator=torch.Generator().manual_seed(2))
+    network(x)
+    with torch.no_grad():
+        torch.testing.assert_close(network.eval()(x), small(x), rtol=1e-3, atol=1e-3)
+
+
+def test_the_model_stays_as_it_is(small: nn.Module) -> None:
+    before = copy.deepcopy(small.state_dict())
+    network = prepare(small, "binary", ACTIVATIONS)
+    network(torch.randn(4, 1, 9, 9)).sum().backward()
+    assert all(torch.equal(v, before[k]) for k, v in small.state_dict().items())
+    assert all(p.grad is None for p in small.parameters())
+    assert isinstance(weight_quantizer(network.conv), Binary)
+
+
+def test_what_cannot_be_prepared_is_refused(small: nn.Module) -> None:
+    with pytest.raises(ValueError, match="training mode"):
+        prepare(copy.deepcopy(small).train(), WEIGHTS, ACTIVATIONS)
+    with pytest.raises(TypeError, match="weight_scheme"):
+        prepare(small, "ternary", ACTIVATIONS)
+    with pytest.raises(TypeError, match="activation_scheme"):
+        prepare(small, WEIGHTS, 8)
+
+
+def test_the_learning_rate_rises_then_falls_to_0() -> None:
+    rates = [learning_rate(step, 100, 2.0) for step in range(100)]
+    assert rates[9] == max(rates) == 2.0
+    assert rates[0] == pytest.approx(0.2)
+    assert rates[54] == pytest.approx(1.0)
+    assert rates[99] == 0
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert learning_rate(0, 1, 2.0) == 2.0
+    for step, steps in ((-1, 5), (5, 5), (0, 0)):
+        with pytest.raises(ValueError, match="expected 0 to"):
+            learning_rate(step, steps, 1.0)
+
+
+@pytest.mark.parametrize("quantizer", [LSQ, FakeQuantize])
+@pytest.mark.parametrize("weights", [Scheme(2, symmetric=True, narrow=True), "binary"])
+def test_training_learns(small: nn.Module, data, weights, quantizer) -> None:
+    network = prepare(small, weights, ACTIVATIONS, quantizer)
+    history = train(network, *data, epochs=30, batch_size=20, peak=2e-2, scale_peak=2e-3)
+    assert len(history.loss) == len(history.learning_rate) == len(history.accuracy) == 90
+    assert sum(history.loss[-6:]) < 0.7 * sum(history.loss[:6])
+    assert not network.training
+
+
+def test_a_teacher_is_imitated(small: nn.Module, data) -> None:
+    network = prepare(small, Scheme(2, symmetric=True, narrow=True), ACTIVATIONS)
+    wrong_labels = torch.zeros_like(data[1])
+    history = train(network, data[0], wrong_labels, small, epochs=20, batch_size=20, peak=1e-2)
+    assert sum(history.loss[-6:]) < 0.5 * sum(history.loss[:6])
+    agree = (network(data[0]).argmax(1) == small(data[0]).argmax(1)).float().mean()
+    assert agree > 0.9
+
+
+def run(small: nn.Module, data, **options) -> dict[str, torch.Tensor]:
+    network = prepare(small, WEIGHTS, ACTIVATIONS, options.pop("quantizer", LSQ))
+    train(network, *data, epochs=3, batch_size=20, augment=jitter, **options)
+    return network.state_dict()
+
+
+def jitter(batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    return batch + 0.1 * torch.randn(batch.shape, generator=generator)
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_the_seed_decides_everything(small: nn.Module, data) -> None:
+    assert same(run(small, data, seed=3), run(small, data, seed=3))
+    assert not same(run(small, data, seed=3), run(small, data, seed=4))
+
+
+@pytest.mark.parametrize("quantizer", [LSQ, FakeQuantize])
+@pytest.mark.parametrize("steps", [1, 4, 7])
+def test_a_killed_run_goes_on_to_the_same_weights(
+    small: nn.Module, data, tmp_path, monkeypatch, quantizer, steps: int
+) -> None:
+    whole = run(small, data, quantizer=quantizer)
+    path, left, descend = tmp_path / "run.pt", [steps], training_module._descend
+
+    def killed(*args) -> None:
+        if left[0] == 0:
+            raise Stop
+        left[0] -= 1
+        descend(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training_module, "_descend", killed)
+        with pytest.raises(Stop):
+            run(small, data, quantizer=quantizer, checkpoint=path)
+    assert path.exists() == (steps >= 3)
+    assert same(run(small, data, quantizer=quantizer, checkpoint=path), whole)
+    assert [p.name for p in tmp_path.iterdir()] == ["run.pt"]
+
+
+def test_a_finished_run_is_not_trained_again(small: nn.Module, data, tmp_path) -> None:
+    whole = run(small, data, checkpoint=tmp_path / "run.pt")
+    network = prepare(small, WEIGHTS, ACTIVATIONS)
+    history = train(network, *data, epochs=3, batch_size=20, checkpoint=tmp_path / "run.pt")
+    assert same(network.state_dict(), whole)
+    assert len(history.loss) == 9
+
+
+def test_a_checkpoint_of_other_settings_is_refused(small: nn.Module, data, tmp_path) -> None:
+    run(small, data, checkpoint=tmp_path / "run.pt")
+    with pytest.raises(ValueError, match="'seed': 0"):
+        run(small, data, checkpoint=tmp_path / "run.pt", seed=5)
+
+
+def test_what_cannot_be_trained_on_is_refused(small: nn.Module, data) -> None:
+    network = prepare(small, WEIGHTS, ACTIVATIONS)
+    with pytest.raises(ValueError, match="one label an image"):
+        train(network, data[0], data[1][:-1])
+    with pytest.raises(ValueError, match="batch_size is 64 for 60"):
+        train(network, *data)
+    broken = copy.deepcopy(small)
+    broken.head[2].bias.data.fill_(torch.nan)
+    with pytest.raises(ValueError, match="the loss is nan"):
+        train(network, *data, teacher=broken, batch_size=20)
+
+
+def test_observers_freeze_in_the_second_half(small: nn.Module, data) -> None:
+    network = prepare(small, WEIGHTS, ACTIVATIONS, FakeQuantize)
+    train(network, *data, epochs=2, batch_size=20)
+    assert all(q.frozen for q in quantizers(network).values())
