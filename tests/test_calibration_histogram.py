@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from labkit.calibration import Histogram, histogram
+from labkit.calibration import Histogram, buckets, histogram
 
 LARGEST = torch.finfo(torch.float32).max
 floats = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -109,6 +109,14 @@ def test_merging_leaves_the_other_as_it_was(mode):
     assert same(b, of(draw("relu", 70), draw("relu", 70)))
 
 
+def test_a_histogram_can_be_merged_with_itself(monkeypatch):
+    monkeypatch.setattr(histogram, "KEPT", 5)
+    for x in ([1.0, 2.0], [1.0, 2.0, 3.0], [1.0] * 7):
+        seen = of(x)
+        seen.merge(seen)
+        assert same(seen, of(x, x))
+
+
 def test_merging_refuses_anything_else():
     with pytest.raises(TypeError, match="other is a list; expected a Histogram"):
         of([1.0]).merge([1.0])
@@ -185,6 +193,10 @@ def test_a_single_number_is_a_batch(mode):
     assert same(of(torch.tensor(2.5)), of([2.5]))
 
 
+def test_zero_is_exact(mode):
+    assert list(of([0.0, -1.0, 1.0]).points()[0]) == pytest.approx([-1, 0, 1], rel=1 / 512, abs=0)
+
+
 def test_zero_has_no_sign(mode):
     assert same(of([-0.0, 1.0], [0.0]), of([0.0], [1.0, -0.0]))
     assert str(of([-0.0]).min) == str(of([-0.0]).max) == "0.0"
@@ -213,6 +225,21 @@ def test_what_cannot_be_counted_is_refused_and_leaves_no_trace(x, error, message
     with pytest.raises(error, match=message):
         seen.observe(x)
     assert same(seen, before)
+
+
+@pytest.mark.parametrize("place", range(10))
+def test_every_piece_of_a_batch_is_looked_at(place, monkeypatch):
+    monkeypatch.setattr(histogram, "KEPT", 0)
+    monkeypatch.setattr(buckets, "_PIECE", 3)
+    seen = of(torch.arange(10.0), [5.0])
+    before = copy.deepcopy(seen)
+    for wrong in (float("nan"), float("inf"), -float("inf")):
+        x = torch.arange(10.0)
+        x[place] = wrong
+        with pytest.raises(ValueError, match=rf"x\[{place}\]"):
+            seen.observe(x)
+    assert same(seen, before)
+    assert (seen.min, seen.max, seen.total) == (0, 9, 11)
 
 
 def test_a_refused_batch_does_not_end_the_keeping(monkeypatch):

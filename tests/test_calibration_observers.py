@@ -212,6 +212,14 @@ def test_every_batch_has_the_same_channels(observer):
 
 
 @pytest.mark.parametrize("observer", MERGEABLE)
+def test_a_merged_observer_knows_its_channels(observer):
+    merged = observer(axis=0)
+    merged.merge(after(observer(axis=0), torch.ones(3, 2)))
+    with pytest.raises(ValueError, match=r"x has 4 channels along axis 0; expected 3"):
+        merged.observe(torch.ones(4, 2))
+
+
+@pytest.mark.parametrize("observer", MERGEABLE)
 def test_only_alike_observers_merge(observer):
     with pytest.raises(ValueError, match="other has axis=0; expected None"):
         observer().merge(observer(axis=0))

@@ -70,6 +70,11 @@ def test_backend_info_says_what_it_found():
     assert info == backend_info()
 
 
+@pytest.mark.skipif(not X86, reason="oneDNN's int8 operators are those of x86")
+def test_oneDNN_passes_the_probe_on_x86():
+    assert backend_info().engine == "onednn"
+
+
 @needs_engine
 def test_this_chip_gives_the_integers_of_the_reference_without_a_warning():
     pair, saturates, wrong, enough, *_ = run_python(on_this_chip()).split()

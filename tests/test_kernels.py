@@ -280,6 +280,21 @@ def test_windows_at_the_edge(size, inputs):
             assert torch.equal(conv2d(q_x, **arguments, backend="torch"), expected)
 
 
+@pytest.mark.parametrize(
+    ("inputs", "out", "kernel", "size", "moves"),
+    [
+        (1, 25, (1, 1), (7, 1), {"stride": (1, 2), "padding": (0, 1)}),
+        (31, 34, (4, 1), (3, 1), {"stride": (1, 2), "padding": (1, 1), "dilation": (1, 3)}),
+        (30, 37, (1, 2), (3, 1), {"stride": (3, 2), "padding": (1, 3), "dilation": (1, 2)}),
+    ],
+)
+def test_windows_that_end_the_process_in_the_engine(inputs, out, kernel, size, moves):
+    """On AVX-512, where the window lies in the padding alone; so the engine must not see them."""
+    arguments = conv_arguments(inputs, out, kernel, **moves)
+    q_x = some_input(arguments, 3, inputs, *size)
+    assert torch.equal(conv2d(q_x, **arguments, backend="torch"), conv2d(q_x, **arguments))
+
+
 def test_inputs_in_any_memory_layout():
     arguments = conv_arguments()
     q_x = some_input(arguments, 2, 8, 6, 5)
@@ -300,12 +315,37 @@ def test_inputs_in_any_memory_layout():
     assert torch.equal(linear(q_x, **strided, backend="torch"), expected)
 
 
-def test_the_residual_is_left_as_it_was():
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_residual_is_left_as_it_was(layout):
     arguments = conv_arguments(residual_qparams=per_tensor(0.2, 7, UINT8))
     q_x, q_residual = some_input(arguments, 1, 8, 4, 4), some_input(arguments, 1, 8, 4, 4)
+    q_residual = q_residual.contiguous(memory_format=layout)
     before = q_residual.clone()
     QuantizedConv2d(**arguments)(q_x, q_residual)
     assert torch.equal(q_residual, before)
+
+
+@pytest.mark.skipif(not engines.usable(), reason="torch has no oneDNN operators here")
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("out", [UINT8, UINT7, INT8, Scheme(7), Scheme(4, signed=False)])
+@pytest.mark.parametrize("residual", [None, UINT8, UINT7, INT8, Scheme(7)])
+def test_the_engine_itself_computes_ordinary_images(monkeypatch, relu, out, residual):
+    """Without the exact road to fall back on, for every way in which a result is clamped."""
+
+    def used(*arguments):
+        raise AssertionError("the exact road was taken")
+
+    monkeypatch.setattr(roads.ExactRoad, "__call__", used)
+    arguments = conv_arguments(relu=relu, out_qparams=per_tensor(0.1, out.qmin + 2, out))
+    q_x = some_input(arguments, 2, 8, 7, 6)
+    inputs = [q_x]
+    if residual:
+        arguments["residual_qparams"] = per_tensor(0.3, residual.qmin + 5, residual)
+        inputs.append(codes(random.Random(7), residual, q_x.shape, "random"))
+    for zero_point in (out.qmin + 2, max(out.qmin, 0)):
+        arguments["out_qparams"] = per_tensor(0.1, zero_point, out)
+        expected = QuantizedConv2d(**arguments, backend="reference")(*inputs)
+        assert torch.equal(QuantizedConv2d(**arguments)(*inputs), expected)
 
 
 # Roads
@@ -422,12 +462,15 @@ def test_long_sums_are_cut_where_float32_ends(inputs):
     assert np.array_equal(acc.numpy(), accumulators(arguments, q_x))
 
 
+@pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.usefixtures("exact_road")
-def test_a_long_convolution_is_cut_by_channels():
-    still = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1)}
-    arguments = conv_arguments(200, 2, (3, 3), x_qparams=per_tensor(0.02, 0, UINT8), **still)
-    arguments["q_w"] = torch.full((2, 200, 3, 3), -128, dtype=torch.int8)
-    q_x = torch.full((1, 200, 5, 5), 255, dtype=torch.uint8)
+def test_long_sums_of_a_convolution_are_cut(groups):
+    still = {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": groups}
+    arguments = conv_arguments(200, 2, (3, 3), **still, x_qparams=per_tensor(0.02, 0, UINT8))
+    arguments["q_w"] = torch.full((2, 200 // groups, 3, 3), -128, dtype=torch.int8)
+    arguments["q_w"][0, ::3] = 127
+    q_x = some_input(arguments, 1, 200, 5, 5)
+    q_x[:, ::2] = 255
     acc = QuantizedConv2d(**arguments)._road.accumulators(q_x)
     assert np.array_equal(acc.movedim(1, -1).numpy(), accumulators(arguments, q_x))
 

@@ -98,12 +98,13 @@ class Histogram:
         if other._counts is None and self._keeps(other.total):
             self._kept += kept
         else:
-            counts = np.zeros(BUCKETS, np.int64) if self._counts is None else self._counts
-            self._move_kept_into(counts)
-            if other._counts is not None:
-                counts += other._counts
+            # Taken first: `other` may be this very histogram.
+            added = np.zeros(BUCKETS, np.int64) if other._counts is None else other._counts.copy()
             for values in kept:
-                count(counts, values)
+                count(added, values)
+            if self._counts is not None:
+                added += self._counts
+            self._move_kept_into(added)
         self.total += other.total
         self.min, self.max = min(self.min, other.min), max(self.max, other.max)
 

@@ -14,7 +14,7 @@ points, are scored at once. For given codes the squared error is a parabola in S
 
     error(S) = sum(x^2) - 2 S sum(x code) + S^2 sum(code^2)
     best S   = sum(x code) / sum(code^2)
-    error    = sum(x^2) - sum(x code)^2 / sum(code^2)
+    error    = sum(x^2) - gain,  gain = sum(x code)^2 / sum(code^2)
 """
 
 import numpy as np
@@ -74,7 +74,7 @@ def mse_range(histogram: Histogram, scheme: Scheme) -> tuple[float, float]:
         spread = max(histogram.max, 0.0) - min(histogram.min, 0.0)
         scale, highest = _best(grids, spread / grids.steps)
         lowest = highest - grids.steps
-    return max(lowest * scale, -LARGEST), min(highest * scale, LARGEST)
+    return lowest * scale, highest * scale
 
 
 def _best(grids: "_Grids", full: float) -> tuple[float, int]:
@@ -90,11 +90,11 @@ def _best(grids: "_Grids", full: float) -> tuple[float, int]:
     scales = full * 2.0 ** (spacing * octaves)
     kept = max(1, min(_KEPT, _LOOKUPS // (2 * steps * _FINER)))
     for _ in range(_ROUNDS):
-        error, better, highest = grids.score(scales)
-        best = np.argsort(error, kind="stable")[:kept]
+        gain, better, highest = grids.score(scales)
+        best = np.argsort(-gain, kind="stable")[:kept]
         spacing /= _FINER
         around = 2.0 ** (spacing * (np.arange(_FINER) - _FINER // 2))
-        scales = np.append(better[best], np.outer(scales[best], around))
+        scales = np.outer(scales[best], around).ravel()
     return float(better[best[0]]), int(highest[best[0]])
 
 
@@ -107,6 +107,10 @@ class _Grids:
         qmax - qmin.
     highest : int array
         The highest code, counted from the zero point, for each zero point of the scheme.
+    total : int
+        How many values there are.
+    mean_size : float
+        The mean of |x|.
     """
 
     def __init__(self, lower: Floats, upper: Floats, counts: Counts, scheme: Scheme) -> None:
@@ -120,17 +124,17 @@ class _Grids:
         self._negative = _Side(-upper[below][::-1], -lower[below][::-1], counts[below][::-1])
         self.total = int(counts.sum())
         self.mean_size = float((counts * np.abs(lower + upper)).sum()) / 2 / self.total
-        self._signal = float((counts * (lower**2 + lower * upper + upper**2)).sum()) / 3
 
     def score(self, scales: Floats) -> tuple[Floats, Floats, Counts]:
         """Round to the grid of each scale; return what the best zero point makes of it.
 
         Returns
         -------
-        error : float64 array [scales]
-            The smallest squared error of any scale with these codes.
+        gain : float64 array [scales]
+            The largest gain of any scale with these codes: by how much the squared error is lower
+            than if all codes were 0.
         better : float64 array [scales]
-            That scale. Its own codes can only lower the error further.
+            That scale. Its own codes can only gain more.
         highest : int array [scales]
             The highest code, which tells the zero point.
         """
@@ -139,12 +143,12 @@ class _Grids:
         x_code = x_code[:, self.highest] + x_code_below[:, self.steps - self.highest]
         code_2 = code_2[:, self.highest] + code_2_below[:, self.steps - self.highest]
         better = x_code / np.maximum(code_2, np.finfo(np.float64).tiny)
-        error = self._signal - x_code * better
+        gain = x_code * better
         # Both ends must be float32 numbers: an end cut off there would change the scale.
-        error[better * self._reach > LARGEST] = np.inf
-        best = error.argmin(axis=1)
+        gain[better * self._reach > LARGEST] = -np.inf
+        best = gain.argmax(axis=1)
         rows = np.arange(len(scales))
-        return error[rows, best], better[rows, best], self.highest[best]
+        return gain[rows, best], better[rows, best], self.highest[best]
 
 
 class _Side:

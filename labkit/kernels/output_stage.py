@@ -88,7 +88,7 @@ class OutputStage:
     def finish(self, real: Tensor, q_residual: Tensor | None = None) -> Tensor:
         """Apply what follows ``acc * multiplier + offset``; overwrites `real`."""
         if q_residual is not None:
-            real.add_(q_residual).mul_(1 / torch.tensor(self.step, dtype=torch.float32))
+            real.add_(q_residual).mul_(1 / self.step)
         return real.round_().clamp_(self.low, self.high).to(self.dtype)
 
 
