@@ -1,7 +1,6 @@
 """Fine-tuning a prepared network."""
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from os import PathLike
 
@@ -45,12 +44,12 @@ class History:
 
 
 def learning_rate(step: int, steps: int, peak: float, rise: float = 0.1) -> float:
-    """Return the learning rate of a step: a straight rise, then a half cosine down to 0.
+    """Return the learning rate of a step: a straight rise, then half a cosine down towards 0.
 
     ::
 
         peak (step + 1) / warm                                      step < warm = ceil(rise * steps)
-        peak (1 + cos(pi (step + 1 - warm) / (steps - warm))) / 2   later
+        peak (1 + cos(pi (step - warm) / (steps - warm))) / 2       later
 
     Parameters
     ----------
@@ -75,7 +74,7 @@ def learning_rate(step: int, steps: int, peak: float, rise: float = 0.1) -> floa
     warm = math.ceil(rise * steps)
     if step < warm:
         return peak * (step + 1) / warm
-    return peak * (1 + math.cos(math.pi * (step + 1 - warm) / (steps - warm))) / 2
+    return peak * (1 + math.cos(math.pi * (step - warm) / (steps - warm))) / 2
 
 
 def train(
@@ -87,17 +86,16 @@ def train(
     batch_size: int = 64,
     peak: float = 1e-3,
     scale_peak: float = 1e-4,
-    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
     seed: int = 0,
     checkpoint: str | PathLike | None = None,
     progress: bool = False,
 ) -> History:
     """Fine-tune a prepared network in place; it is left in eval mode.
 
-    Adam (Kingma and Ba 2015) with the schedule of `learning_rate`. The loss is the cross entropy
-    with the labels or, with a teacher, the divergence from its answers::
+    Adam (Kingma and Ba 2015) with the schedule of `learning_rate`. The loss is the cross entropy of
+    the network's answers q with the labels or, with a teacher, with the teacher's answers p::
 
-        KL(teacher || model) = sum over classes of  p (log p - log q),      mean over the batch
+        loss = - sum over classes of  p log q,      mean over the batch
 
     Observers move during the first half of the steps, and are frozen then.
 
@@ -110,17 +108,16 @@ def train(
     labels : Tensor
         int64 [N].
     teacher : nn.Module, optional
-        The FP32 network. What it knows about each image says more than one label.
+        The FP32 network. Its answer says more about an image than one label does, and the loss
+        ends at the teacher's own entropy rather than at 0.
     epochs : int
         Passes over the images.
     batch_size : int
         Images a step; an epoch leaves out what does not fill a batch.
     peak, scale_peak : float
         The largest learning rate of the weights, and of learned scales.
-    augment : callable, optional
-        ``augment(batch, generator)`` returns a varied batch.
     seed : int
-        Of the order of the images, and of what `augment` draws.
+        Of the order of the images.
     checkpoint : path, optional
         A file to write at the end of each epoch. If it is there, training goes on from it, and
         ends with the weights of a run that was not interrupted (with as many threads).
@@ -146,6 +143,7 @@ def train(
     steps = epochs * per_epoch
     settings = {"epochs": epochs, "batch_size": batch_size, "peak": peak, "scale_peak": scale_peak}
     settings |= {"seed": seed, "images": len(images), "teacher": teacher is not None}
+    targets = labels if teacher is None else _answers(teacher, images, batch_size)
     optimizer = _optimizer(model)
     saved = Checkpoint(checkpoint, settings)
     done, numbers = saved.load(model, optimizer)
@@ -154,15 +152,11 @@ def train(
     bar = tqdm(total=steps, initial=done, desc="fine-tune", disable=not progress, mininterval=0.5)
     for step in range(done, steps):
         epoch, place = divmod(step, per_epoch)
-        order = torch.randperm(len(images), generator=_generator(seed, epoch))
-        index = order[place * batch_size :][:batch_size]
-        batch = images[index]
-        if augment is not None:
-            batch = augment(batch, _generator(seed, epochs + step))
+        index = _order(len(images), seed, epoch)[place * batch_size :][:batch_size]
         rates = [learning_rate(step, steps, largest) for largest in (peak, scale_peak)]
         freeze_observers(model, 2 * step >= steps)
-        logits = model(batch)
-        loss = _loss(logits, labels[index], None if teacher is None else _answers(teacher, batch))
+        logits = model(images[index])
+        loss = F.cross_entropy(logits, targets[index])
         _descend(optimizer, loss, rates)
         history.add(rates[0], loss, logits.argmax(1) == labels[index])
         if place == per_epoch - 1:
@@ -193,9 +187,9 @@ def _steps_per_epoch(images: Tensor, labels: Tensor, batch_size: int) -> int:
     return len(images) // batch_size
 
 
-def _generator(seed: int, number: int) -> torch.Generator:
-    """Return the random numbers of one epoch or step, so that any of them can be the first."""
-    return torch.Generator().manual_seed(1_000_003 * seed + number)
+def _order(number: int, seed: int, epoch: int) -> Tensor:
+    """Return the order of the images in an epoch, which is the same whether or not others ran."""
+    return torch.randperm(number, generator=torch.Generator().manual_seed(1000 * seed + epoch))
 
 
 def _optimizer(model: nn.Module) -> torch.optim.Optimizer:
@@ -205,16 +199,9 @@ def _optimizer(model: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.Adam([{"params": weights}, {"params": scales}])
 
 
-def _answers(teacher: nn.Module, batch: Tensor) -> Tensor:
+def _answers(teacher: nn.Module, images: Tensor, batch_size: int) -> Tensor:
     with torch.no_grad():
-        return teacher(batch)
-
-
-def _loss(logits: Tensor, labels: Tensor, answers: Tensor | None) -> Tensor:
-    if answers is None:
-        return F.cross_entropy(logits, labels)
-    log_q, log_p = logits.log_softmax(1), answers.log_softmax(1)
-    return F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
+        return torch.cat([teacher(batch).softmax(1) for batch in images.split(batch_size)])
 
 
 def _descend(optimizer: torch.optim.Optimizer, loss: Tensor, rates: list[float]) -> None:
