@@ -5,6 +5,7 @@ from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.inputs import randn
+from labkit.checks.lab2.draws import short, whole
 from labkit.checks.rules import Codes
 
 
@@ -23,13 +24,15 @@ def _buckets(x: Tensor, bits: int) -> Tensor:
 
 def _bucket_cases(rng: torch.Generator) -> list[Case]:
     normal = [randn(rng, 40), 3 * randn(rng, 5, 8)]
-    sizes = torch.tensor([1e-30, 1e-3, 1.0, 1e3, 1e30])
+    sizes = torch.tensor([1e-30, 1e-3, 1.0, 1e3, 1e30]) * (1 + torch.rand(5, generator=rng))
+    a, b, c = short(rng, 1.0, 1.9, 3) * torch.tensor([1.0, 2.0, 4.0])
+    octave = 2.0 ** int(whole(rng, -3, 3))
     return [
-        Case("one value", ([torch.tensor([1.5])], 10)),
-        Case("the same bucket three times", ([torch.tensor([2.0, 2.001, 2.0])], 10)),
-        Case("negative values", ([torch.tensor([-1.0, 1.0, -2.5])], 10)),
-        Case("values just below a bucket's end", ([torch.tensor([1.999, -0.9999])], 11)),
-        Case("two batches", ([torch.tensor([1.0, 0.5]), torch.tensor([1.0])], 10)),
+        Case("one value", ([b.reshape(1)], 10)),
+        Case("the same bucket three times", ([octave * torch.tensor([2.0, 2.001, 2.0])], 10)),
+        Case("negative values", ([torch.stack([-a, b, -c])], 10)),
+        Case("values just below a bucket's end", ([octave * torch.tensor([1.999, -0.9999])], 11)),
+        Case("two batches", ([torch.stack([a, c]), a.reshape(1)], 10)),
         Case("tiny and huge values", ([sizes, -sizes], 12)),
         Case("zeros, as after a ReLU", ([x.relu() for x in normal], 12)),
         Case("random batches of two shapes", (normal, 12)),

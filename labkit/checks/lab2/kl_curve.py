@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.lab2.draws import whole
 from labkit.checks.lab2.kl_divergence import kl_divergence
 from labkit.checks.lab2.merge_levels import merge_levels
 from labkit.checks.rules import Rule
@@ -27,13 +28,16 @@ def _curve_cases(rng: torch.Generator) -> list[Case]:
         noise = torch.rand(bins, generator=rng)
         return (1 + noise * 400 * torch.exp(-5 * torch.arange(bins) / bins)).floor()
 
+    def few(bins: int) -> Tensor:
+        return whole(rng, 1, 9, bins).float()
+
     empty_tail = falling(40)
     empty_tail[25:38] = 0
     return [
-        Case("four bins, two levels", (torch.tensor([4.0, 2.0, 1.0, 3.0]), 2)),
-        Case("as many levels as bins", (torch.tensor([4.0, 2.0, 1.0]), 3)),
-        Case("one level", (torch.tensor([6.0, 3.0, 2.0]), 1)),
-        Case("an outlier in the last bin", (torch.tensor([9.0, 5.0, 4.0, 2.0, 0.0, 0.0, 1.0]), 3)),
+        Case("four bins, two levels", (few(4), 2)),
+        Case("as many levels as bins", (few(3), 3)),
+        Case("one level", (few(3), 1)),
+        Case("an outlier in the last bin", (torch.cat([few(4), torch.tensor([0.0, 0, 1])]), 3)),
         Case("falling counts", (falling(30), 8)),
         Case("many levels", (falling(40), 32)),
         Case("a gap before the outliers", (empty_tail, 8)),

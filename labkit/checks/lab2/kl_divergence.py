@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.lab2.draws import whole
 from labkit.checks.rules import Rule
 
 
@@ -17,18 +18,19 @@ def kl_divergence(p_counts: Tensor, q_counts: Tensor) -> float:
 
 
 def _kl_cases(rng: torch.Generator) -> list[Case]:
-    def counts(size: int, low: int = 1) -> Tensor:
-        return torch.randint(low, 40, (size,), generator=rng).float()
+    def counts(size: int) -> Tensor:
+        return whole(rng, 1, 40, size).float()
 
-    p, q = counts(30), counts(30)
+    p, q, gap = counts(30), counts(30), torch.tensor([1.0, 0.0, 1.0])
     holes = torch.rand(30, generator=rng) < 0.3
     holes[7] = True
+    same = counts(2)
     return [
-        Case("two bins", (torch.tensor([3.0, 1.0]), torch.tensor([1.0, 1.0]))),
-        Case("the same shape, twice as many", (torch.tensor([1.0, 2.0]), torch.tensor([2.0, 4.0]))),
-        Case("p has an empty bin", (torch.tensor([2.0, 0.0, 2.0]), torch.tensor([1.0, 2.0, 1.0]))),
-        Case("q lacks what p has", (torch.tensor([2.0, 1.0]), torch.tensor([5.0, 0.0]))),
-        Case("both have an empty bin", (torch.tensor([4.0, 0.0, 1]), torch.tensor([3.0, 0.0, 2]))),
+        Case("two bins", (counts(2), counts(2))),
+        Case("the same shape, twice as many", (same, 2 * same)),
+        Case("p has an empty bin", (gap * counts(3), counts(3))),
+        Case("q lacks what p has", (counts(2), torch.tensor([1.0, 0.0]) * counts(2))),
+        Case("both have an empty bin", (gap * counts(3), gap * counts(3))),
         Case("30 bins", (p, q)),
         Case("30 bins, swapped", (q, p)),
         Case("different totals", (p, 17 * q)),

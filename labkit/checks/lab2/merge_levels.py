@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.lab2.draws import whole
 from labkit.checks.rules import Rule
 
 
@@ -20,21 +21,23 @@ def _spread(counts: Tensor, run: Tensor, levels: int) -> Tensor:
 
 
 def _merge_cases(rng: torch.Generator) -> list[Case]:
-    def counts(size: int, low: int = 0) -> Tensor:
-        return torch.randint(low, 30, (size,), generator=rng).float()
+    def counts(size: int, *empty: int) -> Tensor:
+        drawn = whole(rng, 1, 30, size).float()
+        drawn[list(empty)] = 0
+        return drawn
 
-    sparse = counts(24, 1) * (torch.rand(24, generator=rng) < 0.5)
+    sparse = counts(24) * (torch.rand(24, generator=rng) < 0.5)
     return [
-        Case("two bins a level", (torch.tensor([1.0, 3.0, 2.0, 6.0]), 2)),
-        Case("an empty bin stays empty", (torch.tensor([4.0, 0.0, 1.0, 5.0]), 2)),
-        Case("an empty level", (torch.tensor([4.0, 2.0, 0.0, 0.0, 1.0, 3.0]), 3)),
-        Case("as many levels as bins", (torch.tensor([5.0, 0.0, 2.0]), 3)),
-        Case("one level for all", (torch.tensor([5.0, 0.0, 2.0, 2.0]), 1)),
-        Case("5 bins in 2 levels", (torch.tensor([1.0, 2.0, 3.0, 4.0, 9.0]), 2)),
-        Case("7 bins in 4 levels", (counts(7, 1), 4)),
+        Case("two bins a level", (counts(4), 2)),
+        Case("an empty bin stays empty", (counts(4, 1), 2)),
+        Case("an empty level", (counts(6, 2, 3), 3)),
+        Case("as many levels as bins", (counts(3, 1), 3)),
+        Case("one level for all", (counts(4, 1), 1)),
+        Case("5 bins in 2 levels", (counts(5), 2)),
+        Case("7 bins in 4 levels", (counts(7), 4)),
         Case("24 bins, half of them empty", (sparse, 6)),
-        Case("nearly as many levels as bins", (counts(20), 17)),
-        Case("60 bins in 16 levels", (counts(60), 16)),
+        Case("nearly as many levels as bins", (counts(20, 4), 17)),
+        Case("60 bins in 16 levels", (counts(60, 7, 30), 16)),
     ]
 
 

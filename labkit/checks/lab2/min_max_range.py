@@ -5,6 +5,7 @@ from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.inputs import randn
+from labkit.checks.lab2.draws import short
 from labkit.checks.rules import Rule
 
 
@@ -16,18 +17,26 @@ def min_max_range(batches: list[Tensor]) -> tuple[float, float]:
 
 def _range_cases(rng: torch.Generator) -> list[Case]:
     drawn = [scale * randn(rng, 3, 5) for scale in (1.0, 4.0, 2.0)]
+    inner, outer = short(rng, 0.2, 0.9, 2), short(rng, 2.0, 5.0, 2)
+    ends = torch.tensor([-1.0, 1.0])
     return [
-        Case("one batch", ([torch.tensor([-0.5, 0.25, 0.75])],)),
-        Case("the extremes in one batch", ([torch.tensor([-2.0, 3.0]), torch.tensor([0.5, 1.0])],)),
+        Case("one batch", ([short(rng, -1.0, 1.0, 3)],)),
+        Case("the extremes in one batch", ([outer * ends, inner],)),
         Case(
             "the smallest value first, the largest last",
-            ([torch.tensor([-3.0, 1.0]), torch.tensor([-1.0, 2.0]), torch.tensor([0.5, 4.0])],),
+            (
+                [
+                    torch.stack([-outer[0], inner[0]]),
+                    inner * ends,
+                    torch.stack([inner[1], outer[1]]),
+                ],
+            ),
         ),
-        Case("all values positive", ([torch.tensor([2.5, 1.5]), torch.tensor([3.0])],)),
-        Case("small values, all positive", ([torch.tensor([0.02, 0.01])],)),
-        Case("all values negative", ([torch.tensor([-2.5]), torch.tensor([-1.5, -3.5])],)),
+        Case("all values positive", ([short(rng, 1.1, 2.9, 2), short(rng, 3.0, 4.0, 1)],)),
+        Case("small values, all positive", ([short(rng, 0.02, 0.09, 2)],)),
+        Case("all values negative", ([-short(rng, 1.1, 2.9, 1), -short(rng, 3.0, 4.0, 2)],)),
         Case("nothing but zeros", ([torch.zeros(2, 3), torch.zeros(4)],)),
-        Case("an outlier in the middle", ([drawn[0], torch.tensor([[77.0]]), -drawn[0]],)),
+        Case("an outlier in the middle", ([drawn[0], short(rng, 50, 99, 1, 1), -drawn[0]],)),
         Case("drawn at random", (drawn,)),
         Case("after a ReLU", ([x.relu() for x in drawn],)),
     ]

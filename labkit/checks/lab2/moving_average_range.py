@@ -5,6 +5,7 @@ from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.inputs import randn, uniform
+from labkit.checks.lab2.draws import short
 from labkit.checks.rules import Rule
 
 
@@ -21,20 +22,20 @@ def _average_cases(rng: torch.Generator) -> list[Case]:
     # Every batch has values on both sides of 0: whether the range is widened makes no difference.
     ends = torch.tensor([-0.1, 0.1])
     drawn = [torch.cat([scale * randn(rng, 6), ends]) for scale in (1.0, 5.0, 0.5, 2.0, 3.0)]
-    first, second = torch.tensor([-1.0, 2.0]), torch.tensor([-3.0, 0.5, 1.0])
+    several = [x.flip(0)[: i + 4].reshape(1, -1) for i, x in enumerate(drawn[:4])]
+    low, high, outlier = (short(rng, *r, 2) for r in ((0.5, 1.5), (2.0, 3.0), (50, 99)))
+    first, second = torch.stack([-low[0], high[0]]), torch.stack([-high[1], low[1]])
+    broken = torch.stack([-outlier[0], low[1]])
     return [
         Case("one batch", ([first], 0.9)),
         Case("two batches", ([first, second], 0.75)),
         Case("two batches the other way round", ([second, first], 0.75)),
-        Case("an outlier in the last batch", ([first, second, torch.tensor([-1.0, 90.0])], 0.9)),
-        Case("an outlier in the first batch", ([torch.tensor([-80.0, 1.0]), first, second], 0.9)),
+        Case("an outlier in the last batch", ([first, second, broken], 0.9)),
+        Case("an outlier in the first batch", ([broken, first, second], 0.9)),
         Case("momentum 0", ([first, second], 0.0)),
         Case("five batches", (drawn, 0.9)),
         Case("another momentum", (drawn, uniform(rng, 0.6, 0.8))),
-        Case(
-            "batches of several sizes",
-            ([x[: i + 4].reshape(1, -1) for i, x in enumerate(d.flip(0) for d in drawn[:4])], 0.7),
-        ),
+        Case("batches of several sizes", (several, 0.7)),
     ]
 
 

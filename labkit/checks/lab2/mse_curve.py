@@ -5,6 +5,7 @@ from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.inputs import randn
+from labkit.checks.lab2.draws import short, whole
 from labkit.checks.rules import Rule
 
 
@@ -20,19 +21,17 @@ def _curve(values: Tensor, weights: Tensor, thresholds: Tensor, qmax: int) -> Te
 
 
 def _mse_cases(rng: torch.Generator) -> list[Case]:
-    few, ones = torch.tensor([-0.9, 0.31, 0.62]), torch.ones(3, dtype=torch.int64)
-    normal = randn(rng, 60)
-    counts = torch.randint(1, 50, (60,), generator=rng)
-    tail = torch.cat([normal[:20], torch.tensor([-9.0, 17.0])])
+    few, ones = short(rng, 0.2, 1.2, 3) * torch.tensor([-1.0, 1, 1]), torch.ones(3).long()
+    normal, counts = randn(rng, 60), whole(rng, 1, 50, 60)
+    tail = torch.cat([normal[:20], -short(rng, 8.0, 9.0, 1), short(rng, 15.0, 17.0, 1)])
     rare = torch.cat([counts[:20], torch.tensor([2, 1])])
+    one, two = short(rng, 0.4, 0.8, 1), short(rng, 0.3, 1.0, 2)
     return [
-        Case("one threshold, each value once", (few, ones, torch.tensor([0.7]), 3)),
-        Case("nothing is clipped", (few, ones, torch.tensor([1.5]), 4)),
-        Case("counts that differ", (few, torch.tensor([5, 1, 20]), torch.tensor([0.5, 1.0]), 3)),
-        Case("a count of 0", (few, torch.tensor([3, 0, 4]), torch.tensor([0.4, 0.8]), 4)),
-        Case(
-            "60 values, each once", (normal, torch.ones_like(counts), torch.tensor([1.0, 3.0]), 4)
-        ),
+        Case("one threshold, each value once", (few, ones, one, 3)),
+        Case("nothing is clipped", (few, ones, 1 + one, 4)),
+        Case("counts that differ", (few, whole(rng, 1, 20, 3), two, 3)),
+        Case("a count of 0", (few, whole(rng, 1, 9, 3) * torch.tensor([1, 0, 1]), two, 4)),
+        Case("60 values, each once", (normal, torch.ones_like(counts), torch.tensor([1.0, 3]), 4)),
         Case("60 values and their counts", (normal, counts, torch.linspace(0.5, 4.0, 8), 4)),
         Case("outliers", (tail, rare, torch.linspace(1.0, 17.0, 9), 5)),
         Case("after a ReLU", (normal.relu(), counts, torch.linspace(0.3, 3.0, 5), 4)),

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.inputs import randn
+from labkit.checks.lab2.draws import short
 from labkit.checks.rules import Rule
 
 
@@ -35,13 +36,12 @@ def _observe_cases(rng: torch.Generator) -> list[Case]:
     two = [drawn(4, 3), drawn(2, 4)]
     three = [drawn(5, 4), drawn(6, 5), drawn(3, 6)]
     batches = [scale * drawn(5, 4) for scale in (1.0, 3.0, 0.5)]
-    positive = [0.2 + torch.rand(3, 4, generator=rng) for _ in range(2)]
+    positive = [short(rng, 0.2, 1.2, 3, 4) for _ in range(2)]
+    below_zero = short(rng, 1.0, 2.0, 1, 2) * torch.tensor([1.0, -2.0])
+    small, large = short(rng, 0.5, 1.5, 1, 2), short(rng, 2.0, 4.0, 1, 2)
     return [
-        Case("one layer, one batch", ([torch.tensor([[1.0, -2.0]])], [torch.tensor([[1.0, 3.0]])])),
-        Case(
-            "one layer, two batches",
-            ([torch.eye(2)], [torch.ones(1, 2), torch.tensor([[-2.0, 4.0]])]),
-        ),
+        Case("one layer, one batch", ([below_zero], [short(rng, 1.0, 2.0, 1, 2)])),
+        Case("one layer, two batches", ([torch.eye(2)], [small, large * torch.tensor([-1.0, 1])])),
         Case("two layers", (two, [drawn(6, 3)])),
         Case("three layers, the largest values in the second batch", (three, batches)),
         Case("the largest values in the first batch", (three, [3 * batches[1], *batches])),

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.lab2.draws import short, whole
 from labkit.checks.rules import Rule
 
 
@@ -15,23 +16,27 @@ def percentile_threshold(values: Tensor, counts: Tensor, percent: float) -> floa
 
 def _percentile_cases(rng: torch.Generator) -> list[Case]:
     def drawn(size: int, high: int) -> tuple[Tensor, Tensor]:
-        values = torch.rand(size, generator=rng).cumsum(0)
-        counts = torch.randint(1, high, (size,), generator=rng)
+        values, counts = torch.rand(size, generator=rng).cumsum(0), whole(rng, 1, high, size)
         # A total that ends in 7 has no whole number at 90, 25, 97.5 or 99.9 percent of it: there
         # rounding could decide.
         counts[0] += (7 - int(counts.sum())) % 10
         return values, counts
 
-    few = torch.tensor([0.0, 0.2, 0.5, 3.0])
-    outlier = (torch.tensor([0.0, 0.5, 1.0, 1.5, 60.0]), torch.tensor([30, 40, 20, 6, 1]))
+    def few(*counts: int) -> tuple[Tensor, Tensor]:
+        values = short(rng, 0.1, 0.9, len(counts)).cumsum(0)
+        values[0] = 0.0
+        return values, torch.tensor(counts) * whole(rng, 1, 4)
+
+    values, counts = few(30, 40, 20, 6, 1)
+    values[-1] *= 50
     return [
-        Case("one value", (torch.tensor([0.7]), torch.tensor([3]), 90)),
-        Case("half of six", (few, torch.tensor([1, 3, 1, 1]), 50)),
-        Case("exactly half reaches", (few, torch.tensor([2, 2, 3, 1]), 50)),
-        Case("all of them", (few, torch.tensor([9, 1, 5, 1]), 100)),
-        Case("a count of 0", (few, torch.tensor([5, 0, 1, 1]), 80)),
-        Case("an outlier", (*outlier, 97.5)),
-        Case("most values are 0, as after a ReLU", (few, torch.tensor([91, 4, 3, 1]), 90)),
+        Case("one value", (short(rng, 0.1, 0.9, 1), whole(rng, 1, 9, 1), 90)),
+        Case("half of six", (*few(1, 3, 1, 1), 50)),
+        Case("exactly half reaches", (*few(2, 2, 3, 1), 50)),
+        Case("all of them", (*few(9, 1, 5, 1), 100)),
+        Case("a count of 0", (*few(5, 0, 1, 1), 80)),
+        Case("an outlier", (values, counts, 97.5)),
+        Case("most values are 0, as after a ReLU", (*few(91, 4, 3, 1), 90)),
         Case("drawn at random, 90 percent", (*drawn(30, 50), 90)),
         Case("25 percent", (*drawn(30, 50), 25)),
         Case("97.5 percent", (*drawn(60, 20), 97.5)),
