@@ -59,6 +59,14 @@ def _int32_product(
     return (rounding_right_shift(product, 31 + shift) + zero_point).clamp(qmin, qmax)
 
 
+def _int32_product_divided(
+    acc: Tensor, mantissa: int, shift: int, zero_point: int, qmin: int, qmax: int
+) -> Tensor:
+    product = (acc.to(torch.int64) * mantissa).to(torch.int32)
+    q = torch.round(product / 2 ** (31 + shift)) + zero_point
+    return q.clamp(qmin, qmax).to(torch.int32)
+
+
 def _rounded_down(
     acc: Tensor, mantissa: int, shift: int, zero_point: int, qmin: int, qmax: int
 ) -> Tensor:
@@ -126,6 +134,11 @@ REQUANTIZE = Exercise(
         Misconception(
             "multiplies in int32",
             _int32_product,
+            "The product has up to 62 bits and wraps. Convert acc to int64 first.",
+        ),
+        Misconception(
+            "multiplies in int32",
+            _int32_product_divided,
             "The product has up to 62 bits and wraps. Convert acc to int64 first.",
         ),
         Misconception(
