@@ -1,0 +1,28 @@
+"""Lab 5, quantization-aware training: one file an exercise.
+
+Each holds a reference, the inputs it is called with, and the mistakes that people make.
+"""
+
+from labkit.checks.lab5.binary_weights import BINARY_WEIGHTS
+from labkit.checks.lab5.clipping_gradient import CLIPPING_GRADIENT
+from labkit.checks.lab5.fake_quantize import FAKE_QUANTIZE
+from labkit.checks.lab5.fine_tune import FINE_TUNE
+from labkit.checks.lab5.integer_layer import INTEGER_LAYER
+from labkit.checks.lab5.learned_step import LEARNED_STEP
+from labkit.checks.lab5.round_straight_through import ROUND_STRAIGHT_THROUGH
+from labkit.checks.lab5.swap_layers import SWAP_LAYERS
+from labkit.checks.lab5.ternary_network import TERNARY_NETWORK
+
+TITLE = "Quantization-aware training"
+
+EXERCISES = (
+    FAKE_QUANTIZE,
+    ROUND_STRAIGHT_THROUGH,
+    CLIPPING_GRADIENT,
+    LEARNED_STEP,
+    SWAP_LAYERS,
+    FINE_TUNE,
+    INTEGER_LAYER,
+    BINARY_WEIGHTS,
+    TERNARY_NETWORK,
+)

@@ -1,0 +1,101 @@
+"""Exercise 5.3: the gradient of fake quantization."""
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import uniform
+from labkit.checks.lab5.inputs import INT4, TERNARY, UINT4, UINT8, between_ties, gradients
+from labkit.checks.rules import Rule
+
+
+def fake_quantize_backward(
+    x: Tensor, scale: float, zero_point: int, qmin: int, qmax: int, dy: Tensor
+) -> Tensor:
+    """Return the gradient of `x`: `dy` where the code fits, 0 where it is clipped."""
+    code = torch.round(x / scale) + zero_point
+    return dy * ((code >= qmin) & (code <= qmax))
+
+
+def _cases(rng: torch.Generator) -> list[Case]:
+    def case(label: str, zero_point: int, ends: tuple[int, int], *shape: int) -> Case:
+        scale = uniform(rng, 0.05, 0.8)
+        low, high = ends[0] - zero_point - 6, ends[1] - zero_point + 6
+        x = between_ties(rng, scale, low, high, *shape)
+        # Into the zone between the last code and the first that is clipped comes nothing.
+        last = torch.tensor([ends[0] - zero_point, ends[1] - zero_point]) * scale
+        x = torch.where((x < last[0]) & (x > last[0] - scale), last[0] + 0.2 * scale, x)
+        x = torch.where((x > last[1]) & (x < last[1] + scale), last[1] - 0.2 * scale, x)
+        return Case(label, (x, scale, zero_point, *ends, gradients(rng, *shape)))
+
+    middle = torch.tensor([0.3, -0.2, 9.0])
+    return [
+        Case("two inside, one clipped", (middle, 0.1, 0, *INT4, torch.tensor([1.0, 2.0, 3.0]))),
+        case("symmetric", 0, INT4, 20),
+        case("a zero point that is not 0", 5, UINT4, 20),
+        case("a matrix", -3, INT4, 4, 6),
+        case("ternary", 0, TERNARY, 4, 3, 2),
+        case("8 bits, unsigned", 200, UINT8, 60),
+    ]
+
+
+def _clipped(x: Tensor, scale: float, zero_point: int, qmin: int, qmax: int) -> Tensor:
+    code = torch.round(x / scale) + zero_point
+    return (code < qmin) | (code > qmax)
+
+
+CLIPPING_GRADIENT = Exercise(
+    id="5.3",
+    title="Clipping gradient",
+    points=2,
+    reference=fake_quantize_backward,
+    cases=_cases,
+    rules=(Rule(relative=1e-5, absolute=1e-7),),
+    hints=(
+        "Rounding lets the gradient through. What does clamp do to it, inside and outside?",
+        "Move a clipped value a little: the result stays at the end of the range, so its slope "
+        "is 0. Which values are clipped? Those whose code is below qmin or above qmax.",
+        "code = torch.round(x / scale) + zero_point; return dy where (code >= qmin) & (code <= "
+        "qmax), else 0.",
+    ),
+    misconceptions=(
+        Misconception(
+            "lets the gradient of clipped values through",
+            lambda x, scale, zero_point, qmin, qmax, dy: dy.clone(),
+            "A clipped value gives the same result wherever it goes, so its slope is 0: keep dy "
+            "only where qmin <= code <= qmax.",
+        ),
+        Misconception(
+            "keeps what is clipped and drops what is not",
+            lambda x, scale, zero_point, qmin, qmax, dy: (
+                dy * _clipped(x, scale, zero_point, qmin, qmax)
+            ),
+            "The mask is the wrong way round: inside the range dy goes through.",
+        ),
+        Misconception(
+            "leaves out the zero point",
+            lambda x, scale, zero_point, qmin, qmax, dy: dy * ~_clipped(x, scale, 0, qmin, qmax),
+            "qmin and qmax are codes: compare them with round(x / scale) + zero_point.",
+        ),
+        Misconception(
+            "compares real numbers with codes",
+            lambda x, scale, zero_point, qmin, qmax, dy: dy * ((x >= qmin) & (x <= qmax)),
+            "x is in units of the data, qmin and qmax count steps: divide x by scale first.",
+        ),
+        Misconception(
+            "multiplies by the scale",
+            lambda x, scale, zero_point, qmin, qmax, dy: (
+                dy * ~_clipped(x, scale, zero_point, qmin, qmax) * scale
+            ),
+            "Dividing by scale on the way in and multiplying on the way out cancel: the slope is "
+            "1.",
+        ),
+        Misconception(
+            "checks only the upper end",
+            lambda x, scale, zero_point, qmin, qmax, dy: (
+                dy * (torch.round(x / scale) + zero_point <= qmax)
+            ),
+            "Values below qmin are clipped as well.",
+        ),
+    ),
+)

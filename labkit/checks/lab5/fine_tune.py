@@ -1,0 +1,147 @@
+"""Exercise 5.6: the fine-tuning loop."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import randn
+from labkit.checks.rules import Rule
+
+
+def fine_tune(
+    w: Tensor, x: Tensor, labels: Tensor, scale: float, steps: int, rate: float
+) -> Tensor:
+    """Return the real weights after some steps of gradient descent on ternary ones."""
+    for _ in range(steps):
+        w = w - rate * _gradient(_ternary(w, scale), x, labels)
+    return w
+
+
+def _ternary(w: Tensor, scale: float) -> Tensor:
+    return torch.round(w / scale).clamp(-1, 1) * scale
+
+
+def _gradient(w: Tensor, x: Tensor, labels: Tensor) -> Tensor:
+    """Return the gradient of the mean cross entropy of ``x @ w.t()``, in closed form."""
+    off = (x @ w.t()).softmax(1) - F.one_hot(labels, len(w))
+    return off.t() @ x / len(x)
+
+
+def _cases(rng: torch.Generator) -> list[Case]:
+    def case(label: str, classes: int, inputs: int, images: int, steps: int) -> Case:
+        w, x = 0.5 * randn(rng, classes, inputs), randn(rng, images, inputs)
+        labels = torch.randint(0, classes, (images,), generator=rng)
+        return Case(label, (w, x, labels, 0.5, steps, 0.3))
+
+    return [
+        case("no step", 2, 3, 4, 0),
+        case("one step", 2, 3, 4, 1),
+        case("two steps", 3, 4, 6, 2),
+        case("six steps", 3, 5, 8, 6),
+        case("ten steps", 4, 6, 10, 10),
+    ]
+
+
+def _run(
+    step: Callable[[Tensor, Tensor], Tensor],
+    w: Tensor,
+    x: Tensor,
+    labels: Tensor,
+    scale: float,
+    steps: int,
+) -> Tensor:
+    """Descend with a step of one's own, from w and the straight-through gradient."""
+    for _ in range(steps):
+        w = step(w, _gradient(_ternary(w, scale), x, labels))
+    return w
+
+
+def _real_weights(
+    w: Tensor, x: Tensor, labels: Tensor, scale: float, steps: int, rate: float
+) -> Tensor:
+    for _ in range(steps):
+        w = w - rate * _gradient(w, x, labels)
+    return w
+
+
+def _accumulated(
+    w: Tensor, x: Tensor, labels: Tensor, scale: float, steps: int, rate: float
+) -> Tensor:
+    total = torch.zeros_like(w)
+    for _ in range(steps):
+        total = total + _gradient(_ternary(w, scale), x, labels)
+        w = w - rate * total
+    return w
+
+
+FINE_TUNE = Exercise(
+    id="5.6",
+    title="The fine-tuning loop",
+    points=3,
+    reference=fine_tune,
+    cases=_cases,
+    rules=(Rule(relative=1e-3, absolute=1e-4),),
+    hints=(
+        "Two sets of weights: the real ones, which learn, and the ternary ones, made from them "
+        "anew in every step, which compute the loss.",
+        "Make a copy w = w.clone().requires_grad_(). In each step: loss from x @ "
+        "ternary(w, scale).t(), then loss.backward(), then change w and forget its gradient.",
+        "loss = F.cross_entropy(x @ ternary(w, scale).t(), labels); gradient, = "
+        "torch.autograd.grad(loss, w); w = (w - rate * gradient).detach().requires_grad_(). Return "
+        "w.detach().",
+    ),
+    misconceptions=(
+        Misconception(
+            "changes the ternary weights instead of the real ones",
+            lambda w, x, labels, scale, steps, rate: _run(
+                lambda w, gradient: _ternary(w, scale) - rate * gradient,
+                w,
+                x,
+                labels,
+                scale,
+                steps,
+            ),
+            "Small steps are rounded away before they add up. Keep the real weights, and move "
+            "those.",
+        ),
+        Misconception(
+            "computes the loss with the real weights",
+            _real_weights,
+            "That is ordinary training: the loss must feel the rounding. Use ternary(w, scale).",
+        ),
+        Misconception(
+            "never forgets old gradients",
+            _accumulated,
+            "backward adds to w.grad. Set w.grad = None, or call zero_grad, in every step.",
+        ),
+        Misconception(
+            "climbs",
+            lambda w, x, labels, scale, steps, rate: fine_tune(w, x, labels, scale, steps, -rate),
+            "The gradient points uphill: subtract it.",
+        ),
+        Misconception(
+            "returns the ternary weights",
+            lambda w, x, labels, scale, steps, rate: _ternary(
+                fine_tune(w, x, labels, scale, steps, rate), scale
+            ),
+            "Return the real ones: training could go on from them, not from their shadows.",
+        ),
+        Misconception(
+            "adds up the loss of the images instead of taking the mean",
+            lambda w, x, labels, scale, steps, rate: fine_tune(
+                w, x, labels, scale, steps, rate * len(x)
+            ),
+            "The loss is the mean over the images, as F.cross_entropy gives it.",
+        ),
+        Misconception(
+            "takes one step too many",
+            lambda w, x, labels, scale, steps, rate: fine_tune(
+                w, x, labels, scale, steps + 1, rate
+            ),
+            "range(steps) is the right number of steps, 0 of them included.",
+        ),
+    ),
+)

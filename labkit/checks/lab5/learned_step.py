@@ -1,0 +1,128 @@
+"""Exercise 5.4: the gradient of a learned step size."""
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import uniform
+from labkit.checks.lab5.inputs import INT4, INT8, TERNARY, UINT4, between_ties, gradients
+from labkit.checks.rules import Rule
+
+
+def step_gradient(x: Tensor, scale: float, qmin: int, qmax: int, dy: Tensor) -> float:
+    """Return the gradient of the step size, times LSQ's 1 / sqrt(N qmax)."""
+    return float(_slopes(x, scale, qmin, qmax).mul(dy).sum() * _factor(x, qmax))
+
+
+def _slopes(x: Tensor, scale: float, qmin: int, qmax: int) -> Tensor:
+    real = x / scale
+    code = torch.round(real)
+    inside = (code >= qmin) & (code <= qmax)
+    return torch.where(inside, code - real, code.clamp(qmin, qmax))
+
+
+def _factor(x: Tensor, qmax: int) -> float:
+    return (x.numel() * qmax) ** -0.5
+
+
+def _cases(rng: torch.Generator) -> list[Case]:
+    def case(label: str, ends: tuple[int, int], beyond: int, *shape: int) -> Case:
+        scale = uniform(rng, 0.05, 0.8)
+        x = between_ties(rng, scale, ends[0] - beyond, ends[1] + beyond, *shape)
+        # Between the last code and the first that is clipped, paper and libraries disagree.
+        real = x / scale
+        x = torch.where((real < ends[0]) & (real > ends[0] - 1), scale * (ends[0] + 0.2), x)
+        x = torch.where((real > ends[1]) & (real < ends[1] + 1), scale * (ends[1] - 0.2), x)
+        return Case(label, (x, scale, *ends, gradients(rng, *shape)))
+
+    one = torch.ones(1)
+    return [
+        Case("one value that rounds up", (torch.tensor([0.18]), 0.1, *INT4, one)),
+        Case("one clipped value", (torch.tensor([2.0]), 0.1, *INT4, one)),
+        Case("one clipped below", (torch.tensor([-2.0]), 0.1, *INT4, one)),
+        case("nothing clipped", INT8, -3, 30),
+        case("some clipped", INT4, 5, 25),
+        case("unsigned codes", UINT4, 6, 4, 6),
+        case("ternary", TERNARY, 2, 3, 2, 3, 3),
+    ]
+
+
+def _total(x: Tensor, slopes: Tensor, dy: Tensor, qmax: int) -> float:
+    return float((slopes * dy).sum() * _factor(x, qmax))
+
+
+LEARNED_STEP = Exercise(
+    id="5.4",
+    title="Learned step size",
+    points=3,
+    reference=step_gradient,
+    cases=_cases,
+    rules=(Rule(relative=1e-3, absolute=1e-5),),
+    hints=(
+        "One value first: y = clamp(round(x / s)) * s. Where x is clipped, y is the last code "
+        "times s. What is its slope with s?",
+        "Inside, use the product rule, with the straight-through slope 1 for round: the code, "
+        "plus s times the slope of x / s. That is code - x / s, the rounding error in steps.",
+        "slopes = torch.where(inside, code - x / scale, code.clamp(qmin, qmax)); the gradient is "
+        "(slopes * dy).sum() / math.sqrt(x.numel() * qmax).",
+    ),
+    misconceptions=(
+        Misconception(
+            "leaves out the factor 1 / sqrt(N qmax)",
+            lambda x, scale, qmin, qmax, dy: float((_slopes(x, scale, qmin, qmax) * dy).sum()),
+            "Thousands of values pull at one step size. LSQ divides by sqrt(N qmax), N the number "
+            "of values in x.",
+        ),
+        Misconception(
+            "uses the clipped rule everywhere",
+            lambda x, scale, qmin, qmax, dy: _total(
+                x, torch.round(x / scale).clamp(qmin, qmax), dy, qmax
+            ),
+            "Inside the range x / s changes with s, too: the slope is code - x / s.",
+        ),
+        Misconception(
+            "uses the inner rule everywhere",
+            lambda x, scale, qmin, qmax, dy: _total(
+                x, torch.round(x / scale).clamp(qmin, qmax) - x / scale, dy, qmax
+            ),
+            "Where x is clipped, y = code * s does not depend on x / s: the slope is qmin or qmax.",
+        ),
+        Misconception(
+            "gives clipped values no say",
+            lambda x, scale, qmin, qmax, dy: _total(
+                x,
+                (torch.round(x / scale) - x / scale)
+                * (torch.round(x / scale) == torch.round(x / scale).clamp(qmin, qmax)),
+                dy,
+                qmax,
+            ),
+            "Clipped values are the ones that want a larger step: their slope is qmin or qmax.",
+        ),
+        Misconception(
+            "has the sign turned round inside the range",
+            lambda x, scale, qmin, qmax, dy: _total(
+                x,
+                torch.where(
+                    torch.round(x / scale) == torch.round(x / scale).clamp(qmin, qmax),
+                    x / scale - torch.round(x / scale),
+                    torch.round(x / scale).clamp(qmin, qmax),
+                ),
+                dy,
+                qmax,
+            ),
+            "The slope of x / s with s is -x / s^2: code - x / s, not the other way round.",
+        ),
+        Misconception(
+            "takes the mean instead of the sum",
+            lambda x, scale, qmin, qmax, dy: step_gradient(x, scale, qmin, qmax, dy) / x.numel(),
+            "All values share the step, so their gradients add up; the factor tames the sum.",
+        ),
+        Misconception(
+            "forgets the gradient that comes from above",
+            lambda x, scale, qmin, qmax, dy: _total(
+                x, _slopes(x, scale, qmin, qmax), torch.ones_like(dy), qmax
+            ),
+            "Multiply each value's slope by its dy before you add them up.",
+        ),
+    ),
+)

@@ -1,0 +1,116 @@
+"""Exercise 5.5: preparing a network."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import randn
+from labkit.checks.rules import Rule
+
+
+def prepared_output(weights: list[Any], x: Tensor, bits: int) -> Tensor:
+    """Return the result of a network whose linear layers all have fake-quantized weights."""
+    return _network(weights, x, lambda w: _on_grid(w, bits))
+
+
+def _on_grid(w: Tensor, bits: int, per_channel: bool = True) -> Tensor:
+    qmax = 2 ** (bits - 1) - 1
+    size = w.abs().amax(1, keepdim=True) if per_channel else w.abs().max()
+    scale = size / qmax
+    return torch.round(w / scale).clamp(-qmax, qmax) * scale
+
+
+def _network(weights: list[Any], x: Tensor, change: Any, depth: int = 0) -> Tensor:
+    """Compute nested blocks of linear layers, a ReLU after each layer."""
+    for item in weights:
+        x = (
+            _network(item, x, change, depth + 1)
+            if isinstance(item, list)
+            else (x @ change(item).t()).relu()
+        )
+    return x
+
+
+def _depth(weights: list[Any], x: Tensor, change: Any, chosen: Any, depth: int = 0) -> Tensor:
+    """Compute the network with `change` applied where `chosen(depth, index)` says so."""
+    for index, item in enumerate(weights):
+        if isinstance(item, list):
+            x = _depth(item, x, change, chosen, depth + 1)
+        else:
+            x = (x @ (change(item) if chosen(depth, index) else item).t()).relu()
+    return x
+
+
+def _cases(rng: torch.Generator) -> list[Case]:
+    def w(*shape: int) -> Tensor:
+        # Rows of different sizes, so that one scale for all of them shows.
+        return randn(rng, *shape) * torch.linspace(0.2, 2.0, shape[0])[:, None]
+
+    return [
+        Case("one layer", ([torch.tensor([[1.0, 0.3], [0.2, 0.25]])], torch.ones(1, 2), 2)),
+        Case("two layers", ([w(4, 3), w(3, 4)], randn(rng, 5, 3), 4)),
+        Case("a block in a network", ([w(4, 3), [w(5, 4), w(4, 5)], w(2, 4)], randn(rng, 6, 3), 3)),
+        Case("blocks in blocks", ([[[w(4, 3)], w(4, 4)], w(3, 4)], randn(rng, 6, 3), 3)),
+        Case("2 bits", ([w(6, 5), [w(6, 6)], w(4, 6)], randn(rng, 7, 5), 2)),
+        Case("8 bits", ([w(6, 5), [w(6, 6)], w(4, 6)], randn(rng, 7, 5), 8)),
+    ]
+
+
+SWAP_LAYERS = Exercise(
+    id="5.5",
+    title="Preparing a network",
+    points=3,
+    reference=prepared_output,
+    cases=_cases,
+    rules=(Rule(relative=1e-3, absolute=1e-4),),
+    hints=(
+        "A network is a tree of modules. for name, child in model.named_children() visits one "
+        "level of it; setattr(model, name, new) puts another module in its place.",
+        "If a child is nn.Linear, swap it for FakeQuantizedLinear(child, bits); otherwise it may "
+        "contain linear layers: call swap_layers(child, bits).",
+        "In FakeQuantizedLinear.forward: qmax = 2 ** (bits - 1) - 1; scale = w.abs().amax(1, "
+        "keepdim=True) / qmax; w_back = torch.round(w / scale).clamp(-qmax, qmax) * scale; return "
+        "x @ w_back.t().",
+    ),
+    misconceptions=(
+        Misconception(
+            "leaves every layer as it was",
+            lambda weights, x, bits: _network(weights, x, lambda w: w),
+            "Assigning to the loop variable changes nothing in the model: "
+            "setattr(model, name, new).",
+        ),
+        Misconception(
+            "swaps the layers of the first level only",
+            lambda weights, x, bits: _depth(
+                weights, x, lambda w: _on_grid(w, bits), lambda depth, index: depth == 0
+            ),
+            "Layers hide in blocks: call swap_layers on every child that is no linear layer.",
+        ),
+        Misconception(
+            "swaps the layers inside blocks only",
+            lambda weights, x, bits: _depth(
+                weights, x, lambda w: _on_grid(w, bits), lambda depth, index: depth > 0
+            ),
+            "The children of the model itself count, too.",
+        ),
+        Misconception(
+            "uses one scale for the whole weight",
+            lambda weights, x, bits: _network(
+                weights, x, lambda w: _on_grid(w, bits, per_channel=False)
+            ),
+            "One scale for each output channel: w.abs().amax(1, keepdim=True).",
+        ),
+        Misconception(
+            "takes one bit too many",
+            lambda weights, x, bits: _network(weights, x, lambda w: _on_grid(w, bits + 1)),
+            "Signed and narrow: qmax = 2 ** (bits - 1) - 1.",
+        ),
+        Misconception(
+            "has one scale for each input instead of each output",
+            lambda weights, x, bits: _network(weights, x, lambda w: _on_grid(w.t(), bits).t()),
+            "The rows of a weight [out, in] are the outputs: take the maximum along dim 1.",
+        ),
+    ),
+)

@@ -1,0 +1,132 @@
+"""Exercise 5.9: a trained result, judged by the weights themselves."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import randn
+from labkit.checks.rules import Mismatch, Rule
+from labkit.checks.values import Plain, as_array
+
+CLASSES, INPUTS, DIRECTIONS, IMAGES = 4, 48, 8, 300
+
+
+def ternary_network(w: Tensor, x: Tensor, labels: Tensor) -> Tensor:
+    """Return ternary weights that classify `x`: each row holds nothing but -S, 0 and S."""
+    best, most = _on_grid(w), -1.0
+    real = w.clone().requires_grad_()
+    optimizer = torch.optim.Adam([real], lr=0.05)
+    for _ in range(100):
+        ternary = _on_grid(real.detach())
+        logits = x @ (real + (ternary - real).detach()).t()
+        right = float((logits.argmax(1) == labels).float().mean())
+        if right > most:
+            best, most = ternary, right
+        optimizer.zero_grad()
+        F.cross_entropy(logits, labels).backward()
+        optimizer.step()
+    return best
+
+
+def _on_grid(w: Tensor) -> Tensor:
+    scale = 1.4 * w.abs().mean(1, keepdim=True)
+    return torch.round(w / scale).clamp(-1, 1) * scale
+
+
+@dataclass(frozen=True)
+class TernaryClassifier(Rule):
+    """Any ternary weights that are right on enough images; what was printed counts for nothing.
+
+    Attributes
+    ----------
+    least : float
+        The share of images that must be right, 0 to 1.
+    """
+
+    least: float = 0.85
+
+    def mismatch(self, name: str, got: Plain, expected: Plain, args: tuple) -> Mismatch | None:
+        """Judge weights [classes, inputs] on the images and labels of the call."""
+        wanted, value = as_array(expected), as_array(got)
+        if wanted is None or value is None or value.shape != wanted.shape:
+            return super().mismatch(name, got, expected, args)
+        w = value.astype(np.float64)
+        if not np.isfinite(w).all():
+            return Mismatch(f"{name} holds NaN or infinity; expected finite weights.")
+        size = np.abs(w)
+        largest = size.max(1, keepdims=True)
+        between = (size > 1e-4 * largest) & (size < (1 - 1e-4) * largest)
+        if between.any():
+            row = int(np.argwhere(between)[0, 0])
+            levels = len(np.unique(np.round(w[row], 6)))
+            return Mismatch(
+                f"Row {row} of the weights holds {levels} different numbers; expected no others "
+                "than -S, 0 and S, with one S a row."
+            )
+        _, x, labels = args
+        right = float(((x.double().numpy() @ w.T).argmax(1) == labels.numpy()).mean())
+        if right < self.least:
+            return Mismatch(
+                f"Your weights are ternary, and right on {right:.1%} of the images; expected "
+                f"{self.least:.0%} or more."
+            )
+        return None
+
+
+def _cases(rng: torch.Generator) -> list[Case]:
+    return [Case(f"network {number}", _problem(rng)) for number in (1, 2, 3)]
+
+
+def _problem(rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Return real weights that are always right, images, and labels.
+
+    The images fill a few directions only. In the others the weights are free, so that there are
+    ternary ones that are nearly always right, but rounding does not find them.
+    """
+    directions, _ = torch.linalg.qr(randn(rng, INPUTS, INPUTS))
+    used, free = directions[:, :DIRECTIONS], directions[:, DIRECTIONS:]
+    x = randn(rng, IMAGES, DIRECTIONS) @ used.t() * (INPUTS / DIRECTIONS) ** 0.5
+    ternary = torch.randint(-1, 2, (CLASSES, INPUTS), generator=rng).float()
+    w = ternary @ used @ used.t() + randn(rng, CLASSES, INPUTS) @ free @ free.t()
+    return w, x, (x @ ternary.t()).argmax(1)
+
+
+TERNARY_NETWORK = Exercise(
+    id="5.9",
+    title="Train it yourself",
+    points=4,
+    reference=ternary_network,
+    cases=_cases,
+    rules=(TernaryClassifier(),),
+    hints=(
+        "Rounding w alone fails. Put together what you have: ternary weights forward, straight "
+        "through backward, and the loop of 5.6 until the images come out right.",
+        "S can be 1.4 times the mean of |w| in each row, taken anew in every step. 100 steps of "
+        "Adam with a learning rate of 0.05 are plenty.",
+        "In each step: ternary = torch.round(w / S).clamp(-1, 1) * S; logits = x @ (w + (ternary "
+        "- w).detach()).t(); F.cross_entropy(logits, labels).backward(); optimizer.step(). At the "
+        "end return the ternary weights, not w.",
+    ),
+    misconceptions=(
+        Misconception(
+            "rounds the weights without training them",
+            lambda w, x, labels: _on_grid(w),
+            "That is post-training quantization: it is where you start. Train with the rounding "
+            "in the loop.",
+        ),
+        Misconception(
+            "returns real weights",
+            lambda w, x, labels: w.clone(),
+            "They are always right, but not ternary. Return what the forward pass computes with.",
+        ),
+        Misconception(
+            "returns the codes of a min-max grid",
+            lambda w, x, labels: torch.round(w / w.abs().amax(1, keepdim=True)),
+            "With S at the largest weight nearly everything rounds to 0, and nothing was trained.",
+        ),
+    ),
+)

@@ -1,0 +1,370 @@
+"""Right answers of other styles to the exercises of lab 5."""
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+# 5.1 ---------------------------------------------------------------------------------------------
+
+
+def fake_by_torch(x, scale, zero_point, qmin, qmax):
+    return torch.fake_quantize_per_tensor_affine(x, scale, zero_point, qmin, qmax)
+
+
+def fake_in_numpy(x, scale, zero_point, qmin, qmax):
+    q = np.clip(np.rint(x.numpy().astype(np.float64) / scale) + zero_point, qmin, qmax)
+    return (q - zero_point) * scale
+
+
+def fake_value_by_value(x, scale, zero_point, qmin, qmax):
+    values = []
+    for v in x.flatten().tolist():
+        q = max(qmin, min(qmax, round(v / scale) + zero_point))
+        values.append((q - zero_point) * scale)
+    return torch.tensor(values).reshape(x.shape)
+
+
+def fake_from_the_codes(x, scale, zero_point, qmin, qmax):
+    low, high = qmin - zero_point, qmax - zero_point
+    return torch.round(x * (1 / scale)).clamp(low, high).to(torch.int32) * scale
+
+
+# 5.2 ---------------------------------------------------------------------------------------------
+
+
+class Through(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return torch.floor(x + 0.5)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return 1.0 * dy
+
+
+def loss_by_a_function(x, target):
+    x = x.clone().requires_grad_()
+    loss = F.mse_loss(Through.apply(x), target, reduction="sum")
+    loss.backward()
+    return loss, x.grad
+
+
+def loss_by_detaching(x, target):
+    x = x.clone().requires_grad_()
+    y = x + (x.round() - x).detach()
+    loss = ((y - target) ** 2).sum()
+    return loss.item(), torch.autograd.grad(loss, x)[0]
+
+
+def loss_in_numpy(x, target):
+    error = np.rint(x.numpy()) - target.numpy()
+    return (error**2).sum(), 2 * error
+
+
+def loss_by_a_hook(x, target):
+    y = torch.round(x).requires_grad_()
+    loss = (y - target).pow(2).sum()
+    loss.backward()
+    return [loss, y.grad]
+
+
+# 5.3 ---------------------------------------------------------------------------------------------
+
+
+def clip_by_torch(x, scale, zero_point, qmin, qmax, dy):
+    x = x.clone().requires_grad_()
+    torch.fake_quantize_per_tensor_affine(x, scale, zero_point, qmin, qmax).backward(dy)
+    return x.grad
+
+
+def clip_by_autograd(x, scale, zero_point, qmin, qmax, dy):
+    x = x.clone().requires_grad_()
+    y = (x / scale + zero_point).clamp(qmin, qmax) * scale
+    return torch.autograd.grad(y, x, dy)[0]
+
+
+def clip_in_numpy(x, scale, zero_point, qmin, qmax, dy):
+    low, high = (qmin - zero_point) * scale, (qmax - zero_point) * scale
+    return np.where((x.numpy() > low) & (x.numpy() < high), dy.numpy(), 0)
+
+
+def clip_half_a_step_later(x, scale, zero_point, qmin, qmax, dy):
+    outside = (x / scale < qmin - zero_point - 0.5) | (x / scale > qmax - zero_point + 0.5)
+    return dy.masked_fill(outside, 0.0)
+
+
+# 5.4 ---------------------------------------------------------------------------------------------
+
+
+def step_by_torch(x, scale, qmin, qmax, dy):
+    step = torch.tensor([scale], requires_grad=True)
+    factor = 1 / math.sqrt(x.numel() * qmax)
+    zero = torch.zeros(1)
+    torch._fake_quantize_learnable_per_tensor_affine(
+        x.clone().requires_grad_(), step, zero, qmin, qmax, factor
+    ).backward(dy)
+    return step.grad
+
+
+def step_by_autograd(x, scale, qmin, qmax, dy):
+    step = torch.tensor(scale, requires_grad=True)
+    real = (x / step).clamp(qmin, qmax)
+    code = real + (real.round() - real).detach()
+    return torch.autograd.grad(code * step, step, dy)[0] / (x.numel() * qmax) ** 0.5
+
+
+def step_as_in_the_paper(x, scale, qmin, qmax, dy):
+    v = (x / scale).double()
+    slope = torch.where(v <= qmin, float(qmin), torch.where(v >= qmax, float(qmax), v.round() - v))
+    return (slope * dy).sum().item() / math.sqrt(x.numel() * qmax)
+
+
+def step_value_by_value(x, scale, qmin, qmax, dy):
+    total = 0.0
+    for v, d in zip(x.flatten().tolist(), dy.flatten().tolist(), strict=True):
+        code = round(v / scale)
+        if code < qmin:
+            total += d * qmin
+        elif code > qmax:
+            total += d * qmax
+        else:
+            total += d * (code - v / scale)
+    return total / math.sqrt(x.numel() * qmax)
+
+
+def step_by_euler(x, scale, qmin, qmax, dy):
+    y = torch.fake_quantize_per_tensor_affine(x, scale, 0, qmin, qmax).double()
+    inside = (x.double() / scale).round().clamp(qmin, qmax) == (x.double() / scale).round()
+    return ((y - x * inside) * dy).sum() / scale / math.sqrt(x.numel() * qmax)
+
+
+# 5.5 ---------------------------------------------------------------------------------------------
+
+
+def on_grid(w, bits):
+    qmax = 2 ** (bits - 1) - 1
+    scale = w.abs().amax(1, keepdim=True) / qmax
+    return (w / scale).round().clamp(-qmax, qmax) * scale
+
+
+def tree(weights):
+    layers = []
+    for item in weights:
+        if isinstance(item, list):
+            layers.append(tree(item))
+            continue
+        layer = nn.Linear(item.shape[1], item.shape[0], bias=False)
+        layer.weight = nn.Parameter(item)
+        layers += [layer, nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
+class Wrapped(nn.Module):
+    def __init__(self, layer, bits):
+        super().__init__()
+        self.layer, self.bits = layer, bits
+
+    def forward(self, x):
+        return F.linear(x, on_grid(self.layer.weight, self.bits))
+
+
+def swap_by_children(weights, x, bits):
+    def swap(model):
+        for name, child in model.named_children():
+            if isinstance(child, nn.Linear):
+                setattr(model, name, Wrapped(child, bits))
+            else:
+                swap(child)
+        return model
+
+    return swap(tree(weights))(x)
+
+
+def swap_by_submodules(weights, x, bits):
+    model = tree(weights)
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, nn.Linear):
+            model.set_submodule(name, Wrapped(layer, bits))
+    return model(x)
+
+
+def swap_by_parametrizing(weights, x, bits):
+    class Grid(nn.Module):
+        def forward(self, w):
+            return on_grid(w, bits)
+
+    model = tree(weights)
+    for layer in model.modules():
+        if type(layer) is nn.Linear:
+            nn.utils.parametrize.register_parametrization(layer, "weight", Grid())
+    return model(x)
+
+
+def swap_in_numpy(weights, x, bits):
+    def forward(items, y):
+        for item in items:
+            if isinstance(item, list):
+                y = forward(item, y)
+            else:
+                w = item.numpy().astype(np.float64)
+                s = np.abs(w).max(axis=1, keepdims=True) / (2 ** (bits - 1) - 1)
+                y = np.maximum(y @ (np.rint(w / s) * s).T, 0)
+        return y
+
+    return forward(weights, x.numpy().astype(np.float64))
+
+
+# 5.6 ---------------------------------------------------------------------------------------------
+
+
+def tune_with_an_optimizer(w, x, labels, scale, steps, rate):
+    real = nn.Parameter(w.clone())
+    optimizer = torch.optim.SGD([real], lr=rate)
+    for _ in range(steps):
+        ternary = real + ((real / scale).round().clamp(-1, 1) * scale - real).detach()
+        optimizer.zero_grad()
+        F.cross_entropy(x @ ternary.t(), labels).backward()
+        optimizer.step()
+    return real
+
+
+def tune_with_the_gradient_of_the_shadow(w, x, labels, scale, steps, rate):
+    w = w.clone()
+    for _ in range(steps):
+        shadow = (torch.round(w / scale).clamp(-1, 1) * scale).requires_grad_()
+        loss = -(x @ shadow.t()).log_softmax(1)[range(len(labels)), labels].mean()
+        w -= rate * torch.autograd.grad(loss, shadow)[0]
+    return w
+
+
+def tune_in_numpy(w, x, labels, scale, steps, rate):
+    w, x, labels = (v.numpy() for v in (w, x, labels))
+    w = w.astype(np.float64)
+    for _ in range(steps):
+        logits = x @ (np.clip(np.rint(w / scale), -1, 1) * scale).T
+        p = np.exp(logits - logits.max(1, keepdims=True))
+        p /= p.sum(1, keepdims=True)
+        p[np.arange(len(labels)), labels] -= 1
+        w = w - rate * p.T @ x / len(x)
+    return w
+
+
+# 5.7 ---------------------------------------------------------------------------------------------
+
+
+def layer_by_rows(w, w_scale, bias, x_scale, y_scale, qmax):
+    q_w, q_b, m = [], [], []
+    for row, s, b in zip(w.tolist(), w_scale.tolist(), bias.tolist(), strict=True):
+        q_w.append([max(-qmax, min(qmax, round(v / s))) for v in row])
+        q_b.append(round(b / (s * x_scale)))
+        m.append(s * x_scale / y_scale)
+    return torch.tensor(q_w), torch.tensor(q_b), torch.tensor(m)
+
+
+def layer_in_numpy(w, w_scale, bias, x_scale, y_scale, qmax):
+    s = w_scale.numpy().astype(np.float64)
+    q_w = np.clip(np.rint(w.numpy() / s[:, None]), -qmax, qmax).astype(np.int8)
+    return q_w, np.rint(bias.numpy() / (s * x_scale)).astype(np.int64), s * x_scale / y_scale
+
+
+def layer_transposed(w, w_scale, bias, x_scale, y_scale, qmax):
+    q_w = (w.t() / w_scale).round().clamp(min=-qmax, max=qmax).t().to(torch.int8)
+    return [
+        q_w,
+        (bias / w_scale / x_scale).round().int(),
+        w_scale * (x_scale / y_scale),
+    ]
+
+
+# 5.8 ---------------------------------------------------------------------------------------------
+
+
+def binary_by_comparing(w):
+    scale = w.abs().mean(dim=tuple(range(1, w.ndim)))
+    return 2 * (w >= 0).to(torch.int32) - 1, scale
+
+
+def binary_in_numpy(w):
+    w = w.numpy().reshape(len(w), -1), w.shape
+    signs = np.where(w[0] >= 0, 1, -1).astype(np.int64).reshape(w[1])
+    return signs, np.abs(w[0]).mean(axis=1)
+
+
+def binary_by_least_squares(w):
+    signs = torch.ones(w.shape, dtype=torch.int8)
+    signs[w < 0] = -1
+    rows, directions = w.reshape(len(w), -1), signs.reshape(len(w), -1).float()
+    return signs, (rows * directions).sum(1) / directions.square().sum(1)
+
+
+# 5.9 ---------------------------------------------------------------------------------------------
+
+
+def ternary_rows(w, size):
+    scale = size * w.abs().mean(1, keepdim=True)
+    return (w / scale).round().clamp(-1, 1) * scale
+
+
+def train_with_momentum(w, x, labels):
+    w, velocity = w.clone(), torch.zeros_like(w)
+    for _ in range(150):
+        shadow = ternary_rows(w, 1.4).requires_grad_()
+        gradient = torch.autograd.grad(F.cross_entropy(x @ shadow.t(), labels), shadow)[0]
+        velocity = 0.9 * velocity + gradient
+        w = w - 0.5 * velocity
+    return ternary_rows(w, 1.4)
+
+
+def train_and_return_codes(w, x, labels):
+    real = nn.Parameter(w.clone())
+    optimizer = torch.optim.Adam([real], lr=0.03)
+    for _ in range(150):
+        scale = 1.4 * real.detach().abs().mean()
+        codes = (real.detach() / scale).round().clamp(-1, 1)
+        optimizer.zero_grad()
+        F.cross_entropy(x @ (real + (codes * scale - real).detach()).t(), labels).backward()
+        optimizer.step()
+    scale = 1.4 * real.detach().abs().mean()
+    return (real.detach() / scale).round().clamp(-1, 1).to(torch.int8)
+
+
+def train_by_trying(w, x, labels):
+    """No gradient at all: change one code where that makes more images right."""
+    x64 = x.numpy().astype(np.float64)
+    w = w.numpy()
+    codes = np.clip(np.rint(w / (1.4 * np.abs(w).mean(1, keepdims=True))), -1, 1)
+    labels = labels.numpy()
+    logits = x64 @ codes.T
+    for _ in range(3):
+        for row in range(codes.shape[0]):
+            for column in range(codes.shape[1]):
+                now = (logits.argmax(1) == labels).sum()
+                for code in (-1.0, 0.0, 1.0):
+                    new = logits.copy()
+                    new[:, row] += (code - codes[row, column]) * x64[:, column]
+                    if (new.argmax(1) == labels).sum() > now:
+                        logits, codes[row, column] = new, code
+                        now = (logits.argmax(1) == labels).sum()
+    return codes
+
+
+RIGHT_ANSWERS = {
+    "5.1": [fake_by_torch, fake_in_numpy, fake_value_by_value, fake_from_the_codes],
+    "5.2": [loss_by_a_function, loss_by_detaching, loss_in_numpy, loss_by_a_hook],
+    "5.3": [clip_by_torch, clip_by_autograd, clip_in_numpy, clip_half_a_step_later],
+    "5.4": [
+        step_by_torch,
+        step_by_autograd,
+        step_as_in_the_paper,
+        step_value_by_value,
+        step_by_euler,
+    ],
+    "5.5": [swap_by_children, swap_by_submodules, swap_by_parametrizing, swap_in_numpy],
+    "5.6": [tune_with_an_optimizer, tune_with_the_gradient_of_the_shadow, tune_in_numpy],
+    "5.7": [layer_by_rows, layer_in_numpy, layer_transposed],
+    "5.8": [binary_by_comparing, binary_in_numpy, binary_by_least_squares],
+    "5.9": [train_with_momentum, train_and_return_codes, train_by_trying],
+}
