@@ -16,7 +16,7 @@ from labkit.qat import (
     learning_rate,
     prepare,
     train,
-    weight_quantizer,
+    weight_quantizers,
 )
 from labkit.qat import training as training_module
 
@@ -95,15 +95,14 @@ def test_both_ends_have_bits_of_their_own(small: nn.Module, end_bits, ends: int)
     bits = {name: q.scheme.bits for name, q in quantizers(network).items()}
     assert bits["x_quantizer"] == bits["head_2_quantizer"] == ends
     assert bits["stem_2_quantizer"] == 2
-    assert weight_quantizer(network.get_submodule("head.2")).scheme.bits == ends
-    assert weight_quantizer(network.conv).scheme.bits == 2
+    assert weight_quantizers(network)["head.2"].scheme.bits == ends
+    assert weight_quantizers(network)["conv"].scheme.bits == 2
 
 
 def test_binary_layers_keep_their_ends_unless_told(small: nn.Module) -> None:
     for end_bits, kinds in ((8, [LSQ, Binary, LSQ]), (None, [Binary] * 3)):
         network = prepare(small, "binary", ACTIVATIONS, end_bits=end_bits)
-        layers = [network.get_submodule(name) for name in ("stem.0", "conv", "head.2")]
-        assert [type(weight_quantizer(layer)) for layer in layers] == kinds
+        assert [type(q) for q in weight_quantizers(network).values()] == kinds
 
 
 def test_with_many_bits_the_prepared_network_computes_what_the_model_does(small: nn.Module) -> None:
@@ -121,7 +120,7 @@ def test_the_model_stays_as_it_is(small: nn.Module) -> None:
     network(torch.randn(4, 1, 9, 9)).sum().backward()
     assert all(torch.equal(v, before[k]) for k, v in small.state_dict().items())
     assert all(p.grad is None for p in small.parameters())
-    assert isinstance(weight_quantizer(network.conv), Binary)
+    assert isinstance(weight_quantizers(network)["conv"], Binary)
 
 
 def test_what_cannot_be_prepared_is_refused(small: nn.Module) -> None:

@@ -6,9 +6,11 @@ The modules, each on top of those before:
 - `quantizers` put a tensor on its grid, and follow or learn the grid in training;
 - `prepare` puts quantizers into a network where its integer version rounds;
 - `training` fine-tunes it, `checkpoint` lets that stop and go on;
+- `convert` makes it the integer network of `labkit.ptq`, and compares the two.
 """
 
-from labkit.qat.prepare import BINARY, prepare, weight_quantizer
+from labkit.qat.convert import Agreement, compare, convert
+from labkit.qat.prepare import BINARY, activation_quantizers, prepare, weight_quantizers
 from labkit.qat.quantizers import LSQ, Binary, FakeQuantize, Quantizer
 from labkit.qat.straight_through import fake_quantize, sign
 from labkit.qat.training import History, freeze_observers, learning_rate, train
@@ -16,15 +18,19 @@ from labkit.qat.training import History, freeze_observers, learning_rate, train
 __all__ = [
     "BINARY",
     "LSQ",
+    "Agreement",
     "Binary",
     "FakeQuantize",
     "History",
     "Quantizer",
+    "activation_quantizers",
+    "compare",
+    "convert",
     "fake_quantize",
     "freeze_observers",
     "learning_rate",
     "prepare",
     "sign",
     "train",
-    "weight_quantizer",
+    "weight_quantizers",
 ]

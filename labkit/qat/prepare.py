@@ -1,39 +1,41 @@
 """Putting quantizers into a network, at the points where its integer version rounds."""
 
-import operator
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
 
-from torch import fx, nn
-from torch.fx.experimental.optimization import fuse
+import torch
+from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
+from labkit.ptq.convert import with_ends
+from labkit.ptq.graph import fold_batchnorm, layer_of
+from labkit.ptq.steps import COMPUTING, lower
 from labkit.qat.quantizers import LSQ, Binary, Quantizer
+from labkit.qat.straight_through import fake_quantize
 from labkit.qparams import Scheme
 from labkit.validation import instance_of
 
-__all__ = ["BINARY", "prepare", "weight_quantizer"]
+__all__ = ["BINARY", "activation_quantizers", "prepare", "weight_quantizers"]
 
 BINARY = "binary"
 """In place of a weight scheme: one bit a weight."""
 
-LAYERS = (nn.Conv2d, nn.Linear)
-RELUS = (nn.ReLU, nn.ReLU6)
+MakeQuantizer = Callable[[Scheme, int | None], Quantizer]
+INT32 = torch.iinfo(torch.int32)
 
 
 def prepare(
     model: nn.Module,
     weight_scheme: Scheme | str,
     activation_scheme: Scheme,
-    quantizer: Callable[[Scheme, int | None], Quantizer] = LSQ,
+    quantizer: MakeQuantizer = LSQ,
     end_bits: int | None = 8,
 ) -> fx.GraphModule:
     """Return a copy of a network that computes with fake-quantized weights and activations.
 
-    Batch normalization is folded first. What gets a quantizer is what the integer network stores:
-    the image, the weights of each convolution and linear layer, one scale for each output channel,
-    and what each of these layers puts out, after the residual that is added to it and its ReLU.
+    Batch normalization is folded first, and everything that the integer network rounds is rounded:
+    the input, the weights of each convolution and linear layer (one scale for each output channel),
+    its bias (to steps of S_x S_w), and each tensor that is computed, after the residual and the
+    ReLU that are computed with it.
 
     Parameters
     ----------
@@ -58,62 +60,93 @@ def prepare(
     Raises
     ------
     TypeError, ValueError
-        If a scheme is none, or the model is in training mode or cannot be traced.
+        If a scheme is none, or `labkit.ptq.quantize_model` could not quantize the model.
 
     Notes
     -----
-    Both ends at 8 bits as in Esser et al. 2020 (arXiv:1902.08153), section 3.
+    Jacob et al. 2018, section 3. Both ends at 8 bits: Esser et al. 2020 (arXiv:1902.08153),
+    section 3.
     """
     instance_of(activation_scheme, Scheme, "activation_scheme", "Scheme(4, signed=False)")
     if weight_scheme != BINARY:
         instance_of(weight_scheme, Scheme, "weight_scheme", "Scheme(4, symmetric=True)")
-    if model.training:
-        raise ValueError("model is in training mode; call model.eval() first.")
-    network = _without_identities(fx.symbolic_trace(fuse(model)))
-    layers = [node for node in network.graph.nodes if _is(node, network, LAYERS)]
-    points = [node for node in network.graph.nodes if node.op == "placeholder"]
-    points += [_last_of(node, network) for node in layers]
-    weights = _with_ends(weight_scheme, len(layers), end_bits)
-    for node, scheme in zip(layers, weights, strict=True):
-        new = quantizer(scheme, 0) if isinstance(scheme, Scheme) else Binary()
-        parametrize.register_parametrization(network.get_submodule(node.target), "weight", new)
-    activations = _with_ends(activation_scheme, len(points), end_bits)
-    for node, scheme in zip(points, activations, strict=True):
-        _insert_after(node, quantizer(scheme, None), network)
+    network = fold_batchnorm(model)
+    input_name, steps = lower(network)
+    tensors = [input_name, *(step.name for step in steps if step.kind in COMPUTING)]
+    schemes = with_ends(activation_scheme, len(tensors), end_bits)
+    grids = {name: quantizer(s, None) for name, s in zip(tensors, schemes, strict=True)}
+    nodes = {node.name: node for node in network.graph.nodes}
+    for name, activation in grids.items():
+        _insert_after(nodes[name], activation, network)
+    layers = [step for step in steps if step.layer is not None]
+    weights = _weight_quantizers(weight_scheme, len(layers), end_bits, quantizer)
+    for step in steps:
+        grids.setdefault(step.name, grids[step.inputs[0]])
+    for step, weight in zip(layers, weights, strict=True):
+        layer = network.get_submodule(str(step.layer))
+        parametrize.register_parametrization(layer, "weight", weight)
+        if layer.bias is not None:
+            rounding = BiasRounding(grids[step.inputs[0]], weight)
+            parametrize.register_parametrization(layer, "bias", rounding)
     network.recompile()
     return network.train()
 
 
-def weight_quantizer(layer: nn.Module) -> Quantizer:
-    """Return the quantizer of a prepared layer's weights."""
-    quantizer = layer.get_submodule("parametrizations.weight.0")
-    if not isinstance(quantizer, Quantizer):
-        raise TypeError(f"the weights have a {type(quantizer).__name__}; expected a Quantizer.")
-    return quantizer
+class BiasRounding(nn.Module):
+    """Round a bias to the steps of the accumulator, ``S_x S_w``, straight-through backward.
+
+    An integer layer adds it there, as an int32.
+
+    Parameters
+    ----------
+    x_quantizer, w_quantizer : Quantizer
+        Of the layer's input and of its weights.
+    """
+
+    def __init__(self, x_quantizer: Quantizer, w_quantizer: Quantizer) -> None:
+        super().__init__()
+        # In a tuple, so that they are not registered as parts of this module as well.
+        self._quantizers = (x_quantizer, w_quantizer)
+
+    def forward(self, bias: Tensor) -> Tensor:
+        """Return the bias as the integer layer adds it; as it is before the first batch."""
+        x_quantizer, w_quantizer = self._quantizers
+        if not x_quantizer.started:
+            return bias
+        step = (x_quantizer.step() * w_quantizer.step()).detach()
+        return fake_quantize(bias, step, torch.tensor(0), INT32.min, INT32.max)
 
 
-def _with_ends(scheme: Any, number: int, end_bits: int | None) -> list[Any]:
-    """Return `number` schemes, the first and the last of them of at least `end_bits` bits."""
-    ends = scheme
-    if end_bits is not None:
-        inner = Scheme(2, symmetric=True, narrow=True) if scheme == BINARY else scheme
-        ends = replace(inner, bits=max(inner.bits, end_bits))
-    return [ends if i in (0, number - 1) else scheme for i in range(number)]
+def activation_quantizers(network: fx.GraphModule) -> dict[str, Quantizer]:
+    """Return the quantizers of a prepared network's tensors, by the name of the tensor."""
+    found = {}
+    for node in network.graph.nodes:
+        layer = layer_of(node, network)
+        if isinstance(layer, Quantizer):
+            found[node.args[0].name] = layer
+    return found
 
 
-def _last_of(node: fx.Node, network: fx.GraphModule) -> fx.Node:
-    """Follow a layer's result through the residual that is added to it, and its ReLU."""
-    while len(node.users) == 1:
-        (user,) = node.users
-        adds = user.target is operator.add and user.args[0] is node
-        if not adds and not _is(user, network, RELUS):
-            break
-        node = user
-    return node
+def weight_quantizers(network: fx.GraphModule) -> dict[str, Quantizer]:
+    """Return the quantizers of a prepared network's weights, by the name of the layer."""
+    found = {}
+    for name, layer in network.named_modules():
+        if parametrize.is_parametrized(layer, "weight"):
+            quantizer = layer.get_submodule("parametrizations.weight.0")
+            if isinstance(quantizer, Quantizer):
+                found[name] = quantizer
+    return found
 
 
-def _is(node: fx.Node, network: fx.GraphModule, kinds: tuple[type[nn.Module], ...]) -> bool:
-    return node.op == "call_module" and isinstance(network.get_submodule(str(node.target)), kinds)
+def _weight_quantizers(
+    scheme: Scheme | str, number: int, end_bits: int | None, quantizer: MakeQuantizer
+) -> list[Quantizer]:
+    """Return a quantizer for each of `number` layers."""
+    if isinstance(scheme, Scheme):
+        return [quantizer(s, 0) for s in with_ends(scheme, number, end_bits)]
+    ends = () if end_bits is None else (0, number - 1)
+    last = Scheme(end_bits or 8, symmetric=True, narrow=True)
+    return [quantizer(last, 0) if i in ends else Binary() for i in range(number)]
 
 
 def _insert_after(node: fx.Node, quantizer: Quantizer, network: fx.GraphModule) -> None:
@@ -122,14 +155,3 @@ def _insert_after(node: fx.Node, quantizer: Quantizer, network: fx.GraphModule) 
     with network.graph.inserting_after(node):
         quantized = network.graph.call_module(name, (node,))
     node.replace_all_uses_with(quantized, delete_user_cb=lambda user: user is not quantized)
-
-
-def _without_identities(network: fx.GraphModule) -> fx.GraphModule:
-    """Take out what folding leaves in place of normalization, and empty shortcuts."""
-    for node in list(network.graph.nodes):
-        if _is(node, network, (nn.Identity,)):
-            node.replace_all_uses_with(node.args[0])
-            network.graph.erase_node(node)
-    network.delete_all_unused_submodules()
-    network.recompile()
-    return network

@@ -1,0 +1,162 @@
+"""From a trained, prepared network to integers, and the proof that the two are the same."""
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from labkit import ptq
+from labkit.ptq import QuantizedModel
+from labkit.ptq.graph import layer_of, replace
+from labkit.qat.prepare import activation_quantizers, weight_quantizers
+from labkit.qat.quantizers import Quantizer
+from labkit.validation import instance_of
+
+__all__ = ["Agreement", "compare", "convert"]
+
+
+def convert(network: fx.GraphModule, backend: str = "torch") -> QuantizedModel:
+    """Return the integer network that a prepared one stands for.
+
+    Parameters
+    ----------
+    network : fx.GraphModule
+        As `prepare` returns it, trained or not, after it has seen a batch; it stays as it is.
+    backend : str
+        As in `labkit.ptq.quantize_model`.
+
+    Returns
+    -------
+    QuantizedModel
+        The same integer module as after post-training quantization. It computes what the prepared
+        network computes in eval mode, but for values within float rounding of a tie: `compare`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the network is not prepared, or has seen no batch.
+    """
+    training = _prepared(network).training
+    network.eval()
+    tensors = {name: q.qparams() for name, q in activation_quantizers(network).items()}
+    weights = {}
+    for name, quantizer in weight_quantizers(network).items():
+        # Computed once more: the scale of binary weights moves with them.
+        network.get_submodule(name).weight  # noqa: B018
+        weights[name] = quantizer.qparams()
+    quantized = ptq.convert(_without_quantizers(network), weights, tensors, backend)
+    network.train(training)
+    return quantized
+
+
+def _without_quantizers(network: fx.GraphModule) -> fx.GraphModule:
+    """Return the network as a graph of its layers alone, which are shared, not copied."""
+    plain = fx.GraphModule(network, copy.deepcopy(network.graph))
+    for node in list(plain.graph.nodes):
+        if isinstance(layer_of(node, plain), Quantizer):
+            replace(node, node.args[0])
+    plain.recompile()
+    return plain
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far a tensor of the prepared network and its integers agree, given the same inputs.
+
+    Attributes
+    ----------
+    tensor : str
+        Its name in the graph.
+    codes : int
+        How many values were compared.
+    differ : int
+        How many codes differ.
+    farthest : float
+        The largest distance of a real value whose code differs from the tie between the two codes,
+        in steps of the grid; 0 if none differs. Much less than 0.5: these are ties.
+    """
+
+    tensor: str
+    codes: int
+    differ: int
+    farthest: float
+
+
+def compare(network: fx.GraphModule, quantized: QuantizedModel, images: Tensor) -> list[Agreement]:
+    """Compare a prepared network with its integers, tensor by tensor.
+
+    Each layer of the prepared network gets the integer network's own input, so that one difference
+    is not followed by others.
+
+    Parameters
+    ----------
+    network : fx.GraphModule
+        As `prepare` returns it, in eval mode.
+    quantized : QuantizedModel
+        As `convert` returns it.
+    images : Tensor
+        float32 [N, C, H, W].
+
+    Returns
+    -------
+    list of Agreement
+        In the order in which the tensors are computed.
+
+    Raises
+    ------
+    ValueError
+        If `network` is in training mode, where it would move its grids.
+    """
+    if _prepared(network).training:
+        raise ValueError("network is in training mode; call network.eval() first.")
+    following = _Following(network, quantized)
+    with torch.no_grad():
+        following.run(images)
+    return following.found
+
+
+class _Following(fx.Interpreter):
+    """Runs a prepared network with the integer network's values in place of its own."""
+
+    def __init__(self, network: fx.GraphModule, quantized: QuantizedModel) -> None:
+        super().__init__(network)
+        self.found: list[Agreement] = []
+        self._network = network
+        self._quantized = quantized
+
+    def run(self, images: Tensor, **options: Any) -> Any:  # type: ignore[override]
+        """Run both on the images."""
+        self._codes = _all_codes(self._quantized, images)
+        return super().run(images, **options)
+
+    def run_node(self, n: fx.Node) -> Any:
+        """Compute a node; at a quantizer compare, and go on with what the integers stand for."""
+        quantizer = layer_of(n, self._network)
+        if not isinstance(quantizer, Quantizer):
+            return super().run_node(n)
+        (source,) = n.all_input_nodes
+        qparams, codes = quantizer.qparams(), self._codes[source.name]
+        counted = self.env[source] / qparams.scale + qparams.zero_point
+        own = counted.round().clamp(qparams.scheme.qmin, qparams.scheme.qmax)
+        wrong = own != codes
+        between = (own[wrong] + codes[wrong]) / 2
+        farthest = float((counted[wrong] - between).abs().max()) if wrong.any() else 0.0
+        self.found.append(Agreement(source.name, codes.numel(), int(wrong.sum()), farthest))
+        return (codes.to(torch.float32) - qparams.zero_point) * qparams.scale
+
+
+def _all_codes(quantized: QuantizedModel, images: Tensor) -> dict[str, Tensor]:
+    """Return the codes of every tensor of an integer network."""
+    values = {quantized.input_name: quantized.quantize_input(images)}
+    for step, operation in zip(quantized.steps, quantized.operations, strict=True):
+        values[step.name] = operation(*(values[name] for name in step.inputs))
+    return values
+
+
+def _prepared(network: fx.GraphModule) -> fx.GraphModule:
+    network = instance_of(network, fx.GraphModule, "network", "prepare(model, weight_scheme, ...)")
+    if not activation_quantizers(network):
+        raise ValueError("the network has no quantizers; expected one that prepare returned.")
+    return network
