@@ -1,0 +1,236 @@
+"""From a trained float network to its integer network: fold, calibrate, quantize, convert."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from tqdm import tqdm
+
+from labkit.calibration import MSE, Entropy, MinMax, MovingAverage, Observer, Percentile
+from labkit.linear import quantize
+from labkit.ptq.correction import correct_biases
+from labkit.ptq.equalization import equalize
+from labkit.ptq.graph import fold_batchnorm, weighted_layer
+from labkit.ptq.network import QuantizedModel, Weights
+from labkit.ptq.steps import COMPUTING, Step, lower
+from labkit.ptq.weights import weight_qparams
+from labkit.qparams import QParams, Scheme
+from labkit.validation import instance_of
+
+OBSERVERS: dict[str, Callable[..., Observer]] = {
+    "minmax": MinMax,
+    "moving_average": MovingAverage,
+    "percentile": Percentile,
+    "entropy": Entropy,
+    "mse": MSE,
+}
+WEIGHT_SCHEME = Scheme(8, symmetric=True, narrow=True)
+ACTIVATION_SCHEME = Scheme(8, signed=False)
+
+
+def quantize_model(
+    model: nn.Module,
+    batches: Iterable[Any],
+    weight_scheme: Scheme = WEIGHT_SCHEME,
+    activation_scheme: Scheme = ACTIVATION_SCHEME,
+    observer: str | Callable[..., Observer] = "mse",
+    per_channel: bool = True,
+    progress: bool = False,
+    backend: str = "torch",
+    weight_method: str = "mse",
+    end_bits: int | None = None,
+    equalized: bool = False,
+    corrected: bool = False,
+) -> QuantizedModel:
+    """Quantize a trained network after training (PTQ), to integers from input to logits.
+
+    Batch normalization is folded, the activations of the folded network are observed on the
+    batches, the weights are rounded to the nearest code, and every operation becomes its integer
+    kernel.
+
+    Parameters
+    ----------
+    model : nn.Module
+        In eval mode; it stays as it is. `labkit.ptq.steps.SUPPORTED` says what it may hold.
+    batches : iterable
+        What to calibrate on: image tensors, or sequences whose first element is one.
+    weight_scheme, activation_scheme : Scheme
+        The integers; 8 bits at most. On a processor whose engine saturates
+        (`labkit.kernels.backend_info`), 7-bit activations, ``Scheme(7, signed=False)``, are faster.
+    observer : str or callable
+        How the activations' ranges are chosen: a name in `OBSERVERS`, or what makes an observer.
+    per_channel : bool
+        One scale for each output channel of the weights, rather than one for each layer.
+    progress : bool
+        Show a progress bar, one step a batch.
+    backend : str
+        "torch" or "reference": the same integers, fast or as the formulas.
+    weight_method : str
+        How the weights' ranges are chosen: "mse" or "minmax".
+    end_bits : int, optional
+        At least so many bits at both ends: for the images, the logits, and the weights of the first
+        and of the last layer. None: as everywhere else.
+    equalized : bool
+        First balance the ranges of channels across layers (`equalize`).
+    corrected : bool
+        Take the mean error that rounding the weights makes out of each bias (`correct_biases`).
+
+    Returns
+    -------
+    QuantizedModel
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is none of those above, the network holds what integers cannot compute here
+        (the message names the node), or a batch cannot be quantized.
+
+    Notes
+    -----
+    Krishnamoorthi 2018 (arXiv:1806.08342), section 3; Nagel et al. 2021 (arXiv:2106.08295),
+    section 3.
+    """
+    instance_of(weight_scheme, Scheme, "weight_scheme", "Scheme(8, symmetric=True)")
+    instance_of(activation_scheme, Scheme, "activation_scheme", "Scheme(8, signed=False)")
+    make = observer_named(observer)
+    batches = list(batches) if corrected else batches
+    network = equalize(model) if equalized else fold_batchnorm(model)
+    input_name, steps = lower(network)
+    layers = [step.layer for step in steps if step.layer]
+    weights = {
+        layer: weight_qparams(
+            weighted_layer(network, layer).weight, scheme, per_channel, weight_method
+        )
+        for layer, scheme in zip(
+            layers, with_ends(weight_scheme, len(layers), end_bits), strict=True
+        )
+    }
+    if corrected:
+        correct_biases(network, weights, batches)
+    names = [input_name, *(step.name for step in steps if step.kind in COMPUTING)]
+    observers = {name: make() for name in names}
+    observe_tensors(network, batches, observers, progress)
+    schemes = with_ends(activation_scheme, len(names), end_bits)
+    qparams = {
+        name: watcher.qparams(scheme)
+        for (name, watcher), scheme in zip(observers.items(), schemes, strict=True)
+    }
+    return convert(network, weights, qparams, backend)
+
+
+def convert(
+    network: fx.GraphModule,
+    weights: Mapping[str, QParams],
+    qparams: Mapping[str, QParams],
+    backend: str = "torch",
+) -> QuantizedModel:
+    """Build the integer network of a folded one, from grids that are given.
+
+    Parameters
+    ----------
+    network : fx.GraphModule
+        As `fold_batchnorm` returns it.
+    weights : mapping of str to QParams
+        For each convolution and linear layer, by its path.
+    qparams : mapping of str to QParams
+        For the input and for each tensor that is computed, by the name of its node: of the last
+        one that a step joins (the ReLU of ``relu(conv(x) + residual)``). An average pool may be
+        left out and then keeps the grid of its input.
+    backend : str
+        "torch" or "reference".
+
+    Returns
+    -------
+    QuantizedModel
+
+    Raises
+    ------
+    ValueError
+        If a layer or a tensor has no grid, or cannot be computed with integers.
+    """
+    input_name, steps = lower(network)
+    constants = {}
+    for step in steps:
+        if step.layer is None:
+            continue
+        if step.layer not in weights:
+            raise ValueError(f"layer {step.layer!r} has no QParams in weights; expected them.")
+        layer = weighted_layer(network, step.layer)
+        bias = None if layer.bias is None else layer.bias.detach().clone()
+        grid = weights[step.layer]
+        constants[step.layer] = Weights(quantize(layer.weight, grid), grid, bias)
+    return QuantizedModel(input_name, steps, constants, _with_pools(steps, qparams), backend)
+
+
+def observe_tensors(
+    network: fx.GraphModule,
+    batches: Iterable[Any],
+    observers: Mapping[str, Observer],
+    progress: bool = False,
+) -> None:
+    """Let observers watch tensors of a network, by the names of their nodes, in one pass.
+
+    Raises
+    ------
+    ValueError
+        If there is no batch, or a tensor cannot be observed; the message names it.
+    """
+    seen = 0
+    watching = _Watching(network, observers)
+    with torch.no_grad():
+        for batch in tqdm(batches, "calibrate", disable=not progress, unit="batch"):
+            watching.run(batch if isinstance(batch, Tensor) else batch[0])
+            seen += 1
+    if not seen:
+        raise ValueError("batches is empty; expected at least one batch. Is it a used generator?")
+
+
+class _Watching(fx.Interpreter):
+    """Runs a network node by node, with an observer at some."""
+
+    def __init__(self, network: fx.GraphModule, observers: Mapping[str, Observer]) -> None:
+        super().__init__(network)
+        self._observers = observers
+
+    def run_node(self, n: fx.Node) -> Any:
+        """Compute one node, and observe what it gives."""
+        value = super().run_node(n)
+        if n.name in self._observers:
+            try:
+                self._observers[n.name].observe(value)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"the tensor {n.name!r}: {error}") from error
+        return value
+
+
+def observer_named(observer: str | Callable[..., Observer]) -> Callable[..., Observer]:
+    """Return what makes an observer.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+    """
+    if callable(observer):
+        return observer
+    if observer not in OBSERVERS:
+        raise ValueError(f"observer is {observer!r}; expected one of {', '.join(OBSERVERS)}.")
+    return OBSERVERS[observer]
+
+
+def with_ends(scheme: Scheme, number: int, end_bits: int | None) -> list[Scheme]:
+    """Return `number` schemes, the first and the last of them of at least `end_bits` bits."""
+    ends = scheme if end_bits is None else replace(scheme, bits=max(scheme.bits, end_bits))
+    return [ends if i in (0, number - 1) else scheme for i in range(number)]
+
+
+def _with_pools(steps: list[Step], qparams: Mapping[str, QParams]) -> dict[str, QParams]:
+    """Give an average pool without a grid that of the tensor that it pools."""
+    found = dict(qparams)
+    for step in steps:
+        inherits = step.kind not in COMPUTING or step.kind == "average_pool"
+        if inherits and step.name not in found and step.inputs[0] in found:
+            found[step.name] = found[step.inputs[0]]
+    return found

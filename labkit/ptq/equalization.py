@@ -1,0 +1,116 @@
+"""Cross-layer equalization: ranges of channels balanced between a layer and the next."""
+
+from collections.abc import Iterator
+from typing import TypeGuard
+
+import torch
+from torch import fx, nn
+
+from labkit.ptq.graph import fold_batchnorm, layer_of, replace
+
+ROUNDS = 20
+Layer = nn.Conv2d | nn.Linear
+
+
+@torch.no_grad()
+def equalize(model: nn.Module) -> fx.GraphModule:
+    """Return a copy of a network, folded, whose layers share out the ranges of their channels.
+
+    A ReLU passes a factor on, ``relu(s x) = s relu(x)`` for s > 0, so a channel can be made
+    smaller in one layer and larger in the next without changing what the network computes. For
+    channel i of a layer, and the weights of the next that read it, with r = max |w|::
+
+        s_i = sqrt(r1_i r2_i) / r2_i,       w1_i / s_i,  b1_i / s_i,  w2_i * s_i
+
+    makes both ranges sqrt(r1_i r2_i). Repeated over all pairs of layers until nothing moves.
+
+    ReLU6 does not pass a factor on: in these pairs it becomes a ReLU, which lets larger values
+    through. Measure what that costs before quantizing.
+
+    Parameters
+    ----------
+    model : nn.Module
+        In eval mode; it stays as it is. Pairs are layers with nothing but a ReLU in between.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `fold_batchnorm`.
+
+    Notes
+    -----
+    Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV
+    2019, arXiv:1906.04721, section 4.1, equation (11). A channel whose weights are all 0 on one
+    side stays as it is.
+    """
+    network = fold_batchnorm(model)
+    pairs = list(_pairs(network))
+    for _, relu, _ in pairs:
+        _make_relu(relu, network)
+    for _ in range(ROUNDS):
+        moved = max((_balance(first, second) for first, _, second in pairs), default=0.0)
+        if moved < 1e-3:
+            break
+    return network
+
+
+def _balance(first: Layer, second: Layer) -> float:
+    """Balance one pair in place; return the largest |log s|."""
+    r1 = first.weight.abs().flatten(1).amax(1)
+    r2 = _by_input(second).abs().amax(1)
+    s = (r1 * r2).sqrt() / r2
+    s = torch.where((r1 > 0) & (r2 > 0) & torch.isfinite(s) & (s > 0), s, 1.0)
+    per_output = s.reshape(-1, *[1] * (first.weight.ndim - 1))
+    first.weight.div_(per_output)
+    if first.bias is not None:
+        first.bias.div_(s)
+    depthwise = isinstance(second, nn.Conv2d) and second.groups > 1
+    second.weight.mul_(
+        s.reshape(-1 if depthwise else 1, 1 if depthwise else -1, *[1] * (second.weight.ndim - 2))
+    )
+    return float(s.log().abs().max())
+
+
+def _by_input(layer: Layer) -> torch.Tensor:
+    """Return the weights as [input channels, everything that reads them]."""
+    if isinstance(layer, nn.Conv2d) and layer.groups > 1:
+        return layer.weight.flatten(1)
+    return layer.weight.transpose(0, 1).flatten(1)
+
+
+def _pairs(network: fx.GraphModule) -> Iterator[tuple[Layer, fx.Node | None, Layer]]:
+    """Find layers that follow each other, with the ReLU between them."""
+    calls = [node.target for node in network.graph.nodes if node.op == "call_module"]
+    for node in list(network.graph.nodes):
+        first = layer_of(node, network)
+        if not isinstance(first, nn.Conv2d | nn.Linear) or calls.count(node.target) > 1:
+            continue
+        between, after = None, _only_user(node)
+        if after is not None and isinstance(layer_of(after, network), nn.ReLU | nn.ReLU6):
+            between, after = after, _only_user(after)
+        second = layer_of(after, network)
+        if after is None or not _can_scale(second) or calls.count(after.target) > 1:
+            continue
+        yield first, between, second
+
+
+def _can_scale(layer: nn.Module | None) -> TypeGuard[Layer]:
+    """Tell whether a factor for each input channel can go into the weights."""
+    if isinstance(layer, nn.Conv2d):
+        return layer.groups == 1 or layer.groups == layer.in_channels == layer.out_channels
+    return isinstance(layer, nn.Linear)
+
+
+def _only_user(node: fx.Node) -> fx.Node | None:
+    return next(iter(node.users)) if len(node.users) == 1 else None
+
+
+def _make_relu(node: fx.Node | None, network: fx.GraphModule) -> None:
+    if node is None or not isinstance(layer_of(node, network), nn.ReLU6):
+        return
+    name = f"{node.name}_relu"
+    network.add_module(name, nn.ReLU())
+    with network.graph.inserting_before(node):
+        replace(node, network.graph.call_module(name, node.args))
+    network.delete_all_unused_submodules()
+    network.recompile()
