@@ -38,10 +38,9 @@ def convert(network: fx.GraphModule, backend: str = "torch") -> QuantizedModel:
     TypeError, ValueError
         If the network is not prepared, or has seen no batch.
     """
-    training = _prepared(network).training
+    tensors = {name: q.qparams() for name, q in activation_quantizers(_prepared(network)).items()}
+    training, weights = network.training, {}
     network.eval()
-    tensors = {name: q.qparams() for name, q in activation_quantizers(network).items()}
-    weights = {}
     for name, quantizer in weight_quantizers(network).items():
         # Computed once more: the scale of binary weights moves with them.
         network.get_submodule(name).weight  # noqa: B018
