@@ -6,23 +6,28 @@ The modules, each on top of those before:
 - `quantizers` put a tensor on its grid, and follow or learn the grid in training;
 - `prepare` puts quantizers into a network where its integer version rounds;
 - `training` fine-tunes it, `checkpoint` lets that stop and go on;
-- `convert` makes it the integer network of `labkit.ptq`, and compares the two.
+- `convert` makes it the integer network of `labkit.ptq`, and compares the two;
+- `recipes` say how to fine-tune the networks of the zoo.
 """
 
 from labkit.qat.convert import Agreement, compare, convert
 from labkit.qat.prepare import BINARY, activation_quantizers, prepare, weight_quantizers
 from labkit.qat.quantizers import LSQ, Binary, FakeQuantize, Quantizer
+from labkit.qat.recipes import EPOCHS, RECIPES, Recipe
 from labkit.qat.straight_through import fake_quantize, sign
 from labkit.qat.training import History, freeze_observers, learning_rate, train
 
 __all__ = [
     "BINARY",
+    "EPOCHS",
     "LSQ",
+    "RECIPES",
     "Agreement",
     "Binary",
     "FakeQuantize",
     "History",
     "Quantizer",
+    "Recipe",
     "activation_quantizers",
     "compare",
     "convert",
