@@ -4,28 +4,48 @@ The modules, each on top of those before:
 
 - `graph` traces a network and folds batch normalization; `equalization` balances its ranges;
 - `steps` writes it as integer operations, `operators` has those without weights;
-- `network` runs them: integers from input to logits;
-- `correction` repairs biases; `convert` calibrates and builds the integer network.
+- `network` runs them: integers from input to logits; `files` keeps it on disk;
+- `weights` chooses grids for weights, `correction` repairs biases;
+- `convert` calibrates and builds the integer network: `quantize_model` is the door;
+- `sensitivity` quantizes a layer at a time, `measuring` says what a network costs;
+- `weight_only` quantizes weights alone.
 """
 
 from labkit.ptq.convert import OBSERVERS, convert, observe_tensors, quantize_model
 from labkit.ptq.correction import correct_biases
 from labkit.ptq.equalization import equalize
+from labkit.ptq.files import load, save
 from labkit.ptq.graph import fold_batchnorm, trace
+from labkit.ptq.measuring import Measured, bytes_on_disk, measure, milliseconds
 from labkit.ptq.network import QuantizedModel, Weights
+from labkit.ptq.sensitivity import Sensitivity, sensitivity
 from labkit.ptq.steps import Step, lower
+from labkit.ptq.weight_only import WeightOnlyLayer, replace_modules, weight_only
+from labkit.ptq.weights import weight_qparams
 
 __all__ = [
     "OBSERVERS",
+    "Measured",
     "QuantizedModel",
+    "Sensitivity",
     "Step",
+    "WeightOnlyLayer",
     "Weights",
+    "bytes_on_disk",
     "convert",
     "correct_biases",
     "equalize",
     "fold_batchnorm",
+    "load",
     "lower",
+    "measure",
+    "milliseconds",
     "observe_tensors",
     "quantize_model",
+    "replace_modules",
+    "save",
+    "sensitivity",
     "trace",
+    "weight_only",
+    "weight_qparams",
 ]

@@ -136,13 +136,15 @@ class AveragePool(nn.Module):
 class MaxPool(nn.Module):
     """The largest code of each window: the order of codes is that of the values."""
 
-    def __init__(self, **window: list[int]) -> None:
+    def __init__(
+        self, kernel_size: list[int], stride: list[int], padding: list[int], dilation: list[int]
+    ) -> None:
         super().__init__()
-        self.window = window
+        self.window = (kernel_size, stride, padding, dilation)
 
     def forward(self, q_x: Tensor) -> Tensor:
         """Pool codes [N, C, H, W]."""
-        return F.max_pool2d(q_x, **self.window)  # type: ignore[arg-type]
+        return F.max_pool2d(q_x, *self.window)
 
 
 class Clamp(nn.Module):

@@ -24,8 +24,8 @@ RELUS: dict[Any, float | None] = {nn.ReLU: None, F.relu: None, torch.relu: None,
 RELUS |= {torch.relu_: None, "relu_": None, nn.ReLU6: 6.0, F.relu6: 6.0}
 SUPPORTED = (
     "Conv2d, Linear, BatchNorm behind one of these, ReLU, ReLU6, residual addition, torch.cat "
-    "along the channels, average and maximum pooling, mean over height and width, flatten, ZeroPad2d, "
-    "Dropout and Identity"
+    "along the channels, average and maximum pooling, mean over height and width, flatten, "
+    "ZeroPad2d, Dropout and Identity"
 )
 
 

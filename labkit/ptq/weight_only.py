@@ -1,0 +1,197 @@
+"""Weight-only quantization: weights as packed integers, activations as they are."""
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from labkit.linear import dequantize, quantize
+from labkit.packing import pack, unpack
+from labkit.ptq.weights import weight_qparams
+from labkit.qparams import Scheme
+from labkit.validation import instance_of
+
+PACKED = (2, 4)
+
+
+class WeightOnlyLayer(nn.Module):
+    """A layer that stores integers and computes in floating point: ``y = dequantize(q_w) x + b``.
+
+    The weights are made real again at each call, in the dtype of `x`: smaller, not faster, until a
+    kernel does that in its registers. What it saves is memory and what is read from it.
+
+    Parameters
+    ----------
+    layer : nn.Conv2d or nn.Linear
+        It stays as it is.
+    scheme : Scheme
+        The integers.
+    group_size : int, optional
+        How many neighbouring weights of an output share a scale; None: all of them.
+    method : str
+        "mse" or "minmax", as in `weight_qparams`.
+
+    Attributes
+    ----------
+    qparams : QParams
+        Of the weights as a matrix, [out, everything else].
+    bytes : int
+        Of codes, scales, zero points and bias.
+    """
+
+    q_w: Tensor
+    bias: Tensor | None
+
+    def __init__(
+        self,
+        layer: nn.Conv2d | nn.Linear,
+        scheme: Scheme,
+        group_size: int | None = None,
+        method: str = "mse",
+    ) -> None:
+        super().__init__()
+        rows = layer.weight.detach().flatten(1)
+        self.qparams = weight_qparams(rows, scheme, True, method, group_size)
+        q_w = quantize(rows, self.qparams)
+        bits = scheme.bits
+        self.register_buffer("q_w", pack(q_w, bits) if bits in PACKED else q_w)
+        self.shape = layer.weight.shape
+        bias = None if layer.bias is None else layer.bias.detach().clone()
+        self.register_buffer("bias", bias)
+        self.kind = type(layer).__name__
+        self._moves = _moves(layer)
+
+    def weight(self) -> Tensor:
+        """Return the weights, float32, in the layer's shape."""
+        q_w, scheme = self.q_w, self.qparams.scheme
+        if scheme.bits in PACKED:
+            q_w = unpack(q_w, scheme.bits, self._rows(), scheme.signed)
+        return dequantize(q_w, self.qparams).reshape(self.shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the layer in the dtype of `x`."""
+        weight = self.weight().to(x.dtype)
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        if self._moves is None:
+            return F.linear(x, weight, bias)
+        stride, padding, dilation, groups = self._moves
+        return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
+
+    @property
+    def bytes(self) -> int:
+        """What the layer takes in memory."""
+        constants = [self.q_w, self.qparams.scale]
+        if not self.qparams.scheme.symmetric:
+            constants.append(self.qparams.zero_point.to(self.qparams.scheme.dtype))
+        if self.bias is not None:
+            constants.append(self.bias)
+        return sum(tensor.numel() * tensor.element_size() for tensor in constants)
+
+    def extra_repr(self) -> str:
+        """Show what it stores."""
+        scheme = self.qparams.scheme
+        return (
+            f"{self.kind}, {tuple(self.shape)}, {scheme.bits} bits, "
+            f"group_size={self.qparams.group_size}"
+        )
+
+    def _rows(self) -> tuple[int, int]:
+        return self.shape[0], self.shape[1:].numel()
+
+
+def _moves(layer: nn.Conv2d | nn.Linear) -> tuple[Any, ...] | None:
+    if isinstance(layer, nn.Linear):
+        return None
+    return layer.stride, layer.padding, layer.dilation, layer.groups
+
+
+def weight_only(
+    model: nn.Module,
+    scheme: Scheme,
+    group_size: int | None = None,
+    skip: Sequence[str] = (),
+    method: str = "mse",
+) -> nn.Module:
+    """Return a copy of a network whose convolutions and linear layers store integer weights.
+
+    Parameters
+    ----------
+    model : nn.Module
+        It stays as it is.
+    scheme : Scheme
+        ``Scheme(8, symmetric=True)`` for W8A16, ``Scheme(4)`` with a `group_size` for W4.
+    group_size : int, optional
+        How many neighbouring weights of an output share a scale.
+    skip : sequence of str
+        Layers that stay as they are, by their paths.
+    method : str
+        How ranges are chosen: "mse" or "minmax", as in `weight_qparams`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `scheme` is none, a name in `skip` is no layer, or weights cannot be quantized.
+
+    Notes
+    -----
+    Dettmers and Zettlemoyer, "The case for 4-bit precision", ICML 2023, arXiv:2212.09720.
+    """
+    instance_of(scheme, Scheme, "scheme", "Scheme(4)")
+
+    def make(layer: nn.Module) -> nn.Module:
+        return WeightOnlyLayer(layer, scheme, group_size, method)  # type: ignore[arg-type]
+
+    return replace_modules(model, (nn.Conv2d, nn.Linear), make, skip)
+
+
+def replace_modules(
+    model: nn.Module,
+    kinds: type[nn.Module] | tuple[type[nn.Module], ...],
+    make: Callable[[nn.Module], nn.Module],
+    skip: Sequence[str] = (),
+) -> nn.Module:
+    """Return a copy of a network in which modules of some kinds are replaced.
+
+    Parameters
+    ----------
+    model : nn.Module
+        It stays as it is.
+    kinds : type or tuple of types
+        Which modules; what is inside of one that is replaced is not looked at.
+    make : callable
+        ``make(module)`` returns what takes its place.
+    skip : sequence of str
+        Modules that stay as they are, by their paths; so do those inside of them.
+
+    Raises
+    ------
+    ValueError
+        If the network has no module of a name in `skip`.
+    """
+    unknown = sorted(set(skip) - {name for name, _ in model.named_modules()})
+    if unknown:
+        raise ValueError(
+            f"skip names {', '.join(map(repr, unknown))}; expected paths of model.named_modules()."
+        )
+    replaced = copy.deepcopy(model)
+    made: dict[nn.Module, nn.Module] = {}
+    if isinstance(replaced, kinds):
+        return replaced if "" in skip else make(replaced)
+
+    def visit(parent: nn.Module, path: str) -> None:
+        for name, child in list(parent.named_children()):
+            full = f"{path}{name}"
+            if full in skip:
+                continue
+            if isinstance(child, kinds):
+                # A layer that two paths share stays shared.
+                if child not in made:
+                    made[child] = make(child)
+                setattr(parent, name, made[child])
+            else:
+                visit(child, f"{full}.")
+
+    visit(replaced, "")
+    return replaced.train(model.training)
