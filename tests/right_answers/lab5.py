@@ -158,7 +158,7 @@ def tree(weights):
             continue
         layer = nn.Linear(item.shape[1], item.shape[0], bias=False)
         layer.weight = nn.Parameter(item)
-        layers += [layer, nn.ReLU()]
+        layers.append(layer)
     return nn.Sequential(*layers)
 
 
@@ -211,7 +211,7 @@ def swap_in_numpy(weights, x, bits):
             else:
                 w = item.numpy().astype(np.float64)
                 s = np.abs(w).max(axis=1, keepdims=True) / (2 ** (bits - 1) - 1)
-                y = np.maximum(y @ (np.rint(w / s) * s).T, 0)
+                y = y @ (np.rint(w / s) * s).T
         return y
 
     return forward(weights, x.numpy().astype(np.float64))

@@ -23,13 +23,9 @@ def _on_grid(w: Tensor, bits: int, per_channel: bool = True) -> Tensor:
 
 
 def _network(weights: list[Any], x: Tensor, change: Any, depth: int = 0) -> Tensor:
-    """Compute nested blocks of linear layers, a ReLU after each layer."""
+    """Compute nested blocks of linear layers."""
     for item in weights:
-        x = (
-            _network(item, x, change, depth + 1)
-            if isinstance(item, list)
-            else (x @ change(item).t()).relu()
-        )
+        x = _network(item, x, change, depth + 1) if isinstance(item, list) else x @ change(item).t()
     return x
 
 
@@ -39,7 +35,7 @@ def _depth(weights: list[Any], x: Tensor, change: Any, chosen: Any, depth: int =
         if isinstance(item, list):
             x = _depth(item, x, change, chosen, depth + 1)
         else:
-            x = (x @ (change(item) if chosen(depth, index) else item).t()).relu()
+            x = x @ (change(item) if chosen(depth, index) else item).t()
     return x
 
 
@@ -66,27 +62,28 @@ SWAP_LAYERS = Exercise(
     cases=_cases,
     rules=(Rule(relative=1e-3, absolute=1e-4),),
     hints=(
-        "A network is a tree of modules. for name, child in model.named_children() visits one "
-        "level of it; setattr(model, name, new) puts another module in its place.",
-        "If a child is nn.Linear, swap it for FakeQuantizedLinear(child, bits); otherwise it may "
-        "contain linear layers: call swap_layers(child, bits).",
-        "In FakeQuantizedLinear.forward: qmax = 2 ** (bits - 1) - 1; scale = w.abs().amax(1, "
-        "keepdim=True) / qmax; w_back = torch.round(w / scale).clamp(-qmax, qmax) * scale; return "
-        "x @ w_back.t().",
+        "A network is a tree of modules. model.children() visits one level of it, model.modules() "
+        "all of them. Which are nn.Linear?",
+        "Either swap modules, setattr(parent, name, new), or change how a layer makes its weight: "
+        "nn.utils.parametrize.register_parametrization(layer, 'weight', OnGrid()) runs "
+        "OnGrid.forward(w) whenever layer.weight is read.",
+        "In OnGrid.forward: qmax = 2 ** (bits - 1) - 1; scale = w.abs().amax(1, keepdim=True) / "
+        "qmax; return torch.round(w / scale).clamp(-qmax, qmax) * scale. Register it for every "
+        "layer in list(model.modules()) that is nn.Linear.",
     ),
     misconceptions=(
         Misconception(
             "leaves every layer as it was",
             lambda weights, x, bits: _network(weights, x, lambda w: w),
-            "Assigning to the loop variable changes nothing in the model: "
-            "setattr(model, name, new).",
+            "Assigning to a loop variable changes nothing in the model: use setattr(parent, name, "
+            "new), or a parametrization.",
         ),
         Misconception(
             "swaps the layers of the first level only",
             lambda weights, x, bits: _depth(
                 weights, x, lambda w: _on_grid(w, bits), lambda depth, index: depth == 0
             ),
-            "Layers hide in blocks: call swap_layers on every child that is no linear layer.",
+            "Layers hide in blocks: go through model.modules(), not model.children().",
         ),
         Misconception(
             "swaps the layers inside blocks only",
