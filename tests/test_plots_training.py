@@ -1,0 +1,124 @@
+"""The pictures of lab 5: what a right answer draws, a sentence for all others."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+from labkit import plots
+from labkit.checks.lab5 import EXERCISES
+
+REFERENCES = {e.function: e.reference for e in EXERCISES}
+PROBLEM = (
+    torch.tensor([[0.4, -0.9, 0.1], [0.2, 0.3, -0.4]]),
+    torch.tensor([[1.0, 0.5, -1.0], [-0.5, 1.0, 1.0], [2.0, 0.0, 1.0]]),
+    torch.tensor([0, 1, 1]),
+    0.5,
+)
+OWN = {
+    "fake_quantize": lambda f: plots.slope_of_rounding(f, 0.5, -3, 3),
+    "loss_and_slope": lambda f: plots.descent_through_rounding(f, [0.2, 4.0], [3.0, -1.0], 0.1, 9),
+    "fake_quantize_backward": lambda f: plots.gradient_window(f, 0.5, 2, 0, 7),
+    "step_gradient": lambda f: plots.step_size_gradient(f, -3, 3),
+    "fine_tune": lambda f: plots.paths_of_weights(f, PROBLEM, 5, 0.3),
+    "binary_weights": lambda f: plots.binary_error(f, PROBLEM[0]),
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_open_figures():
+    yield
+    plt.close("all")
+
+
+def line(ax, label: str) -> np.ndarray:
+    (found,) = [item for item in ax.lines if str(item.get_label()).startswith(label)]
+    return np.asarray(found.get_ydata(), dtype=float)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_right_answer_is_drawn_with_labelled_axes(name: str) -> None:
+    ax = OWN[name](REFERENCES[name])
+    assert ax.lines
+    assert ax.get_xlabel()
+    assert ax.get_ylabel()
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_what_cannot_be_drawn_is_said(name: str) -> None:
+    def not_started(*args):
+        raise NotImplementedError("Exercise 5.1")
+
+    for wrong, words in (
+        (not_started, "Exercise 5.1 is not started"),
+        (lambda *args: None, "No picture"),
+        (lambda *args: torch.full((2, 3, 4), torch.nan), "No picture"),
+        (lambda *args: 1 / 0, "ZeroDivisionError"),
+    ):
+        ax = OWN[name](wrong)
+        assert words in ax.texts[0].get_text()
+        assert not ax.lines
+
+
+def test_plain_rounding_has_no_slope_and_a_straight_line_has_one() -> None:
+    ax = OWN["fake_quantize"](REFERENCES["fake_quantize"])
+    assert not line(ax, "slope").any()
+    assert "at 100 %" in ax.get_title()
+    ax = OWN["fake_quantize"](lambda x, *rest: 2 * x)
+    assert (line(ax, "slope") == 2).all()
+
+
+def test_numbers_reach_the_targets_they_round_to() -> None:
+    ax = OWN["loss_and_slope"](REFERENCES["loss_and_slope"])
+    assert round(line(ax, "x[0]")[-1]) == 3
+    assert round(line(ax, "x[1]")[-1]) == -1
+
+
+def test_the_window_is_open_where_codes_are() -> None:
+    ax = OWN["fake_quantize_backward"](REFERENCES["fake_quantize_backward"])
+    x, through = np.asarray(ax.lines[1].get_xdata()), line(ax, "your gradient")
+    assert through[(x > -0.99) & (x < 2.49)].all()
+    assert not through[(x < -1.26) | (x > 2.76)].any()
+
+
+def test_single_values_show_the_two_rules_of_the_step_size() -> None:
+    ax = OWN["step_gradient"](REFERENCES["step_gradient"])
+    found = line(ax, "your gradient") * 3**0.5
+    assert found[0] == pytest.approx(-3)
+    assert found[-1] == pytest.approx(3)
+    assert np.abs(found[80:-80]).max() <= 0.5 + 1e-6
+
+
+def test_the_weights_that_cross_a_tie_are_counted() -> None:
+    ax = OWN["fine_tune"](lambda w, x, labels, scale, steps, rate: w + 0.1 * steps)
+    assert ax.get_title().startswith("6 of 6")
+    ax = OWN["fine_tune"](lambda w, *rest: w)
+    assert ax.get_title().startswith("0 of 6")
+
+
+def test_the_mean_size_lies_at_the_bottom_of_the_error() -> None:
+    ax = OWN["binary_weights"](REFERENCES["binary_weights"])
+    curve, dot = ax.lines[0], ax.lines[1]
+    best = curve.get_xdata()[int(np.argmin(curve.get_ydata()))]
+    assert dot.get_xdata()[0] == pytest.approx(float(best), abs=0.02)
+    assert dot.get_ydata()[0] == pytest.approx(min(curve.get_ydata()), abs=1e-4)
+
+
+@pytest.mark.parametrize("steps", [1, 19, 20, 100])
+def test_a_run_is_drawn_in_three_panels(steps: int) -> None:
+    numbers = np.linspace(1, 0, steps)
+    ax = plots.fine_tuning(numbers, numbers, numbers)
+    assert ax.get_title() == "accuracy in %"
+    assert ax.lines[0].get_ydata()[0] == 100
+    panels = ax.figure.axes
+    assert [len(panel.lines) for panel in panels] == [1, *[1 + (steps >= 20)] * 2]
+
+
+def test_every_result_is_drawn_beside_fp32() -> None:
+    points = {"W4A4": (0.9, 0.01), "W2A8": (0.5, 0.02)}
+    results = {name: {"PTQ": points, "QAT": points} for name in ("resnet", "mobilenet")}
+    ax = plots.bits_and_accuracy(results, {"resnet": 0.93, "mobilenet": 0.92})
+    assert [panel.get_title() for panel in ax.figure.axes] == ["resnet", "mobilenet"]
+    assert ax.lines[0].get_ydata()[0] == 92
+    assert [bar.lines[0].get_ydata().tolist() for bar in ax.containers] == [[90, 50]] * 2
+    assert [text.get_text() for text in ax.figure.legends[0].get_texts()] == ["FP32", "PTQ", "QAT"]
