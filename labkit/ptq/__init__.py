@@ -4,7 +4,7 @@ The modules, each on top of those before:
 
 - `graph` traces a network and folds batch normalization; `equalization` balances its ranges;
 - `steps` writes it as integer operations, `operators` has those without weights;
-- `network` runs them: integers from input to logits; `files` keeps it on disk;
+- `network` runs them: integers from input to logits; `files` keeps it on disk, `onnx` exports it;
 - `weights` chooses grids for weights, `correction` repairs biases;
 - `convert` calibrates and builds the integer network: `quantize_model` is the door;
 - `sensitivity` quantizes a layer at a time, `measuring` says what a network costs;
@@ -18,6 +18,7 @@ from labkit.ptq.files import load, save
 from labkit.ptq.graph import fold_batchnorm, trace
 from labkit.ptq.measuring import Measured, bytes_on_disk, measure, milliseconds
 from labkit.ptq.network import QuantizedModel, Weights
+from labkit.ptq.onnx import export_onnx
 from labkit.ptq.sensitivity import Sensitivity, sensitivity
 from labkit.ptq.steps import Step, lower
 from labkit.ptq.weight_only import WeightOnlyLayer, replace_modules, weight_only
@@ -35,6 +36,7 @@ __all__ = [
     "convert",
     "correct_biases",
     "equalize",
+    "export_onnx",
     "fold_batchnorm",
     "load",
     "lower",
