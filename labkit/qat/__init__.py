@@ -7,13 +7,13 @@ The modules, each on top of those before:
 - `prepare` puts quantizers into a network where its integer version rounds;
 - `training` fine-tunes it, `checkpoint` lets that stop and go on;
 - `convert` makes it the integer network of `labkit.ptq`, and compares the two;
-- `recipes` say how to fine-tune the networks of the zoo.
+- `recipes` say how to fine-tune the networks of the zoo, and what that reached.
 """
 
 from labkit.qat.convert import Agreement, compare, convert
 from labkit.qat.prepare import BINARY, activation_quantizers, prepare, weight_quantizers
 from labkit.qat.quantizers import LSQ, Binary, FakeQuantize, Quantizer
-from labkit.qat.recipes import EPOCHS, RECIPES, Recipe
+from labkit.qat.recipes import EPOCHS, RECIPES, Recipe, stored_results
 from labkit.qat.straight_through import fake_quantize, sign
 from labkit.qat.training import History, freeze_observers, learning_rate, train
 
@@ -36,6 +36,7 @@ __all__ = [
     "learning_rate",
     "prepare",
     "sign",
+    "stored_results",
     "train",
     "weight_quantizers",
 ]

@@ -1,11 +1,14 @@
-"""How the zoo's networks are fine-tuned at each number of bits: a minute on two cores or less."""
+"""How the zoo's networks are fine-tuned at each number of bits, and what that reached."""
 
+import json
 from dataclasses import dataclass
+from importlib import resources
+from typing import Any
 
 from labkit.qat.prepare import BINARY
 from labkit.qparams import Scheme
 
-__all__ = ["EPOCHS", "RECIPES", "Recipe"]
+__all__ = ["EPOCHS", "RECIPES", "Recipe", "stored_results"]
 
 EPOCHS = {"resnet": 1, "mobilenet": 2}
 """Passes over the 10,000 calibration images."""
@@ -41,3 +44,17 @@ RECIPES = {
     "W1A8": Recipe(BINARY, Scheme(8, signed=False), 3e-3),
 }
 """By name: bits of the weights, and bits of the activations. W1 are binary weights."""
+
+
+def stored_results() -> list[dict[str, Any]]:
+    """Return what ``tests/benchmarks/qat.py --save`` measured, a dict for each run.
+
+    Returns
+    -------
+    list of dict
+        network, bits ("W4A4"), method ("FP32", "PTQ", "QAT" and variants), seed, accuracy and its
+        standard_error, lost against FP32 and its lost_error (all 0 to 1), seconds, cpu_seconds,
+        threads and more.
+    """
+    file = resources.files("labkit.data") / "qat_results.json"
+    return json.loads(file.read_text(encoding="utf-8"))

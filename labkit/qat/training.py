@@ -7,7 +7,7 @@ from os import PathLike
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from labkit.qat.checkpoint import Checkpoint
 from labkit.qat.quantizers import LSQ, FakeQuantize

@@ -14,14 +14,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 
 import torch
 from torch import Tensor, fx, nn
 
 from labkit import zoo
 from labkit.ptq import fold_batchnorm, quantize_model
-from labkit.qat import EPOCHS, RECIPES, FakeQuantize, convert, prepare, train
+from labkit.qat import EPOCHS, RECIPES, FakeQuantize, convert, fake_quantize, prepare, train
 from labkit.training import markdown_table
 
 HERE = Path(__file__).parent
@@ -232,10 +232,41 @@ def table(results: list[Result]) -> str:
     return markdown_table(head, rows)
 
 
-def write(results: list[Result]) -> None:
-    """Keep the results: as data, and as a page."""
+def operators() -> str:
+    """Time forward and backward of fake quantization on activations, beside torch's operators."""
+    x = torch.randn(64, 32, 28, 28).relu().requires_grad_()
+    dy, scale, zero = torch.randn_like(x), torch.tensor([0.2], requires_grad=True), torch.zeros(1)
+    plain = scale.detach()
+    rivals = {
+        "labkit, x": lambda: fake_quantize(x, plain, zero, 0, 15),
+        "torch.fake_quantize_per_tensor_affine, x": lambda: torch.fake_quantize_per_tensor_affine(
+            x, 0.2, 0, 0, 15
+        ),
+        "labkit, x and scale": lambda: fake_quantize(x, scale, zero, 0, 15),
+        "torch._fake_quantize_learnable_per_tensor_affine, x and scale": lambda: (
+            torch._fake_quantize_learnable_per_tensor_affine(x, scale, zero, 0, 15, 1.0)
+        ),
+    }
+    times: dict[str, list[float]] = {name: [] for name in rivals}
+    for _ in range(30):
+        for name, forward in rivals.items():
+            x.grad = scale.grad = None
+            start = time.perf_counter()
+            forward().backward(dy)
+            times[name].append(1000 * (time.perf_counter() - start))
+    rows = [(name, f"{median(found):.1f}") for name, found in times.items()]
+    return markdown_table(("operator, and what gets a gradient", "ms (median)"), rows)
+
+
+def store(results: list[Result]) -> None:
+    """Keep the results as data, from which a later run goes on."""
     lines = ",\n".join(json.dumps(asdict(result)) for result in results)
     STORED.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+
+
+def write(results: list[Result]) -> None:
+    """Write the page."""
+    torch.set_num_threads(1)
     threads = "/".join(map(str, sorted({r.threads for r in results})))
     page = f"""# Quantization-aware training beside post-training quantization
 
@@ -248,6 +279,13 @@ are binary weights. QAT fine-tunes on the 10,000 calibration images, once over (
 {threads} thread(s) of a machine that others used as well.
 
 {table(results)}
+
+## Operators
+
+Forward and backward on activations of 64 x 32 x 28 x 28, taken in turn, one thread; labkit's own
+are used in training, and their gradients are torch's (tests/test_qat_straight_through.py).
+
+{operators()}
 """
     (HERE / "qat.md").write_text(page, encoding="utf-8")
 
@@ -275,7 +313,9 @@ def main() -> None:
         results.append(measure(bench))
         print(results[-1], flush=True)
         if arguments.save:
-            write(results)
+            store(results)
+    if arguments.save:
+        write(results)
     print(table(results))
 
 
