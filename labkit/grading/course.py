@@ -18,6 +18,7 @@ REFERENCES = {
     1: ("linear", "qparams", "packing"),
     2: ("calibration",),
     3: ("kernels",),
+    5: ("qat",),
 }
 SHARED = ("validation",)
 MACHINERY = (
