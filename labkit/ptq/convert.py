@@ -28,6 +28,7 @@ OBSERVERS: dict[str, Callable[..., Observer]] = {
 }
 WEIGHT_SCHEME = Scheme(8, symmetric=True, narrow=True)
 ACTIVATION_SCHEME = Scheme(8, signed=False)
+LARGEST_BIAS = 2**30  # in steps; half of what int32 holds, so that sums fit beside it
 
 
 def quantize_model(
@@ -133,7 +134,8 @@ def convert(
     network : fx.GraphModule
         As `fold_batchnorm` returns it.
     weights : mapping of str to QParams
-        For each convolution and linear layer, by its path.
+        For each convolution and linear layer, by its path. A scale under which the layer's bias
+        would not fit into int32 is widened (`holding_bias`).
     qparams : mapping of str to QParams
         For the input and for each tensor that is computed, by the name of its node: of the last
         one that a step joins (the ReLU of ``relu(conv(x) + residual)``). An average pool may be
@@ -151,7 +153,7 @@ def convert(
         If a layer or a tensor has no grid, or cannot be computed with integers.
     """
     input_name, steps = lower(network)
-    constants = {}
+    constants, grids = {}, _inherited(steps, qparams)
     for step in steps:
         if step.layer is None:
             continue
@@ -160,8 +162,10 @@ def convert(
         layer = weighted_layer(network, step.layer)
         bias = None if layer.bias is None else layer.bias.detach().clone()
         grid = weights[step.layer]
+        if bias is not None and step.inputs[0] in grids:
+            grid = holding_bias(grid, bias, grids[step.inputs[0]])
         constants[step.layer] = Weights(quantize(layer.weight, grid), grid, bias)
-    return QuantizedModel(input_name, steps, constants, _with_pools(steps, qparams), backend)
+    return QuantizedModel(input_name, steps, constants, grids, backend)
 
 
 def observe_tensors(
@@ -226,8 +230,25 @@ def with_ends(scheme: Scheme, number: int, end_bits: int | None) -> list[Scheme]
     return [ends if i in (0, number - 1) else scheme for i in range(number)]
 
 
-def _with_pools(steps: list[Step], qparams: Mapping[str, QParams]) -> dict[str, QParams]:
-    """Give an average pool without a grid that of the tensor that it pools."""
+def holding_bias(grid: QParams, bias: Tensor, x_qparams: QParams) -> QParams:
+    """Widen the scales of weights under which the bias leaves int32.
+
+    ::
+
+        S_w >= |b| / (S_x 2^30)
+
+    That happens to dead channels, whose weights are next to nothing: on the wider grid they are 0,
+    and the bias, all that is left of the channel, stays.
+    """
+    least = bias.detach().double().abs() / (x_qparams.scale.double() * LARGEST_BIAS)
+    if grid.axis is None:
+        least = least.max()
+    scale = torch.maximum(grid.scale.double(), least).to(torch.float32)
+    return replace(grid, scale=scale)
+
+
+def _inherited(steps: list[Step], qparams: Mapping[str, QParams]) -> dict[str, QParams]:
+    """Add the grids of tensors that keep their input's, and of average pools without one."""
     found = dict(qparams)
     for step in steps:
         inherits = step.kind not in COMPUTING or step.kind == "average_pool"
