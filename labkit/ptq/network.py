@@ -1,7 +1,8 @@
 """The integer network: quantized once at the door, dequantized once at the exit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -85,8 +86,19 @@ class QuantizedModel(nn.Module):
                 self.operations.append(self._operation(step))
             except (TypeError, ValueError) as error:
                 raise type(error)(f"step {step.name!r}: {error}") from error
-        self._last_use = {name: i for i, step in enumerate(self.steps) for name in step.inputs}
         self.eval()
+
+    @cached_property
+    def _plan(self) -> list[tuple[Callable[..., Tensor], tuple[str, ...], str, list[str]]]:
+        """What to run, on which tensors, what to call the result, and what is not needed again."""
+        last_use = {name: i for i, step in enumerate(self.steps) for name in step.inputs}
+        plan = []
+        for i, (step, operation) in enumerate(zip(self.steps, self.operations, strict=True)):
+            # Codes that a step made need no check in the next one.
+            run = getattr(operation, "trusting", operation.forward)
+            used_up = [name for name in dict.fromkeys(step.inputs) if last_use[name] == i]
+            plan.append((run, step.inputs, step.name, used_up))
+        return plan
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits, float32 [N, classes]."""
@@ -95,13 +107,18 @@ class QuantizedModel(nn.Module):
     def codes(self, images: Tensor) -> Tensor:
         """Return the codes of the logits."""
         values = {self.input_name: self.quantize_input(images)}
-        for i, (step, operation) in enumerate(zip(self.steps, self.operations, strict=True)):
-            inputs = [values[name] for name in step.inputs]
-            for name in step.inputs:
-                if self._last_use[name] == i:
-                    values.pop(name, None)
-            values[step.name] = operation(*inputs)
+        for run, inputs, name, used_up in self._plan:
+            values[name] = run(*[values[source] for source in inputs])
+            for source in used_up:
+                del values[source]
         return values[self.steps[-1].name]
+
+    def tensors(self, images: Tensor) -> dict[str, Tensor]:
+        """Return the codes of every tensor, by name: what passes between the layers."""
+        values = {self.input_name: self.quantize_input(images)}
+        for step, operation in zip(self.steps, self.operations, strict=True):
+            values[step.name] = operation(*[values[name] for name in step.inputs])
+        return values
 
     def quantize_input(self, images: Tensor) -> Tensor:
         """Return the codes of the images, with channels last in memory.
