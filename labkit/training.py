@@ -13,7 +13,6 @@ after thousands of steps their accuracy by a few tenths of a percent.
 """
 
 import argparse
-import copy
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -24,11 +23,11 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save
 from torch import Tensor, nn
-from torch.nn.utils import fuse_conv_bn_eval
 from tqdm import tqdm
 
 from labkit import zoo
 from labkit.linear import Scheme, choose_qparams, fake_quantize
+from labkit.ptq import fold_batchnorm
 
 Layer = TypeVar("Layer", bound=nn.Module)
 DATA = Path(__file__).parent / "data"
@@ -120,20 +119,6 @@ def train(name: str, full: Path) -> None:
         print(f"{name} epoch {epoch}: test {reached}", flush=True)
     state = {key: value.contiguous() for key, value in model.state_dict().items()}
     (DATA / f"{name}.safetensors").write_bytes(save(state))
-
-
-def fold_batchnorm(model: nn.Module) -> nn.Module:
-    """Return a copy of a network of the zoo in which convolutions hold their normalization.
-
-    Every convolution there is followed by the batch normalization that is declared next.
-    """
-    folded = copy.deepcopy(model)
-    for (path, conv), (norm_path, norm) in zip(
-        layers(model, nn.Conv2d), layers(model, nn.BatchNorm2d), strict=True
-    ):
-        folded.set_submodule(path, fuse_conv_bn_eval(conv, norm))
-        folded.set_submodule(norm_path, nn.Identity())
-    return folded
 
 
 def layers(model: nn.Module, kind: type[Layer]) -> list[tuple[str, Layer]]:

@@ -7,9 +7,9 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+import labkit.ptq.operators as operators
 from labkit.kernels import QuantizedConv2d, QuantizedLinear
 from labkit.linear import dequantize, quantize
-from labkit.ptq import operators
 from labkit.ptq.steps import COMPUTING, Step
 from labkit.qparams import QParams
 
