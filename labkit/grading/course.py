@@ -11,16 +11,18 @@ from labkit.checks.exercise import Exercise
 from labkit.grading.release import ANSWER, CHECK, exercise_id, grade_id, release_notebook
 
 PACKAGE = Path(__file__).resolve().parents[1]
-# The modules that hold the references of each lab. An answer to lab n may use those of earlier
-# labs; all others, and every module not named here, are replaced by a stand-in.
+# The modules and packages that hold what each lab asks for. An answer to lab n may use those of
+# earlier labs; all others, and every module not named here, are replaced by a stand-in.
 REFERENCES = {
     0: ("formats", "format_table", "energy"),
     1: ("linear", "qparams", "packing"),
     2: ("calibration",),
     3: ("kernels",),
+    4: ("ptq",),
     5: ("qat",),
 }
-SHARED = ("validation",)
+# No lab asks for what is in these.
+SHARED = ("validation", "zoo")
 MACHINERY = (
     "__init__.py",
     "checks/__init__.py",
@@ -132,18 +134,14 @@ def load_course(lab: int, solutions: Path) -> Course:
 
 def sandbox_files(lab: int) -> dict[str, Path]:
     """Return what of labkit a sandbox holds: a path below /course, and the file it comes from."""
-    files = {f"labkit/{name}": PACKAGE / name for name in MACHINERY}
     earlier = [name for number, names in REFERENCES.items() if number < lab for name in names]
     visible = {*SHARED, *earlier}
-    for path in sorted(PACKAGE.iterdir()):
-        name = path.name.removesuffix(".py")
-        known = name in ("__init__", "__pycache__", "checks", "grading", "data")
-        if known or not (path.suffix == ".py" or path.is_dir()):
-            continue
-        if name in visible and path.is_file():
-            files[f"labkit/{name}.py"] = path
-        else:
-            files[f"labkit/{name}.py"] = PACKAGE / STAND_IN
+    files = {f"labkit/{name}": PACKAGE / name for name in MACHINERY}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = path.relative_to(PACKAGE)
+        owner = name.parts[0].removesuffix(".py")
+        if owner not in ("__init__", "checks", "grading", "data"):
+            files[f"labkit/{name}"] = path if owner in visible else PACKAGE / STAND_IN
     files["labkit/checks/lab.py"] = PACKAGE / STAND_IN
     return files
 
@@ -160,7 +158,9 @@ def _definitions(sources: list[str]) -> str:
 
 
 def _defines(statement: ast.stmt) -> bool:
-    if isinstance(statement, ast.Assign):
+    if isinstance(statement, ast.Assign) and all(
+        isinstance(t, ast.Name) for t in statement.targets
+    ):
         try:
             ast.literal_eval(statement.value)
         except ValueError:

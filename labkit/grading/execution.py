@@ -22,7 +22,7 @@ from labkit.checks.lab import NOTEBOOK_SEED
 from labkit.checks.messages import verdict_card
 from labkit.checks.verdict import State, Verdict, judge
 from labkit.grading.course import Course, Task
-from labkit.grading.process import Died, Process
+from labkit.grading.process import Died, Process, SandboxError
 from labkit.grading.replies import outcomes_from, ran_from
 from labkit.grading.results import Graded, Outcome, Shown
 from labkit.grading.sandbox import Sandbox
@@ -30,6 +30,7 @@ from labkit.grading.submission import same_code
 from labkit.grading.wire import encode
 
 GRACE_SECONDS = 3.0
+SETUP = "<setup>"
 OUTCOMES = {
     State.PASSED: Outcome.RIGHT,
     State.ALMOST: Outcome.ALMOST,
@@ -88,6 +89,8 @@ class Run:
         ------
         Died
             If the process did not survive it.
+        SandboxError
+            If the lab's own cells do not run.
         """
         process = self._process or self._start()
         status, message = ran_from(self._run(process, cell))
@@ -103,7 +106,9 @@ class Run:
         self._context = self._sandbox.process()
         self._process = self._context.__enter__()
         for cell in self.cells:
-            self._run(self._process, cell)
+            status, message = ran_from(self._run(self._process, cell))
+            if cell.name == SETUP and status != "ran":
+                raise SandboxError(f"the lab's own cells do not run: {message}")
         return self._process
 
     def _run(self, process: Process, cell: Cell) -> object:
@@ -145,7 +150,7 @@ def grade_answers(
     seconds = seconds or Seconds()
     graded: list[Graded] = []
     end = time.monotonic() + seconds.notebook
-    with Run(sandbox, [Cell("<setup>", course.setup)], seconds) as run:
+    with Run(sandbox, [Cell(SETUP, course.setup)], seconds) as run:
         for task in course.tasks:
             cell = Cell(f"<exercise {task.exercise.id}>", answers.get(task.grade_id, ""))
             if not cell.source.strip() or same_code(cell.source, task.stub):
