@@ -310,7 +310,7 @@ def ternary_rows(w, size):
 
 def train_with_momentum(w, x, labels):
     w, velocity = w.clone(), torch.zeros_like(w)
-    for _ in range(150):
+    for _ in range(80):
         shadow = ternary_rows(w, 1.4).requires_grad_()
         gradient = torch.autograd.grad(F.cross_entropy(x @ shadow.t(), labels), shadow)[0]
         velocity = 0.9 * velocity + gradient
@@ -321,7 +321,7 @@ def train_with_momentum(w, x, labels):
 def train_and_return_codes(w, x, labels):
     real = nn.Parameter(w.clone())
     optimizer = torch.optim.Adam([real], lr=0.03)
-    for _ in range(150):
+    for _ in range(80):
         scale = 1.4 * real.detach().abs().mean()
         codes = (real.detach() / scale).round().clamp(-1, 1)
         optimizer.zero_grad()

@@ -5,7 +5,15 @@ from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.inputs import uniform
-from labkit.checks.lab5.inputs import INT4, TERNARY, UINT4, UINT8, between_ties, gradients
+from labkit.checks.lab5.inputs import (
+    INT4,
+    TERNARY,
+    UINT4,
+    UINT8,
+    between_ties,
+    clear_of_ends,
+    gradients,
+)
 from labkit.checks.rules import Rule
 
 
@@ -22,10 +30,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         scale = uniform(rng, 0.05, 0.8)
         low, high = ends[0] - zero_point - 6, ends[1] - zero_point + 6
         x = between_ties(rng, scale, low, high, *shape)
-        # Into the zone between the last code and the first that is clipped comes nothing.
-        last = torch.tensor([ends[0] - zero_point, ends[1] - zero_point]) * scale
-        x = torch.where((x < last[0]) & (x > last[0] - scale), last[0] + 0.2 * scale, x)
-        x = torch.where((x > last[1]) & (x < last[1] + scale), last[1] - 0.2 * scale, x)
+        x = clear_of_ends(x, scale, ends[0] - zero_point, ends[1] - zero_point)
         return Case(label, (x, scale, zero_point, *ends, gradients(rng, *shape)))
 
     middle = torch.tensor([0.3, -0.2, 9.0])

@@ -5,7 +5,15 @@ from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.inputs import uniform
-from labkit.checks.lab5.inputs import INT4, INT8, TERNARY, UINT4, between_ties, gradients
+from labkit.checks.lab5.inputs import (
+    INT4,
+    INT8,
+    TERNARY,
+    UINT4,
+    between_ties,
+    clear_of_ends,
+    gradients,
+)
 from labkit.checks.rules import Rule
 
 
@@ -29,10 +37,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
     def case(label: str, ends: tuple[int, int], beyond: int, *shape: int) -> Case:
         scale = uniform(rng, 0.05, 0.8)
         x = between_ties(rng, scale, ends[0] - beyond, ends[1] + beyond, *shape)
-        # Between the last code and the first that is clipped, paper and libraries disagree.
-        real = x / scale
-        x = torch.where((real < ends[0]) & (real > ends[0] - 1), scale * (ends[0] + 0.2), x)
-        x = torch.where((real > ends[1]) & (real < ends[1] + 1), scale * (ends[1] - 0.2), x)
+        x = clear_of_ends(x, scale, *ends)
         return Case(label, (x, scale, *ends, gradients(rng, *shape)))
 
     one = torch.ones(1)
