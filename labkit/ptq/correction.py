@@ -1,7 +1,8 @@
 """Bias correction: the mean error that rounded weights make, taken out of the bias."""
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -44,28 +45,20 @@ def correct_biases(
     Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV
     2019, arXiv:1906.04721, section 4.2 and (with data, as here) appendix D.
     """
-    errors: dict[str, list[Tensor]] = {path: [] for path in weights}
-    counts: list[int] = []
-    handles = [
-        network.get_submodule(path).register_forward_pre_hook(
-            _measuring(error_layer(weighted_layer(network, path), grid), errors[path])
-        )
-        for path, grid in weights.items()
-    ]
-    try:
+    means = {path: _MeanError(weighted_layer(network, path), q) for path, q in weights.items()}
+    seen = 0
+    with ExitStack() as hooks:
+        for path, mean in means.items():
+            handle = network.get_submodule(path).register_forward_pre_hook(mean)
+            hooks.callback(handle.remove)
         for batch in batches:
-            images = batch if isinstance(batch, Tensor) else batch[0]
-            network(images)
-            counts.append(len(images))
-    finally:
-        for handle in handles:
-            handle.remove()
-    if not counts:
+            network(batch if isinstance(batch, Tensor) else batch[0])
+            seen += 1
+    if not seen:
         raise ValueError("batches is empty; expected at least one batch. Is it a used generator?")
-    share = torch.tensor(counts, dtype=torch.float64) / sum(counts)
-    for path, means in errors.items():
+    for path, mean in means.items():
         layer = weighted_layer(network, path)
-        shift = (torch.stack(means) * share[:, None]).sum(0)
+        shift = mean.total / mean.count
         bias = layer.weight.new_zeros(len(shift)) if layer.bias is None else layer.bias
         layer.bias = nn.Parameter((bias.double() - shift).to(layer.weight.dtype))
 
@@ -78,9 +71,16 @@ def error_layer(layer: nn.Conv2d | nn.Linear, qparams: QParams) -> nn.Module:
     return error
 
 
-def _measuring(error: nn.Module, means: list[Tensor]) -> Callable[..., None]:
-    def measure(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        y = error(inputs[0]).double()
-        means.append(y.mean(dim=[d for d in range(y.ndim) if d != 1]))
+class _MeanError:
+    """Adds up, per output channel, what a layer's rounded weights do to its result."""
 
-    return measure
+    def __init__(self, layer: nn.Conv2d | nn.Linear, qparams: QParams) -> None:
+        self._error = error_layer(layer, qparams)
+        self._channels = 1 if isinstance(layer, nn.Conv2d) else -1
+        self.total = torch.zeros(len(layer.weight), dtype=torch.float64)
+        self.count = 0
+
+    def __call__(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        rows = self._error(inputs[0]).movedim(self._channels, -1).flatten(0, -2)
+        self.total += rows.double().sum(0)
+        self.count += len(rows)
