@@ -74,11 +74,19 @@ class QuantizedModel(nn.Module):
         backend: str = "torch",
     ) -> None:
         super().__init__()
+        if not steps:
+            raise ValueError("there are no steps; expected at least one, which makes the logits.")
         self.input_name, self.steps, self.backend = input_name, tuple(steps), backend
         self.weights = dict(weights)
         self.qparams = {input_name: _found(qparams, input_name, "input")}
         self.operations = nn.ModuleList()
         for step in self.steps:
+            missing = [name for name in step.inputs if name not in self.qparams]
+            if missing or not step.inputs:
+                raise ValueError(
+                    f"step {step.name!r} takes {missing}; expected tensors that steps before it "
+                    "make."
+                )
             computes = step.kind in COMPUTING
             source = qparams if computes else {step.name: self.qparams[step.inputs[0]]}
             self.qparams[step.name] = _found(source, step.name, step.kind)
@@ -108,7 +116,7 @@ class QuantizedModel(nn.Module):
         """Return the codes of the logits."""
         values = {self.input_name: self.quantize_input(images)}
         for run, inputs, name, used_up in self._plan:
-            values[name] = run(*[values[source] for source in inputs])
+            values[name] = _run(name, run, [values[source] for source in inputs])
             for source in used_up:
                 del values[source]
         return values[self.steps[-1].name]
@@ -117,7 +125,8 @@ class QuantizedModel(nn.Module):
         """Return the codes of every tensor, by name: what passes between the layers."""
         values = {self.input_name: self.quantize_input(images)}
         for step, operation in zip(self.steps, self.operations, strict=True):
-            values[step.name] = operation(*[values[name] for name in step.inputs])
+            inputs = [values[name] for name in step.inputs]
+            values[step.name] = _run(step.name, operation, inputs)
         return values
 
     def quantize_input(self, images: Tensor) -> Tensor:
@@ -175,6 +184,18 @@ class QuantizedModel(nn.Module):
         residual = inputs[1] if len(inputs) > 1 else None
         stride, padding, dilation = (_pair(settings[m]) for m in ("stride", "padding", "dilation"))
         return QuantizedConv2d(*operands, stride, padding, dilation, settings["groups"], residual)
+
+
+def _run(name: str, run: Callable[..., Tensor], inputs: list[Tensor]) -> Tensor:
+    try:
+        return run(*inputs)
+    except (RuntimeError, TypeError, ValueError) as error:
+        # torch refuses shapes that do not fit with a RuntimeError that names none of this.
+        shapes = " and ".join(str(list(q.shape)) for q in inputs)
+        raise ValueError(
+            f"step {name!r} cannot take codes of shape {shapes} ({error}). Do the images have the "
+            "size and channels that the network was made for?"
+        ) from error
 
 
 def _found(qparams: Mapping[str, QParams], name: str, kind: str) -> QParams:

@@ -4,6 +4,8 @@ All take and give codes. What computes new values rounds once, ties to even, in 
 codes are exact there.
 """
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -134,17 +136,27 @@ class AveragePool(nn.Module):
 
 
 class MaxPool(nn.Module):
-    """The largest code of each window: the order of codes is that of the values."""
+    """The largest code of each window: the order of codes is that of the values.
+
+    As in `torch.nn.MaxPool2d`; the padding holds the lowest code. (`torch.max_pool2d` takes integer
+    images of at most 127 or 255 numbers in channels-last memory.)
+    """
 
     def __init__(
         self, kernel_size: list[int], stride: list[int], padding: list[int], dilation: list[int]
     ) -> None:
         super().__init__()
-        self.window = (kernel_size, stride, padding, dilation)
+        self.windows = list(zip((2, 3), kernel_size, stride, dilation, strict=True))
+        self.border = [padding[1], padding[1], padding[0], padding[0]]
 
     def forward(self, q_x: Tensor) -> Tensor:
         """Pool codes [N, C, H, W]."""
-        return F.max_pool2d(q_x, *self.window)
+        if any(self.border):
+            q_x = F.pad(q_x, self.border, value=torch.iinfo(q_x.dtype).min)
+        for dim, size, stride, dilation in self.windows:
+            windows = q_x.unfold(dim, dilation * (size - 1) + 1, stride)[..., ::dilation]
+            q_x = functools.reduce(torch.maximum, windows.unbind(-1))
+        return q_x
 
 
 class Clamp(nn.Module):
