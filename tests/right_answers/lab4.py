@@ -74,7 +74,291 @@ def grid_in_numpy(kind, low, high, x_scale, w_scale):
     return table[kind]
 
 
+# 4.3 ---------------------------------------------------------------------------------------------
+
+
+def calibrate_in_numpy(layers, batches):
+    low, high = np.zeros(len(layers) + 1), np.zeros(len(layers) + 1)
+    for x in batches:
+        x = x.numpy().astype(np.float64)
+        low[0], high[0] = min(low[0], x.min()), max(high[0], x.max())
+        for i, (w, b) in enumerate(layers, 1):
+            x = x @ w.numpy().T + b.numpy()
+            x = np.maximum(x, 0) if i < len(layers) else x
+            low[i], high[i] = min(low[i], x.min()), max(high[i], x.max())
+    scale = (high - low) / 255
+    return scale, np.rint(-low / scale).astype(np.uint8)
+
+
+def calibrate_with_hooks(layers, batches):
+    modules = []
+    for weight, bias in layers:
+        linear = nn.Linear(weight.shape[1], weight.shape[0])
+        linear.weight.data, linear.bias.data = weight, bias
+        modules += [linear, nn.ReLU()]
+    network, seen = nn.Sequential(*modules[:-1]), {}
+
+    def watch(number):
+        def hook(module, inputs, output):
+            seen.setdefault(number, []).append(output.detach().flatten())
+
+        return hook
+
+    watched = [*range(1, len(network) - 1, 2), len(network) - 1]
+    for number, index in enumerate(watched, 1):
+        network[index].register_forward_hook(watch(number))
+    network(torch.cat(list(batches)))
+    values = [torch.cat([x.flatten() for x in batches])]
+    values += [torch.cat(seen[number]) for number in range(1, len(layers) + 1)]
+    low = [min(0.0, float(v.min())) for v in values]
+    scales = [(max(0.0, float(v.max())) - lo) / 255 for v, lo in zip(values, low, strict=True)]
+    zero_points = [round(-lo / scale) for lo, scale in zip(low, scales, strict=True)]
+    return torch.tensor(scales), torch.tensor(zero_points)
+
+
+def calibrate_all_batches_at_once(layers, batches):
+    x, grids = torch.cat(list(batches)), []
+    for i in range(len(layers) + 1):
+        low, high = min(float(x.min()), 0), max(float(x.max()), 0)
+        grids.append(((high - low) / 255, int(255 * -low / (high - low) + 0.5)))
+        if i < len(layers):
+            x = F.linear(x, *layers[i])
+            x = F.relu(x) if i < len(layers) - 1 else x
+    return tuple(torch.tensor(column) for column in zip(*grids, strict=True))
+
+
+# 4.4 ---------------------------------------------------------------------------------------------
+
+
+def layer_in_numpy(weight, bias, x_scale):
+    w = weight.numpy().astype(np.float64)
+    largest = np.abs(w).reshape(len(w), -1).max(axis=1)
+    scale = np.where(largest > 0, largest / 127, 1.0)
+    q_w = np.rint(w / np.expand_dims(scale, tuple(range(1, w.ndim))))
+    q_bias = np.rint(bias.numpy() / (x_scale * scale))
+    return q_w.astype(np.int8), scale, q_bias.astype(np.int32)
+
+
+def layer_in_a_loop(weight, bias, x_scale):
+    q_w, scales, q_bias = [], [], []
+    for row, b in zip(weight, bias, strict=True):
+        largest = max(abs(v) for v in row.flatten().tolist())
+        scale = largest / 127 if largest else 1.0
+        q_w.append(torch.round(row / scale).to(torch.int32))
+        scales.append(scale)
+        q_bias.append(round(b.item() / x_scale / scale))
+    return torch.stack(q_w), torch.tensor(scales), torch.tensor(q_bias)
+
+
+def layer_with_one_over_scale(weight, bias, x_scale):
+    rows = weight.double().flatten(1)
+    scale = torch.linalg.vector_norm(rows, float("inf"), dim=1) / 127
+    scale[scale == 0] = 1
+    q_w = (rows * (1 / scale[:, None])).round().char().reshape(weight.shape)
+    return q_w, scale.float(), (bias.double() / scale / x_scale).round().long()
+
+
+# 4.5 ---------------------------------------------------------------------------------------------
+
+
+def add_with_two_factors(q_a, a, q_b, b, y, relu):
+    q = (q_a.int() - a[1]) * (a[0] / y[0]) + (q_b.int() - b[1]) * (b[0] / y[0]) + y[1]
+    q = q.round().clamp(0, 255)
+    return (q.clamp(min=y[1]) if relu else q).byte()
+
+
+def add_in_numpy(q_a, a, q_b, b, y, relu):
+    real = a[0] * (q_a.numpy().astype(int) - a[1]) + b[0] * (q_b.numpy().astype(int) - b[1])
+    real = np.maximum(real, 0) if relu else real
+    return np.clip(np.rint(real / y[0] + y[1]), 0, 255).astype(np.uint8)
+
+
+def add_in_fixed_point(q_a, a, q_b, b, y, relu):
+    """Integers only: both factors with 30 bits behind the point, one rounding shift."""
+    ma, mb = round(a[0] / y[0] * 2**30), round(b[0] / y[0] * 2**30)
+    acc = (q_a.long() - a[1]) * ma + (q_b.long() - b[1]) * mb
+    return (((acc + 2**29) >> 30) + y[1]).clamp(y[1] if relu else 0, 255)
+
+
+def add_with_one_offset(q_a, a, q_b, b, y, relu):
+    offset = y[1] - (a[0] * a[1] + b[0] * b[1]) / y[0]
+    q = torch.floor(q_a.double() * a[0] / y[0] + q_b.double() * b[0] / y[0] + offset + 0.5)
+    return torch.clamp(q, [0, y[1]][relu], 255).to(torch.int32)
+
+
+# 4.6 ---------------------------------------------------------------------------------------------
+
+
+def int4_group_by_group(x, packed, scales):
+    out, groups = scales.shape
+    codes = torch.zeros(out, 2 * packed.shape[1])
+    codes[:, 0::2] = (packed % 16).float()
+    codes[:, 1::2] = (packed // 16).float()
+    codes[codes >= 8] -= 16
+    y = torch.zeros(len(x), out)
+    parts = zip(x.chunk(groups, 1), codes.chunk(groups, 1), strict=True)
+    for group, (part, weights) in enumerate(parts):
+        y += part @ weights.t() * scales[:, group]
+    return y
+
+
+def int4_in_numpy(x, packed, scales):
+    p = packed.numpy()
+    codes = np.dstack([(p << 4).astype(np.int8) >> 4, p.astype(np.int8) >> 4]).reshape(len(p), -1)
+    w = codes.reshape(*scales.shape, -1) * scales.numpy()[..., None]
+    return x.numpy() @ w.reshape(len(p), -1).T
+
+
+def int4_by_table(x, packed, scales):
+    table = torch.tensor([0.0, 1, 2, 3, 4, 5, 6, 7, -8, -7, -6, -5, -4, -3, -2, -1])
+    low, high = table[packed.long() & 15], table[packed.long() >> 4]
+    weights = torch.stack((low, high), 2).view(scales.shape[0], scales.shape[1], -1)
+    return torch.einsum("mgk,ngk,ng->mn", x.view(len(x), scales.shape[1], -1), weights, scales)
+
+
+# 4.7 ---------------------------------------------------------------------------------------------
+
+
+def sensitivity_in_numpy(layers, x, bits):
+    real = [(w.numpy().astype(np.float64), b.numpy()) for w, b in layers]
+
+    def run(chosen):
+        y = x.numpy().astype(np.float64)
+        for i, (w, b) in enumerate(chosen):
+            y = y @ w.T + b
+            if i + 1 < len(chosen):
+                y[y < 0] = 0
+        return y
+
+    y, found = run(real), []
+    for i, (w, b) in enumerate(real):
+        scale = np.abs(w).max() / (2 ** (bits - 1) - 1)
+        noise = run([*real[:i], (np.rint(w / scale) * scale, b), *real[i + 1 :]]) - y
+        found.append(10 * np.log10(np.mean(y**2) / np.mean(noise**2)))
+    return np.array(found)
+
+
+def sensitivity_by_recursion(layers, x, bits):
+    def run(chosen, values):
+        (w, b), *rest = chosen
+        values = F.linear(values, w, b)
+        return run(rest, F.relu(values)) if rest else values
+
+    y, decibels = run(layers, x), []
+    for i, (w, b) in enumerate(layers):
+        qmax = (1 << (bits - 1)) - 1
+        scale = w.abs().max().item() / qmax
+        copy = list(layers)
+        copy[i] = ((w / scale).round().clamp(-qmax, qmax) * scale, b)
+        ratio = y.norm() / (run(copy, x) - y).norm()
+        decibels.append(20 * ratio.log10().item())
+    return torch.tensor(decibels)
+
+
+def sensitivity_of_a_module(layers, x, bits):
+    modules = []
+    for w, b in layers:
+        linear = nn.Linear(w.shape[1], w.shape[0])
+        linear.weight.data, linear.bias.data = w.clone(), b.clone()
+        modules += [linear, nn.ReLU()]
+    network, result = nn.Sequential(*modules[:-1]), torch.empty(len(layers))
+    with torch.no_grad():
+        y = network(x)
+        for i, linear in enumerate(network[::2]):
+            kept = linear.weight.data
+            scale = kept.abs().max() / (2 ** (bits - 1) - 1)
+            linear.weight.data = torch.round(kept / scale) * scale
+            result[i] = 10 * torch.log10(y.pow(2).mean() / (network(x) - y).pow(2).mean())
+            linear.weight.data = kept
+    return result
+
+
+# 4.8 ---------------------------------------------------------------------------------------------
+
+
+def correct_over_dims(bias, y, y_quantized):
+    error = y_quantized - y
+    return bias - error.mean(dim=[d for d in range(error.ndim) if d != 1])
+
+
+def correct_in_numpy(bias, y, y_quantized):
+    error = np.moveaxis((y - y_quantized).numpy().astype(np.float64), 1, 0)
+    return bias.numpy() + error.reshape(len(bias), -1).mean(1)
+
+
+def correct_with_two_means(bias, y, y_quantized):
+    def mean(values):
+        return values.flatten(2).mean((0, 2)) if values.ndim > 2 else values.mean(0)
+
+    return bias + mean(y) - mean(y_quantized)
+
+
+# 4.9 ---------------------------------------------------------------------------------------------
+
+
+def factors_as_the_paper_writes_them(w1, w2):
+    r1 = w1.abs().flatten(1).max(1).values
+    r2 = w2.abs().amax(dim=[d for d in range(w2.ndim) if d != 1])
+    s = torch.sqrt(r1 * r2) / r2
+    s[(r1 == 0) | (r2 == 0)] = 1
+    return s
+
+
+def factors_in_a_loop(w1, w2):
+    s = []
+    for i in range(len(w1)):
+        r1, r2 = w1[i].abs().max().item(), w2[:, i].abs().max().item()
+        s.append((r1 / r2) ** 0.5 if r1 and r2 else 1)
+    return np.array(s)
+
+
+def factors_in_numpy(w1, w2):
+    a, b = np.abs(w1.numpy()), np.abs(w2.numpy())
+    r1, r2 = a.max(axis=tuple(range(1, a.ndim))), np.moveaxis(b, 1, 0).reshape(len(a), -1).max(1)
+    alive = r1 * r2 > 0
+    return np.sqrt(np.where(alive, r1, 1) / np.where(alive, r2, 1))
+
+
+# 4.10 --------------------------------------------------------------------------------------------
+
+
+def front_in_two_loops(sizes, accuracies):
+    points = list(zip(sizes.tolist(), accuracies.tolist(), strict=True))
+    beaten = [
+        any(s <= size and a >= accuracy and (s, a) != (size, accuracy) for s, a in points)
+        for size, accuracy in points
+    ]
+    return ~torch.tensor(beaten)
+
+
+def front_by_sorting(sizes, accuracies):
+    points = sorted({(s, -a) for s, a in zip(sizes.tolist(), accuracies.tolist(), strict=True)})
+    front, best = set(), 1.0
+    for size, negative in points:
+        if negative < best:
+            front.add((size, negative))
+            best = negative
+    pairs = zip(sizes.tolist(), accuracies.tolist(), strict=True)
+    return torch.tensor([(s, -a) in front for s, a in pairs])
+
+
+def front_in_numpy(sizes, accuracies):
+    s, a = sizes.numpy(), accuracies.numpy()
+    mask = np.zeros(len(s), dtype=bool)
+    for i in range(len(s)):
+        mask[i] = not (((s < s[i]) & (a >= a[i])) | ((s <= s[i]) & (a > a[i]))).any()
+    return mask
+
+
 RIGHT_ANSWERS = {
     "4.1": [fold_in_numpy, fold_in_a_loop, fold_by_probing, fold_with_rsqrt],
     "4.2": [grid_with_match, grid_as_tensors, grid_in_numpy],
+    "4.3": [calibrate_in_numpy, calibrate_with_hooks, calibrate_all_batches_at_once],
+    "4.4": [layer_in_numpy, layer_in_a_loop, layer_with_one_over_scale],
+    "4.5": [add_with_two_factors, add_in_numpy, add_in_fixed_point, add_with_one_offset],
+    "4.6": [int4_group_by_group, int4_in_numpy, int4_by_table],
+    "4.7": [sensitivity_in_numpy, sensitivity_by_recursion, sensitivity_of_a_module],
+    "4.8": [correct_over_dims, correct_in_numpy, correct_with_two_means],
+    "4.9": [factors_as_the_paper_writes_them, factors_in_a_loop, factors_in_numpy],
+    "4.10": [front_in_two_loops, front_by_sorting, front_in_numpy],
 }

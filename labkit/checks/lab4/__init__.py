@@ -3,12 +3,28 @@
 Each holds a reference, the inputs it is called with, and the mistakes that people make.
 """
 
+from labkit.checks.lab4.add_codes import ADD_CODES
+from labkit.checks.lab4.calibrate import CALIBRATE
 from labkit.checks.lab4.choose_grid import CHOOSE_GRID
+from labkit.checks.lab4.correct_bias import CORRECT_BIAS
+from labkit.checks.lab4.equalization_factors import EQUALIZATION_FACTORS
 from labkit.checks.lab4.fold_batchnorm import FOLD_BATCHNORM
+from labkit.checks.lab4.int4_linear import INT4_LINEAR
+from labkit.checks.lab4.pareto_front import PARETO_FRONT
+from labkit.checks.lab4.quantize_layer import QUANTIZE_LAYER
+from labkit.checks.lab4.sensitivity import SENSITIVITY
 
 TITLE = "Post-training quantization"
 
 EXERCISES = (
     FOLD_BATCHNORM,
     CHOOSE_GRID,
+    CALIBRATE,
+    QUANTIZE_LAYER,
+    ADD_CODES,
+    INT4_LINEAR,
+    SENSITIVITY,
+    CORRECT_BIAS,
+    EQUALIZATION_FACTORS,
+    PARETO_FRONT,
 )

@@ -1,0 +1,142 @@
+"""Exercise 4.5: a residual sum of codes on different grids."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import uniform
+from labkit.checks.rules import Codes
+
+Grid = tuple[float, int]
+
+
+def add_codes(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
+    """Return the codes, 0 to 255, of the sum of what two tensors of codes stand for."""
+    return _rounded(_real(q_a, a) + _real(q_b, b), y, relu)
+
+
+def _real(q: Tensor, grid: Grid) -> Tensor:
+    scale, zero_point = grid
+    return (q.double() - zero_point) * scale
+
+
+def _rounded(real: Tensor, y: Grid, relu: bool) -> Tensor:
+    scale, zero_point = y
+    q = torch.round(real / scale) + zero_point
+    return q.clamp(zero_point if relu else 0, 255).to(torch.uint8)
+
+
+def _unrounded(
+    q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool
+) -> tuple[Tensor, int, int]:
+    real = (_real(q_a, a) + _real(q_b, b)) / y[0] + y[1]
+    return real, y[1] if relu else 0, 255
+
+
+def _cases(rng: torch.Generator) -> list[Case]:
+    def codes(*shape: int) -> Tensor:
+        return torch.randint(0, 256, shape, generator=rng, dtype=torch.uint8)
+
+    def grid(low: int, high: int) -> Grid:
+        zero_point = int(torch.randint(low, high, (), generator=rng))
+        return uniform(rng, 0.01, 0.04), zero_point
+
+    def case(label: str, shape: tuple[int, ...], y_scale: float, *ends: int, relu: bool) -> Case:
+        y = round(y_scale * uniform(rng, 0.9, 1.1), 4), grid(*ends)[1]
+        return Case(label, (codes(*shape), grid(60, 180), codes(*shape), grid(60, 180), y, relu))
+
+    after = codes(3, 5), (0.02, 0), codes(3, 5), (0.02, 0), (0.02, 0)
+    return [
+        case("two numbers", (2,), 0.05, 90, 160, relu=False),
+        case("rows", (3, 7), 0.05, 90, 160, relu=False),
+        case("with a ReLU", (4, 6), 0.05, 90, 160, relu=True),
+        case("a ReLU with zero point 0", (4, 6), 0.03, 0, 1, relu=True),
+        case("sums beyond the grid", (5, 6), 0.008, 90, 160, relu=False),
+        case("a batch of images", (2, 3, 4, 4), 0.06, 90, 160, relu=True),
+        Case("three times the same grid", (*after, False)),
+    ]
+
+
+def _codes_added(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
+    q = q_a.int() - a[1] + q_b.int() - b[1] + y[1]
+    return q.clamp(y[1] if relu else 0, 255).to(torch.uint8)
+
+
+def _rounded_apart(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
+    q = torch.round(_real(q_a, a) / y[0]) + torch.round(_real(q_b, b) / y[0]) + y[1]
+    return q.clamp(y[1] if relu else 0, 255).to(torch.uint8)
+
+
+def _wraps(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
+    q = torch.round((_real(q_a, a) + _real(q_b, b)) / y[0]) + y[1]
+    return (q.clamp(min=y[1]) if relu else q).to(torch.int64).to(torch.uint8)
+
+
+def _with_zero_points(
+    change: Callable[[Grid, Grid, Grid], tuple[Grid, Grid, Grid]],
+) -> Callable[..., Tensor]:
+    """Return the answer on other grids."""
+
+    def wrong(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
+        a, b, y = change(a, b, y)
+        return add_codes(q_a, a, q_b, b, y, relu)
+
+    return wrong
+
+
+ADD_CODES = Exercise(
+    id="4.5",
+    title="A residual sum",
+    points=2,
+    reference=add_codes,
+    cases=_cases,
+    rules=(Codes(unrounded=_unrounded),),
+    hints=(
+        "Two codes can be added when they count the same steps from the same zero. Which steps "
+        "shall the result count?",
+        "Take the zero points away, bring both to steps of y with a factor each, S_a / S_y and "
+        "S_b / S_y, add, round once, add Z_y, clamp. uint8 wraps, so convert before subtracting.",
+        "real = (q_a.double() - a[1]) * a[0] + (q_b.double() - b[1]) * b[0]; q = torch.round(real "
+        "/ y[0]) + y[1]; return q.clamp(y[1] if relu else 0, 255).to(torch.uint8).",
+    ),
+    misconceptions=(
+        Misconception(
+            "adds the codes",
+            _codes_added,
+            "Codes of different scales count different steps. Bring both to the steps of the "
+            "result first.",
+        ),
+        Misconception(
+            "rounds each of the two before adding",
+            _rounded_apart,
+            "Two roundings lose more than one. Add first, then round once.",
+        ),
+        Misconception(
+            "leaves out the zero points of the inputs",
+            _with_zero_points(lambda a, b, y: ((a[0], 0), (b[0], 0), y)),
+            "A code q stands for (q - Z) S: subtract a's and b's zero point.",
+        ),
+        Misconception(
+            "leaves out the zero point of the result",
+            _with_zero_points(lambda a, b, y: (a, b, (y[0], 0))),
+            "0.0 has the code y[1] in the result: add it after rounding.",
+        ),
+        Misconception(
+            "takes the grid of the first input for the second as well",
+            _with_zero_points(lambda a, b, y: (a, a, y)),
+            "Each of the two was calibrated on its own.",
+        ),
+        Misconception(
+            "ignores relu",
+            lambda q_a, a, q_b, b, y, relu: add_codes(q_a, a, q_b, b, y, False),
+            "With relu the lowest code is that of 0.0, the zero point of the result.",
+        ),
+        Misconception(
+            "does not saturate",
+            _wraps,
+            "A sum beyond the grid wraps around in uint8: clamp to 0 and 255 before converting.",
+        ),
+    ),
+)

@@ -1,0 +1,127 @@
+"""Exercise 4.10: which networks are worth a look."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.rules import Rule
+
+
+def pareto_front(sizes: Tensor, accuracies: Tensor) -> Tensor:
+    """Return which networks no other one beats: bool, one for each."""
+    return ~_beaten(sizes, accuracies).any(1)
+
+
+def _beaten(sizes: Tensor, accuracies: Tensor) -> Tensor:
+    """Return a matrix: whether network i (row) is beaten by network j (column)."""
+    as_small = sizes <= sizes[:, None]
+    as_good = accuracies >= accuracies[:, None]
+    better = (sizes < sizes[:, None]) | (accuracies > accuracies[:, None])
+    return as_small & as_good & better
+
+
+def _cases(rng: torch.Generator) -> list[Case]:
+    def drawn(label: str, count: int, sizes: int, accuracies: int) -> Case:
+        size = torch.randint(10, 10 + sizes, (count,), generator=rng)
+        accuracy = torch.randint(100 - accuracies, 100, (count,), generator=rng) / 100
+        return Case(label, (size, accuracy))
+
+    twins = torch.tensor([30, 20, 20, 10, 30]), torch.tensor([0.9, 0.8, 0.8, 0.7, 0.8])
+    order = torch.randperm(5, generator=rng)
+    return [
+        Case("one network", (torch.tensor([10]), torch.tensor([0.5]))),
+        Case("two of which one is better", (torch.tensor([20, 10]), torch.tensor([0.8, 0.9]))),
+        Case("the same accuracy", (torch.tensor([10, 20, 30]), torch.tensor([0.9, 0.9, 0.9]))),
+        Case("the same size", (torch.tensor([10, 10, 10]), torch.tensor([0.7, 0.9, 0.8]))),
+        Case("two alike", (twins[0][order], twins[1][order])),
+        drawn("twelve networks", 12, 1000, 50),
+        drawn("many ties", 30, 8, 8),
+        drawn("forty networks", 40, 9999, 90),
+    ]
+
+
+def _none_as_good(sizes: Tensor, accuracies: Tensor) -> Tensor:
+    as_small, as_good = sizes <= sizes[:, None], accuracies >= accuracies[:, None]
+    return (as_small & as_good).sum(1) == 1
+
+
+def _better_in_both(sizes: Tensor, accuracies: Tensor) -> Tensor:
+    better = (sizes < sizes[:, None]) & (accuracies > accuracies[:, None])
+    return ~better.any(1)
+
+
+def _best_ratio(sizes: Tensor, accuracies: Tensor) -> Tensor:
+    ratio = accuracies / sizes
+    return ratio == ratio.max()
+
+
+def _running(keep: Callable[[float, float], bool]) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the answer of a walk in the order given, without sorting."""
+
+    def wrong(sizes: Tensor, accuracies: Tensor) -> Tensor:
+        found, best = torch.zeros(len(sizes), dtype=torch.bool), -1.0
+        for i, accuracy in enumerate(accuracies.tolist()):
+            if keep(accuracy, best):
+                found[i], best = True, accuracy
+        return found
+
+    return wrong
+
+
+PARETO_FRONT = Exercise(
+    id="4.10",
+    title="The Pareto front",
+    points=2,
+    reference=pareto_front,
+    cases=_cases,
+    rules=(Rule(),),
+    hints=(
+        "Take one network and look for another that makes it pointless. When is that so?",
+        "Another one beats it if it is at most as large and at least as accurate, and better in "
+        "one of the two. Ask that for every pair.",
+        "for i: beaten = (sizes <= sizes[i]) & (accuracies >= accuracies[i]) & ((sizes < "
+        "sizes[i]) | (accuracies > accuracies[i])); front[i] = not beaten.any().",
+    ),
+    misconceptions=(
+        Misconception(
+            "drops networks that are exactly alike",
+            _none_as_good,
+            "Of two that agree in both numbers neither is better: keep both. At least one of the "
+            "two numbers must be better, not only as good.",
+        ),
+        Misconception(
+            "asks the other one to be better in both",
+            _better_in_both,
+            "A network of the same size and a higher accuracy makes the lower one pointless, too: "
+            "as good in one, better in the other.",
+        ),
+        Misconception(
+            "keeps what is beaten",
+            lambda sizes, accuracies: _beaten(sizes, accuracies).any(1),
+            "The front is what nobody beats.",
+        ),
+        Misconception(
+            "prefers large networks",
+            lambda sizes, accuracies: pareto_front(-sizes, accuracies),
+            "Fewer bytes are better, more accuracy is better.",
+        ),
+        Misconception(
+            "prefers low accuracies",
+            lambda sizes, accuracies: pareto_front(sizes, -accuracies),
+            "Fewer bytes are better, more accuracy is better.",
+        ),
+        Misconception(
+            "keeps the best ratio only",
+            _best_ratio,
+            "How much accuracy a byte is worth depends on the device: the front leaves that open "
+            "and keeps every network that is best for some budget.",
+        ),
+        Misconception(
+            "walks through the networks without sorting them",
+            _running(lambda accuracy, best: accuracy > best),
+            "That works once they are sorted by size.",
+        ),
+    ),
+)

@@ -1,0 +1,143 @@
+"""Exercise 4.7: which layer suffers most."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import randn
+from labkit.checks.rules import Rule
+
+Layers = Sequence[tuple[Tensor, Tensor]]
+
+
+def sensitivity(layers: Layers, x: Tensor, bits: int) -> Tensor:
+    """Return the SQNR of the network's result, in dB, with one layer quantized at a time."""
+    y = _run(layers, x)
+    return _in_db([(y, _run(_changed(layers, i, _rounded, bits), x)) for i in range(len(layers))])
+
+
+def _run(layers: Layers, x: Tensor) -> Tensor:
+    for weight, bias in layers[:-1]:
+        x = (x @ weight.t() + bias).relu()
+    weight, bias = layers[-1]
+    return x @ weight.t() + bias
+
+
+def _rounded(weight: Tensor, bits: int) -> Tensor:
+    scale = weight.abs().max() / (2 ** (bits - 1) - 1)
+    return torch.round(weight / scale) * scale
+
+
+def _changed(
+    layers: Layers, index: int, change: Callable[[Tensor, int], Tensor], bits: int
+) -> Layers:
+    return [(change(w, bits) if i == index else w, b) for i, (w, b) in enumerate(layers)]
+
+
+def _in_db(pairs: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    ratios = [(y**2).sum() / ((other - y) ** 2).sum() for y, other in pairs]
+    return 10 * torch.log10(torch.stack(ratios))
+
+
+def _cases(rng: torch.Generator) -> list[Case]:
+    def case(label: str, bits: int, *sizes: int, outlier: int = -1) -> Case:
+        layers = [
+            (randn(rng, out, inputs), 0.5 * randn(rng, out)) for inputs, out in pairwise(sizes)
+        ]
+        if outlier >= 0:
+            layers[outlier][0][0, 0] = 20.0
+        return Case(label, (layers, randn(rng, 9, sizes[0]), bits))
+
+    return [
+        case("one layer", 3, 3, 2),
+        case("two layers", 4, 4, 6, 3),
+        case("three layers", 4, 5, 8, 7, 3),
+        case("three layers, 8 bits", 8, 5, 8, 7, 3),
+        case("an outlier in the first layer", 5, 6, 12, 9, 4, outlier=0),
+        case("an outlier in the middle", 6, 6, 12, 9, 8, 4, outlier=1),
+    ]
+
+
+def _accumulated(layers: Layers, x: Tensor, bits: int) -> Tensor:
+    y, pairs = _run(layers, x), []
+    for i in range(len(layers)):
+        layers = _changed(layers, i, _rounded, bits)
+        pairs.append((y, _run(layers, x)))
+    return _in_db(pairs)
+
+
+def _of_weights(layers: Layers, x: Tensor, bits: int) -> Tensor:
+    return _in_db([(w, _rounded(w, bits)) for w, _ in layers])
+
+
+def _per_channel(weight: Tensor, bits: int) -> Tensor:
+    scale = weight.abs().amax(1, keepdim=True) / (2 ** (bits - 1) - 1)
+    return torch.round(weight / scale) * scale
+
+
+def _too_many_levels(weight: Tensor, bits: int) -> Tensor:
+    return _rounded(weight, bits + 1)
+
+
+def _with(change: Callable[[Tensor, int], Tensor]) -> Callable[[Layers, Tensor, int], Tensor]:
+    """Return the answer with weights rounded in another way."""
+
+    def wrong(layers: Layers, x: Tensor, bits: int) -> Tensor:
+        y = _run(layers, x)
+        return _in_db([(y, _run(_changed(layers, i, change, bits), x)) for i in range(len(layers))])
+
+    return wrong
+
+
+SENSITIVITY = Exercise(
+    id="4.7",
+    title="Which layer suffers most",
+    points=3,
+    reference=sensitivity,
+    cases=_cases,
+    rules=(Rule(absolute=0.05),),
+    hints=(
+        "You need the network twice for each layer: as it is, and with that one layer rounded. "
+        "Write a function that runs a list of layers first.",
+        "scale = weight.abs().max() / (2**(bits - 1) - 1), back = torch.round(weight / scale) * "
+        "scale. Put it in a copy of the list, so that the next turn finds the real weights again.",
+        "for i: changed = list(layers); changed[i] = (back, bias); z = run(changed); sqnr = 10 * "
+        "torch.log10((y**2).sum() / ((z - y)**2).sum()). No relu after the last layer.",
+    ),
+    misconceptions=(
+        Misconception(
+            "leaves earlier layers quantized",
+            _accumulated,
+            "One at a time: start each turn from the real weights, on a copy of the list.",
+        ),
+        Misconception(
+            "compares the weights instead of the network's result",
+            _of_weights,
+            "The same noise in the weights may hurt much in one layer and not at all in another: "
+            "run the network.",
+        ),
+        Misconception(
+            "gives each output a scale of its own",
+            _with(_per_channel),
+            "One scale for the layer here: weight.abs().max() over the whole tensor.",
+        ),
+        Misconception(
+            "uses one bit too many",
+            _with(_too_many_levels),
+            "Symmetric codes of b bits end at 2^(b-1) - 1: one bit is the sign.",
+        ),
+        Misconception(
+            "takes 20 log10 of a ratio of powers",
+            lambda layers, x, bits: 2 * sensitivity(layers, x, bits),
+            "20 belongs to amplitudes. Squares are powers already: 10 log10.",
+        ),
+        Misconception(
+            "has signal and noise the wrong way round",
+            lambda layers, x, bits: -sensitivity(layers, x, bits),
+            "SQNR is signal over noise: it is positive while the noise is smaller.",
+        ),
+    ),
+)
