@@ -1,0 +1,217 @@
+"""JupyterLab as a student starts it, and a browser that reads and types in it.
+
+Skips, with the reason, where playwright or Chromium is missing.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "a-token-for-the-tests"
+SECONDS = 240  # for a whole lab on a busy machine
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+# What JupyterLab itself complains about; nothing of it is ours.
+NOT_OURS = (
+    "favicon",
+    "Failed to load resource",
+    "net::ERR",
+    "WebSocket",
+    "Content Security Policy",
+)
+
+
+def chromium():
+    """The path of a Chromium that playwright can drive."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A JupyterLab over a copy of the labs; its address."""
+    if not chromium():
+        pytest.skip("Chromium is missing (Debian's package chromium)")
+    folder = tmp_path_factory.mktemp("desk")
+    shutil.copytree(ROOT / "labs", folder / "labs")
+    settings = folder / "settings/@jupyterlab/apputils-extension"
+    settings.mkdir(parents=True)
+    quiet = {"fetchNews": "false", "checkForUpdates": False}
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {
+        "HOME": str(folder),
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+        "LABKIT_PROGRESS": str(folder / "progress"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    command = [sys.executable, "-m", "jupyterlab", "labs/", "--no-browser", "--allow-root"]
+    command += [f"--port={port}", "--ServerApp.port_retries=0", "--expose-app-in-browser"]
+    command += [f"--IdentityProvider.token={TOKEN}"]
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        wait_for(f"{address}/api/status?token={TOKEN}", process, folder / "server.log")
+        yield address
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def wait_for(address, process, log):
+    """Wait until the server answers."""
+    for _ in range(120):
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except OSError:
+            if process.poll() is not None:
+                break
+            time.sleep(0.5)
+    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is missing")
+    if not chromium():
+        pytest.skip("Chromium is missing (Debian's package chromium)")
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=chromium(), args=list(FLAGS))
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def open_lab(server, browser):
+    """A function that opens a notebook in a tab of its own, and returns a `Desk`."""
+    desks = []
+
+    def opened(notebook):
+        desks.append(Desk(browser, f"{server}/lab/tree/{notebook}?reset&token={TOKEN}"))
+        return desks[-1]
+
+    yield opened
+    for desk in desks:
+        desk.close()
+
+
+class Desk:
+    """A notebook open in JupyterLab, as a student has it."""
+
+    def __init__(self, browser, address):
+        self._page = browser.new_page(viewport={"width": 1200, "height": 1000})
+        self._page.set_default_timeout(1000 * SECONDS)
+        self.console_errors = []
+        self._page.on("console", self._listen)
+        self._page.goto(address)
+        self._page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext")
+        self._js(
+            "async () => { await window.jupyterapp.restored;"
+            "await window.jupyterapp.shell.currentWidget.sessionContext.ready }"
+        )
+
+    def _listen(self, message):
+        ours = not any(words in message.text for words in NOT_OURS)
+        if message.type == "error" and ours:
+            self.console_errors.append(message.text)
+
+    def _js(self, script, argument=None):
+        return self._page.evaluate(script, argument)
+
+    def _content(self, expression, argument=None):
+        widget = "window.jupyterapp.shell.currentWidget"
+        return self._js(
+            f"async a => {{ const w = {widget}, c = w.content; {expression} }}", argument
+        )
+
+    def command(self, name, **arguments):
+        """Run one of JupyterLab's commands; true unless it failed."""
+        return self._js(
+            "async a => await window.jupyterapp.commands.execute(a[0], a[1])", [name, arguments]
+        )
+
+    def run_all(self):
+        """Run all cells; true if none raised."""
+        return self.command("notebook:run-all-cells")
+
+    def restart(self):
+        """Restart the kernel, without the question whether one is sure."""
+        self._content("await w.sessionContext.session.kernel.restart()")
+
+    def cells(self):
+        """Type, source and grade_id of each cell."""
+        return self._content(
+            "return c.widgets.map(v => [v.model.type, v.model.sharedModel.getSource(),"
+            "(v.model.metadata.nbgrader || {}).grade_id || ''])"
+        )
+
+    def tracebacks(self):
+        """The errors that cells show, with the cell's number."""
+        return self._content(
+            "return c.widgets.flatMap((v, i) => v.model.type != 'code' ? [] :"
+            "v.model.outputs.toJSON().filter(o => o.output_type == 'error')"
+            ".map(o => `cell ${i}: ${o.ename}: ${o.evalue}`))"
+        )
+
+    def index(self, grade_id):
+        """The number of the cell with a grade_id."""
+        return next(i for i, cell in enumerate(self.cells()) if cell[2] == grade_id)
+
+    def type_into(self, index, source):
+        """Replace what stands in a cell."""
+        self._content("c.widgets[a[0]].model.sharedModel.setSource(a[1])", [index, source])
+
+    def run(self, index):
+        """Run a cell; return its outputs as text, one string."""
+        self._content(
+            "c.deselectAll(); c.activeCellIndex = a;"
+            "await window.jupyterapp.commands.execute('notebook:run-cell')",
+            index,
+        )
+        return self.output(index)
+
+    def output(self, index):
+        """What a cell shows, as text."""
+        texts = self._content(
+            "return c.widgets[a].model.outputs.toJSON().map(o =>"
+            "o.data ? o.data['text/plain'] : (o.text || `${o.ename}: ${o.evalue}`))",
+            index,
+        )
+        return "\n".join("".join(text) for text in texts)
+
+    def insert_below(self, index, source):
+        """Add a code cell below another; return its number."""
+        self._content(
+            "c.activeCellIndex = a;"
+            "await window.jupyterapp.commands.execute('notebook:insert-cell-below')",
+            index,
+        )
+        self.type_into(index + 1, source)
+        return index + 1
+
+    def shown_html(self, index):
+        """The elements of a cell's outputs as the browser drew them, their visible text."""
+        self._content("await c.scrollToItem(a, 'start')", index)
+        self._page.wait_for_timeout(500)
+        return self._content("return c.widgets[a].node.innerText", index)
+
+    def close(self):
+        """Close the tab and stop its kernel."""
+        self._content("await w.sessionContext.shutdown()")
+        self._page.close()
