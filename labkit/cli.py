@@ -1,6 +1,7 @@
 """The command ``labkit``."""
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -13,6 +14,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="labkit", description="Quantization labs.")
     parser.add_argument("--version", action="version", version=f"labkit {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
+    start = commands.add_parser("start", help="copy the labs into a folder of your own")
+    start.add_argument("folder", type=Path, metavar="DIR", help="nothing in it is overwritten")
+    start.add_argument("--labs", type=Path, help="where the labs are; found by default")
+    start.set_defaults(run=_start)
     release = commands.add_parser("release", help="make labs/ from solutions/")
     release.add_argument("--check", action="store_true", help="write nothing, say what differs")
     release.add_argument("--bundle", type=Path, metavar="FILE.zip", help="also zip it for students")
@@ -29,6 +34,15 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"labkit {parsed.command}: {error}", file=sys.stderr)
         return 1
+
+
+def _start(parsed: argparse.Namespace) -> int:
+    from labkit.start import LABS, start
+
+    for placed in start(parsed.folder, parsed.labs or LABS):
+        print(placed)
+    print(f"Open them with: jupyter lab {shlex.quote(str(parsed.folder))}")
+    return 0
 
 
 def _release(parsed: argparse.Namespace) -> int:
