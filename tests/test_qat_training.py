@@ -1,6 +1,9 @@
 """Preparing and fine-tuning: where quantizers sit, the schedule, stopping and going on."""
 
 import copy
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -175,6 +178,37 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     assert path.exists() == (steps >= 3)
     assert same(run(small, data, quantizer=quantizer, checkpoint=path), whole)
     assert [p.name for p in tmp_path.iterdir()] == ["run.pt"]
+
+
+KILLED = """
+import sys, time
+sys.path.insert(0, sys.argv[2])
+from test_qat_training import ACTIVATIONS, WEIGHTS
+from labkit.qat import checkpoint, prepare, train
+from qat_networks import small_data, small_network
+
+replace = checkpoint.os.replace
+
+def replace_and_wait(*paths):
+    replace(*paths)
+    print("saved", flush=True)
+    time.sleep(60)
+
+checkpoint.os.replace = replace_and_wait
+network = prepare(small_network(), WEIGHTS, ACTIVATIONS)
+train(network, *small_data(), epochs=3, batch_size=20, checkpoint=sys.argv[1])
+"""
+
+
+def test_a_process_that_was_killed_leaves_a_checkpoint_to_go_on_from(
+    small: nn.Module, data, tmp_path
+) -> None:
+    path = tmp_path / "run.pt"
+    command = [sys.executable, "-c", KILLED, str(path), str(Path(__file__).parent)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout.readline() == "saved\n"
+        child.kill()
+    assert same(run(small, data, checkpoint=path), run(small, data))
 
 
 def test_a_finished_run_is_not_trained_again(small: nn.Module, data, tmp_path) -> None:
