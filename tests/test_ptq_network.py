@@ -157,6 +157,33 @@ def test_what_an_image_does_not_fit_is_named():
             run(pictures(1, 5))
 
 
+class Broadcast(nn.Module):
+    def __init__(self, pooled_first: bool) -> None:
+        super().__init__()
+        self.conv, self.again, self.pooled_first = (
+            nn.Conv2d(3, 4, 1),
+            nn.Conv2d(4, 4, 1),
+            pooled_first,
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv(x)
+        pooled = x.mean((2, 3), keepdim=True)
+        return self.again(pooled) + x if self.pooled_first else self.again(x) + pooled
+
+
+@pytest.mark.parametrize("backend", ["torch", "reference"])
+@pytest.mark.parametrize("scheme", [Scheme(8), Scheme(8, signed=False)])
+@pytest.mark.parametrize("pooled_first", [True, False])
+def test_a_sum_that_would_repeat_its_operand_is_refused(pooled_first, scheme, backend):
+    model = quantize_model(
+        Broadcast(pooled_first).eval(), [pictures(1)], activation_scheme=scheme, backend=backend
+    )
+    for run in (model, model.tensors):
+        with pytest.raises(ValueError, match=r"step 'add' cannot take codes of shape .* and "):
+            run(pictures(1))
+
+
 def small() -> tuple[nn.Module, dict[str, QParams], dict[str, QParams]]:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU6(), nn.Flatten(), nn.Linear(16, 2)).eval()

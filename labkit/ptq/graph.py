@@ -14,8 +14,13 @@ from labkit.validation import instance_of
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d)
 ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
+TRAINED = (*BATCH_NORMS, *DROPOUTS)  # what does something else in training mode
 # What does nothing to a network in eval mode.
-IDENTITIES = (nn.Identity, *DROPOUTS, F.dropout, F.dropout2d, "contiguous")
+IDENTITIES = (nn.Identity, *DROPOUTS, "contiguous")
+FUNCTIONAL_DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d)
+# What writes its result over its input, always or if ``inplace`` says so.
+IN_PLACE = (operator.iadd, torch.relu_, "relu_", "add_")
+MAYBE_IN_PLACE = (F.relu, F.relu6)
 
 
 def trace(model: nn.Module) -> fx.GraphModule:
@@ -42,22 +47,23 @@ def trace(model: nn.Module) -> fx.GraphModule:
     Python", MLSys 2022, arXiv:2112.08429.
     """
     instance_of(model, nn.Module, "model", 'labkit.zoo.load_model("resnet")')
-    if model.training:
+    if any(m.training for m in model.modules() if m is model or isinstance(m, TRAINED)):
         raise ValueError("model is in training mode; call model.eval() first.")
     try:
         network = fx.symbolic_trace(copy.deepcopy(model))
-    except (fx.proxy.TraceError, TypeError) as error:
+    except Exception as error:  # whatever the network's own code raises on a value it cannot have
         raise ValueError(
             f"the network cannot be written as a fixed graph ({error}); expected a forward without "
             "if or for on the values of a tensor. Take that part out of the network."
         ) from error
     for node in list(network.graph.nodes):
-        if target_of(node, network) in IDENTITIES:
+        if _does_nothing(node, network):
             replace(node, source_of(node))
         elif node.op == "call_function" and node.target in (F.conv2d, torch.conv2d):
             _as_module(node, network, _conv2d)
         elif node.op == "call_function" and node.target is F.linear:
             _as_module(node, network, _linear)
+    _read_what_was_overwritten(network)
     return _tidied(network)
 
 
@@ -94,7 +100,9 @@ def fold_batchnorm(model: nn.Module) -> fx.GraphModule:
             continue
         before = source_of(node)
         layer = layer_of(before, network)
-        if isinstance(layer, nn.Conv2d | nn.Linear) and _is_only_call(before, network):
+        # The layer whose outputs this normalization takes for its channels.
+        matching = nn.Linear if isinstance(norm, nn.BatchNorm1d) else nn.Conv2d
+        if isinstance(layer, matching) and _is_only_call(before, network):
             fold_into(layer, norm)
             replace(node, before)
     return _tidied(network)
@@ -170,6 +178,29 @@ def arguments(node: fx.Node, *names: str, **defaults: Any) -> dict[str, Any]:
     return values
 
 
+def _does_nothing(node: fx.Node, network: fx.GraphModule) -> bool:
+    target = target_of(node, network)
+    if target in FUNCTIONAL_DROPOUTS:
+        return not arguments(node, "input", "p", "training", training=True)["training"]
+    return target in IDENTITIES
+
+
+def _overwrites(node: fx.Node, network: fx.GraphModule) -> bool:
+    target = target_of(node, network)
+    if target in MAYBE_IN_PLACE:
+        return bool(arguments(node, "input", "inplace", inplace=False)["inplace"])
+    return target in IN_PLACE or getattr(layer_of(node, network), "inplace", False)
+
+
+def _read_what_was_overwritten(network: fx.GraphModule) -> None:
+    """Let all that reads a tensor after a node overwrote it read that node."""
+    nodes = list(network.graph.nodes)
+    for i, node in enumerate(nodes):
+        if _overwrites(node, network):
+            later = set(nodes[i + 1 :])
+            source_of(node).replace_all_uses_with(node, delete_user_cb=later.__contains__)
+
+
 def _is_only_call(node: fx.Node, network: fx.GraphModule) -> bool:
     """Tell whether nothing else uses a layer's result, and no other node the layer."""
     calls = [other for other in network.graph.nodes if other.target == node.target]
@@ -194,8 +225,11 @@ def _as_module(
             )
         parameters[name] = source and operator.attrgetter(source.target)(network)
     layer = make(values, parameters["weight"])
-    layer.weight = nn.Parameter(parameters["weight"].detach())
-    layer.bias = None if values["bias"] is None else nn.Parameter(parameters["bias"].detach())
+    # Clones: two layers may share a parameter, and each is folded and rounded on its own.
+    layer.weight = nn.Parameter(parameters["weight"].detach().clone())
+    layer.bias = None
+    if parameters["bias"] is not None:
+        layer.bias = nn.Parameter(parameters["bias"].detach().clone())
     network.add_module(f"{node.name}_layer", layer.eval())
     with network.graph.inserting_before(node):
         replace(node, network.graph.call_module(f"{node.name}_layer", (values["input"],)))

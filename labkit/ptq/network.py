@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
@@ -104,6 +104,8 @@ class QuantizedModel(nn.Module):
         for i, (step, operation) in enumerate(zip(self.steps, self.operations, strict=True)):
             # Codes that a step made need no check in the next one.
             run = getattr(operation, "trusting", operation.forward)
+            if step.kind == "conv2d" and len(step.inputs) == 2:
+                run = partial(_with_residual, run)
             used_up = [name for name in dict.fromkeys(step.inputs) if last_use[name] == i]
             plan.append((run, step.inputs, step.name, used_up))
         return plan
@@ -196,6 +198,14 @@ def _run(name: str, run: Callable[..., Tensor], inputs: list[Tensor]) -> Tensor:
             f"step {name!r} cannot take codes of shape {shapes} ({error}). Do the images have the "
             "size and channels that the network was made for?"
         ) from error
+
+
+def _with_residual(run: Callable[..., Tensor], q_x: Tensor, q_residual: Tensor) -> Tensor:
+    """Refuse a residual that would be repeated over the image."""
+    q = run(q_x, q_residual)
+    if q.shape != q_residual.shape:
+        raise ValueError(f"adds {list(q_residual.shape)} to {list(q.shape)}, not of one shape")
+    return q
 
 
 def _found(qparams: Mapping[str, QParams], name: str, kind: str) -> QParams:

@@ -79,6 +79,7 @@ def lower(network: fx.GraphModule) -> tuple[str, list[Step]]:
     placeholders = [node for node in network.graph.nodes if node.op == "placeholder"]
     if len(placeholders) != 1:
         raise ValueError(f"the network has {len(placeholders)} inputs; expected one, the images.")
+    made = {placeholders[0].name}
     steps: dict[fx.Node, Step] = {}
     for node in network.graph.nodes:
         if node.op in ("placeholder", "get_attr") or _measures_shape(node):
@@ -87,8 +88,17 @@ def lower(network: fx.GraphModule) -> tuple[str, list[Step]]:
             if not isinstance(node.args[0], fx.Node):
                 raise ValueError("the network returns several tensors; expected the logits alone.")
             continue
-        step = _fused(node, _step(node, network), steps)
-        steps[node] = replace(step, name=node.name)
+        step = _step(node, network)
+        constants = [source for source in step.inputs if source not in made]
+        if constants:
+            raise ValueError(
+                f"cannot quantize node {node.name!r}: it takes a constant, {constants[0]!r}; "
+                f"supported are {SUPPORTED}. Make the constant part of a layer's bias."
+            )
+        made.add(node.name)
+        steps[node] = replace(_fused(node, step, steps), name=node.name)
+    if not steps:
+        raise ValueError("the network returns its input; expected at least one operation.")
     return placeholders[0].name, list(steps.values())
 
 
@@ -160,7 +170,9 @@ def _conv2d(layer: nn.Conv2d) -> dict[str, Any]:
     elif padding == "same":
         reach = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
         if any(r % 2 for r in reach):
-            raise _Unsupported("padding='same' is uneven here; use nn.ZeroPad2d before it.")
+            raise _Unsupported(
+                "padding='same' is uneven; expected an odd kernel, or ZeroPad2d before."
+            )
         padding = (reach[0] // 2, reach[1] // 2)
     return {
         "stride": list(layer.stride),
@@ -180,6 +192,8 @@ def _addition(node: fx.Node) -> Step:
 
 def _concatenation(node: fx.Node) -> Step:
     values = arguments(node, "tensors", "dim", dim=0)
+    if isinstance(values["tensors"], fx.Node):
+        raise _Unsupported(f"it joins the parts of {values['tensors'].name!r}; expected tensors.")
     if values["dim"] not in (1, -3):
         raise _Unsupported(f"it joins along dim={values['dim']}; expected 1, the channels.")
     return Step(node.name, "concatenate", tuple(tensor.name for tensor in values["tensors"]))
@@ -232,7 +246,7 @@ def _view(values: dict[str, Any]) -> dict[str, Any]:
     shape = values.get("first"), values.get("second"), values.get("third")
     if isinstance(shape[0], tuple | list):
         shape = (*shape[0], None)
-    if not isinstance(shape[0], fx.Node) or shape[1] != -1 or shape[2] is not None:
+    if not _is_batch_size(shape[0]) or shape[1] != -1 or shape[2] is not None:
         raise _Unsupported("it changes the shape; expected (x.shape[0], -1), or flatten(1).")
     return {}
 
@@ -240,14 +254,20 @@ def _view(values: dict[str, Any]) -> dict[str, Any]:
 def _zero_pad(values: dict[str, Any]) -> dict[str, Any]:
     if values.get("mode", "constant") != "constant" or values.get("value"):
         raise _Unsupported("it pads with something else; expected zeros.")
-    padding = list(values["padding"])
+    padding = _numbers(values["padding"])
     if len(padding) != 4:
         raise _Unsupported(f"padding is {padding}; expected left, right, top and bottom.")
     return {"padding": padding}
 
 
 def _pair(value: Any) -> list[Any]:
-    return [value, value] if isinstance(value, int) else list(value)
+    return [value, value] if isinstance(value, int) else _numbers(value)
+
+
+def _numbers(value: Any) -> list[Any]:
+    if not isinstance(value, tuple | list) or any(isinstance(v, fx.Node) for v in value):
+        raise _Unsupported("it computes a size or a window while it runs; expected numbers.")
+    return list(value)
 
 
 _Operation = tuple[str, tuple[str, ...], Callable[[dict[str, Any]], dict[str, Any]]]
@@ -282,11 +302,18 @@ OPERATIONS: dict[Any, _Operation] = {
 }
 
 
-def _measures_shape(node: fx.Node) -> bool:
+def _measures_shape(node: Any) -> bool:
     """Tell whether a node only looks at a shape, as in ``x.view(x.size(0), -1)``."""
+    if not isinstance(node, fx.Node) or node.op not in ("call_method", "call_function"):
+        return False
     if node.target == "size" or (node.target is getattr and node.args[1] == "shape"):
         return True
-    source = node.args[0] if node.args else None
-    return (
-        node.target is operator.getitem and isinstance(source, fx.Node) and _measures_shape(source)
-    )
+    return node.target is operator.getitem and _measures_shape(node.args[0])
+
+
+def _is_batch_size(node: Any) -> bool:
+    """Tell whether a node is ``x.size(0)``, ``x.size()[0]`` or ``x.shape[0]``."""
+    if not _measures_shape(node):
+        return False
+    dim = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
+    return node.target in ("size", operator.getitem) and dim == 0
