@@ -88,6 +88,8 @@ def start(folder: Path, labs: Path = LABS) -> list[Placed]:
 def notice(number: int, stem: str, folder: Path | None = None) -> str:
     """Return what to tell a student whose lab came from another release of labkit, or "".
 
+    A record that cannot be read is told as well, and keeps nobody from working.
+
     Parameters
     ----------
     number : int
@@ -99,7 +101,10 @@ def notice(number: int, stem: str, folder: Path | None = None) -> str:
     """
     # Jupyter's server tells the kernel which notebook it runs.
     running = Path(os.environ.get("JPY_SESSION_NAME", "")).name
-    origins = _read(Path() if folder is None else folder)
+    try:
+        origins = _read(Path() if folder is None else folder)
+    except ValueError as error:
+        return str(error)
     origin = origins.get(running) or origins.get(f"{stem}.ipynb")
     if origin is None or origin["labkit"] == __version__:
         return ""

@@ -15,6 +15,7 @@ from labkit.checks.calling import call_all
 from labkit.checks.card import Card, Code, Fold, Table, Text
 from labkit.checks.exercise import Case
 from labkit.checks.lab import CheckFailed
+from labkit.start import start
 
 ONE = [Case("one", (torch.tensor([1.0, 2.0]),))]
 
@@ -87,6 +88,18 @@ def test_an_exception_is_shown_with_the_students_line_and_no_traceback(cards: li
     assert "of helper: return bits.colour" in text
     assert "labkit/" not in text
     assert "Traceback" not in text
+
+
+def test_a_lab_of_another_release_says_so(
+    cards: list[Card], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Lab(1)
+    assert cards == []
+    monkeypatch.setattr("labkit.start.__version__", "9.9")
+    Lab(1)
+    assert "and labkit 9.9 is installed" in repr(cards[0])
 
 
 def test_numpy_answers_are_handed_on_as_tensors(cards: list[Card]) -> None:

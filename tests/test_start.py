@@ -99,6 +99,7 @@ def test_a_broken_record_is_named_and_no_file_touched(desk, labs, content):
     with pytest.raises(ValueError, match=r"start\.json is not what .* delete it"):
         start(desk, labs)
     assert notebooks(desk) == {LAB: "my answers"}
+    assert "delete it and run this again" in notice(1, "lab1_linear", desk)
 
 
 def test_a_notebook_of_another_version_is_noticed(desk, labs, monkeypatch):

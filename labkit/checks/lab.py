@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from labkit.checks import registry
+from labkit.checks import registry, restart
 from labkit.checks.calling import call_all
 from labkit.checks.card import Card, Table, Text, show
 from labkit.checks.exercise import Exercise
@@ -16,6 +16,7 @@ from labkit.checks.messages import TONES, fallback_note, hint_card, points, verd
 from labkit.checks.progress import Progress
 from labkit.checks.values import number
 from labkit.checks.verdict import State, Verdict, judge
+from labkit.start import notice
 
 NOTEBOOK_SEED = 5
 
@@ -45,6 +46,9 @@ class Lab:
         self._progress = Progress.of_lab(number)
         self._verdicts: dict[str, Verdict] = {}
         self._hints_shown: dict[str, int] = {}
+        restart.explain_missing_names(number)
+        if other_release := notice(number, registry.STEMS[number]):
+            show(Card("warn", "Another release of labkit", (Text(other_release),)))
 
     def __repr__(self) -> str:
         return f"Lab {self._number}: {self._title}, {len(self._exercises)} exercises"

@@ -1,0 +1,75 @@
+"""A kernel restarted in mid-lab: what a student reads who runs a later cell first."""
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
+
+from labkit.checks import registry
+from labkit.checks.restart import first_definition
+from labkit.start import LABS
+
+LAB_1 = LABS / f"{registry.STEMS[1]}.ipynb"
+SETUP = "from labkit import Lab\nlab = Lab(1)"
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory):
+    """Give what a notebook shows in which nothing but the first cell has run, for each cell."""
+    sources = [SETUP, "robust.eval()", "print(tyop)", "def f():\n    print(w)\n\nf()", "1 / 0"]
+    notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
+    folder = str(tmp_path_factory.mktemp("restarted"))
+    client = NotebookClient(notebook, allow_errors=True, resources={"metadata": {"path": folder}})
+    client.execute()
+    return [cell.outputs for cell in notebook.cells]
+
+
+@pytest.mark.parametrize(
+    ("position", "name", "line"),
+    [
+        (1, "robust", 'robust = zoo.load_model("resnet")'),
+        (3, "w", "w = robust.stage2.conv1.weight.detach()"),
+    ],
+)
+def test_a_name_of_a_cell_above_gets_a_card_and_one_line(outputs, position, name, line):
+    card, error = outputs[position]
+    text = card.data["text/plain"]
+    assert text.startswith(f"○ The cell that makes `{name}` has not run since the kernel started")
+    assert line in text
+    assert "Run > Run All Above Selected Cell" in text
+    assert error.ename == "NameError"
+    assert "Traceback" not in "".join(error.traceback)
+
+
+@pytest.mark.parametrize(("position", "kind"), [(2, "NameError"), (4, "ZeroDivisionError")])
+def test_every_other_error_stays_as_it_is(outputs, position, kind):
+    (error,) = outputs[position]
+    assert error.ename == kind
+    assert "Traceback" in "".join(error.traceback)
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("import a.b", "a"),
+        ("from a import b as c", "c"),
+        ("x, (y, *z) = f()", "z"),
+        ("for i in f():\n    pass", "i"),
+        ("class C:\n    inner = 1", "C"),
+        ("if (n := f()):\n    pass", "n"),
+    ],
+)
+def test_every_way_to_bind_a_name_is_found(source, name, tmp_path):
+    path = tmp_path / "notebook.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell(source)]), path)
+    assert first_definition(path, name) == source.splitlines()[0]
+    assert first_definition(path, "inner") is None
+
+
+def test_every_exercise_is_found_in_its_lab():
+    for exercise in registry.exercises(1):
+        assert first_definition(LAB_1, exercise.function).startswith(f"def {exercise.function}(")
+
+
+def test_without_the_lab_no_line_is_found(tmp_path):
+    assert first_definition(tmp_path / "nowhere.ipynb", "w") is None
