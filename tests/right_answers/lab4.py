@@ -1,5 +1,7 @@
 """Right answers to lab 4 in other styles than the reference's: the checks must accept them all."""
 
+import itertools
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -350,6 +352,68 @@ def front_in_numpy(sizes, accuracies):
     return mask
 
 
+# 4.11 --------------------------------------------------------------------------------------------
+
+
+def bits_by_trying_everything(layers, x, budget):
+    """Run the network with every choice that fits."""
+
+    def run(chosen):
+        y = x
+        for (w, b), bits in zip(layers[:-1], chosen, strict=False):
+            y = F.relu(F.linear(y, quantized(w, bits), b))
+        return F.linear(y, quantized(layers[-1][0], chosen[-1]), layers[-1][1])
+
+    def quantized(w, bits):
+        if bits is None:
+            return w
+        scale = w.abs().max() / (2 ** (bits - 1) - 1)
+        return (w / scale).round() * scale
+
+    real, best = run([None] * len(layers)), (torch.inf, None)
+    for chosen in itertools.product((2, 4, 8), repeat=len(layers)):
+        bits = sum(w.numel() * b for (w, _), b in zip(layers, chosen, strict=True))
+        if bits <= 8 * budget:
+            best = min(best, ((run(chosen) - real).square().mean().item(), chosen))
+    return np.array(best[1])
+
+
+def bits_greedily(layers, x, budget):
+    """Raise the layer that loses most noise a byte, while the budget lasts."""
+    noise = {b: 10 ** (-sensitivity_in_numpy(layers, x, b) / 10) for b in (2, 4, 8)}
+    sizes, bits = np.array([w.numel() for w, _ in layers]), np.full(len(layers), 2)
+    while True:
+        options = []
+        for i, higher in itertools.product(range(len(layers)), (4, 8)):
+            tried = bits.copy()
+            tried[i] = higher
+            if higher > bits[i] and (tried * sizes).sum() // 8 <= budget:
+                gain = noise[bits[i]][i] - noise[higher][i]
+                options.append((gain / ((higher - bits[i]) * sizes[i]), tuple(tried)))
+        if not options:
+            return torch.from_numpy(bits)
+        bits = np.array(max(options)[1])
+
+
+def bits_by_recursion(layers, x, budget):
+    """Search recursively, a layer at a time, with the bits that are left."""
+    noise = [sensitivity_in_numpy(layers, x, b) for b in (2, 4, 8)]
+    table = {b: 10.0 ** (-n / 10) for b, n in zip((2, 4, 8), noise, strict=True)}
+    sizes = [w.numel() for w, _ in layers]
+
+    def search(i, left):
+        if i == len(layers):
+            return 0.0, ()
+        found = [(np.inf, ())]
+        for b in (8, 4, 2):
+            if sizes[i] * b <= left:
+                rest, chosen = search(i + 1, left - sizes[i] * b)
+                found.append((rest + table[b][i], (b, *chosen)))
+        return min(found)
+
+    return torch.tensor(search(0, 8 * budget + 7)[1], dtype=torch.float32)
+
+
 RIGHT_ANSWERS = {
     "4.1": [fold_in_numpy, fold_in_a_loop, fold_by_probing, fold_with_rsqrt],
     "4.2": [grid_with_match, grid_as_tensors, grid_in_numpy],
@@ -361,4 +425,5 @@ RIGHT_ANSWERS = {
     "4.8": [correct_over_dims, correct_in_numpy, correct_with_two_means],
     "4.9": [factors_as_the_paper_writes_them, factors_in_a_loop, factors_in_numpy],
     "4.10": [front_in_two_loops, front_by_sorting, front_in_numpy],
+    "4.11": [bits_by_trying_everything, bits_greedily, bits_by_recursion],
 }

@@ -5,6 +5,7 @@ Each holds a reference, the inputs it is called with, and the mistakes that peop
 
 from labkit.checks.lab4.add_codes import ADD_CODES
 from labkit.checks.lab4.calibrate import CALIBRATE
+from labkit.checks.lab4.choose_bits import CHOOSE_BITS
 from labkit.checks.lab4.choose_grid import CHOOSE_GRID
 from labkit.checks.lab4.correct_bias import CORRECT_BIAS
 from labkit.checks.lab4.equalization_factors import EQUALIZATION_FACTORS
@@ -27,4 +28,5 @@ EXERCISES = (
     CORRECT_BIAS,
     EQUALIZATION_FACTORS,
     PARETO_FRONT,
+    CHOOSE_BITS,
 )

@@ -56,7 +56,7 @@ Bias = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 def _with_factor(choose: Factor) -> Callable[..., tuple[Tensor, Tensor]]:
     """Return the answer with another factor a channel, from gamma, var and eps."""
 
-    def wrong(weight, bias, mean, var, gamma, beta, eps):  # type: ignore[no-untyped-def]
+    def wrong(weight, bias, mean, var, gamma, beta, eps):
         factor = choose(gamma, var, eps)
         return _scaled(weight, factor), (bias - mean) * factor + beta
 
@@ -66,7 +66,7 @@ def _with_factor(choose: Factor) -> Callable[..., tuple[Tensor, Tensor]]:
 def _with_bias(choose: Bias) -> Callable[..., tuple[Tensor, Tensor]]:
     """Return the answer with another bias, from bias, mean, factor and beta."""
 
-    def wrong(weight, bias, mean, var, gamma, beta, eps):  # type: ignore[no-untyped-def]
+    def wrong(weight, bias, mean, var, gamma, beta, eps):
         factor = gamma / torch.sqrt(var + eps)
         return _scaled(weight, factor), choose(bias, mean, factor, beta)
 

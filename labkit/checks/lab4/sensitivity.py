@@ -15,18 +15,20 @@ Layers = Sequence[tuple[Tensor, Tensor]]
 
 def sensitivity(layers: Layers, x: Tensor, bits: int) -> Tensor:
     """Return the SQNR of the network's result, in dB, with one layer quantized at a time."""
-    y = _run(layers, x)
-    return _in_db([(y, _run(_changed(layers, i, _rounded, bits), x)) for i in range(len(layers))])
+    y = run(layers, x)
+    return _in_db([(y, run(_changed(layers, i, rounded, bits), x)) for i in range(len(layers))])
 
 
-def _run(layers: Layers, x: Tensor) -> Tensor:
+def run(layers: Layers, x: Tensor) -> Tensor:
+    """Return the result of a network of linear layers, with a ReLU after all but the last."""
     for weight, bias in layers[:-1]:
         x = (x @ weight.t() + bias).relu()
     weight, bias = layers[-1]
     return x @ weight.t() + bias
 
 
-def _rounded(weight: Tensor, bits: int) -> Tensor:
+def rounded(weight: Tensor, bits: int) -> Tensor:
+    """Return what the weights are after symmetric codes with one scale."""
     scale = weight.abs().max() / (2 ** (bits - 1) - 1)
     return torch.round(weight / scale) * scale
 
@@ -62,15 +64,15 @@ def _cases(rng: torch.Generator) -> list[Case]:
 
 
 def _accumulated(layers: Layers, x: Tensor, bits: int) -> Tensor:
-    y, pairs = _run(layers, x), []
+    y, pairs = run(layers, x), []
     for i in range(len(layers)):
-        layers = _changed(layers, i, _rounded, bits)
-        pairs.append((y, _run(layers, x)))
+        layers = _changed(layers, i, rounded, bits)
+        pairs.append((y, run(layers, x)))
     return _in_db(pairs)
 
 
 def _of_weights(layers: Layers, x: Tensor, bits: int) -> Tensor:
-    return _in_db([(w, _rounded(w, bits)) for w, _ in layers])
+    return _in_db([(w, rounded(w, bits)) for w, _ in layers])
 
 
 def _per_channel(weight: Tensor, bits: int) -> Tensor:
@@ -79,15 +81,15 @@ def _per_channel(weight: Tensor, bits: int) -> Tensor:
 
 
 def _too_many_levels(weight: Tensor, bits: int) -> Tensor:
-    return _rounded(weight, bits + 1)
+    return rounded(weight, bits + 1)
 
 
 def _with(change: Callable[[Tensor, int], Tensor]) -> Callable[[Layers, Tensor, int], Tensor]:
     """Return the answer with weights rounded in another way."""
 
     def wrong(layers: Layers, x: Tensor, bits: int) -> Tensor:
-        y = _run(layers, x)
-        return _in_db([(y, _run(_changed(layers, i, change, bits), x)) for i in range(len(layers))])
+        y = run(layers, x)
+        return _in_db([(y, run(_changed(layers, i, change, bits), x)) for i in range(len(layers))])
 
     return wrong
 
