@@ -34,6 +34,7 @@ from labkit.plots.linear import (
     staircase,
     tie_drift,
 )
+from labkit.plots.ptq import equalized_ranges, layers_in_db, mean_errors, trade_off
 from labkit.plots.style import new_axes
 from labkit.plots.training import (
     binary_error,
@@ -62,6 +63,7 @@ __all__ = [
     "descent_through_rounding",
     "energy_bars",
     "energy_table",
+    "equalized_ranges",
     "error_against_threshold",
     "fine_tuning",
     "four_panels",
@@ -71,6 +73,8 @@ __all__ = [
     "integer_against_real",
     "kl_of_coins",
     "kl_search",
+    "layers_in_db",
+    "mean_errors",
     "merged_histogram",
     "mse_curves",
     "multiplier_error",
@@ -89,6 +93,7 @@ __all__ = [
     "step_size_gradient",
     "thresholds",
     "tie_drift",
+    "trade_off",
     "weight_range",
     "wheel",
 ]

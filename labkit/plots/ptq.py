@@ -1,0 +1,144 @@
+"""Pictures of lab 4: ranges of channels, mean errors, layers that suffer, and the trade-off."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from labkit.plots.style import COLOURS, new_axes, say, students_own
+
+KILO = 1e3
+
+
+@students_own
+def equalized_ranges(
+    equalization_factors: Callable[[Tensor, Tensor], Tensor], w1: Tensor, w2: Tensor, ax: Axes
+) -> Axes:
+    """Draw the range of each channel in two layers, before and after a student's factors.
+
+    Parameters
+    ----------
+    equalization_factors : callable
+        The student's.
+    w1, w2 : Tensor
+        [channels, ...] and [out, channels, ...].
+    """
+    s = _one_number_each(equalization_factors(w1, w2), len(w1))
+    r1 = w1.abs().flatten(1).amax(1).double().numpy()
+    r2 = w2.abs().transpose(0, 1).flatten(1).amax(1).double().numpy()
+    panels = (("before", r1, r2), ("after your factors", r1 / s, r2 * s))
+    ax.set_axis_off()
+    lowest = max(min(float(r[r > 0].min()) for r in (r1, r2)) / 2, 1e-4)
+    highest = 2 * max(float(r.max()) for _, *pair in panels for r in pair)
+    for place, (title, first, second) in enumerate(panels):
+        panel = ax.inset_axes((place * 0.53, 0.05, 0.46, 0.85))
+        panel.semilogy(first, "o", color=COLOURS["real"], ms=4, label="first layer, its outputs")
+        panel.semilogy(second, "s", color=COLOURS["codes"], ms=4, label="second layer, its inputs")
+        panel.set_ylim(lowest, highest)
+        panel.set_xlabel("channel")
+        panel.set_ylabel("largest |w|")
+        panel.set_title(title, size=10)
+        panel.grid(alpha=0.25)
+    panel.legend(fontsize=8)
+    return ax
+
+
+@students_own
+def mean_errors(
+    correct_bias: Callable[[Tensor, Tensor, Tensor], Tensor],
+    bias: Tensor,
+    y: Tensor,
+    y_quantized: Tensor,
+    ax: Axes,
+) -> Axes:
+    """Draw the mean error of each channel, and what a student's new bias leaves of it."""
+    corrected = _one_number_each(correct_bias(bias, y, y_quantized), len(bias))
+    error = (y_quantized - y).transpose(0, 1).flatten(1).mean(1).double().numpy()
+    left = error + corrected - bias.double().numpy()
+    channels = np.arange(len(error))
+    ax.bar(channels - 0.2, error, 0.4, color=COLOURS["error"], label="quantized weights")
+    ax.bar(channels + 0.2, left, 0.4, color=COLOURS["rounding"], label="with your bias")
+    ax.axhline(0, color=COLOURS["ink"], lw=1)
+    ax.set_xlabel("output channel")
+    ax.set_ylabel("mean error")
+    ax.legend(fontsize=9)
+    return ax
+
+
+@students_own
+def trade_off(
+    pareto_front: Callable[[Tensor, Tensor], Tensor],
+    names: Sequence[str],
+    sizes: Sequence[int],
+    accuracies: Sequence[float],
+    milliseconds: Sequence[float],
+    ax: Axes,
+) -> Axes:
+    """Draw accuracy against bytes, the milliseconds as numbers, and a student's Pareto front.
+
+    Parameters
+    ----------
+    pareto_front : callable
+        The student's.
+    names : sequence of str
+        Of the networks.
+    sizes : sequence of int
+        Bytes on disk.
+    accuracies : sequence of float
+        0 to 1.
+    milliseconds : sequence of float
+        For one batch.
+    """
+    bytes_, right = torch.tensor(sizes), torch.tensor(accuracies, dtype=torch.float64)
+    front = _one_number_each(pareto_front(bytes_, right), len(names)).astype(bool)
+    x, y = bytes_.numpy() / KILO, 100 * right.numpy()
+    order = [i for i in np.argsort(x, kind="stable") if front[i]]
+    ax.plot(x[order], y[order], "-", color=COLOURS["rounding"], label="your front")
+    ax.plot(x[front], y[front], "o", color=COLOURS["rounding"], ms=8)
+    ax.plot(x[~front], y[~front], "s", color=COLOURS["faint"], ms=6, label="beaten by another")
+    for i, name in enumerate(names):
+        ax.annotate(
+            f"{name}, {milliseconds[i]:.3g} ms",
+            (x[i], y[i]),
+            (6, -3 if i % 2 else 5),
+            textcoords="offset points",
+            size=8,
+        )
+    ax.margins(x=0.18, y=0.12)
+    ax.set_xlabel("size on disk in kB")
+    ax.set_ylabel("accuracy in %")
+    ax.legend(fontsize=9, loc="lower right")
+    return ax
+
+
+def layers_in_db(rows: Sequence[tuple[str, float]], ax: Axes | None = None) -> Axes:
+    """Draw the SQNR of the logits with one layer quantized at a time, a bar a layer.
+
+    Parameters
+    ----------
+    rows : sequence of (name, SQNR in dB)
+        In the order in which the layers run.
+    """
+    ax = new_axes((8.0, 0.6 + 0.26 * len(rows))) if ax is None else ax
+    values = np.array([decibels for _, decibels in rows], dtype=float)
+    if not len(rows) or not np.isfinite(values).all():
+        return say(ax, "No picture: expected a finite SQNR for each layer.")
+    worst = int(values.argmin())
+    colours = [COLOURS["codes" if i == worst else "real"] for i in range(len(rows))]
+    ax.barh([name for name, _ in rows], values, color=colours)
+    ax.invert_yaxis()
+    ax.set_xlabel("SQNR of the logits in dB, this layer alone quantized")
+    ax.set_ylabel("layer, in the order they run")
+    return ax
+
+
+def _one_number_each(result: object, count: int) -> np.ndarray:
+    """Return what a student's function gave as an array of `count` finite numbers."""
+    numbers = torch.as_tensor(result).detach().double().numpy()
+    if numbers.shape != (count,):
+        raise ValueError(f"shape {numbers.shape} where {(count,)} is needed.")
+    if not np.isfinite(numbers).all():
+        raise ValueError("numbers that are NaN or infinite.")
+    return numbers
