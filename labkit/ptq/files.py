@@ -1,11 +1,13 @@
 """Integer networks on disk: safetensors, with codes packed and everything else as metadata.
 
 Tensors: ``LAYER.q_w`` (uint8, packed, for 2 and 4 bits), ``LAYER.scale``, ``LAYER.zero_point``
-(where the scheme is not symmetric) and ``LAYER.bias``. Metadata: ``format``, and ``network``: JSON
-with the steps, the grids of the tensors between them, and scheme and shape of the weights. No code
-is in the file, and none runs when it is read.
+(where the scheme is not symmetric) and ``LAYER.bias``. Metadata: ``format``; ``network``, JSON
+with the steps, the grids of the tensors between them, and scheme and shape of the weights; and
+``sha256`` of the network and all tensors, so that a damaged file is no other network. No code is in
+the file, and none runs when it is read.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -66,18 +68,16 @@ def save(model: QuantizedModel, path: str | os.PathLike) -> int:
             "scheme": _scheme_fields(qparams.scheme),
             "axis": qparams.axis,
         }
-    own = {name: _grid(q) for name, q in model.qparams.items()}
     network = {
         "input": model.input_name,
         "steps": [_without_empty(asdict(step)) for step in model.steps],
-        "grids": own,
+        "grids": {name: _grid(qparams) for name, qparams in model.qparams.items()},
         "weights": described,
     }
     text = json.dumps(network, separators=(",", ":"), allow_nan=False)
-    content = safetensors_bytes(
-        {name: tensor.contiguous() for name, tensor in tensors.items()},
-        metadata={"format": FORMAT, "network": text},
-    )
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    metadata = {"format": FORMAT, "network": text, "sha256": _digest(text, tensors)}
+    content = safetensors_bytes(tensors, metadata)
     path = Path(path)
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(content)
@@ -112,7 +112,7 @@ def load(path: str | os.PathLike, backend: str = "torch") -> QuantizedModel:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, UnicodeDecodeError) as error:
+    except (SafetensorError, OSError, UnicodeDecodeError, RuntimeError, ValueError) as error:
         raise ValueError(
             f"{str(path)!r} cannot be read ({error}); expected a file that save wrote. It may be "
             "cut off: copy or save it again."
@@ -122,19 +122,40 @@ def load(path: str | os.PathLike, backend: str = "torch") -> QuantizedModel:
             f"{str(path)!r} has format {metadata.get('format')!r}; expected {FORMAT!r}. Only files "
             "that labkit.ptq.save wrote can be loaded."
         )
+    text = metadata.get("network", "")
+    if metadata.get("sha256") != _digest(text, tensors):
+        raise ValueError(
+            f"{str(path)!r} is damaged: its content is not what was saved. Copy or save it again."
+        )
     try:
-        network = json.loads(metadata["network"])
+        network = json.loads(text)
         weights = {
             layer: _weights(layer, fields, tensors) for layer, fields in network["weights"].items()
         }
         steps = [Step(**{**s, "inputs": tuple(s["inputs"])}) for s in network["steps"]]
         grids = {name: _qparams(fields) for name, fields in network["grids"].items()}
         return QuantizedModel(network["input"], steps, weights, grids, backend)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ValueError(
             f"{str(path)!r} describes no network that can run ({type(error).__name__}: {error}); "
             "expected it as save wrote it. Save it again."
         ) from error
+
+
+def _digest(network: str, tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of all that a file holds."""
+    digest = hashlib.sha256(network.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _grid(qparams: QParams) -> dict[str, Any]:
