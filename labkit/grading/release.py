@@ -15,6 +15,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from labkit.checks import registry
+from labkit.grading.course_map import course_map
 
 ANSWER, CHECK = "exercise-", "check-"
 SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION.*?### END SOLUTION[^\n]*", re.M | re.S)
@@ -82,7 +83,7 @@ def release_notebook(solution: NotebookNode, name: str) -> NotebookNode:
 
 
 def release(root: Path, check: bool = False) -> list[Stale]:
-    """Write `labs/` from `solutions/` under `root`, or only compare.
+    """Write `labs/`, with its map of the course, from `solutions/` under `root`, or only compare.
 
     Parameters
     ----------
@@ -104,21 +105,25 @@ def release(root: Path, check: bool = False) -> list[Stale]:
     solutions = sorted((root / "solutions").glob("lab*.ipynb"))
     if not solutions:
         raise ValueError(f"{root / 'solutions'} holds no lab*.ipynb; run this in the project.")
+    labs = {
+        path.name: release_notebook(nbformat.read(path, as_version=4), path.stem)
+        for path in solutions
+    }
+    texts = {name: nbformat.writes(lab) + "\n" for name, lab in labs.items()}
+    texts["README.md"] = course_map({_number(Path(name).stem): lab for name, lab in labs.items()})
     stale = []
-    for path in solutions:
-        released = nbformat.writes(release_notebook(nbformat.read(path, as_version=4), path.stem))
-        target = root / "labs" / path.name
+    for name, text in texts.items():
+        target = root / "labs" / name
         current = target.read_text(encoding="utf-8") if target.exists() else None
-        if current == released + "\n":
+        if current == text:
             continue
         if check:
             reason = "is missing" if current is None else "differs from what its solution releases"
-            stale.append(Stale(path.name, reason))
+            stale.append(Stale(name, reason))
         else:
-            _write_whole(target, released + "\n")
-    names = {path.name for path in solutions}
+            _write_whole(target, text)
     for path in sorted((root / "labs").glob("lab*.ipynb")):
-        if path.name not in names:
+        if path.name not in labs:
             stale.append(Stale(path.name, "has no solution"))
     return stale
 
@@ -168,6 +173,13 @@ def _student_source(cell: NotebookNode, name: str) -> str:
     return source
 
 
+def _number(stem: str) -> int:
+    for number, known in registry.STEMS.items():
+        if known == stem:
+            return number
+    raise ValueError(f"{stem} is no lab that labkit.checks.registry knows.")
+
+
 def _require_executed(solution: NotebookNode, name: str) -> None:
     for position, cell in enumerate(solution.cells):
         if cell.cell_type != "code" or not cell.source.strip():
@@ -183,9 +195,7 @@ def _require_executed(solution: NotebookNode, name: str) -> None:
 
 def _require_exercises(solution: NotebookNode, name: str) -> None:
     """Refuse a notebook whose cells and declared exercises differ in number, order or points."""
-    number = next((number for number, stem in registry.STEMS.items() if stem == name), None)
-    if number is None:
-        raise ValueError(f"{name} is no lab that labkit.checks.registry knows.")
+    number = _number(name)
     wanted = [(e.id, e.points) for e in registry.exercises(number)]
     answers = [exercise_id(c) for c in solution.cells if grade_id(c).startswith(ANSWER)]
     checks = [
