@@ -4,13 +4,14 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labkit.linear import dequantize, quantize
 from labkit.packing import pack, unpack
 from labkit.ptq.weights import weight_qparams
-from labkit.qparams import Scheme
+from labkit.qparams import QParams, Scheme
 from labkit.validation import instance_of
 
 PACKED = (2, 4)
@@ -33,15 +34,25 @@ class WeightOnlyLayer(nn.Module):
     method : str
         "mse" or "minmax", as in `weight_qparams`.
 
+    Raises
+    ------
+    ValueError
+        If the layer pads with anything but zeros, or has a forward of its own; or as
+        `weight_qparams`.
+
     Attributes
     ----------
     qparams : QParams
         Of the weights as a matrix, [out, everything else].
+    weight : Tensor
+        The weights, float32, in the layer's shape; made at each look.
     bytes : int
         Of codes, scales, zero points and bias.
     """
 
     q_w: Tensor
+    scale: Tensor
+    zero_point: Tensor | None
     bias: Tensor | None
 
     def __init__(
@@ -52,27 +63,24 @@ class WeightOnlyLayer(nn.Module):
         method: str = "mse",
     ) -> None:
         super().__init__()
+        _check(layer)
         rows = layer.weight.detach().flatten(1)
-        self.qparams = weight_qparams(rows, scheme, True, method, group_size)
-        q_w = quantize(rows, self.qparams)
-        bits = scheme.bits
-        self.register_buffer("q_w", pack(q_w, bits) if bits in PACKED else q_w)
+        qparams = weight_qparams(rows, scheme, True, method, group_size)
+        q_w = quantize(rows, qparams)
+        self.scheme, self.axis, self.group_size = scheme, qparams.axis, group_size
         self.shape = layer.weight.shape
-        bias = None if layer.bias is None else layer.bias.detach().clone()
-        self.register_buffer("bias", bias)
         self.kind = type(layer).__name__
         self._moves = _moves(layer)
-
-    def weight(self) -> Tensor:
-        """Return the weights, float32, in the layer's shape."""
-        q_w, scheme = self.q_w, self.qparams.scheme
-        if scheme.bits in PACKED:
-            q_w = unpack(q_w, scheme.bits, self._rows(), scheme.signed)
-        return dequantize(q_w, self.qparams).reshape(self.shape)
+        self.register_buffer("q_w", pack(q_w, scheme.bits) if scheme.bits in PACKED else q_w)
+        self.register_buffer("scale", qparams.scale)
+        zero_point = None if scheme.symmetric else qparams.zero_point.to(scheme.dtype)
+        self.register_buffer("zero_point", zero_point)
+        bias = None if layer.bias is None else layer.bias.detach().clone()
+        self.register_buffer("bias", bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the layer in the dtype of `x`."""
-        weight = self.weight().to(x.dtype)
+        weight = self.weight.to(x.dtype)
         bias = None if self.bias is None else self.bias.to(x.dtype)
         if self._moves is None:
             return F.linear(x, weight, bias)
@@ -80,25 +88,51 @@ class WeightOnlyLayer(nn.Module):
         return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
 
     @property
+    def weight(self) -> Tensor:
+        """The weights, float32, in the layer's shape."""
+        q_w, scheme = self.q_w, self.scheme
+        if scheme.bits in PACKED:
+            q_w = unpack(q_w, scheme.bits, self._rows(), scheme.signed)
+        return dequantize(q_w, self.qparams).reshape(self.shape)
+
+    @property
+    def qparams(self) -> QParams:
+        """The grid of the weights as a matrix, [out, everything else]."""
+        zero_point = self.zero_point
+        if zero_point is None:
+            zero_point = torch.full_like(self.scale, self.scheme.middle, dtype=torch.int32)
+        return QParams(self.scale, zero_point, self.scheme, self.axis, self.group_size)
+
+    @property
     def bytes(self) -> int:
-        """What the layer takes in memory."""
-        constants = [self.q_w, self.qparams.scale]
-        if not self.qparams.scheme.symmetric:
-            constants.append(self.qparams.zero_point.to(self.qparams.scheme.dtype))
-        if self.bias is not None:
-            constants.append(self.bias)
-        return sum(tensor.numel() * tensor.element_size() for tensor in constants)
+        """What the layer takes in memory, and on disk."""
+        return sum(tensor.numel() * tensor.element_size() for tensor in self.buffers())
 
     def extra_repr(self) -> str:
         """Show what it stores."""
-        scheme = self.qparams.scheme
-        return (
-            f"{self.kind}, {tuple(self.shape)}, {scheme.bits} bits, "
-            f"group_size={self.qparams.group_size}"
-        )
+        bits, group_size = self.scheme.bits, self.group_size
+        return f"{self.kind}, {tuple(self.shape)}, {bits} bits, group_size={group_size}"
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "WeightOnlyLayer":
+        # Scales stay float32 under model.half(), which would round small ones to 0.
+        scale = self.scale
+        super()._apply(fn, recurse)
+        self.scale = scale.to(self.scale.device)
+        return self
 
     def _rows(self) -> tuple[int, int]:
         return self.shape[0], self.shape[1:].numel()
+
+
+def _check(layer: nn.Conv2d | nn.Linear) -> None:
+    mode = getattr(layer, "padding_mode", "zeros")
+    if mode != "zeros":
+        raise ValueError(f"padding_mode is {mode!r}; expected 'zeros'. Name the layer in skip.")
+    if type(layer).forward not in (nn.Conv2d.forward, nn.Linear.forward):
+        raise ValueError(
+            f"{type(layer).__name__} has a forward of its own; expected that of Conv2d or Linear. "
+            "Name the layer in skip."
+        )
 
 
 def _moves(layer: nn.Conv2d | nn.Linear) -> tuple[Any, ...] | None:
@@ -178,7 +212,7 @@ def replace_modules(
     replaced = copy.deepcopy(model)
     made: dict[nn.Module, nn.Module] = {}
     if isinstance(replaced, kinds):
-        return replaced if "" in skip else make(replaced)
+        return replaced if "" in skip else make(replaced).train(model.training)
 
     def visit(parent: nn.Module, path: str) -> None:
         for name, child in list(parent.named_children()):
@@ -188,10 +222,10 @@ def replace_modules(
             if isinstance(child, kinds):
                 # A layer that two paths share stays shared.
                 if child not in made:
-                    made[child] = make(child)
+                    made[child] = make(child).train(child.training)
                 setattr(parent, name, made[child])
             else:
                 visit(child, f"{full}.")
 
     visit(replaced, "")
-    return replaced.train(model.training)
+    return replaced
