@@ -3,16 +3,20 @@
 import functools
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from labkit.checks import registry, restart
 from labkit.checks.calling import call_all
 from labkit.checks.card import Card, Table, Text, show
 from labkit.checks.exercise import Exercise
 from labkit.checks.messages import TONES, fallback_note, hint_card, points, verdict_card
+from labkit.checks.page import write_page
 from labkit.checks.progress import Progress
 from labkit.checks.values import number
 from labkit.checks.verdict import State, Verdict, judge
@@ -155,6 +159,30 @@ class Lab:
             rows = (("your prediction", number(prediction)), *rows)
             note = f"Off by {number(abs(prediction - measured))}."
         show(Card("plain", question, (Table(("", "value"), rows), Text(note))))
+
+    def page(
+        self, path: str | Path, picture: Axes | Figure | None = None, caption: str = ""
+    ) -> None:
+        """Write one HTML page with your results of all labs, to keep or to hand on.
+
+        Parameters
+        ----------
+        path : str or Path
+            Where to: "my_results.html". An earlier page there is replaced, no other file is.
+        picture : Axes or Figure, optional
+            One of your own pictures, to stand on top.
+        caption : str
+            What the picture shows, in a sentence.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `labkit.checks.page.write_page`.
+        """
+        path = Path(path)
+        write_page(path, picture, caption)
+        text = f"Your results of all labs are in `{path}`, one file that opens in any browser."
+        show(Card("plain", "A page to keep", (Text(text),)))
 
     def _exercise(self, exercise_id: str) -> Exercise:
         if exercise_id not in self._exercises:

@@ -1,0 +1,110 @@
+"""Something to keep: one HTML file with a student's results of all labs, which needs nothing else.
+
+The file refers to no other, a picture stands in it as data, and all text is escaped.
+"""
+
+import base64
+import io
+from html import escape
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from labkit.checks import registry
+from labkit.checks.card import Table
+from labkit.checks.exercise import Exercise
+from labkit.checks.messages import TONES, points
+from labkit.checks.progress import Progress
+from labkit.checks.verdict import State
+
+MARK = "<!-- labkit: results -->"
+STYLE = (
+    ":root{color-scheme:light dark} body{font:16px/1.5 sans-serif; max-width:46em; "
+    "margin:2em auto; padding:0 1em} td:first-child,th:first-child{text-align:left!important} "
+    "img{max-width:100%; background:#fff} figure{margin:1em 0}"
+)
+
+
+def write_page(path: Path, picture: Axes | Figure | None = None, caption: str = "") -> None:
+    """Write the page, in place of an earlier one.
+
+    Parameters
+    ----------
+    path : Path
+        Where to, a name that ends in ".html".
+    picture : Axes or Figure, optional
+        A picture of the student's own.
+    caption : str
+        What the picture shows, in a sentence: its caption, and its text for who cannot see it.
+
+    Raises
+    ------
+    ValueError
+        If a file is there that is no such page, if the name does not end in ".html", or if a
+        picture has no caption.
+    TypeError
+        If `picture` is neither Axes nor Figure.
+    """
+    if path.suffix != ".html":
+        raise ValueError(f'the page is HTML; expected a name that ends in ".html", got {path}.')
+    if path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace"):
+        raise ValueError(f"{path} is there and is no page of results; choose another name.")
+    text = results_page(picture, caption)
+    partial = path.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def results_page(picture: Axes | Figure | None = None, caption: str = "") -> str:
+    """Return the page; see `write_page`."""
+    sections = [_section(number) for number in registry.STEMS]
+    return "\n".join(
+        [
+            "<!DOCTYPE html>",
+            MARK,
+            '<html lang="en"><head><meta charset="utf-8"><title>My quantization labs</title>',
+            '<meta name="viewport" content="width=device-width">',
+            f"<style>{STYLE}</style></head><body><main><h1>My quantization labs</h1>",
+            *([] if picture is None else [_figure(picture, caption)]),
+            *sections,
+            "</main></body></html>",
+            "",
+        ]
+    )
+
+
+def _section(number: int) -> str:
+    best = Progress.of_lab(number)
+    exercises = registry.exercises(number)
+    rows = tuple(_row(exercise, best.best.get(exercise.id, 0.0)) for exercise in exercises)
+    total = sum(best.best.get(exercise.id, 0.0) for exercise in exercises)
+    most = sum(exercise.points for exercise in exercises)
+    title = f"Lab {number}: {registry.title(number)} · {points(total)} of {most} points"
+    problem = f"<p>{escape(best.problem)}</p>" if best.problem else ""
+    table = Table(("exercise", "state", "points"), rows).html()
+    return f"<section><h2>{escape(title)}</h2>{problem}{table}</section>"
+
+
+def _row(exercise: Exercise, best: float) -> tuple[str, str, str]:
+    if best >= exercise.points:
+        word = TONES[State.PASSED][1]
+    else:
+        word = TONES[State.ALMOST][1] if best else "○ Open"
+    return f"{exercise.id} {exercise.title}", word, f"{points(best)} of {exercise.points}"
+
+
+def _figure(picture: Axes | Figure, caption: str) -> str:
+    if not isinstance(picture, Axes | Figure):
+        kind = type(picture).__name__
+        raise TypeError(f"picture is a {kind}; expected Axes or Figure, as labkit.plots returns.")
+    if not caption.strip():
+        raise ValueError("a picture needs a caption: say in a sentence what it shows.")
+    image = io.BytesIO()
+    picture.figure.canvas.print_figure(image, format="png", dpi=120, facecolor="white")
+    data = base64.b64encode(image.getvalue()).decode("ascii")
+    words = escape(caption)
+    return (
+        f'<figure><img src="data:image/png;base64,{data}" alt="{words}">'
+        f"<figcaption>{words}</figcaption></figure>"
+    )
