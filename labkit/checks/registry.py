@@ -11,6 +11,7 @@ STEMS = {
     1: "lab1_linear",
     2: "lab2_calibration",
     3: "lab3_kernels",
+    4: "lab4_ptq",
     5: "lab5_qat",
 }
 

@@ -16,6 +16,7 @@ from labkit.checks.values import Plain, as_array
 
 BITS = (2, 4, 8)
 SIZES = (12, 20, 48, 48, 16, 6)
+OUTLIERS = (0, 3)
 IMAGES, UNSEEN = 64, 1000
 UNSEEN_SEED = 11
 
@@ -51,7 +52,7 @@ class WithinBudget(Rule):
         How far the share of equal classes may lie below that of the reference, 0 to 1.
     """
 
-    margin: float = 0.02
+    margin: float = 0.06
 
     def mismatch(self, name: str, got: Plain, expected: Plain, args: tuple) -> Mismatch | None:
         """Judge bits [layers] on inputs that were not given."""
@@ -81,6 +82,8 @@ def _cases(rng: torch.Generator) -> list[Case]:
             (randn(rng, out, inputs) / inputs**0.5, 0.3 * randn(rng, out))
             for inputs, out in pairwise(SIZES)
         ]
+        for index in OUTLIERS:  # these need 8 bits, whatever the budget
+            layers[index][0][0, 0] = 4.0
         bits = uniform(rng, least, most)  # a weight, on average
         budget = int(bits * sum(w.numel() for w, _ in layers) / 8)
         return Case(label, (layers, randn(rng, IMAGES, SIZES[0]), budget))
@@ -154,9 +157,7 @@ CHOOSE_BITS = Exercise(
         ),
         Misconception(
             "spends the bytes on the largest layers first",
-            _in_order(
-                lambda layers: sorted(range(len(layers)), key=lambda i: -_weights(layers, i))
-            ),
+            _in_order(lambda layers: _by_size(layers)[::-1]),
             "There a byte buys least. Ask for the noise that it takes away: 4.7 measures it.",
         ),
         Misconception(
