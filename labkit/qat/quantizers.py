@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from labkit.calibration import MSE
 from labkit.linear import SMALLEST_SCALE, from_range
+from labkit.ptq.weights import weight_qparams
 from labkit.qat.straight_through import fake_quantize, sign
 from labkit.qparams import QParams, Scheme
 from labkit.validation import axis_of, instance_of, real_tensor, whole_number
@@ -210,9 +211,12 @@ class LSQ(Quantizer):
 
     def start(self, x: Tensor) -> None:
         """Choose the scale and the zero point of the smallest mean squared error."""
-        observer = MSE(self.axis)
-        observer.observe(x)
-        qparams = observer.qparams(self.scheme)
+        if self.axis == 0:
+            qparams = weight_qparams(x, self.scheme)
+        else:
+            observer = MSE(self.axis)
+            observer.observe(x)
+            qparams = observer.qparams(self.scheme)
         self.scale.data, self.zero_point = qparams.scale, qparams.zero_point
 
     def step(self) -> Tensor:

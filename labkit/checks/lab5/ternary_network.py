@@ -47,7 +47,7 @@ class TernaryClassifier(Rule):
         The share of images that must be right, 0 to 1.
     """
 
-    least: float = 0.85
+    least: float = 0.82
 
     def mismatch(self, name: str, got: Plain, expected: Plain, args: tuple) -> Mismatch | None:
         """Judge weights [classes, inputs] on the images and labels of the call."""
