@@ -16,6 +16,8 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from labkit import plots
+from labkit.calibration import Histogram, histogram_error, minmax_range, mse_range
+from labkit.linear import Scheme, from_range
 
 # Set by the front ends that run a notebook for a person: Jupyter's server, VS Code, Colab.
 _FRONT_ENDS = ("JPY_SESSION_NAME", "VSCODE_PID", "COLAB_RELEASE_TAG")
@@ -99,6 +101,56 @@ def rulers_widget(
     picture = plots.rulers(scale_and_zero_point, rmin, rmax, qmin, qmax)
     _show_sliders(draw, controls)
     return picture
+
+
+def clipping_widget(histogram: Histogram, bits: int = 4) -> Axes:
+    """Draw the histogram of a layer with a clipping threshold, and move the threshold and the bits.
+
+    The codes are symmetric and signed, so that everything beyond -threshold and threshold is
+    clipped. The title gives the mean squared error and its two parts, which move against each
+    other.
+
+    Parameters
+    ----------
+    histogram : Histogram
+        What was observed: the activations of a layer, not all zero.
+    bits : int
+        Of a code, in the static picture; 2 to 8.
+
+    Raises
+    ------
+    ValueError
+        If nothing but zeros, or nothing at all, was observed.
+    """
+    rmin, rmax = minmax_range(histogram, Scheme(bits))
+    largest = max(-rmin, rmax)
+    if largest == 0:
+        raise ValueError("the histogram holds zeros only; expected values that can be clipped.")
+    controls = {
+        "threshold": Control("threshold", largest, largest / 100, largest),
+        "bits": Control("bits", bits, 2, 8),
+    }
+
+    def draw(threshold: float, bits: int) -> Axes:
+        return clipped_histogram(histogram, threshold, bits)
+
+    best = mse_range(histogram, Scheme(bits, symmetric=True, narrow=True))[1]
+    picture = clipped_histogram(histogram, best, bits)
+    _show_sliders(draw, controls)
+    return picture
+
+
+def clipped_histogram(histogram: Histogram, threshold: float, bits: int) -> Axes:
+    """Draw a histogram with a clipping threshold on both sides, and say what the error is."""
+    scheme = Scheme(bits, symmetric=True, narrow=True)
+    error = histogram_error(histogram, from_range(-threshold, threshold, scheme))
+    ax = plots.thresholds(histogram, {"kept": (-threshold, threshold)})
+    ax.set_title(
+        f"{bits} bits, squared error {error.total:.3g}: "
+        f"clipping {error.clipping:.3g} + rounding {error.rounding:.3g}",
+        pad=22,
+    )
+    return ax
 
 
 def _show_sliders(draw: Callable[..., Axes], controls: Mapping[str, Control]) -> None:
