@@ -63,8 +63,10 @@ def _release(parsed: argparse.Namespace) -> int:
 
 def _doctor(parsed: argparse.Namespace) -> int:
     from labkit.doctor import report
-    from labkit.grading.bubblewrap import problem
+    from labkit.grading.sandbox import problem
 
-    for what, found in [*report(), ("sandbox", problem() or "bubblewrap works")]:
+    for what, found in report():
         print(f"{what:14} {found}")
+    print(f"{'bubblewrap':14} {problem('bubblewrap') or 'works'}")
+    print(f"{'docker':14} {problem('docker') or 'works'}")
     return 0

@@ -1,19 +1,24 @@
 """A solved lab for the grader's tests, made from the references, so that no prose matters here."""
 
 import ast
+import contextlib
 import functools
 import inspect
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import pytest
 import torch
 
 from labkit.checks import registry
 from labkit.checks.exercise import Exercise
-from labkit.grading.course import Course, load_course
+from labkit.grading import grader
+from labkit.grading.course import Course, load_course, sandbox_files
 from labkit.grading.release import ANSWER, CHECK, release_notebook
+from labkit.grading.sandbox import Sandbox
 
 LAB = 1
 STEM = registry.STEMS[LAB]
@@ -91,6 +96,32 @@ def save(folder: Path, notebook: object, name: str = NAME) -> None:
     """Hand in `notebook` in a student's folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(json.dumps(notebook), encoding="utf-8")
+
+
+class KeptSandbox(Sandbox):
+    """A sandbox that stays open between runs: what costs is starting one."""
+
+    def __enter__(self) -> "KeptSandbox":
+        if self._warm is None:
+            super().__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def close(self) -> None:
+        super().__exit__()
+
+
+@contextlib.contextmanager
+def one_sandbox(lab: Course) -> Iterator[Sandbox]:
+    """Let every `labkit.grading.grade` in this process use one sandbox."""
+    box = KeptSandbox(sandbox_files(LAB), lab.modules)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grader, "Sandbox", lambda *_, **__: box)
+        with box:
+            yield box
+    box.close()
 
 
 def _cell(source: str, nbgrader: dict[str, Any]) -> nbformat.NotebookNode:

@@ -1,14 +1,11 @@
 """Grading a folder: outcomes, points, files; the same bytes after any interruption.
 
-LABKIT_CLASS=200 LABKIT_KILLS=5 kills a run over a class of 200 five times; the default is smaller.
+`tests/benchmarks/grading_kill.py` kills the command itself, with a whole class.
 """
 
 import csv
 import json
-import os
-import signal
-import subprocess
-import sys
+import multiprocessing
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,16 +17,16 @@ from labkit.checks import registry
 from labkit.checks.lab import NOTEBOOK_SEED
 from labkit.grading import grade
 from labkit.grading.bubblewrap import problem
-from labkit.grading.classroom import OWN, RECORD
 from labkit.grading.course import Course, sandbox_files
-from labkit.grading.execution import Seconds, grade_answers
-from labkit.grading.results import Graded, Outcome, from_json, to_json
+from labkit.grading.execution import grade_answers
+from labkit.grading.grades import OWN, RECORD
+from labkit.grading.results import Graded, Outcome, Record, from_json, to_json
+from labkit.grading.run import Seconds
 from labkit.grading.sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}")
 
-CLASS = int(os.environ.get("LABKIT_CLASS", "14"))
-KILLS = int(os.environ.get("LABKIT_KILLS", "2"))
+CLASS, KILLS = 14, 3
 QUICK = Seconds(cell=4.0, calls=2.0)
 WRONG = {
     "1.1": "def integer_range(*args):\n    return 0, 0",
@@ -40,6 +37,7 @@ WRONG = {
     "1.6": "import os\nos._exit(3)",
     "1.7": "def another_name(): pass",
     "1.9": "x = [",
+    "1.10": "",
 }
 HOSTILE = (
     "import os\nos._exit(0)",
@@ -53,9 +51,9 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
     return support.course(tmp_path_factory.mktemp("solutions"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def sandbox(course: Course) -> Iterator[Sandbox]:
-    with Sandbox(sandbox_files(support.LAB), course.modules) as box:
+    with support.one_sandbox(course) as box:
         yield box
 
 
@@ -72,10 +70,13 @@ def graded(
     return {result.exercise: result for result in found}
 
 
-def test_every_outcome_is_told_apart_and_costs_no_other_exercise(
-    course: Course, sandbox: Sandbox
-) -> None:
-    found = graded(course, sandbox, {**WRONG, "1.10": ""})
+@pytest.fixture(scope="module")
+def wrong(course: Course, sandbox: Sandbox) -> dict[str, Graded]:
+    return graded(course, sandbox, WRONG)
+
+
+def test_every_outcome_is_told_apart_and_costs_no_other_exercise(wrong: dict[str, Graded]) -> None:
+    found = wrong
     outcomes = {key: result.outcome for key, result in found.items()}
     assert outcomes == {
         "1.1": Outcome.WRONG,
@@ -97,7 +98,7 @@ def test_every_outcome_is_told_apart_and_costs_no_other_exercise(
 
 
 def test_an_answer_fitted_to_the_notebooks_inputs_is_pointed_out(
-    course: Course, sandbox: Sandbox
+    course: Course, sandbox: Sandbox, wrong: dict[str, Graded]
 ) -> None:
     exercise = next(e for e in registry.exercises(support.LAB) if e.id == "1.10")
     table = {
@@ -114,7 +115,25 @@ def test_an_answer_fitted_to_the_notebooks_inputs_is_pointed_out(
     found = graded(course, sandbox, {"1.10": answer})["1.10"]
     assert found.outcome is not Outcome.RIGHT
     assert "inputs of the notebook only" in found.remark
-    assert graded(course, sandbox, WRONG)["1.3"].remark == ""
+    assert wrong["1.3"].remark == ""
+
+
+def test_results_that_differ_when_called_again_are_pointed_out(
+    course: Course, sandbox: Sandbox
+) -> None:
+    total = len(registry.exercises(support.LAB)[2].draw(support.SEED))
+    counts = solved(course)["exercise-1-3"] + (
+        "\n_right, _calls = quantize, []\ndef quantize(*args):\n"
+        f"    _calls.append(1)\n    return _right(*args) + (len(_calls) > {total})"
+    )
+    found = graded(course, sandbox, {"1.3": counts})["1.3"]
+    assert found.outcome is Outcome.RIGHT
+    assert "results differ" in found.remark
+    ends = counts.replace("return", f"if len(_calls) > {total}: import os; os._exit(0)\n    return")
+    again = graded(course, sandbox, {"1.3": ends})
+    assert "did not return" in again["1.3"].remark
+    assert again["1.4"].outcome is Outcome.RIGHT
+    assert again["1.4"].remark == ""
 
 
 def test_memory_is_limited(course: Course, sandbox: Sandbox) -> None:
@@ -155,9 +174,11 @@ def test_numpy_answers_count(course: Course, sandbox: Sandbox) -> None:
     assert graded(course, sandbox, {"1.3": answer})["1.3"].outcome is Outcome.RIGHT
 
 
-def test_without_a_sandbox_the_points_are_the_same(course: Course, sandbox: Sandbox) -> None:
+def test_without_a_sandbox_the_points_are_the_same(
+    course: Course, wrong: dict[str, Graded]
+) -> None:
     with Sandbox(sandbox_files(support.LAB), course.modules, kind="none") as plain:
-        assert graded(course, plain, WRONG) == graded(course, sandbox, WRONG)
+        assert graded(course, plain, WRONG) == wrong
 
 
 def class_of(root: Path, size: int = 6) -> tuple[Path, Path]:
@@ -235,25 +256,68 @@ def test_killed_runs_go_on_to_the_same_bytes(tmp_path: Path) -> None:
     submissions, solutions = class_of(tmp_path, size=CLASS)
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     grade(submissions, support.LAB, undisturbed, solutions, seed=support.SEED)
-    code = (
-        "import sys; from labkit.grading import grade; "
-        f"grade({str(submissions)!r}, {support.LAB}, sys.argv[1], {str(solutions)!r}, "
-        f"seed={support.SEED})"
-    )
+    arguments = (submissions, support.LAB, killed, solutions)
+    fork = multiprocessing.get_context("fork").Process
     counts = []
     for _ in range(KILLS):
-        run = subprocess.Popen([sys.executable, "-c", code, str(killed)])
+        # Forked, so that torch and the sandbox are there at once.
+        run = fork(target=grade, args=arguments, kwargs={"seed": support.SEED})
+        run.start()
         start = len(list(killed.rglob(RECORD)))
         deadline = time.monotonic() + 60
         while len(list(killed.rglob(RECORD))) <= start and time.monotonic() < deadline:
             time.sleep(0.005)
-        os.kill(run.pid, signal.SIGKILL)
-        run.wait()
+        run.kill()
+        run.join()
         counts.append(len(list(killed.rglob(RECORD))))
     assert counts == sorted(counts)
     assert counts[0] < len(list(undisturbed.rglob(RECORD)))
     grade(submissions, support.LAB, killed, solutions, seed=support.SEED)
     assert contents(killed) == contents(undisturbed)
+
+
+def test_what_the_instructor_adds_counts_without_grading_again(tmp_path: Path) -> None:
+    submissions, solutions = class_of(tmp_path, size=3)
+    out = tmp_path / "out"
+    grade(submissions, support.LAB, out, solutions, seed=support.SEED)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob(RECORD)}
+    table = tmp_path / "by hand.csv"
+    table.write_text("student,days_late,comment\nstudent-00,2,Late!\n", encoding="utf-8")
+    records = grade(
+        submissions,
+        support.LAB,
+        out,
+        solutions,
+        seed=support.SEED,
+        adjustments=table,
+        late_penalty=25,
+    )
+    totals = {record.student: record.total for record in records}
+    assert totals["student-00"] == support.FULL / 2
+    assert "Late!" in (out / "student-00" / "feedback.html").read_text("utf-8")
+    assert {path: path.stat().st_mtime_ns for path in out.rglob(RECORD)} == before
+
+
+def test_copies_are_flagged_in_the_class_and_on_the_instructors_page_only(tmp_path: Path) -> None:
+    submissions, solutions = class_of(tmp_path, size=1)
+    answer = (
+        "def pack(codes, bits):\n    total = 0\n    step = 8 // bits\n    result = []\n"
+        "    for start in range(0, len(codes), step):\n        value = 0\n"
+        "        for place, code in enumerate(codes[start:start + step].tolist()):\n"
+        "            value = value + (code % 2 ** bits) * 2 ** (bits * place)\n"
+        "        result.append(value)\n        total = total + 1\n"
+        "    return torch.tensor(result, dtype=torch.uint8)"
+    )
+    renamed = answer.replace("total", "n").replace("place", "where").replace("value", "byte")
+    support.save(submissions / "mia", support.answered({"1.10": answer}))
+    support.save(submissions / "noa", support.answered({"1.10": f"# my own\n{renamed}"}))
+    records = grade(submissions, support.LAB, tmp_path / "out", solutions, seed=support.SEED)
+    flags = {record.student: record.flags for record in records}
+    assert flags["mia"] == ("1.10: same structure as in the submission of noa",)
+    assert flags["noa"] == ("1.10: same structure as in the submission of mia",)
+    assert any("the lab's own solution" in flag for flag in flags["student-00"])
+    assert "same structure" in (tmp_path / "out/mia/instructor.html").read_text("utf-8")
+    assert "same structure" not in (tmp_path / "out/mia/feedback.html").read_text("utf-8")
 
 
 def test_a_wrong_solution_stops_the_run_before_any_student_pays(tmp_path: Path) -> None:
@@ -277,11 +341,8 @@ def test_folders_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         grade(submissions, support.LAB, tmp_path / "out", tmp_path / "elsewhere")
 
 
-def test_a_record_is_read_as_it_was_written(course: Course, sandbox: Sandbox) -> None:
-    from labkit.grading.results import Record
-
-    found = graded(course, sandbox, WRONG)
-    record = Record("é\udcff", tuple(found.values()), flags=("a", "b"))
+def test_a_record_is_read_as_it_was_written(wrong: dict[str, Graded]) -> None:
+    record = Record("é\udcff", tuple(wrong.values()), flags=("a", "b"))
     assert from_json(to_json(record)) == record
     with pytest.raises(ValueError, match="no record"):
         from_json("[]")

@@ -4,13 +4,16 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import grading_support as support
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labkit.grading.class_page import class_page
 from labkit.grading.course import Course
 from labkit.grading.feedback import page
 from labkit.grading.files import remove_partials, write_whole
@@ -59,9 +62,24 @@ def test_a_row_has_points_outcomes_and_flags(course: Course) -> None:
     )
     assert head[0] == "student"
     assert head[1:12] == [task.exercise.id for task in course.tasks]
-    assert one[12:] == [f"{support.FULL:g}", f"{support.FULL:g}", "graded", "", ""]
-    assert other[12:] == ["22", "24", "graded", "1.11 timeout", "moved; edited"]
-    assert broken == ["eve", *[""] * 12, "24", "broken file: It is empty.", "", ""]
+    full_points = f"{support.FULL:g}"
+    assert one[12:] == ["0", "0", full_points, full_points, "graded", "", "", ""]
+    assert other[12:] == ["0", "0", "22", "24", "graded", "1.11 timeout", "moved; edited", ""]
+    reason = "broken file: It is empty."
+    assert broken == ["eve", *[""] * 11, "0", "0", "", "24", reason, "", "", ""]
+
+
+def test_what_was_changed_by_hand_is_in_the_row_and_on_the_page(course: Course) -> None:
+    record = replace(RECORD, late=0.5, extra=2, comment="=Well done")
+    row = rows([record], course)[1]
+    assert row[-8:-4] == ["0.5", "2", "4", "24"]
+    assert row[-1] == "'=Well done"
+    text = page("Lab 1", record, instructor=False)
+    for sentence in ("2.5 of 4 points", "Less 0.5 for being late", "In all 4", "=Well done"):
+        assert sentence in text
+    results = json.loads(gradescope(record))
+    assert results["score"] == 4
+    assert "Less 0.5" in results["output"]
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\t=x", "\n=1", " =1", "|x", "%x"])
@@ -116,12 +134,41 @@ def test_pages_stand_alone_and_run_nothing() -> None:
     assert text.count("&lt;script&gt;") == 4  # title, name, answer, flag
 
 
+def test_the_class_page_counts_outcomes_and_misconceptions() -> None:
+    mistaken = replace(WRONG, misconception="forgets to clamp")
+    records = [RECORD, Record("bob", (RIGHT, mistaken)), Record("eve", (), Outcome.BROKEN, "-")]
+    text = class_page("Lab 1", records)
+    assert "1 broken file, 2 graded" in text
+    assert "The code forgets to clamp.</td><td>1</td><td>50 %" in text
+    assert "<td>1.1 One</td><td>1 of 1</td><td>100 %</td><td>0 %</td>" in text
+    assert "<td>1.2 Two</td><td>1.5 of 3</td><td>0 %</td><td>100 %</td>" in text
+    assert "2.5 of 4 on average" in text
+    assert "<td>ada</td><td>edited</td>" in text
+    assert "<script" not in text
+    assert not re.search(r"(src|href)=", text)
+    # Well-formed, so that every picture is closed and every label is quoted.
+    pictures = [ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", text)]
+    assert [picture.get("role") for picture in pictures] == ["img", "img"]
+    # Both students have 2.5 of 4 points: the seventh of ten bars.
+    counts = [mark.text for mark in pictures[0] if mark.get("text-anchor") == "middle"]
+    assert counts == [*"0" * 6, "2", *"0" * 3]
+
+
+def test_a_class_without_a_graded_submission_has_a_page() -> None:
+    text = class_page("Lab 1", [Record("eve", (), Outcome.BROKEN, "It is empty.")])
+    assert "1 broken file" in text
+    assert "<svg" not in text
+
+
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "new" / "file"
     write_whole(path, "one")
     write_whole(path, "two")
     assert path.read_text() == "two"
     assert [p.name for p in path.parent.iterdir()] == ["file"]
+    before = path.stat().st_ino
+    write_whole(path, "two")
+    assert path.stat().st_ino == before
 
 
 def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:

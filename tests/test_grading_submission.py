@@ -6,6 +6,7 @@ LABKIT_FUZZ=10000 mutates that many notebooks; by default a few hundred.
 import copy
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import grading_support as support
@@ -75,12 +76,45 @@ def test_of_a_doubled_answer_the_last_changed_one_counts(course: Course) -> None
     assert any("3 times" in flag for flag in found.flags)
 
 
-def test_a_lost_id_is_made_up_for_by_the_functions_name(course: Course) -> None:
+@pytest.mark.parametrize("metadata", [{}, {"nbgrader": {"grade_id": "renamed"}}])
+def test_a_renamed_answer_is_found_by_the_name_of_its_function(
+    course: Course, metadata: dict
+) -> None:
     notebook = support.answered({"1.3": "def quantize(*args):\n    return 1"})
-    del cell(notebook)["metadata"]["nbgrader"]
+    cell(notebook)["metadata"] = metadata
     found = parse(raw(notebook), course)
     assert "return 1" in found.answers[KEY]
     assert any("by the name" in flag for flag in found.flags)
+
+
+def test_a_split_answer_counts_as_a_whole(course: Course) -> None:
+    halves = ("def quantize(*args):\n    x = 1", "    return x")
+    notebook = support.answered({"1.3": halves[0]})
+    where = notebook["cells"].index(cell(notebook))
+    notebook["cells"].insert(where + 1, {**copy.deepcopy(cell(notebook)), "source": halves[1]})
+    found = parse(raw(notebook), course)
+    assert found.answers[KEY] == "\n".join(halves)
+    assert any("2 times" in flag for flag in found.flags)
+
+
+def test_edited_given_cells_are_flagged_and_predictions_are_not(course: Course) -> None:
+    solved = support.solved_notebook()
+    extra = [
+        {**copy.deepcopy(solved["cells"][0]), "source": text, "metadata": {}}
+        for text in ("guess = None  # your number", "print(1)", "print(2)")
+    ]
+    with_given = replace(course, given=(*course.given, *(c["source"] for c in extra)))
+    notebook = support.released_notebook()
+    notebook["cells"] += copy.deepcopy(extra)
+    assert parse(raw(notebook), with_given).flags == ()
+    notebook["cells"][-3]["source"] = "guess = 3.5"
+    assert parse(raw(notebook), with_given).flags == ()
+    notebook["cells"][-2]["source"] = "print(11)"
+    (flag,) = parse(raw(notebook), with_given).flags
+    assert "'print(1)';" in flag
+    del notebook["cells"][-1]
+    (flag,) = parse(raw(notebook), with_given).flags
+    assert "'print(1)' and 1 more;" in flag
 
 
 def test_a_missing_answer_and_an_edited_check_are_flagged(course: Course) -> None:

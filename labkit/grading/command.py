@@ -4,6 +4,13 @@ import argparse
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from labkit.grading.results import Record
+
+SANDBOXES = ("bubblewrap", "docker", "none")
+SYSTEMS = ("canvas", "moodle")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,26 +27,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, help="submissions at a time (default: the cores)")
     parser.add_argument(
         "--sandbox",
-        choices=("bubblewrap", "none"),
+        choices=SANDBOXES,
         default="bubblewrap",
-        help="none: run submissions without protection",
+        help="docker: where bubblewrap cannot be had; none: without protection",
     )
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="work on a Dask cluster")
+    parser.add_argument(
+        "--adjustments",
+        type=Path,
+        metavar="FILE.csv",
+        help="columns: student, and any of days_late, extra, comment, 1.3 (points for 1.3)",
+    )
+    parser.add_argument(
+        "--late-penalty",
+        type=float,
+        default=0.0,
+        metavar="PERCENT",
+        help="of the points, for each day late",
+    )
+    for name in SYSTEMS:
+        parser.add_argument(
+            f"--{name}",
+            type=Path,
+            metavar="TEMPLATE.csv",
+            help=f"fill in what {name.capitalize()} exported",
+        )
+    parser.add_argument("--column", help="the column to fill in there, if it is not clear")
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Grade, say what came of it; 1 if a submission could not be graded for our own failure."""
-    from labkit.grading.bubblewrap import problem
-    from labkit.grading.classroom import GRADEBOOK, grade
+    from labkit.grading.classroom import grade
+    from labkit.grading.files import CLASS_PAGE, GRADEBOOK
     from labkit.grading.process import SandboxError
     from labkit.grading.results import Outcome
+    from labkit.grading.sandbox import problem
 
-    if parsed.sandbox == "bubblewrap" and (why := problem()):
-        print(
-            f"labkit grade: no sandbox: {why}. A submission can do whatever you can; "
-            "`--sandbox none` runs it all the same.",
-            file=sys.stderr,
+    if parsed.scheduler is None and (why := problem(parsed.sandbox)):
+        return _complain(
+            f"no sandbox: {why}. A submission can do whatever you can; `--sandbox none` runs it "
+            "all the same, and `labkit doctor` says which sandbox works here."
         )
-        return 1
+    # Read first: an hour of grading should not end in a name that was mistyped.
+    paths = {name: getattr(parsed, name) for name in SYSTEMS if getattr(parsed, name)}
+    templates = {name: path.read_bytes().decode("utf-8") for name, path in paths.items()}
     try:
         records = grade(
             parsed.submissions,
@@ -49,12 +80,38 @@ def run(parsed: argparse.Namespace) -> int:
             seed=parsed.seed,
             jobs=parsed.jobs,
             sandbox=parsed.sandbox,
+            scheduler=parsed.scheduler,
+            adjustments=parsed.adjustments,
+            late_penalty=parsed.late_penalty,
             progress=True,
         )
     except SandboxError as error:
-        print(f"labkit grade: {error}", file=sys.stderr)
-        return 1
+        return _complain(str(error))
     counts = Counter(str(record.status) for record in records)
     print(", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
     print(parsed.out / GRADEBOOK)
+    print(parsed.out / CLASS_PAGE)
+    for name, template in templates.items():
+        _fill(name, template, records, parsed)
     return 1 if counts[Outcome.FAILED] else 0
+
+
+def _fill(name: str, template: str, records: "list[Record]", parsed: argparse.Namespace) -> None:
+    from labkit.grading.files import write_whole
+    from labkit.grading.gradebook import defused
+    from labkit.grading.lms import fill_canvas, fill_moodle
+
+    fill = {"canvas": fill_canvas, "moodle": fill_moodle}[name]
+    filled = fill(template, records, parsed.lab, parsed.column)
+    path = parsed.out / f"{name}.csv"
+    write_whole(path, filled.text)
+    print(f"{path}, column {filled.column!r}")
+    if filled.unmatched:
+        print(f"  no points entered for the folders: {', '.join(map(defused, filled.unmatched))}")
+    if filled.empty:
+        print(f"  left as they were: {', '.join(map(defused, filled.empty))}")
+
+
+def _complain(message: str) -> int:
+    print(f"labkit grade: {message}", file=sys.stderr)
+    return 1

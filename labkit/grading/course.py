@@ -1,6 +1,8 @@
 """What the course contributes to grading: its solved notebook, and what the sandbox may hold."""
 
 import ast
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +87,9 @@ class Course:
     lab: int
     stem: str
     title: str
+    solved: str
     setup: str
+    given: tuple[str, ...]
     tasks: tuple[Task, ...]
 
     @property
@@ -105,15 +109,21 @@ def load_course(lab: int, solutions: Path) -> Course:
     ValueError
         If there is no such lab, no notebook, or it does not fit the declared exercises.
     """
-    exercises = {e.id: e for e in registry.exercises(lab)}
-    stem = registry.STEMS[lab]
-    path = solutions / f"{stem}.ipynb"
+    registry.module(lab)
+    path = solutions / f"{registry.STEMS[lab]}.ipynb"
     if not path.is_file():
         raise ValueError(
             f"{path} is missing; the grader takes the given cells and the solutions from it. "
             "Name the folder that holds it with --solutions."
         )
-    solved = nbformat.read(path, as_version=4)
+    return course_from(lab, path.read_text("utf-8"))
+
+
+def course_from(lab: int, text: str) -> Course:
+    """Return the course that the text of a solved notebook holds; raises as `load_course`."""
+    exercises = {e.id: e for e in registry.exercises(lab)}
+    stem = registry.STEMS[lab]
+    solved = nbformat.reads(text, as_version=4)
     released = release_notebook(solved, stem)
     pairs = {
         grade_id(cell): (cell, other.source)
@@ -128,8 +138,24 @@ def load_course(lab: int, solutions: Path) -> Course:
             check = pairs[check_id][1]
             task = Task(exercises[number], key, check_id, check, stub, cell.source)
             tasks.append(task)
-    given = [c.source for c in released.cells if c.cell_type == "code" and not grade_id(c)]
-    return Course(lab, stem, registry.title(lab), _definitions(given), tuple(tasks))
+    given = tuple(
+        cell.source for cell in released.cells if cell.cell_type == "code" and not grade_id(cell)
+    )
+    setup = _definitions(given)
+    return Course(lab, stem, registry.title(lab), text, setup, given, tuple(tasks))
+
+
+def course_key(course: Course, seed: int) -> str:
+    """Return what changes whenever the same submission could be graded otherwise."""
+    texts = [(task.stub, task.solution, task.check_source) for task in course.tasks]
+    digest = hashlib.sha256(repr((seed, course.setup, course.given, texts)).encode())
+    own = PACKAGE / "checks" / f"lab{course.lab}"
+    sources = {*sandbox_files(course.lab).values(), *own.glob("*.py")}
+    for folder in ("checks", "grading", "grading/inside"):
+        sources |= set((PACKAGE / folder).glob("*.py"))
+    for path in sorted(sources):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def sandbox_files(lab: int) -> dict[str, Path]:
@@ -146,7 +172,7 @@ def sandbox_files(lab: int) -> dict[str, Path]:
     return files
 
 
-def _definitions(sources: list[str]) -> str:
+def _definitions(sources: Iterable[str]) -> str:
     """Keep imports, functions, classes and constants: what answers may build on."""
     kept = []
     for source in sources:

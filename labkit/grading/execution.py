@@ -11,8 +11,7 @@ input: it calls the function on the inputs of the notebook.
 import builtins
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from labkit.checks.calling import Outcome as CallOutcome
@@ -22,15 +21,13 @@ from labkit.checks.lab import NOTEBOOK_SEED
 from labkit.checks.messages import verdict_card
 from labkit.checks.verdict import State, Verdict, judge
 from labkit.grading.course import Course, Task
-from labkit.grading.process import Died, Process, SandboxError
-from labkit.grading.replies import outcomes_from, ran_from
+from labkit.grading.process import Died
 from labkit.grading.results import Graded, Outcome, Shown
+from labkit.grading.run import SETUP, Cell, Run, Seconds
 from labkit.grading.sandbox import Sandbox
 from labkit.grading.submission import same_code
 from labkit.grading.wire import encode
 
-GRACE_SECONDS = 3.0
-SETUP = "<setup>"
 OUTCOMES = {
     State.PASSED: Outcome.RIGHT,
     State.ALMOST: Outcome.ALMOST,
@@ -41,78 +38,6 @@ OUTCOMES = {
 # With the notebook's inputs these say more; a timeout would only cost its time again.
 EXPLAINED = (Outcome.ALMOST, Outcome.WRONG, Outcome.ERROR)
 OUT_OF_MEMORY = ("MemoryError", "can't allocate memory", "bad_alloc")
-
-
-@dataclass(frozen=True)
-class Seconds:
-    """Wall time: for running one cell, for all calls of one answer, for a whole notebook."""
-
-    cell: float = 20.0
-    calls: float = 10.0
-    notebook: float = 180.0
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A piece of code and the name that tracebacks show for it."""
-
-    name: str
-    source: str
-
-
-class Run:
-    """A confined process in which `cells` have run; started when it is first needed."""
-
-    def __init__(self, sandbox: Sandbox, cells: Sequence[Cell], seconds: Seconds) -> None:
-        self._sandbox = sandbox
-        self._seconds = seconds
-        self._context: AbstractContextManager[Process] | None = None
-        self._process: Process | None = None
-        self.cells = list(cells)
-
-    def __enter__(self) -> "Run":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.leave()
-
-    def leave(self) -> None:
-        """End the process; the next answer gets a new one."""
-        if self._context is not None:
-            self._context.__exit__(None, None, None)
-        self._context = self._process = None
-
-    def answer(self, cell: Cell, function: str, cases: Sequence[Case]) -> list[CallOutcome]:
-        """Run an answer cell, call its function on `cases`, and return what came of each call.
-
-        Raises
-        ------
-        Died
-            If the process did not survive it.
-        SandboxError
-            If the lab's own cells do not run.
-        """
-        process = self._process or self._start()
-        status, message = ran_from(self._run(process, cell))
-        if status == "not started":
-            return [CallOutcome("not started", message=message)] * len(cases)
-        if status == "raised":
-            return [CallOutcome("raised", message=message)] * len(cases)
-        request = ("call", function, self._seconds.calls, [case.args for case in cases])
-        reply = process.ask(request, self._seconds.calls + GRACE_SECONDS)
-        return outcomes_from(reply, len(cases))
-
-    def _start(self) -> Process:
-        self._context = self._sandbox.process()
-        self._process = self._context.__enter__()
-        for cell in self.cells:
-            status, message = ran_from(self._run(self._process, cell))
-            if cell.name == SETUP and status != "ran":
-                raise SandboxError(f"the lab's own cells do not run: {message}")
-        return self._process
-
-    def _run(self, process: Process, cell: Cell) -> object:
-        return process.ask(("cell", cell.name, cell.source), self._seconds.cell)
 
 
 def grade_answers(
@@ -208,7 +133,7 @@ def _grade(task: Task, cell: Cell, run: Run, seed: int) -> Graded:
         misconception=verdict.diagnosis.name if verdict.diagnosis else "",
         student_card=shown(_plain_card(task, outcome, summary)),
         instructor_card=shown(verdict_card(verdict)),
-        remark=_remark(verdict, cases, outcomes),
+        remark=_remark(verdict, cases, outcomes) or _repeated(task, run, cases, outcomes),
     )
 
 
@@ -238,6 +163,22 @@ def _remark(verdict: Verdict, cases: Sequence[Case], outcomes: Sequence[CallOutc
     if not fresh or any(one.state is State.PASSED for one in verdicts):
         return ""
     return f"right for inputs of the notebook only, wrong for all {len(fresh)} new ones"
+
+
+def _repeated(task: Task, run: Run, cases: Sequence[Case], outcomes: Sequence[CallOutcome]) -> str:
+    """Call an answer once more on the same inputs, and point out results that differ.
+
+    In the same process, since a new one would start with the same random numbers.
+    """
+    if any(outcome.status != "returned" for outcome in outcomes):
+        return ""
+    try:
+        again = run.call(task.exercise.function, cases)
+    except Died as end:
+        run.leave()
+        return f"called a second time it did not return: {end}"
+    first, second = ([encode(outcome.value) for outcome in found] for found in (outcomes, again))
+    return "" if first == second else "called a second time with the same inputs, results differ"
 
 
 def _summary(verdict: Verdict, outcome: Outcome) -> str:

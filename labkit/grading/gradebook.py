@@ -17,10 +17,13 @@ def gradebook(records: Iterable[Record], course: Course) -> str:
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     ids = [task.exercise.id for task in course.tasks]
-    writer.writerow(["student", *ids, "total", "of", "status", "outcomes", "flags"])
+    head = ["student", *ids, "late", "extra", "total", "of", "status", "outcomes", "flags"]
+    writer.writerow([*head, "comment"])
     for record in records:
         earned = [number(graded.points) for graded in record.graded] or [""] * len(ids)
-        total = number(record.points) if record.graded else ""
+        changes = [number(record.late), number(record.extra)]
+        # No points are not 0 points: a broken file is for the instructor to decide.
+        total = number(record.total) if record.graded or record.extra else ""
         most = number(sum(task.exercise.points for task in course.tasks))
         notes = "; ".join(
             f"{graded.exercise} {graded.outcome}"
@@ -28,22 +31,36 @@ def gradebook(records: Iterable[Record], course: Course) -> str:
             if graded.outcome is not Outcome.RIGHT
         )
         status = f"{record.status}: {record.reason}" if record.reason else record.status
-        texts = [defused(text) for text in (status, notes, "; ".join(record.flags))]
-        writer.writerow([defused(record.student), *earned, total, most, *texts])
+        texts = [status, notes, "; ".join(record.flags), record.comment]
+        row = [defused(record.student), *earned, *changes, total, most]
+        writer.writerow([*row, *map(defused, texts)])
     return table.getvalue()
 
 
 def gradescope(record: Record) -> str:
     """Return a student's results in the format of Gradescope, without anything secret."""
-    head = record.reason or f"{number(record.points)} of {number(record.max_points)} points."
     results = {
-        "score": record.points,
-        "output": printable(head),
+        "score": record.total,
+        "output": printable(" ".join(summary(record))),
         "visibility": "visible",
         "stdout_visibility": "hidden",
         "tests": [_test(graded) for graded in record.graded],
     }
     return json.dumps(results, indent=1) + "\n"
+
+
+def summary(record: Record) -> list[str]:
+    """Say in a few sentences what a student gets, and what was changed by hand."""
+    lines = [record.reason] if record.reason else []
+    if record.graded:
+        lines.append(f"{number(record.points)} of {number(record.max_points)} points.")
+    if record.late:
+        lines.append(f"Less {number(record.late)} for being late.")
+    if record.extra:
+        lines.append(f"And {number(record.extra)} given by hand.")
+    if record.late or record.extra:
+        lines.append(f"In all {number(record.total)}.")
+    return [*lines, record.comment] if record.comment else lines
 
 
 def _test(graded: Graded) -> dict[str, object]:
@@ -73,5 +90,5 @@ def printable(text: str) -> str:
 
 
 def number(value: float) -> str:
-    """Write points: 2, 1.5."""
-    return f"{value:g}"
+    """Write points: 2, 1.5, and 1.67 for a share of them."""
+    return f"{round(value, 2):g}"

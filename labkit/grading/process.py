@@ -57,7 +57,7 @@ class Process:
         except WireError:
             raise Died("crash", "What came back could not be read.") from None
 
-    def wait_ready(self) -> None:
+    def wait_ready(self, seconds: float) -> None:
         """Wait until the process is confined.
 
         Raises
@@ -66,7 +66,7 @@ class Process:
             If it could not be.
         """
         try:
-            ready = decode(self._read(len(encode("ready")) + LENGTH.size, _in(READY_SECONDS))[8:])
+            ready = decode(self._read(len(encode("ready")) + LENGTH.size, _in(seconds))[8:])
         except (Died, WireError) as error:
             raise SandboxError(f"a process could not be confined: {error}") from None
         if ready != "ready":

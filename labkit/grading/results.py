@@ -89,6 +89,12 @@ class Record:
         Why, where `status` is not "graded".
     flags : tuple of str
         What an instructor should look at.
+    late : float
+        Points taken off for being late.
+    extra : float
+        Points added by hand.
+    comment : str
+        What the instructor says to the student.
     """
 
     student: str
@@ -96,11 +102,19 @@ class Record:
     status: str = "graded"
     reason: str = ""
     flags: tuple[str, ...] = field(default=())
+    late: float = 0.0
+    extra: float = 0.0
+    comment: str = ""
 
     @property
     def points(self) -> float:
         """Points of all exercises together."""
         return sum(graded.points for graded in self.graded)
+
+    @property
+    def total(self) -> float:
+        """What counts in the end: ``points - late + extra``."""
+        return self.points - self.late + self.extra
 
     @property
     def max_points(self) -> float:

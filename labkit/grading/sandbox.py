@@ -1,7 +1,8 @@
 """The sandbox seen from outside: a warm process, from which confined ones are forked.
 
 One outer sandbox (`labkit.grading.bubblewrap`) holds a process that has imported what is slow;
-every answer runs in a fork of it, confined once more (`labkit.grading.inside`).
+every answer runs in a fork of it, confined once more (`labkit.grading.inside`). With Docker there
+is no warm process: every answer runs in a container of its own.
 """
 
 import contextlib
@@ -18,16 +19,23 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from labkit.grading.bubblewrap import COURSE, command_line, environment, problem, site_folders
+import labkit.grading.bubblewrap as bubblewrap
+import labkit.grading.docker as docker
+from labkit.grading.bubblewrap import COURSE, command_line, environment, site_folders
 from labkit.grading.inside.isolate import Limits
-from labkit.grading.process import KILL_SECONDS, Process, SandboxError
-
-__all__ = ["Kind", "Sandbox", "problem"]
+from labkit.grading.process import KILL_SECONDS, READY_SECONDS, Process, SandboxError
 
 NOBODY = 65534
 START_SECONDS = 120.0
 
-Kind = Literal["bubblewrap", "none"]
+Kind = Literal["bubblewrap", "docker", "none"]
+
+
+def problem(kind: Kind) -> str:
+    """Return why this kind of sandbox cannot be used on this machine, or an empty string."""
+    if kind == "none":
+        return ""
+    return bubblewrap.problem() if kind == "bubblewrap" else docker.problem()
 
 
 @dataclass
@@ -43,7 +51,7 @@ class Sandbox:
     hidden : sequence of Path
         Folders that must not be seen even where they lie inside an installed package's tree.
     kind : str
-        "bubblewrap", or "none": a plain process with limits, which protects nothing.
+        "bubblewrap", "docker", or "none": a plain process with limits, which protects nothing.
     limits : Limits
         For each confined process.
     """
@@ -82,7 +90,7 @@ class Sandbox:
         for attempt in range(2):
             process = self._fork(again=attempt > 0)
             try:
-                process.wait_ready()
+                process.wait_ready(START_SECONDS if self.kind == "docker" else READY_SECONDS)
                 break
             except SandboxError:
                 process.close()
@@ -94,6 +102,8 @@ class Sandbox:
             process.close()
 
     def _fork(self, again: bool) -> Process:
+        if self.kind == "docker":
+            return docker.start(self._course, self.limits, self.modules)
         inside_requests, requests = os.pipe()
         replies, inside_replies = os.pipe()
         leash, inside_leash = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -120,12 +130,15 @@ class Sandbox:
         return process
 
     def _start(self) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         confined = self.kind == "bubblewrap"
         root = Path(self._folder.name)
-        tree = _copy(self.files, root / "course")
-        course = COURSE if confined else str(tree)
+        self._course = _copy(self.files, root / "course")
+        if self.kind == "docker":
+            root.chmod(0o755)  # nobody has to read the course through it
+            return
+        course = COURSE if confined else str(self._course)
         (root / "scratch").mkdir(exist_ok=True)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         settings = {
             "control": theirs.fileno(),
             "paths": [course, *site_folders()],
@@ -137,7 +150,7 @@ class Sandbox:
         }
         script = f"{course}/labkit/grading/inside/warm.py"
         program = [sys.executable, "-I", "-S", script, json.dumps(settings)]
-        command = [*command_line(tree, self.hidden), *program] if confined else program
+        command = [*command_line(self._course, self.hidden), *program] if confined else program
         with open(root / "log", "wb") as log:
             self._warm = subprocess.Popen(
                 command,

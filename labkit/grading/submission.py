@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 from collections import Counter
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ LARGEST = 20 << 20  # bytes in a notebook
 MOST_VALUES = 1_000_000  # commas and opening brackets: what a parser has to build
 LONGEST_ANSWER = 100_000  # characters in an answer cell
 MOST_CELLS = 5_000
+TO_FILL_IN = re.compile(r"\s*\w+ = None( |#|$)")  # a cell that asks for a prediction
 
 
 class Broken(ValueError):
@@ -96,8 +98,9 @@ def read_bytes(path: Path) -> bytes:
 def parse(data: bytes, course: Course) -> Submission:
     """Find the answers of `course` in the bytes of a notebook.
 
-    Answer cells are found by their `grade_id` wherever they stand. Of a doubled cell the last one
-    that was changed counts; a cell that lost its id is found by the function that it defines.
+    Answer cells are found by their `grade_id` wherever they stand; a cell that lost its id is found
+    by the function that it defines. A cell that was split counts as a whole; of several copies, the
+    last one that was changed counts.
 
     Raises
     ------
@@ -108,14 +111,14 @@ def parse(data: bytes, course: Course) -> Submission:
     flags: list[str] = []
     answers: dict[str, str] = {}
     for task in course.tasks:
-        source = _answer(cells, task, flags)
+        source = _answer(cells, task, course, flags)
         if source is None:
             flags.append(f"{task.exercise.id}: the answer cell is missing")
         elif len(source) > LONGEST_ANSWER:
             flags.append(f"{task.exercise.id}: the answer is longer than {LONGEST_ANSWER} letters")
         else:
             answers[task.grade_id] = source
-    flags += _order(cells, course) + _checks(cells, course)
+    flags += _order(cells, course) + _checks(cells, course) + _given(cells, course)
     return Submission(answers, tuple(flags))
 
 
@@ -167,16 +170,21 @@ def _text(source: object) -> str:
     return source.encode("utf-8", "replace").decode("utf-8")
 
 
-def _answer(cells: list[Cell], task: Task, flags: list[str]) -> str | None:
+def _answer(cells: list[Cell], task: Task, course: Course, flags: list[str]) -> str | None:
     number, function = task.exercise.id, task.exercise.function
     named = [cell.source for cell in cells if cell.grade_id == task.grade_id]
     if len(named) > 1:
         flags.append(f"{number}: the answer cell is there {len(named)} times")
     if not named:
-        named = [c.source for c in cells if not c.grade_id and _defines(c.source, function)]
+        known = {key for other in course.tasks for key in (other.grade_id, other.check_id)}
+        strays = (cell.source for cell in cells if cell.grade_id not in known)
+        named = [source for source in strays if _defines(source, function)]
         if named:
             flags.append(f"{number}: the answer was found by the name of its function")
     changed = [source for source in named if not same_code(source, task.stub)]
+    if sum(_defines(source, function) for source in changed) == 1:
+        # Jupyter gives both halves of a split cell the same id.
+        return "\n".join(changed)
     chosen = (changed or named)[-1:]
     return chosen[0] if chosen else None
 
@@ -205,10 +213,25 @@ def _checks(cells: list[Cell], course: Course) -> list[str]:
     return flags
 
 
+def _given(cells: list[Cell], course: Course) -> list[str]:
+    """Point out the given cells that are not there as they were handed out."""
+    sources = {_lines(cell.source) for cell in cells}
+    changed = [
+        source.strip().splitlines()[0]
+        for source in course.given
+        if source.strip() and not TO_FILL_IN.match(source) and _lines(source) not in sources
+    ]
+    if not changed:
+        return []
+    first = changed[0] if len(changed[0]) <= 60 else changed[0][:60] + "..."
+    more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+    return [f"given cells were edited or removed: {first!r}{more}; the lab's own were used"]
+
+
 def same_code(one: str, other: str) -> bool:
     """Return whether two cells hold the same text, but for white space at the ends of lines."""
+    return _lines(one) == _lines(other)
 
-    def lines(source: str) -> list[str]:
-        return [line.rstrip() for line in source.strip().splitlines()]
 
-    return lines(one) == lines(other)
+def _lines(source: str) -> tuple[str, ...]:
+    return tuple(line.rstrip() for line in source.strip().splitlines())

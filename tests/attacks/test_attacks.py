@@ -24,8 +24,8 @@ import pytest
 
 from labkit.grading import grade
 from labkit.grading.bubblewrap import problem
-from labkit.grading.execution import Seconds
 from labkit.grading.results import Outcome, Record
+from labkit.grading.run import Seconds
 
 CELLS = {
     **attack_check.ATTACKS,

@@ -7,6 +7,9 @@ where neither the keeper nor the warm process exists. The keeper kills it when t
 whoever started the grader is gone.
 
     python -I -S warm.py '{"control": 3, "paths": [...], ...}'
+
+In a container of its own, which confines it already, it forks nothing: without a control socket it
+answers requests from standard input itself.
 """
 
 import gc
@@ -23,6 +26,9 @@ from typing import Any, NoReturn
 def main(settings: dict[str, Any]) -> None:
     """Serve fork requests until the control socket is closed."""
     sys.path[:0] = settings["paths"]
+    if "control" not in settings:
+        _import_all(settings["modules"])
+        _serve_alone(settings)
     if settings["user"] is not None:
         os.setgroups([])
         os.setresgid(*[settings["user"]] * 3)
@@ -124,6 +130,17 @@ def _confine_and_serve(
         os.write(leash, f"failed {error}".encode())
     finally:
         os._exit(status)
+
+
+def _serve_alone(settings: dict[str, Any]) -> NoReturn:
+    from labkit.grading.inside import answers, isolate
+
+    isolate.set_limits(isolate.Limits(**settings["limits"]))
+    isolate.drop_capabilities()
+    _keep_only(sys.stdin.fileno(), sys.stdout.fileno())
+    isolate.filter_system_calls()
+    answers.serve(3, 4)
+    os._exit(0)
 
 
 def _keep_only(requests: int, replies: int) -> None:

@@ -1,0 +1,43 @@
+"""From records to the files that people and other programs read.
+
+All of it follows from the records, so it is written anew at the end of each run; what has not
+changed is left alone.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from labkit.grading.class_page import class_page
+from labkit.grading.course import Course
+from labkit.grading.feedback import page
+from labkit.grading.files import CLASS_PAGE, GRADEBOOK, RESERVED, remove_partials, write_whole
+from labkit.grading.gradebook import gradebook, gradescope
+from labkit.grading.results import Record
+from labkit.grading.similarity import similarities
+
+
+def publish(records: Iterable[Record], course: Course, out: Path) -> list[Record]:
+    """Write every student's files, the gradebook and the page about the class.
+
+    Returns
+    -------
+    list of Record
+        With the flags that only a look at the whole class gives.
+    """
+    records = list(records)
+    similar = similarities(records, course)
+    records = [replace(r, flags=(*r.flags, *similar.get(r.student, ()))) for r in records]
+    title = f"Lab {course.lab}: {course.title}"
+    for record in records:
+        if record.student in RESERVED:
+            continue
+        folder = out / record.student
+        folder.mkdir(exist_ok=True)
+        remove_partials(folder)
+        write_whole(folder / "results.json", gradescope(record))
+        write_whole(folder / "feedback.html", page(title, record, instructor=False))
+        write_whole(folder / "instructor.html", page(title, record, instructor=True))
+    write_whole(out / CLASS_PAGE, class_page(title, records))
+    write_whole(out / GRADEBOOK, gradebook(records, course))
+    return records

@@ -1,0 +1,117 @@
+"""Filling in what Canvas and Moodle exported: right cell, everything else as it was."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labkit.grading.lms import fill_canvas, fill_moodle
+from labkit.grading.results import Graded, Outcome, Record
+
+CANVAS = (
+    "Student,ID,SIS User ID,SIS Login ID,Section,Lab 1 (4711),Lab 10 (4712),Final Score\r\n"
+    "    Points Possible,,,,,24,20,(read only)\r\n"
+    '"Lovelace, Ada",101,S1,ada@x.edu,A,,5,50\r\n'
+    '"Hopper, Grace",102,S2,grace,A,3,,\r\n'
+    '"Student, Test",103,,t,A,,,\r\n'
+)
+WORKSHEET = (
+    "\ufeffIdentifier,Full name,Email address,Status,Grade,Maximum grade\n"
+    "Participant 7,Ada Lovelace,ada@x.edu,Submitted,,24.00\n"
+    "Participant 8,Grace Hopper,grace@x.edu,No submission,,24.00\n"
+)
+GRADER_REPORT = (
+    "First name;Surname;ID number;Email address;Assignment: Lab 1 (Real);Course total (Real)\n"
+    "Ada;Lovelace;S1;ada@x.edu;-;-\n"
+    "Ada;Hopper;S2;grace@x.edu;-;-\n"
+)
+
+
+def earned(student: str, points: float = 7.5) -> Record:
+    return Record(student, (Graded("1.1", "", "", Outcome.RIGHT, points, 24),))
+
+
+def cells(text: str, delimiter: str = ",") -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+
+
+@pytest.mark.parametrize("name", ["Ada Lovelace", "lovelace, ada", "101", "S1", "ADA@x.edu"])
+def test_a_row_of_canvas_is_found_by_any_of_its_names(name: str) -> None:
+    filled = fill_canvas(CANVAS, [earned(name)], 1)
+    assert filled.text == CANVAS.replace("ada@x.edu,A,,", "ada@x.edu,A,7.5,").replace(
+        '"Lovelace, Ada"', '"Lovelace, Ada"'
+    )
+    assert filled.column == "Lab 1 (4711)"
+    assert filled.unmatched == ()
+    assert filled.empty == ("Hopper, Grace",)
+
+
+def test_lab_1_is_not_lab_10_and_another_column_can_be_named() -> None:
+    assert fill_canvas(CANVAS, [earned("S1")], 10).column == "Lab 10 (4712)"
+    for name in ("Lab 10", "Lab 10 (4712)"):
+        assert fill_canvas(CANVAS, [earned("S1")], 1, name).column == "Lab 10 (4712)"
+
+
+@pytest.mark.parametrize(("lab", "column"), [(2, None), (1, "Homework")])
+def test_a_column_that_is_not_there_is_asked_for(lab: int, column: str | None) -> None:
+    with pytest.raises(ValueError, match=r"0 columns to choose from.*--column"):
+        fill_canvas(CANVAS, [earned("S1")], lab, column)
+
+
+def test_who_has_no_row_or_no_points_is_reported() -> None:
+    broken = Record("grace", (), Outcome.BROKEN, "It is empty.")
+    filled = fill_canvas(CANVAS, [earned("nobody"), broken], 1)
+    assert filled.text == CANVAS
+    assert filled.unmatched == ("nobody", "grace")
+    assert filled.empty == ("Lovelace, Ada", "Hopper, Grace")
+
+
+def test_a_name_that_two_share_gets_no_points() -> None:
+    doubled = CANVAS + '"Lovelace, Ada",104,S4,ada2,A,,,\r\n'
+    assert fill_canvas(doubled, [earned("Ada Lovelace")], 1).unmatched == ("Ada Lovelace",)
+    assert fill_canvas(doubled, [earned("S4")], 1).unmatched == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["Ada Lovelace_7_assignsubmission_file_", "Participant 7", "ada@x.edu"]
+)
+def test_a_worksheet_of_moodle_is_filled_in(name: str) -> None:
+    filled = fill_moodle(WORKSHEET, [earned(name)], 1)
+    assert filled.text == WORKSHEET.replace("Submitted,,", "Submitted,7.5,")
+    assert filled.empty == ("Participant 8",)
+
+
+def test_moodles_number_counts_more_than_a_name() -> None:
+    filled = fill_moodle(WORKSHEET, [earned("Ada Lovelace_8_assignsubmission_file")], 1)
+    assert cells(filled.text)[2][4] == "7.5"
+
+
+def test_a_grader_report_of_moodle_is_filled_in_and_a_first_name_is_not_enough() -> None:
+    records = [earned("Ada Lovelace"), earned("S2", 3), earned("Ada")]
+    filled = fill_moodle(GRADER_REPORT, records, 1)
+    assert [row[4] for row in cells(filled.text, ";")] == ["Assignment: Lab 1 (Real)", "7.5", "3"]
+    assert filled.unmatched == ("Ada",)
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "\n", "\ufeff"])
+@pytest.mark.parametrize("fill", [fill_canvas, fill_moodle])
+def test_what_is_no_export_is_refused(fill: object, text: str) -> None:
+    with pytest.raises(ValueError, match="no export that can be filled in"):
+        fill(text, [], 1)  # type: ignore[operator]
+
+
+@given(
+    st.lists(
+        st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"))),
+        max_size=6,
+    )
+)
+def test_rows_that_nobody_knows_stay_as_they_were(rows: list[list[str]]) -> None:
+    head = ["Student", "ID", "Lab 1"]
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows([head, *(["x", *row] for row in rows)])
+    filled = fill_canvas(table.getvalue(), [earned("nobody, really")], 1)
+    kept = [row[: len(given) + 1] for row, given in zip(cells(filled.text)[1:], rows, strict=True)]
+    assert kept == [["x", *row] for row in rows]
