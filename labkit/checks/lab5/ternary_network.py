@@ -20,7 +20,7 @@ def ternary_network(w: Tensor, x: Tensor, labels: Tensor) -> Tensor:
     best, most = _on_grid(w), -1.0
     real = w.clone().requires_grad_()
     optimizer = torch.optim.Adam([real], lr=0.05)
-    for _ in range(60):
+    for _ in range(80):
         ternary = _on_grid(real.detach())
         logits = x @ (real + (ternary - real).detach()).t()
         right = float((logits.argmax(1) == labels).float().mean())
@@ -105,7 +105,7 @@ TERNARY_NETWORK = Exercise(
     hints=(
         "Rounding w alone fails. Put together what you have: ternary weights forward, straight "
         "through backward, and the loop of 5.6 until the images come out right.",
-        "S can be 1.4 times the mean of |w| in each row, taken anew in every step. 60 steps of "
+        "S can be 1.4 times the mean of |w| in each row, taken anew in every step. 80 steps of "
         "Adam with a learning rate of 0.05 are plenty.",
         "In each step: ternary = torch.round(w / S).clamp(-1, 1) * S; logits = x @ (w + (ternary "
         "- w).detach()).t(); F.cross_entropy(logits, labels).backward(); optimizer.step(). At the "
