@@ -35,10 +35,12 @@ def equalized_ranges(
     for place, (title, first, second) in enumerate(panels):
         panel = ax.inset_axes((place * 0.53, 0.05, 0.46, 0.85))
         panel.semilogy(first, "o", color=COLOURS["real"], ms=4, label="first layer, its outputs")
-        panel.semilogy(second, "s", color=COLOURS["codes"], ms=4, label="second layer, its inputs")
+        panel.semilogy(
+            second, "s", color=COLOURS["codes"], ms=7, mfc="none", label="second layer, its inputs"
+        )
         panel.set_ylim(lowest, highest)
         panel.set_xlabel("channel")
-        panel.set_ylabel("largest |w|")
+        panel.set_ylabel("largest |w|" if place == 0 else "")
         panel.set_title(title, size=10)
         panel.grid(alpha=0.25)
     panel.legend(fontsize=8)
@@ -58,9 +60,8 @@ def mean_errors(
     error = (y_quantized - y).transpose(0, 1).flatten(1).mean(1).double().numpy()
     left = error + corrected - bias.double().numpy()
     channels = np.arange(len(error))
-    ax.bar(channels - 0.2, error, 0.4, color=COLOURS["error"], label="quantized weights")
-    ax.bar(channels + 0.2, left, 0.4, color=COLOURS["rounding"], label="with your bias")
-    ax.axhline(0, color=COLOURS["ink"], lw=1)
+    ax.bar(channels, error, 0.7, color=COLOURS["error"], label="quantized weights")
+    ax.plot(channels, left, "o", color=COLOURS["rounding"], ms=4, label="with your bias")
     ax.set_xlabel("output channel")
     ax.set_ylabel("mean error")
     ax.legend(fontsize=9)
@@ -98,18 +99,19 @@ def trade_off(
     ax.plot(x[order], y[order], "-", color=COLOURS["rounding"], label="your front")
     ax.plot(x[front], y[front], "o", color=COLOURS["rounding"], ms=8)
     ax.plot(x[~front], y[~front], "s", color=COLOURS["faint"], ms=6, label="beaten by another")
-    for i, name in enumerate(names):
+    for place, i in enumerate(np.argsort(y, kind="stable")):
         ax.annotate(
-            f"{name}, {milliseconds[i]:.3g} ms",
+            f"{names[i]}, {milliseconds[i]:.3g} ms",
             (x[i], y[i]),
-            (6, -3 if i % 2 else 5),
-            textcoords="offset points",
-            size=8,
+            (1.04, (place + 0.5) / len(names)),
+            textcoords="axes fraction",
+            va="center",
+            size=9,
+            arrowprops={"arrowstyle": "-", "color": COLOURS["faint"], "lw": 0.8},
         )
-    ax.margins(x=0.18, y=0.12)
     ax.set_xlabel("size on disk in kB")
     ax.set_ylabel("accuracy in %")
-    ax.legend(fontsize=9, loc="lower right")
+    ax.legend(fontsize=9, loc="center")
     return ax
 
 
