@@ -3,7 +3,9 @@
 import json
 import sys
 import time
+import types
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from labkit.checks.calling import call_all
 from labkit.checks.card import Card, Code, Fold, Table, Text
 from labkit.checks.exercise import Case
 from labkit.checks.lab import CheckFailed
+from labkit.checks.registry import exercises
 from labkit.start import start
 
 ONE = [Case("one", (torch.tensor([1.0, 2.0]),))]
@@ -114,7 +117,7 @@ def test_an_answer_that_changes_its_input_passes_with_a_remark(cards: list[Card]
 
 def test_something_that_is_no_function_is_named(cards: list[Card]) -> None:
     Lab(1).check("1.1", (0, 255))
-    assert "integer_range is a tuple now; expected a function." in repr(cards[0])
+    assert "integer_range is a tuple now; expected your function." in repr(cards[0])
 
 
 @pytest.mark.parametrize("name", ["1.12", "2.1", "", None])
@@ -177,6 +180,41 @@ def test_nbgrader_gets_an_exception_for_a_wrong_answer(
     assert Lab(1).check("1.1", right) is right
     with pytest.raises(CheckFailed, match="Not started"):
         Lab(1).check("1.1", not_started)
+
+
+def test_nbgrader_gets_half_the_points_as_the_cells_result(
+    cards: list[Card], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = types.SimpleNamespace(user_ns={}, displayhook=Mock())
+    monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: shell)
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    exercise = exercises(1)[2]
+    wrong = next(m.wrong for m in exercise.misconceptions if m.name == "does not clamp")
+    assert Lab(1).check("1.3", wrong) is exercise.reference
+    shell.displayhook.assert_called_once_with(exercise.points / 2)
+    assert shell.user_ns["quantize"] is exercise.reference
+
+
+def test_nbgrader_has_a_reference_for_an_answer_that_did_not_run_and_no_points(
+    cards: list[Card], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = types.SimpleNamespace(user_ns={}, displayhook=Mock())
+    monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: shell)
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    checked = Lab(1)
+    with pytest.raises(CheckFailed, match="is the reference now"):
+        checked.check("1.3", shell.user_ns["quantize"])
+    with pytest.raises(CheckFailed, match="is a int now"):
+        checked.check("1.3", 5)
+
+
+def test_the_reference_that_a_check_gave_is_no_answer(cards: list[Card]) -> None:
+    checked = Lab(1)
+    given = checked.check("1.1", not_started)
+    assert checked.check("1.1", given) is given
+    assert "integer_range is the reference now; expected your function." in repr(cards[-1])
+    checked.progress()
+    assert "0 of 24 points" in repr(cards[-1])
 
 
 def test_a_prediction_stands_beside_what_was_measured(cards: list[Card]) -> None:

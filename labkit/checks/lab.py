@@ -51,6 +51,10 @@ class Lab:
         self._verdicts: dict[str, Verdict] = {}
         self._hints_shown: dict[str, int] = {}
         restart.explain_missing_names(number)
+        if _under_nbgrader():
+            for exercise in self._exercises.values():
+                # An answer cell that does not even run must cost the later ones nothing.
+                _bind(exercise)
         if other_release := notice(number, registry.STEMS[number]):
             show(Card("warn", "Another release of labkit", (Text(other_release),)))
 
@@ -75,11 +79,14 @@ class Lab:
         Raises
         ------
         CheckFailed
-            Under nbgrader only, if the answer did not pass.
+            Under nbgrader only, if the answer earns no points.
         """
         exercise = self._exercise(exercise_id)
-        if not callable(function):
-            show(_not_a_function(exercise, function))
+        if not callable(function) or function is exercise.reference:
+            card = _no_answer(exercise, function)
+            show(card)
+            if _under_nbgrader():
+                raise CheckFailed(repr(card))
             return exercise.reference
         cases = exercise.draw(NOTEBOOK_SEED)
         verdict = judge(exercise, cases, call_all(function, cases))
@@ -90,9 +97,11 @@ class Lab:
         self._progress.record(verdict)
         show(card)
         if verdict.state is not State.PASSED:
-            if os.environ.get("NBGRADER_EXECUTION"):
+            if _under_nbgrader():
                 _bind(exercise)
-                raise CheckFailed(repr(card))
+                if not verdict.points:
+                    raise CheckFailed(repr(card))
+                _tell_nbgrader(verdict.points)
             return exercise.reference
         return _to_tensors(function) if verdict.numpy else function
 
@@ -193,6 +202,10 @@ class Lab:
         return self._exercises[exercise_id]
 
 
+def _under_nbgrader() -> bool:
+    return bool(os.environ.get("NBGRADER_EXECUTION"))
+
+
 def _bind(exercise: Exercise) -> None:
     """Put the reference in the notebook's namespace, where the raising cell cannot assign it."""
     from IPython.core.getipython import get_ipython
@@ -202,10 +215,19 @@ def _bind(exercise: Exercise) -> None:
         shell.user_ns[exercise.function] = exercise.reference
 
 
-def _not_a_function(exercise: Exercise, given: object) -> Card:
-    kind = type(given).__name__
+def _tell_nbgrader(points: float) -> None:
+    """Make `points` the result of the cell, which nbgrader takes for partial credit."""
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    if shell is not None:
+        shell.displayhook(points)
+
+
+def _no_answer(exercise: Exercise, given: object) -> Card:
+    kind = "the reference" if given is exercise.reference else f"a {type(given).__name__}"
     text = (
-        f"{exercise.function} is a {kind} now; expected a function. Run the cell with "
+        f"{exercise.function} is {kind} now; expected your function. Run the cell with "
         f"`def {exercise.function}(...)` again, and give the check the function itself, "
         "without brackets behind it."
     )
