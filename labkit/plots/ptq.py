@@ -107,7 +107,12 @@ def trade_off(
             textcoords="axes fraction",
             va="center",
             size=9,
-            arrowprops={"arrowstyle": "-", "color": COLOURS["faint"], "lw": 0.8},
+            arrowprops={
+                "arrowstyle": "-",
+                "relpos": (0, 0.5),
+                "color": COLOURS["faint"],
+                "lw": 0.8,
+            },
         )
     ax.set_xlabel("size on disk in kB")
     ax.set_ylabel("accuracy in %")

@@ -88,9 +88,11 @@ def _cases(rng: torch.Generator) -> list[Case]:
         budget = int(bits * sum(w.numel() for w, _ in layers) / 8)
         return Case(label, (layers, randn(rng, IMAGES, SIZES[0]), budget))
 
+    layers, x, _ = case("", 4, 4).args
+    used_up = Case("a budget to the last byte", (layers, x, weight_bytes(layers, (8, 4, 4, 8, 4))))
     return [
         case("about 6 bits a weight", 5.7, 6.3),
-        case("about 6 bits, another network", 5.7, 6.3),
+        used_up,
         case("about 5.5 bits a weight", 5.3, 5.7),
         case("about 5.5 bits, another network", 5.3, 5.7),
         case("about 5 bits a weight", 4.8, 5.2),
