@@ -11,11 +11,14 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from labkit.start import start
+
 TOKEN = "a-token-for-the-tests"
 SECONDS = 240  # for a whole lab on a busy machine
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
@@ -35,12 +38,19 @@ def chromium():
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """A JupyterLab over a copy of the labs; its address."""
+def labs(tmp_path_factory):
+    """A student's copy of the labs."""
+    folder = tmp_path_factory.mktemp("desk") / "labs"
+    start(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(labs):
+    """A JupyterLab over the copy of the labs; its address."""
     if not chromium():
         pytest.skip("Chromium is missing (Debian's package chromium)")
-    folder = tmp_path_factory.mktemp("desk")
-    shutil.copytree(ROOT / "labs", folder / "labs")
+    folder = labs.parent
     settings = folder / "settings/@jupyterlab/apputils-extension"
     settings.mkdir(parents=True)
     quiet = {"fetchNews": "false", "checkForUpdates": False}
@@ -53,7 +63,7 @@ def server(tmp_path_factory):
         "JUPYTER_CONFIG_DIR": str(folder / "config"),
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
-        "LABKIT_PROGRESS": str(folder / "progress"),
+        "LABKIT_PROGRESS": ".labkit",  # beside the notebook, as without the tests
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     command = [sys.executable, "-m", "jupyterlab", "labs/", "--no-browser", "--allow-root"]
@@ -97,30 +107,40 @@ def browser():
         running.close()
 
 
-@pytest.fixture
-def open_lab(server, browser):
-    """A function that opens a notebook in a tab of its own, and returns a `Desk`."""
-    desks = []
+@pytest.fixture(scope="session")
+def desk_with(server, browser):
+    """A context manager that opens a notebook in a tab of its own, and gives its `Desk`."""
 
+    @contextmanager
     def opened(notebook):
-        desks.append(Desk(browser, f"{server}/lab/tree/{notebook}?reset&token={TOKEN}"))
-        return desks[-1]
-
-    yield opened
-    for desk in desks:
+        desk = Desk(browser, f"{server}/lab/tree/{notebook}?reset&token={TOKEN}")
+        yield desk
         desk.close()
+
+    return opened
+
+
+@pytest.fixture
+def open_lab(desk_with):
+    """A function that opens a notebook until the test ends, and returns a `Desk`."""
+    with ExitStack() as desks:
+        yield lambda notebook: desks.enter_context(desk_with(notebook))
 
 
 class Desk:
     """A notebook open in JupyterLab, as a student has it."""
 
     def __init__(self, browser, address):
-        self._page = browser.new_page(viewport={"width": 1200, "height": 1000})
-        self._page.set_default_timeout(1000 * SECONDS)
+        self.page = browser.new_page(viewport={"width": 1200, "height": 1000})
+        self.page.set_default_timeout(1000 * SECONDS)
         self.console_errors = []
-        self._page.on("console", self._listen)
-        self._page.goto(address)
-        self._page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext")
+        self.page.on("console", self._listen)
+        self.hosts = set()
+        self.page.on(
+            "request", lambda request: self.hosts.add(urlsplit(request.url).hostname or "")
+        )
+        self.page.goto(address)
+        self.page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext")
         self._js(
             "async () => { await window.jupyterapp.restored;"
             "await window.jupyterapp.shell.currentWidget.sessionContext.ready }"
@@ -132,7 +152,7 @@ class Desk:
             self.console_errors.append(message.text)
 
     def _js(self, script, argument=None):
-        return self._page.evaluate(script, argument)
+        return self.page.evaluate(script, argument)
 
     def _content(self, expression, argument=None):
         widget = "window.jupyterapp.shell.currentWidget"
@@ -208,10 +228,10 @@ class Desk:
     def shown_html(self, index):
         """The elements of a cell's outputs as the browser drew them, their visible text."""
         self._content("await c.scrollToItem(a, 'start')", index)
-        self._page.wait_for_timeout(500)
+        self.page.wait_for_timeout(500)
         return self._content("return c.widgets[a].node.innerText", index)
 
     def close(self):
         """Close the tab and stop its kernel."""
         self._content("await w.sessionContext.shutdown()")
-        self._page.close()
+        self.page.close()

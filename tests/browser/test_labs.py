@@ -1,5 +1,6 @@
 """What a student does, in a real browser."""
 
+import os
 import time
 
 import pytest
@@ -15,13 +16,21 @@ def integer_range(bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
 WRONG, RIGHT = ANSWER.format(one=""), ANSWER.format(one=" - 1")
 
 
+FIRST_ANSWER_SECONDS = 15
+
+
+def busy():
+    """How many processes each core has, at least 1: a busy machine gets more time."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 @pytest.mark.parametrize("number", registry.STEMS)
 def test_an_unsolved_lab_runs_from_top_to_bottom(number, open_lab):
     start = time.monotonic()
     desk = open_lab(f"{registry.STEMS[number]}.ipynb")
     first = next(i for i, cell in enumerate(desk.cells()) if cell[0] == "code")
     desk.run(first)
-    assert time.monotonic() - start < 15 * 4  # 15 s on a quiet machine; CI may be busy
+    assert time.monotonic() - start < FIRST_ANSWER_SECONDS * busy()
     assert desk.run_all()
     assert desk.tracebacks() == []
     assert desk.console_errors == []
@@ -53,6 +62,32 @@ def test_a_wrong_answer_is_diagnosed_hints_help_and_the_right_one_counts(open_la
     assert "1 of 1" in desk.run(progress)
 
     desk.restart()
-    desk.run(code[0])
-    assert "1 of 1" in desk.run(progress)
+    assert desk.run_all()
+    assert "1 of 1" in desk.output(progress)
     assert desk.console_errors == []
+
+
+def test_after_a_restart_a_later_cell_says_what_to_run(open_lab):
+    desk = open_lab("lab1_linear.ipynb")
+    cells = desk.cells()
+    setup = next(i for i, cell in enumerate(cells) if "lab = Lab(1)" in cell[1])
+    later = next(i for i, cell in enumerate(cells) if "numel()" in cell[1]) + 1
+    later = desk.insert_below(later, "robust.eval()")
+    desk.restart()
+    desk.run(setup)
+    shown = desk.run(later)
+    assert "The cell that makes `robust` has not run since the kernel started" in shown
+    assert "Run > Run All Above Selected Cell" in shown
+
+
+def test_the_notebook_can_be_downloaded(open_lab):
+    desk = open_lab("lab1_linear.ipynb")
+    with desk.page.expect_download() as download:
+        desk.command("docmanager:download")
+    assert download.value.suggested_filename == "lab1_linear.ipynb"
+
+
+def test_no_request_leaves_the_machine(open_lab):
+    desk = open_lab("lab0_formats.ipynb")
+    assert "127.0.0.1" in desk.hosts
+    assert desk.hosts <= {"127.0.0.1", ""}
