@@ -3,7 +3,6 @@
 import json
 import sys
 import time
-import types
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -185,7 +184,7 @@ def test_nbgrader_gets_an_exception_for_a_wrong_answer(
 def test_nbgrader_gets_half_the_points_as_the_cells_result(
     cards: list[Card], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shell = types.SimpleNamespace(user_ns={}, displayhook=Mock())
+    shell = Mock(user_ns={})
     monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: shell)
     monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
     exercise = exercises(1)[2]
@@ -198,7 +197,7 @@ def test_nbgrader_gets_half_the_points_as_the_cells_result(
 def test_nbgrader_has_a_reference_for_an_answer_that_did_not_run_and_no_points(
     cards: list[Card], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shell = types.SimpleNamespace(user_ns={}, displayhook=Mock())
+    shell = Mock(user_ns={})
     monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: shell)
     monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
     checked = Lab(1)
