@@ -132,7 +132,7 @@ def weight_quantizers(network: fx.GraphModule) -> dict[str, Quantizer]:
     found = {}
     for name, layer in network.named_modules():
         if parametrize.is_parametrized(layer, "weight"):
-            quantizer = layer.get_submodule("parametrizations.weight.0")
+            *_, quantizer = layer.get_submodule("parametrizations.weight").children()
             if isinstance(quantizer, Quantizer):
                 found[name] = quantizer
     return found
