@@ -65,7 +65,8 @@ def prepare(
     Notes
     -----
     Jacob et al. 2018, section 3. Both ends at 8 bits: Esser et al. 2020 (arXiv:1902.08153),
-    section 3.
+    section 3. Weights and frozen normalization that are trained apart, and folded in every step,
+    reach the same accuracy (``tests/benchmarks/qat.md``), so the simpler way is taken.
     """
     instance_of(activation_scheme, Scheme, "activation_scheme", "Scheme(4, signed=False)")
     if weight_scheme != BINARY:
