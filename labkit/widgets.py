@@ -8,7 +8,7 @@ name for a screen reader, and what the drawing prints or raises appears in the c
 
 import importlib.util
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,6 +137,32 @@ def clipping_widget(histogram: Histogram, bits: int = 4) -> Axes:
     best = mse_range(histogram, Scheme(bits, symmetric=True, narrow=True))[1]
     picture = clipped_histogram(histogram, best, bits)
     _show_sliders(draw, controls)
+    return picture
+
+
+def budget_widget(networks: Sequence[tuple[str, int, float]], budget: float) -> Axes:
+    """Draw accuracy against bytes, and move the budget, which marks the best network that fits.
+
+    Parameters
+    ----------
+    networks : sequence of (name, bytes, accuracy)
+        What was measured; accuracy from 0 to 1.
+    budget : float
+        In bytes: of the static picture, and where the slider starts.
+
+    Raises
+    ------
+    ValueError
+        If there are no networks, or one has no bytes or an accuracy that is none.
+    """
+
+    def draw(kilobytes: float) -> Axes:
+        return plots.best_within_budget(networks, 1000 * kilobytes)
+
+    picture = draw(budget / 1000)
+    kilobytes = [budget / 1000, *(size / 1000 for _, size, _ in networks)]
+    ends = 0.9 * min(kilobytes), 1.1 * max(kilobytes)
+    _show_sliders(draw, {"kilobytes": Control("budget in kB", kilobytes[0], *ends)})
     return picture
 
 

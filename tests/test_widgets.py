@@ -15,6 +15,7 @@ from labkit.widgets import Control
 
 FLOAT_VALUE = next(e.reference for e in registry.exercises(0) if e.id == "0.3")
 SCALE = next(e.reference for e in registry.exercises(1) if e.id == "1.2")
+NETWORKS = [("W2", 250, 0.31), ("W4", 500, 0.9), ("W8", 1000, 0.92)]
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +53,7 @@ def draw_all():
         widgets.number_line_widget(FLOAT_VALUE),
         widgets.rulers_widget(SCALE, -1.0, 2.0, 0, 15),
         widgets.clipping_widget(activations()),
+        widgets.budget_widget(NETWORKS, 500),
     ]
 
 
@@ -71,7 +73,7 @@ def test_without_ipywidgets_there_is_the_static_picture_only(front_end, monkeypa
 def test_with_a_front_end_sliders_follow_the_picture(front_end):
     pytest.importorskip("ipywidgets")
     draw_all()
-    assert [type(box).__name__ for box in front_end] == ["VBox", "VBox", "VBox"]
+    assert [type(box).__name__ for box in front_end] == ["VBox"] * 4
     for box in front_end:
         for row in box.children[:-1]:
             number, slider = row.children
@@ -148,3 +150,11 @@ def test_a_histogram_with_nothing_to_clip_is_refused(values):
         seen.observe(values)
     with pytest.raises(ValueError, match=r"zeros only|observed"):
         widgets.clipping_widget(seen)
+
+
+def test_a_larger_budget_marks_a_better_network(front_end):
+    pytest.importorskip("ipywidgets")
+    assert widgets.budget_widget(NETWORKS, 500).get_title().startswith("0.5 kB: W4, 90.0 %")
+    (budget,) = front_end[0].children[0].children[:1]
+    budget.value = 1.0
+    assert front_end[1].axes[0].get_title().startswith("1 kB: W8, 92.0 %")

@@ -11,7 +11,7 @@ from labkit.plots.calibration import (
     range_over_batches,
     thresholds,
 )
-from labkit.plots.costs import energy_bars, energy_table, size_bars
+from labkit.plots.costs import best_within_budget, energy_bars, energy_table, size_bars
 from labkit.plots.formats import bf16_drift, bit_rows, gaps, number_lines, weight_range, wheel
 from labkit.plots.kernels import (
     activation_curves,
@@ -51,6 +51,7 @@ __all__ = [
     "accuracy_against_bits",
     "accuracy_against_size",
     "activation_curves",
+    "best_within_budget",
     "bf16_drift",
     "binary_error",
     "bit_rows",

@@ -1,5 +1,6 @@
-"""The pictures of lab 0 that show what numbers cost: bytes and energy."""
+"""Pictures of what numbers cost: bytes and energy (lab 0), and accuracy within a budget."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from matplotlib.axes import Axes
@@ -9,6 +10,7 @@ from labkit.format_table import FORMATS
 from labkit.plots.style import COLOURS, new_axes, students_own
 
 PICO_TO_MICRO = 1e-6
+KILO = 1e3
 MEMORIES = {
     "sram_8kb": "cache of 8 kB",
     "sram_32kb": "cache of 32 kB",
@@ -112,4 +114,52 @@ def energy_table(ax: Axes | None = None) -> Axes:
     ax.set_xlim(0.01, 20_000)
     ax.tick_params(axis="y", labelsize=9)
     ax.set_xlabel("picojoules; an access to memory brings 64 bits")
+    return ax
+
+
+def best_within_budget(
+    networks: Sequence[tuple[str, int, float]], budget: float, ax: Axes | None = None
+) -> Axes:
+    """Draw accuracy against bytes, and mark the most accurate network that a budget allows.
+
+    Parameters
+    ----------
+    networks : sequence of (name, bytes, accuracy)
+        Bytes above 0, accuracy from 0 to 1.
+    budget : float
+        In bytes.
+
+    Raises
+    ------
+    ValueError
+        If there are no networks, or one has no bytes or an accuracy that is none.
+    """
+    if not networks:
+        raise ValueError("no networks; expected rows of (name, bytes, accuracy).")
+    for name, size, accuracy in networks:
+        if not (0 < size < math.inf and 0 <= accuracy <= 1):
+            raise ValueError(
+                f"{name}: {size} bytes and accuracy {accuracy}; expected bytes above 0 and an "
+                "accuracy from 0 to 1."
+            )
+    ax = new_axes() if ax is None else ax
+    groups = (
+        ("fits", [n for n in networks if n[1] <= budget], "o", COLOURS["real"]),
+        ("too large", [n for n in networks if n[1] > budget], "x", COLOURS["other"]),
+    )
+    for label, group, marker, colour in groups:
+        sizes = [size / KILO for _, size, _ in group]
+        ax.plot(sizes, [100 * right for *_, right in group], marker, color=colour, label=label)
+    ax.axvline(budget / KILO, color=COLOURS["ink"], ls=":", label="budget")
+    title = f"{budget / KILO:,.4g} kB: no network fits"
+    if fitting := groups[0][1]:
+        # Of two that are equally right, the smaller.
+        name, size, right = max(fitting, key=lambda n: (n[2], -n[1]))
+        ax.plot(size / KILO, 100 * right, "o", ms=13, mfc="none", color=COLOURS["codes"])
+        title = f"{budget / KILO:,.4g} kB: {name}, {100 * right:.1f} % with {size / KILO:,.4g} kB"
+    ax.set_title(title)
+    ax.set_xscale("log")
+    ax.set_xlabel("size in kB (1,000 bytes)")
+    ax.set_ylabel("accuracy in %")
+    ax.legend(fontsize=9, loc="lower right")
     return ax
