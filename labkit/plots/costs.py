@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 
 from labkit.energy import ADD_PJ, MEMORY_PJ, MULTIPLY_PJ
 from labkit.format_table import FORMATS
@@ -159,6 +160,9 @@ def best_within_budget(
         title = f"{budget / KILO:,.4g} kB: {name}, {100 * right:.1f} % with {size / KILO:,.4g} kB"
     ax.set_title(title)
     ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter("")
     ax.set_xlabel("size in kB (1,000 bytes)")
     ax.set_ylabel("accuracy in %")
     ax.legend(fontsize=9, loc="lower right")
