@@ -67,6 +67,25 @@ def test_an_error_in_the_answer_is_quoted() -> None:
     assert words(ax) == "No picture: your function's result led to KeyError: 'scale'"
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_results_that_are_not_finite_are_named(value: float) -> None:
+    ax = plots.staircase(lambda x, *grid: torch.where(x > 0, value, x), 0.25, 2, -8, 7)
+    assert "NaN or infinite" in words(ax)
+    assert "NaN" not in words(plots.staircase(REFERENCES["quantize"], 0.25, 2, -8, 7))
+    ax.figure.canvas.draw()
+
+
+def test_a_sentence_takes_no_room_of_a_picture() -> None:
+    def stub(*args):
+        raise NotImplementedError("Exercise 1.9")
+
+    alone = plots.staircase(stub, 0.25, 2, -8, 7)
+    assert alone.figure.get_size_inches()[1] < 1
+    _, (left, _) = plt.subplots(1, 2)
+    plots.staircase(stub, 0.25, 2, -8, 7, ax=left)
+    assert left.figure.get_size_inches()[1] > 2
+
+
 def test_rulers_mark_zero_and_its_code() -> None:
     ax = plots.rulers(REFERENCES["scale_and_zero_point"], -1.0, 2.0, 0, 15)
     assert ax.get_title() == "scale 0.2, zero point 5: 0.0 has the code 5"

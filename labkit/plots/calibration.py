@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from labkit.calibration.histogram import Histogram
+from labkit.plots.picture import Picture
 from labkit.plots.style import COLOURS, new_axes, students_own, styled
 
 _LINES = ("-", "--", "-.", ":")
@@ -268,7 +269,13 @@ def accuracy_against_size(
         The last panel's.
     """
     figure, axes = plt.subplots(
-        1, len(results), figsize=(8, 3.6), sharey=True, layout="constrained", squeeze=False
+        1,
+        len(results),
+        figsize=(8, 3.6),
+        sharey=True,
+        layout="constrained",
+        squeeze=False,
+        FigureClass=Picture,
     )
     for ax, (bits, methods) in zip(axes[0], results.items(), strict=True):
         styled(ax).axhline(100 * fp32, color=COLOURS["faint"], ls="--", label="FP32")

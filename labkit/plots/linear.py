@@ -8,6 +8,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
+from labkit.plots.picture import Picture
 from labkit.plots.style import COLOURS, new_axes, students_own, styled
 
 
@@ -158,7 +159,12 @@ def collapsing_histogram(w: Tensor, versions: dict[str, Tensor], size: float = 1
     """Draw the histogram of `w` above those of its quantized versions, on one axis."""
     rows = {"real": w, **versions}
     _, axes = plt.subplots(
-        len(rows), 1, figsize=(8, size * len(rows)), sharex=True, layout="constrained"
+        len(rows),
+        1,
+        figsize=(8, size * len(rows)),
+        sharex=True,
+        layout="constrained",
+        FigureClass=Picture,
     )
     for ax, (name, values) in zip(axes, rows.items(), strict=True):
         colour = COLOURS["real"] if name == "real" else COLOURS["codes"]

@@ -9,7 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from labkit.plots.picture import Picture
 
 # Okabe and Ito's colours, which people with any common colour vision can tell apart
 # (Okabe & Ito, "Color Universal Design", 2008). A colour keeps its meaning in every lab.
@@ -24,11 +29,12 @@ COLOURS = {
     "faint": "#BBBBBB",
 }
 SIZE = (8.0, 3.4)  # inches: the width of a notebook's output at the default resolution
+SENTENCE_SIZE = (8.0, 0.7)
 
 
 def new_axes(size: tuple[float, float] = SIZE) -> Axes:
     """Return fresh axes in the labs' style."""
-    _, ax = plt.subplots(figsize=size, layout="constrained")
+    _, ax = plt.subplots(figsize=size, layout="constrained", FigureClass=Picture)
     return styled(ax)
 
 
@@ -41,8 +47,10 @@ def styled(ax: Axes) -> Axes:
 
 
 def say(ax: Axes, sentence: str) -> Axes:
-    """Empty the axes and write a sentence in them instead of a picture."""
+    """Empty the axes and write a sentence in them instead of a picture, small if it is alone."""
     ax.clear()
+    if isinstance(ax.figure, Figure) and ax.figure.axes == [ax]:
+        ax.figure.set_size_inches(SENTENCE_SIZE)
     ax.set_axis_off()
     ax.text(0.5, 0.5, sentence, ha="center", va="center", wrap=True, color=COLOURS["ink"])
     return ax
@@ -53,13 +61,14 @@ def students_own(draw: Callable[..., Axes]) -> Callable[..., Axes]:
 
     The decorated function takes ``ax=None`` and draws into new axes by default. An answer that is
     not started, or that raises, or whose result cannot be drawn, leaves a sentence in the axes.
+    Of a result that is not finite everywhere, the rest is drawn, and a note says so.
     """
 
     @functools.wraps(draw)
     def safe(*args: Any, ax: Axes | None = None, **options: Any) -> Axes:
         axes = new_axes() if ax is None else ax
         try:
-            return draw(*args, ax=axes, **options)
+            return _note_gaps(draw(*args, ax=axes, **options))
         except NotImplementedError as reason:
             return say(axes, f"{reason} is not started: this picture draws your own function.")
         except Exception as error:
@@ -68,3 +77,22 @@ def students_own(draw: Callable[..., Axes]) -> Callable[..., Axes]:
             return say(axes, f"No picture: your function's result led to {kind}: {text}")
 
     return safe
+
+
+def _note_gaps(ax: Axes) -> Axes:
+    """Say in the axes that some values are NaN or infinite, if any that were drawn are."""
+    drawn = [
+        values
+        for panel in (ax, *ax.child_axes)
+        for values in (
+            *(line.get_ydata(orig=False) for line in panel.lines),
+            *(bar.get_height() for bar in panel.patches if isinstance(bar, Rectangle)),
+            *(bar.get_width() for bar in panel.patches if isinstance(bar, Rectangle)),
+            *(image.get_array() for image in panel.images),
+        )
+    ]
+    if not all(np.isfinite(np.asarray(values, dtype=float)).all() for values in drawn):
+        note = "Gaps: some of your function's results are NaN or infinite."
+        box = {"facecolor": "white", "edgecolor": COLOURS["error"]}
+        ax.text(0.01, 0.97, note, transform=ax.transAxes, va="top", zorder=5, bbox=box)
+    return ax

@@ -8,6 +8,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
+from labkit.plots.picture import Picture
 from labkit.plots.style import COLOURS, students_own, styled
 
 
@@ -167,7 +168,7 @@ def fine_tuning(
     Axes
         The last panel's.
     """
-    _, axes = plt.subplots(1, 3, figsize=(8, 2.8), layout="constrained")
+    _, axes = plt.subplots(1, 3, figsize=(8, 2.8), layout="constrained", FigureClass=Picture)
     series = {"learning rate": learning_rate, "loss": loss, "accuracy in %": accuracy}
     for ax, (name, values) in zip(axes, series.items(), strict=True):
         numbers = np.asarray(values, dtype=float) * (100 if name.endswith("%") else 1)
@@ -200,7 +201,13 @@ def bits_and_accuracy(
         The last panel's.
     """
     figure, axes = plt.subplots(
-        1, len(results), figsize=(8, 3.6), sharey=True, layout="constrained", squeeze=False
+        1,
+        len(results),
+        figsize=(8, 3.6),
+        sharey=True,
+        layout="constrained",
+        squeeze=False,
+        FigureClass=Picture,
     )
     looks = {"PTQ": ("real", "o", "--"), "QAT": ("codes", "s", "-")}
     for ax, (network, methods) in zip(axes[0], results.items(), strict=True):
