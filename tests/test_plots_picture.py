@@ -4,7 +4,6 @@ import base64
 
 import matplotlib.pyplot as plt
 import pytest
-from IPython.core.formatters import DisplayFormatter
 
 from labkit import plots
 from labkit.plots.picture import describe
@@ -28,7 +27,7 @@ def test_titles_axes_ranges_and_curves_are_said():
     ax = curve()
     ax.set_ylim(0, 1234567)
     assert describe(ax.figure) == (
-        "Picture. two lines of title. Across: bits, from 0 to 4. "
+        "two lines of title. Across: bits, from 0 to 4. "
         "Up: error in dB, from 0 to 1.23e+06. Drawn: error."
     )
 
@@ -36,7 +35,7 @@ def test_titles_axes_ranges_and_curves_are_said():
 def test_bars_are_named():
     ax = plots.new_axes()
     ax.barh(["int8", "fp32"], [1, 4])
-    assert describe(ax.figure) == "Picture. Up: one place each: int8; fp32."
+    assert describe(ax.figure) == "Up: one place each: int8; fp32."
 
 
 def test_insets_are_described_and_hidden_axes_are_not():
@@ -46,7 +45,7 @@ def test_insets_are_described_and_hidden_axes_are_not():
     inset = ax.inset_axes((0, 0, 0.5, 1))
     inset.plot([0, 1], [0, 1])
     inset.set_title("before", loc="left")
-    assert describe(ax.figure) == "Picture. before."
+    assert describe(ax.figure) == "before."
 
 
 def test_a_sentence_in_place_of_a_picture_is_said():
@@ -54,13 +53,18 @@ def test_a_sentence_in_place_of_a_picture_is_said():
         raise NotImplementedError("Exercise 1.9")
 
     ax = plots.staircase(stub, 0.25, 2, -8, 7)
-    assert describe(ax.figure).startswith("Picture. Exercise 1.9 is not started")
+    assert describe(ax.figure).startswith("Exercise 1.9 is not started")
 
 
-def test_a_notebook_gets_the_picture_with_its_description():
-    figure = curve().figure
-    data, metadata = DisplayFormatter().format(figure)
-    assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
-    words = describe(figure)
-    assert data["text/plain"] == words
-    assert metadata["image/png"] == {"alt": words, "vscode_altText": words}
+def test_a_notebook_gets_the_picture_and_its_description(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **rest: shown.append((data, rest)))
+    ax = curve()
+    ax.set_title("<script>")
+    ax.figure._ipython_display_()
+    (picture, about), (fold, _) = shown
+    words = describe(ax.figure)
+    assert base64.b64decode(picture["image/png"]).startswith(b"\x89PNG")
+    assert picture["text/plain"] == words
+    assert about["metadata"]["image/png"] == {"alt": words, "vscode_altText": words}
+    assert "&lt;script&gt;. Across: bits" in fold["text/html"]

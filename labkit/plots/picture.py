@@ -1,11 +1,12 @@
 """Figures that can be heard as well as seen: a description goes with each.
 
-Notebook front ends take it from the picture's metadata (nbconvert reads ``alt``, VS Code
-``vscode_altText``), all others from the plain text that stands beside the picture in the file.
+JupyterLab gives its pictures no alternative text, so the words stand folded under the picture.
+They are in the picture's metadata, too, for what reads it there (VS Code ``vscode_altText``,
+nbconvert's classic template ``alt``).
 """
 
 from collections.abc import Iterator
-from typing import Any
+from html import escape
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -17,18 +18,22 @@ from matplotlib.ticker import FixedFormatter
 class Picture(Figure):
     """A figure that a notebook shows with a description of what is drawn."""
 
-    def _repr_mimebundle_(self, **kinds: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _ipython_display_(self) -> None:
         from IPython.core.pylabtools import print_figure
+        from IPython.display import display
 
         words = describe(self)
         data = {"image/png": print_figure(self, base64=True), "text/plain": words}
-        return data, {"image/png": {"alt": words, "vscode_altText": words}}
+        alternative = {"image/png": {"alt": words, "vscode_altText": words}}
+        display(data, metadata=alternative, raw=True)
+        fold = f"<details><summary>This picture in words</summary>{escape(words)}</details>"
+        display({"text/html": fold}, raw=True)
 
 
 def describe(figure: Figure) -> str:
     """Return what a figure shows in words: titles, axes with their ranges, and what is drawn."""
     parts = [words for ax in figure.axes for words in _panels(ax)]
-    return "Picture. " + " ".join(parts)
+    return " ".join(parts)
 
 
 def _panels(ax: Axes) -> Iterator[str]:

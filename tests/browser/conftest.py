@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from accessibility import axe_source
 
 from labkit.start import start
 
@@ -66,6 +67,7 @@ def server(labs):
         "LABKIT_PROGRESS": ".labkit",  # beside the notebook, as without the tests
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
+    del environment["MPLBACKEND"]  # as people run it, with pictures
     command = [sys.executable, "-m", "jupyterlab", "labs/", "--no-browser", "--allow-root"]
     command += [f"--port={port}", "--ServerApp.port_retries=0", "--expose-app-in-browser"]
     command += [f"--IdentityProvider.token={TOKEN}"]
@@ -105,6 +107,12 @@ def browser():
         running = driver.chromium.launch(executable_path=chromium(), args=list(FLAGS))
         yield running
         running.close()
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """The source of axe-core."""
+    return axe_source()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,97 @@
+"""The pages that stand alone: results, feedback, the class, a notebook as HTML."""
+
+import pytest
+from accessibility import pale, serious
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+from nbformat.v4 import new_code_cell, new_notebook
+
+from labkit.checks import registry
+from labkit.checks.calling import call_all
+from labkit.checks.messages import verdict_card
+from labkit.checks.page import results_page
+from labkit.checks.verdict import judge
+from labkit.grading.class_page import class_page
+from labkit.grading.feedback import page as feedback_page
+from labkit.grading.results import Graded, Outcome, Record, Shown
+
+NOTEBOOK = """
+from labkit import Lab, plots
+
+lab = Lab(1)
+lab.check("1.1", lambda bits, signed, narrow: (0, 2**bits))
+lab.progress()
+plots.energy_table();
+"""
+
+
+def graded():
+    """Two exercises, one with the card of a wrong answer."""
+    right, wrong = registry.exercises(1)[:2]
+    cases = wrong.draw(5)
+    card = verdict_card(judge(wrong, cases, call_all(lambda *args: (1.0, 0), cases)))
+    shown = Shown(card._repr_html_(), repr(card))
+    sentence, source = "None of the calls is right.", "def f():\n    return 1.0, 0"
+    return (
+        Graded(right.id, right.title, right.function, Outcome.RIGHT, 1, 1, 3, 3, "All right."),
+        Graded(
+            exercise=wrong.id,
+            title=wrong.title,
+            function=wrong.function,
+            outcome=Outcome.WRONG,
+            points=0,
+            max_points=2,
+            summary=sentence,
+            student_card=shown,
+            instructor_card=shown,
+            answer=source,
+            misconception="forgets to widen the range",
+        ),
+    )
+
+
+def pages():
+    """Name to HTML of every page that stands alone."""
+    record = Record("ada", graded(), flags=("edited",))
+    return {
+        "results": results_page(),
+        "feedback": feedback_page("Lab 1", record, instructor=False),
+        "instructor": feedback_page("Lab 1", record, instructor=True),
+        "class": class_page("Lab 1", [record, Record("eve", (), Outcome.BROKEN, "It is empty.")]),
+    }
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", pages())
+def test_axe_finds_nothing_serious_in_a_page(name, scheme, browser, axe):
+    page = browser.new_page(color_scheme=scheme)
+    page.set_content(pages()[name])
+    assert serious(page, axe) == []
+    assert pale(page, "body") == []
+    page.close()
+
+
+def test_a_notebook_as_html_has_readable_cards_and_described_pictures(browser, axe, monkeypatch):
+    monkeypatch.delenv("MPLBACKEND")  # as people run it, with pictures
+    notebook = new_notebook(cells=[new_code_cell(NOTEBOOK)])
+    NotebookClient(notebook).execute()
+    html, _ = HTMLExporter().from_notebook_node(notebook)
+    page = browser.new_page()
+    page.set_content(html, wait_until="domcontentloaded")
+    assert page.locator(".labkit-card").count() == 2
+    assert serious(page, axe, ".labkit-card") == []
+    assert pale(page, ".labkit-card") == []
+    assert page.locator("img").count() == 1
+    fold = page.locator("details", has_text="picture in words")
+    assert "picojoules" in fold.text_content()
+    page.close()
+
+
+def test_axe_and_contrast_find_what_is_wrong(browser, axe):
+    page = browser.new_page()
+    page.set_content("<p style='color:#999; background:#fff'>pale</p><img src='x.png'>")
+    found = serious(page, axe)
+    assert any(line.startswith("color-contrast") for line in found)
+    assert any(line.startswith("image-alt") for line in found)
+    assert [text for _, text in pale(page, "body")] == ["pale"]
+    page.close()
