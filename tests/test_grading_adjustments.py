@@ -70,6 +70,7 @@ def test_points_by_hand_replace_and_are_flagged() -> None:
     assert ada.points == ada.total == 5.5
     assert ada.flags == ("1.3: points given by hand",)
     assert ada.graded[0] == ADA.graded[0]
+    assert ada.graded[1].summary == "Your instructor gave the points by hand."
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,54 @@ def test_a_class_is_graded_from_the_command_line(
     assert str(tmp_path / "out" / "gradebook.csv") in printed
 
 
+CANVAS = (
+    "Student,ID,SIS User ID,SIS Login ID,Section,Lab 1 (4711)\n"
+    "    Points Possible,,,,,{most}\n"
+    '"Lovelace, Ada",101,S1,ada,A,\n"Hopper, Grace",102,S2,grace,A,\n'
+)
+
+
+@pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}")
+def test_a_template_is_filled_in_and_what_does_not_match_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    hand_in(tmp_path)
+    template = tmp_path / "export.csv"
+    template.write_text(CANVAS.format(most=100), encoding="utf-8")
+    assert main(["grade", *arguments(tmp_path, "--canvas", str(template))]) == 0
+    printed = capsys.readouterr().out
+    assert f"out of 100 there and {support.FULL} here" in printed
+    assert "no points entered for the folders: bob" in printed
+    assert "left as they were: Hopper, Grace" in printed
+    filled = (tmp_path / "out" / "canvas.csv").read_text("utf-8")
+    expected = CANVAS.format(most=100).replace("ada,A,", f"ada,A,{support.FULL}")
+    assert filled == expected
+    # What was graded is not graded again, so a corrected template takes no time.
+    template.write_text(CANVAS.format(most=support.FULL), encoding="utf-8")
+    assert main(["grade", *arguments(tmp_path, "--canvas", str(template))]) == 0
+    assert "out of" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (CANVAS.replace("Lab 1", "Lab 2").encode(), "--column"),
+        (b"no,export\n", "no export that can be filled in"),
+        (CANVAS.encode("utf-16"), "is not in UTF-8"),
+    ],
+)
+def test_a_template_that_cannot_be_filled_in_is_refused_before_grading(
+    tmp_path: Path, capsys: pytest.CaptureFixture, data: bytes, message: str
+) -> None:
+    hand_in(tmp_path)
+    template = tmp_path / "export.csv"
+    template.write_bytes(data)
+    more = ("--sandbox", "none", "--canvas", str(template))
+    assert main(["grade", *arguments(tmp_path, *more)]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_without_bubblewrap_it_refuses(
     tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

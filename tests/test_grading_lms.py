@@ -2,12 +2,13 @@
 
 import csv
 import io
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.grading.lms import fill_canvas, fill_moodle
+from labkit.grading.lms import Filled, fill_canvas, fill_moodle
 from labkit.grading.results import Graded, Outcome, Record
 
 CANVAS = (
@@ -21,6 +22,20 @@ WORKSHEET = (
     "\ufeffIdentifier,Full name,Email address,Status,Grade,Maximum grade\n"
     "Participant 7,Ada Lovelace,ada@x.edu,Submitted,,24.00\n"
     "Participant 8,Grace Hopper,grace@x.edu,No submission,,24.00\n"
+)
+# As Canvas exports a course of several sections, with its rows above the students.
+SECTIONS = (
+    "Student,ID,SIS User ID,SIS Login ID,Root Account,Integration ID,Section,"
+    '"Lab 1, linear (4711)",Labs Current Score,Final Grade\r\n'
+    ",,,,,,,Manual Posting,,\r\n"
+    "    Points Possible,,,,,,,24.0,(read only),(read only)\r\n"
+    '"O\'Neill, Zoë",101,S1,zoe,x.edu,,"Mon and Wed, 9:00",,,\r\n'
+    '"Li, Wei ""Will""",102,S2,wei,x.edu,,Tue,3,12.5,C\r\n'
+)
+COMMAS = (
+    "Identifier;Full name;Email address;Status;Grade;Maximum grade;Feedback comments\n"
+    'Participant 7;Ada Lovelace;ada@x.edu;Submitted;;24,00;"one; two"\n'
+    "Participant 8;Grace Hopper;grace@x.edu;No submission;3,50;24,00;\n"
 )
 GRADER_REPORT = (
     "First name;Surname;ID number;Email address;Assignment: Lab 1 (Real);Course total (Real)\n"
@@ -93,6 +108,38 @@ def test_a_grader_report_of_moodle_is_filled_in_and_a_first_name_is_not_enough()
     filled = fill_moodle(GRADER_REPORT, records, 1)
     assert [row[4] for row in cells(filled.text, ";")] == ["Assignment: Lab 1 (Real)", "7.5", "3"]
     assert filled.unmatched == ("Ada",)
+
+
+@pytest.mark.parametrize("name", ["zoe", "Zoë O'Neill", "101"])
+def test_an_export_with_sections_and_quotes_is_filled_in(name: str) -> None:
+    filled = fill_canvas(SECTIONS, [earned(name)], 1)
+    assert filled.text == SECTIONS.replace('9:00",,', '9:00",7.5,')
+    assert filled.empty == ('Li, Wei "Will"',)
+
+
+def test_numbers_are_written_as_the_file_writes_them() -> None:
+    filled = fill_moodle(COMMAS, [earned("ada@x.edu", 5 / 3)], 1)
+    assert filled.text == COMMAS.replace("Submitted;;", "Submitted;1,67;")
+    report = fill_moodle(GRADER_REPORT, [earned("S1")], 1)
+    assert cells(report.text, ";")[1][4] == "7.5"
+
+
+@pytest.mark.parametrize(
+    ("fill", "template", "most"),
+    [
+        (fill_canvas, CANVAS, 24),
+        (fill_canvas, SECTIONS, 24),
+        (fill_moodle, WORKSHEET, 24),
+        (fill_moodle, COMMAS, 24),
+        (fill_moodle, GRADER_REPORT, None),
+        (fill_canvas, CANVAS.replace(",24,", ",,"), None),
+        (fill_moodle, WORKSHEET.split("Participant")[0], None),
+    ],
+)
+def test_what_the_template_says_can_be_had(
+    fill: Callable[..., Filled], template: str, most: float | None
+) -> None:
+    assert fill(template, [], 1).most == most
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "\n", "\ufeff"])

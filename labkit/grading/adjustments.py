@@ -13,7 +13,7 @@ from pathlib import Path
 
 from labkit.grading.course import Course
 from labkit.grading.gradebook import defused
-from labkit.grading.results import Record
+from labkit.grading.results import Graded, Record
 
 COLUMNS = ("student", "days_late", "extra", "comment")
 
@@ -121,18 +121,22 @@ def adjust(
 
 def _adjusted(record: Record, adjustment: Adjustment, late_penalty: float) -> Record:
     graded = tuple(
-        replace(one, points=adjustment.points[one.exercise], remark="points given by hand")
-        if one.exercise in adjustment.points
-        else one
+        _by_hand(one, adjustment.points[one.exercise]) if one.exercise in adjustment.points else one
         for one in record.graded
     )
     if adjustment.points and not graded:
         raise ValueError(
             f"{record.student!r} has no graded exercises ({record.status}); give points as extra."
         )
-    by_hand = [f"{g.exercise}: {g.remark}" for g in graded if g.exercise in adjustment.points]
-    record = replace(record, graded=graded, flags=(*record.flags, *by_hand))
+    changed = [g.exercise for g in graded if g.exercise in adjustment.points]
+    flags = (f"{exercise}: points given by hand" for exercise in changed)
+    record = replace(record, graded=graded, flags=(*record.flags, *flags))
     lost = min(1.0, adjustment.days_late * late_penalty / 100)
     return replace(
         record, late=record.points * lost, extra=adjustment.extra, comment=adjustment.comment
     )
+
+
+def _by_hand(graded: Graded, points: float) -> Graded:
+    summary = f"{graded.summary} Your instructor gave the points by hand.".lstrip()
+    return replace(graded, points=points, summary=summary)

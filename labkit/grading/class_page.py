@@ -4,14 +4,15 @@ from collections import Counter
 from collections.abc import Sequence
 
 from labkit.grading.gradebook import number
-from labkit.grading.pages import document, table, text
+from labkit.grading.pages import Html, document, picture, table, text
 from labkit.grading.results import Graded, Outcome, Record
 
-# One hue from full to faint, and a pattern of words beside it: read without colours, too.
-SHADES = {Outcome.RIGHT: 1.0, Outcome.ALMOST: 0.55}
-BINS = 10
-WIDTH, ROW = 420, 26
 COLOUR = "#3b6fb6"
+# One hue from full to faint; the numbers stand beside it, so it can be read without colours.
+SHADES = {Outcome.RIGHT: 1.0, Outcome.ALMOST: 0.5}
+WIDTH, HEIGHT, BAR = 560, 120, 120
+STEPS = (1, 2, 5, 10, 20, 50)
+BINS = 15
 
 
 def class_page(title: str, records: Sequence[Record]) -> str:
@@ -19,74 +20,66 @@ def class_page(title: str, records: Sequence[Record]) -> str:
     graded = [record for record in records if record.graded]
     parts = [f"<h1>{text(title)}: the class</h1>"]
     counts = Counter(str(record.status) for record in records)
-    parts.append(
-        f"<p>{text(', '.join(f'{n} {status}' for status, n in sorted(counts.items())))}</p>"
-    )
+    statuses = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    parts.append(f"<p>{len(records)} submissions: {text(statuses)}.</p>")
+    if left := [(r.student, f"{r.status}: {r.reason}") for r in records if not r.graded]:
+        parts += ["<h2>Not graded</h2>", table(("Student", "Why"), left)]
     if graded:
         by_exercise = list(zip(*(record.graded for record in graded), strict=True))
         parts += ["<h2>Points</h2>", _histogram(graded)]
-        parts += ["<h2>Exercises</h2>", _bars(by_exercise), _exercises(by_exercise)]
+        parts += ["<h2>Exercises</h2>", _exercises(by_exercise)]
         parts += ["<h2>Known misconceptions</h2>", _misconceptions(by_exercise)]
-    flagged = [(record.student, flag) for record in records for flag in record.flags]
-    if flagged:
-        parts += ["<h2>Flags</h2>", table(("Student", "Flag"), flagged)]
+    if flagged := [(record.student, _lines(record.flags)) for record in records if record.flags]:
+        parts += ["<h2>Flags</h2>", "<p>For you to judge; no points were taken off.</p>"]
+        parts.append(table(("Student", "What to look at"), flagged))
     return document(f"{title}: the class", parts)
 
 
 def _histogram(records: Sequence[Record]) -> str:
-    """Draw how many students reached each tenth of the points."""
+    """Draw how many students have how many points."""
     most = records[0].max_points
-    shares = [min(max(record.total / most, 0.0), 1.0) for record in records]
-    counts = Counter(min(int(share * BINS), BINS - 1) for share in shares)
-    tallest = max(counts.values())
-    step, height = WIDTH / BINS, 120
+    step = next((step for step in STEPS if step * BINS >= most), most / BINS)
+    bins = max(1, -int(-most // step))
+    places = (min(max(int(record.total / step), 0), bins - 1) for record in records)
+    counts = Counter(places)
+    tallest, width = max(counts.values()), WIDTH / bins
     marks = []
-    for index in range(BINS):
-        size = height * counts[index] / tallest
-        left, middle, top = index * step, (index + 0.5) * step, 20 + height - size
+    for index in range(bins):
+        size = HEIGHT * counts[index] / tallest
+        left, top = 10 + index * width, 20 + HEIGHT - size
         marks += [
-            f'<rect x="{left + 2:g}" y="{top:g}" width="{step - 4:g}" height="{size:g}" '
+            f'<rect x="{left + 2:g}" y="{top:g}" width="{width - 4:g}" height="{size:g}" '
             f'fill="{COLOUR}"/>',
-            f'<text x="{middle:g}" y="{top - 4:g}" text-anchor="middle">{counts[index]}</text>',
-            f'<text x="{left:g}" y="{height + 38}">{number(most * index / BINS)}</text>',
+            _label(left + width / 2, top - 4, str(counts[index] or "")),
         ]
+    ends = [number(min(index * step, most)) for index in range(bins + 1)]
+    marks += [_label(10 + i * width, HEIGHT + 37, end) for i, end in enumerate(ends)]
+    marks.append(_label(10 + WIDTH / 2, HEIGHT + 58, "points"))
     mean = sum(record.total for record in records) / len(records)
-    label = f"Points of {len(records)} students, {number(mean)} of {number(most)} on average"
-    return f"<p>{text(label)}.</p>" + _svg(WIDTH, height + 44, label, marks)
+    label = f"Points of {len(records)} students: {number(mean)} of {number(most)} on average"
+    return f"<p>{text(label)}.</p>" + picture(WIDTH + 20, HEIGHT + 66, label, marks)
 
 
-def _bars(by_exercise: Sequence[Sequence[Graded]]) -> str:
-    """Draw for each exercise the share that is right, and the share that is almost right."""
-    marks = []
-    for index, graded in enumerate(by_exercise):
-        y, left = index * ROW, 60.0
-        marks.append(f'<text x="0" y="{y + 17}">{text(graded[0].exercise)}</text>')
-        for outcome, shade in SHADES.items():
-            share = sum(one.outcome is outcome for one in graded) / len(graded)
-            marks.append(
-                f'<rect x="{left:g}" y="{y + 4}" width="{share * WIDTH:g}" height="{ROW - 8}" '
-                f'fill="{COLOUR}" fill-opacity="{shade}"/>'
-            )
-            left += share * WIDTH
-        marks.append(
-            f'<text x="{left + 6:g}" y="{y + 17}">{_percent(graded, Outcome.RIGHT)}</text>'
-        )
-    label = "Share of answers that are right (full) and almost right (faint), by exercise"
-    return f"<p>{label}.</p>" + _svg(WIDTH + 110, ROW * len(by_exercise), label, marks)
+def _label(x: float, y: float, words: str) -> str:
+    return f'<text x="{x:g}" y="{y:g}" text-anchor="middle">{text(words)}</text>'
 
 
 def _exercises(by_exercise: Sequence[Sequence[Graded]]) -> str:
     outcomes = [o for o in Outcome if any(one.outcome is o for g in by_exercise for one in g)]
-    rows = [
-        (
-            f"{graded[0].exercise} {graded[0].title}",
-            f"{number(sum(one.points for one in graded) / len(graded))} "
-            f"of {number(graded[0].max_points)}",
-            *(_percent(graded, outcome) for outcome in outcomes),
+    rows = []
+    for graded in by_exercise:
+        shares = {o: sum(one.outcome is o for one in graded) / len(graded) for o in outcomes}
+        mean = sum(one.points for one in graded) / len(graded)
+        rows.append(
+            (
+                f"{graded[0].exercise} {graded[0].title}",
+                _bar({shade: shares.get(outcome, 0.0) for outcome, shade in SHADES.items()}),
+                f"{number(mean)} of {number(graded[0].max_points)}",
+                *(_percent(share) for share in shares.values()),
+            )
         )
-        for graded in by_exercise
-    ]
-    return table(("Exercise", "Points on average", *outcomes), rows)
+    legend = "Bars: the share of answers that are right, and in a lighter shade almost right."
+    return f"<p>{legend}</p>" + table(("Exercise", "", "Mean points", *outcomes), rows)
 
 
 def _misconceptions(by_exercise: Sequence[Sequence[Graded]]) -> str:
@@ -94,19 +87,33 @@ def _misconceptions(by_exercise: Sequence[Sequence[Graded]]) -> str:
     for graded in by_exercise:
         found = Counter(one.misconception for one in graded if one.misconception)
         for name, count in sorted(found.items(), key=lambda pair: (-pair[1], pair[0])):
-            share = f"{100 * count / len(graded):.0f} %"
-            rows.append((graded[0].exercise, f"The code {name}.", str(count), share))
+            share = count / len(graded)
+            bar = _bar({SHADES[Outcome.RIGHT]: share})
+            rows.append((graded[0].exercise, f"The code {name}.", bar, str(count), _percent(share)))
     if not rows:
         return "<p>None was found.</p>"
-    return table(("Exercise", "Misconception", "Students", "Share"), rows)
+    return table(("Exercise", "Misconception", "", "Students", "Share"), rows)
 
 
-def _percent(graded: Sequence[Graded], outcome: Outcome) -> str:
-    return f"{100 * sum(one.outcome is outcome for one in graded) / len(graded):.0f} %"
-
-
-def _svg(width: float, height: float, label: str, marks: Sequence[str]) -> str:
-    return (
-        f'<svg role="img" aria-label="{text(label)}" width="{width:g}" height="{height:g}" '
-        f'viewBox="0 0 {width:g} {height:g}">{"".join(marks)}</svg>'
+def _bar(shares: dict[float, float]) -> Html:
+    """Draw shares side by side, each in its shade; the frame is the whole class."""
+    marks, left = [], 0.0
+    for shade, share in shares.items():
+        marks.append(
+            f'<rect x="{left:g}" y="1" width="{share * BAR:g}" height="14" fill="{COLOUR}" '
+            f'fill-opacity="{shade}"/>'
+        )
+        left += share * BAR
+    marks.append(
+        f'<rect x="0.5" y="1.5" width="{BAR - 1}" height="13" fill="none" stroke="#808080"/>'
     )
+    label = " and ".join(_percent(share) or "0 %" for share in shares.values())
+    return picture(BAR, 16, label, marks)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share else ""
+
+
+def _lines(flags: Sequence[str]) -> Html:
+    return Html("<br>".join(map(text, flags)))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from labkit.grading.lms import Filled
     from labkit.grading.results import Record
 
 SANDBOXES = ("bubblewrap", "docker", "none")
@@ -68,9 +69,10 @@ def run(parsed: argparse.Namespace) -> int:
             f"no sandbox: {why}. A submission can do whatever you can; `--sandbox none` runs it "
             "all the same, and `labkit doctor` says which sandbox works here."
         )
-    # Read first: an hour of grading should not end in a name that was mistyped.
-    paths = {name: getattr(parsed, name) for name in SYSTEMS if getattr(parsed, name)}
-    templates = {name: path.read_bytes().decode("utf-8") for name, path in paths.items()}
+    templates = {name: _text(path) for name in SYSTEMS if (path := getattr(parsed, name))}
+    # Tried first: an hour of grading should not end in a column that is not there.
+    for name, template in templates.items():
+        _filled(name, template, [], parsed)
     try:
         records = grade(
             parsed.submissions,
@@ -92,20 +94,38 @@ def run(parsed: argparse.Namespace) -> int:
     print(parsed.out / GRADEBOOK)
     print(parsed.out / CLASS_PAGE)
     for name, template in templates.items():
-        _fill(name, template, records, parsed)
+        _write(parsed.out / f"{name}.csv", _filled(name, template, records, parsed), records)
     return 1 if counts[Outcome.FAILED] else 0
 
 
-def _fill(name: str, template: str, records: "list[Record]", parsed: argparse.Namespace) -> None:
-    from labkit.grading.files import write_whole
-    from labkit.grading.gradebook import defused
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{path} is not in UTF-8, as Canvas and Moodle export it; take the file as it was "
+            "downloaded, or save it as CSV UTF-8."
+        ) from None
+
+
+def _filled(
+    name: str, template: str, records: "list[Record]", parsed: argparse.Namespace
+) -> "Filled":
     from labkit.grading.lms import fill_canvas, fill_moodle
 
     fill = {"canvas": fill_canvas, "moodle": fill_moodle}[name]
-    filled = fill(template, records, parsed.lab, parsed.column)
-    path = parsed.out / f"{name}.csv"
+    return fill(template, records, parsed.lab, parsed.column)
+
+
+def _write(path: Path, filled: "Filled", records: "list[Record]") -> None:
+    from labkit.grading.files import write_whole
+    from labkit.grading.gradebook import defused, number
+
     write_whole(path, filled.text)
     print(f"{path}, column {filled.column!r}")
+    lab = next((record.max_points for record in records if record.graded), filled.most)
+    if lab is not None and filled.most not in (None, lab):
+        print(f"  out of {number(filled.most)} there and {number(lab)} here: change it there")
     if filled.unmatched:
         print(f"  no points entered for the folders: {', '.join(map(defused, filled.unmatched))}")
     if filled.empty:

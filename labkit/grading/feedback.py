@@ -1,7 +1,7 @@
 """The page that a student gets back, and the fuller one for the instructor."""
 
-from labkit.grading.gradebook import number, summary
-from labkit.grading.pages import document, table, text
+from labkit.grading.gradebook import EXPLAINED, comments, number, summary
+from labkit.grading.pages import Html, document, table, text
 from labkit.grading.results import Graded, Outcome, Record
 
 
@@ -18,9 +18,11 @@ def page(title: str, record: Record, instructor: bool) -> str:
         Also show flags, and the calls with secret inputs and expected values.
     """
     parts = [f"<h1>{text(title)}</h1>", f"<p>{text(record.student)}</p>"]
-    if record.reason:
-        parts.append(f"<p><strong>{text(record.status)}</strong></p>")
-    parts += [f"<p>{text(line)}</p>" for line in summary(record)]
+    if instructor and record.reason:
+        parts.append(f"<p>{text(record.status.capitalize())}: {text(record.reason)}</p>")
+    parts += [f"<p><strong>{text(line)}</strong></p>" for line in summary(record)]
+    if record.comment:
+        parts.append(f"<blockquote>{text(record.comment)}</blockquote>")
     if record.graded:
         parts.append(_overview(record))
     if instructor and record.flags:
@@ -32,20 +34,40 @@ def page(title: str, record: Record, instructor: bool) -> str:
 
 def _overview(record: Record) -> str:
     rows = [
-        (f"{g.exercise} {g.title}", g.outcome, f"{number(g.points)} of {number(g.max_points)}")
+        (Html(f'<a href="#{_anchor(g)}">{text(g.exercise)} {text(g.title)}</a>'), g.outcome, _of(g))
         for g in record.graded
     ]
     return table(("Exercise", "Outcome", "Points"), rows)
 
 
 def _section(graded: Graded, instructor: bool) -> str:
-    parts = [f"<h2>{text(graded.exercise)} {text(graded.title)}</h2>"]
-    parts.append(f"<p>{text(graded.summary)}</p>")
-    if graded.student_card.html and graded.outcome is not Outcome.RIGHT:
-        parts.append(graded.student_card.html)
-    if instructor and graded.instructor_card.html and graded.outcome is not Outcome.RIGHT:
-        parts.append("<p>With the secret inputs:</p>" + graded.instructor_card.html)
+    result = f"<small>{text(graded.outcome)}, {_of(graded)} points</small>"
+    head = f"{text(graded.exercise)} {text(graded.title)} {result}"
+    parts = [f'<h2 id="{_anchor(graded)}">{head}</h2>']
+    parts += [f"<p>{text(line)}</p>" for line in comments(graded)]
+    if graded.outcome in EXPLAINED:
+        parts.append(f"<p>As the notebook's check says it:</p>{graded.student_card.html}")
+    if instructor:
+        parts.append(_secret(graded))
     if graded.answer.strip():
         code = f"<pre><code>{text(graded.answer)}</code></pre>"
-        parts.append(f"<details><summary>Your answer</summary>{code}</details>")
-    return f"<section>{''.join(parts)}</section>"
+        whose = "The answer" if instructor else "Your answer"
+        fold = "<details>" if graded.outcome is Outcome.RIGHT else "<details open>"
+        parts.append(f"{fold}<summary>{whose}</summary>{code}</details>")
+    return "\n".join(filter(None, parts))
+
+
+def _secret(graded: Graded) -> str:
+    """Return the card for the secret inputs, unless it says no more than the student's."""
+    card = graded.instructor_card
+    if graded.outcome is Outcome.RIGHT or not card.html or card == graded.student_card:
+        return ""
+    return f"<p>With the secret inputs:</p>{card.html}"
+
+
+def _of(graded: Graded) -> str:
+    return f"{number(graded.points)} of {number(graded.max_points)}"
+
+
+def _anchor(graded: Graded) -> str:
+    return f"exercise-{graded.exercise.replace('.', '-')}"

@@ -10,6 +10,17 @@ from labkit.grading.results import Graded, Outcome, Record
 
 # A spreadsheet takes a cell that begins so for a formula, and runs it.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
+NO_FAULT = "The grader failed. That is no fault of yours: this will be graded again."
+ADVICE = {
+    Outcome.TIMEOUT: "It was stopped for taking too long. Look for a loop that never ends, or for "
+    "work that could be done on whole tensors.",
+    Outcome.MEMORY: "It asked for more memory than an answer may have. Look for tensors that are "
+    "larger than the inputs call for.",
+    Outcome.CRASH: "The process that ran it ended. Look for calls that exit or leave Python.",
+    Outcome.FAILED: NO_FAULT,
+}
+EXPLAINED = (Outcome.ALMOST, Outcome.WRONG, Outcome.ERROR)
+"""Outcomes with a card that says more than the summary."""
 
 
 def gradebook(records: Iterable[Record], course: Course) -> str:
@@ -41,7 +52,7 @@ def gradescope(record: Record) -> str:
     """Return a student's results in the format of Gradescope, without anything secret."""
     results = {
         "score": record.total,
-        "output": printable(" ".join(summary(record))),
+        "output": printable("\n\n".join([*summary(record), *filter(None, [record.comment])])),
         "visibility": "visible",
         "stdout_visibility": "hidden",
         "tests": [_test(graded) for graded in record.graded],
@@ -50,28 +61,38 @@ def gradescope(record: Record) -> str:
 
 
 def summary(record: Record) -> list[str]:
-    """Say in a few sentences what a student gets, and what was changed by hand."""
-    lines = [record.reason] if record.reason else []
-    if record.graded:
-        lines.append(f"{number(record.points)} of {number(record.max_points)} points.")
+    """Say in a sentence or two what a student gets, and what was changed by hand."""
+    reason = NO_FAULT if record.status == Outcome.FAILED else record.reason
+    lines = [reason] if reason else []
+    changes = [f"{number(record.points)} for the exercises"]
     if record.late:
-        lines.append(f"Less {number(record.late)} for being late.")
+        changes.append(f"{number(record.late)} less for being late")
     if record.extra:
-        lines.append(f"And {number(record.extra)} given by hand.")
-    if record.late or record.extra:
-        lines.append(f"In all {number(record.total)}.")
-    return [*lines, record.comment] if record.comment else lines
+        changes.append(f"{number(record.extra)} given by hand")
+    if record.graded:
+        line = f"{number(record.total)} of {number(record.max_points)} points"
+        lines.append(f"{line}: {', '.join(changes)}." if changes[1:] else f"{line}.")
+    elif record.extra:
+        lines.append(f"{number(record.total)} points, given by hand.")
+    return lines
+
+
+def comments(graded: Graded) -> list[str]:
+    """Say what came of an exercise, and what to try where no card does."""
+    return [graded.summary, *filter(None, [ADVICE.get(graded.outcome)])]
 
 
 def _test(graded: Graded) -> dict[str, object]:
-    text = graded.student_card.text or graded.summary
+    texts = comments(graded)
+    if graded.outcome in EXPLAINED:
+        texts.append(graded.student_card.text)
     return {
         "name": f"{graded.title}: {graded.outcome}",
         "number": graded.exercise,
         "score": graded.points,
         "max_score": graded.max_points,
         "status": "passed" if graded.outcome is Outcome.RIGHT else "failed",
-        "output": printable(text),
+        "output": printable("\n\n".join(texts)),
         "output_format": "text",
         "visibility": "visible",
     }

@@ -11,12 +11,16 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from labkit.grading.gradebook import number
 from labkit.grading.results import Record
 
 # As Moodle names the folders of a downloaded assignment: "Ada Lovelace_1234_assignsubmission_file".
 MOODLE_FOLDER = re.compile(r"(?P<name>.+)_(?P<number>\d+)_assignsubmission_\w*")
+DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
+BYTE_ORDER_MARK = "\ufeff"
+POINTS_POSSIBLE = "Points Possible"
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,15 @@ class Filled:
         Students with points for whom there is no row, or more than one.
     empty : tuple of str
         Rows of the template for which there are no points, left as they were.
+    most : float, optional
+        How many points the template says can be had.
     """
 
     text: str
     column: str
     unmatched: tuple[str, ...]
     empty: tuple[str, ...]
+    most: float | None
 
 
 def fill_canvas(
@@ -142,6 +149,51 @@ def _unnumbered(name: str) -> str:
     return re.sub(r" \(\d+\)$", "", name)
 
 
+@dataclass
+class _Sheet:
+    """A CSV file as its program wrote it."""
+
+    mark: str
+    delimiter: str
+    ending: str
+    head: list[str]
+    rows: list[list[str]]
+
+    @classmethod
+    def read(cls, text: str) -> "_Sheet":
+        mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
+        text = text.removeprefix(mark)
+        first = text.split("\n", 1)[0]
+        delimiter = max(",;\t", key=first.count)
+        ending = "\r\n" if first.endswith("\r") else "\n"
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+        head = lines[0] if lines else []
+        rows = [row + [""] * (len(head) - len(row)) for row in lines[1:] if row]
+        return cls(mark, delimiter, ending, head, rows)
+
+    def written(self) -> str:
+        text = io.StringIO()
+        writer = csv.writer(text, delimiter=self.delimiter, lineterminator=self.ending)
+        writer.writerows([self.head, *self.rows])
+        return self.mark + text.getvalue()
+
+    def number(self, points: float) -> str:
+        """Write points with a comma where the file has one in its numbers."""
+        comma = self.delimiter != "," and any(map(DECIMAL_COMMA.fullmatch, chain(*self.rows)))
+        return number(points).replace(".", ",") if comma else number(points)
+
+    def most(self, target: int) -> float | None:
+        """Return what Canvas says in a row above the students, Moodle in a column of its own."""
+        above = [row[target] for row in self.rows if row[0].strip() == POINTS_POSSIBLE]
+        names = [name.casefold() for name in self.head]
+        beside = names.index("maximum grade") if "maximum grade" in names else None
+        cells = above or ([row[beside] for row in self.rows] if beside is not None else [])
+        try:
+            return float(cells[0].replace(",", ".")) if cells else None
+        except ValueError:
+            return None
+
+
 def _fill(
     template: str,
     records: Iterable[Record],
@@ -149,22 +201,17 @@ def _fill(
     names_of: Callable[[dict[str, str]], set[str]],
     choose: Callable[[Sequence[str]], int],
 ) -> Filled:
-    mark = "\ufeff" if template.startswith("\ufeff") else ""
-    template = template.removeprefix(mark)
-    first = template.split("\n", 1)[0]
-    delimiter = max(",;\t", key=first.count)
-    rows = list(csv.reader(io.StringIO(template, newline=""), delimiter=delimiter))
-    head = rows[0] if rows else []
-    if not set(who) & set(head):
+    sheet = _Sheet.read(template)
+    if not set(who) & set(sheet.head):
         raise ValueError(
-            f"this is no export that can be filled in: it has the columns {head}, expected "
+            f"this is no export that can be filled in: it has the columns {sheet.head}, expected "
             f"some of {', '.join(who)}."
         )
-    target = choose(head)
+    target = choose(sheet.head)
+    most = sheet.most(target)
     known: dict[str, list[int]] = defaultdict(list)
-    for index, row in enumerate(rows[1:], 1):
-        row += [""] * (len(head) - len(row))
-        cells = {name: cell for name, cell in zip(head, row, strict=False) if name in who}
+    for index, row in enumerate(sheet.rows):
+        cells = {name: cell for name, cell in zip(sheet.head, row, strict=False) if name in who}
         for name in {_folded(name) for name in names_of(cells)} - {""}:
             known[name].append(index)
     unmatched, filled = [], set()
@@ -173,14 +220,11 @@ def _fill(
         if len(places) != 1 or not (record.graded or record.extra):
             unmatched.append(record.student)
             continue
-        rows[places[0]][target] = number(record.total)
+        sheet.rows[places[0]][target] = sheet.number(record.total)
         filled.add(places[0])
-    left = [row for i, row in enumerate(rows[1:], 1) if i not in filled and _is_student(row)]
-    written = io.StringIO()
-    ending = "\r\n" if first.endswith("\r") else "\n"
-    csv.writer(written, delimiter=delimiter, lineterminator=ending).writerows(rows)
-    empty = tuple(row[0] for row in left)
-    return Filled(mark + written.getvalue(), head[target], tuple(unmatched), empty)
+    left = (row for index, row in enumerate(sheet.rows) if index not in filled)
+    empty = tuple(row[0] for row in left if _is_student(row))
+    return Filled(sheet.written(), sheet.head[target], tuple(unmatched), empty, most)
 
 
 def _places(student: str, known: dict[str, list[int]]) -> list[int]:
@@ -192,8 +236,8 @@ def _places(student: str, known: dict[str, list[int]]) -> list[int]:
 
 
 def _is_student(row: Sequence[str]) -> bool:
-    # The second line of a Canvas export says how many points an assignment has.
-    return any(row) and row[0].strip() not in ("", "Points Possible", "Student, Test")
+    # Canvas also has rows on how an assignment is posted, on its points, and for trying things out.
+    return any(row) and row[0].strip() not in ("", POINTS_POSSIBLE, "Student, Test")
 
 
 def _folded(name: str) -> str:

@@ -12,14 +12,24 @@ from labkit.grading.gradebook import printable
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 STYLE = """
 :root { color-scheme: light dark }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 56em; margin: 2em auto; padding: 0 1em }
-table { border-collapse: collapse } td, th { text-align: left; padding: .2em .8em }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em }
+h1 { line-height: 1.2 } h2 { margin: 1.6em 0 .4em; font-size: 1.25em }
+h2 small { font-weight: normal; font-size: .8em }
+table { border-collapse: collapse; margin: 1em 0 }
+td, th { text-align: left; vertical-align: top; padding: .2em .7em .2em 0 }
 tr { border-bottom: 1px solid #80808060 }
 pre { overflow-wrap: anywhere; white-space: pre-wrap; font-size: 14px }
-section { margin: 2.5em 0 }
-svg { max-width: 100%; height: auto }
+blockquote { margin: 1em 0; padding-left: 1em; border-left: 4px solid #808080 }
+summary { cursor: pointer }
+svg { max-width: 100%; height: auto; vertical-align: middle } td svg { max-width: none }
 svg text { font: 13px system-ui, sans-serif; fill: CanvasText }
 """
+
+
+class Html(str):
+    """Text that is HTML already; all other text is escaped."""
+
+    __slots__ = ()
 
 
 def document(title: str, parts: Iterable[str]) -> str:
@@ -34,13 +44,21 @@ def document(title: str, parts: Iterable[str]) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table; all cells are plain text."""
+    """Return a table; cells are plain text, or `Html`."""
     top = "".join(f'<th scope="col">{text(cell)}</th>' for cell in head)
     lines = ("".join(f"<td>{text(cell)}</td>" for cell in row) for row in rows)
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 
+def picture(width: float, height: float, label: str, marks: Iterable[str]) -> Html:
+    """Return an SVG drawing; `label` says in plain text what it shows."""
+    return Html(
+        f'<svg role="img" aria-label="{text(label)}" width="{width:g}" height="{height:g}" '
+        f'viewBox="0 0 {width:g} {height:g}">{"".join(marks)}</svg>'
+    )
+
+
 def text(plain: str) -> str:
-    """Return plain text as HTML."""
-    return escape(printable(plain))
+    """Return plain text as HTML, and `Html` as it is."""
+    return plain if isinstance(plain, Html) else escape(printable(plain))
