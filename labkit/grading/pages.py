@@ -20,7 +20,7 @@ td, th { text-align: left; vertical-align: top; padding: .2em .7em .2em 0 }
 tr { border-bottom: 1px solid #80808060 }
 pre { overflow-wrap: anywhere; white-space: pre-wrap; font-size: 14px }
 blockquote { margin: 1em 0; padding-left: 1em; border-left: 4px solid #808080 }
-summary { cursor: pointer }
+a { color: inherit } summary { cursor: pointer }
 svg { max-width: 100%; height: auto; vertical-align: middle } td svg { max-width: none }
 svg text { font: 13px system-ui, sans-serif; fill: CanvasText }
 """
