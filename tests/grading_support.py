@@ -17,6 +17,7 @@ from labkit.checks import registry
 from labkit.checks.exercise import Exercise
 from labkit.grading import grader
 from labkit.grading.course import Course, load_course, sandbox_files
+from labkit.grading.grades import OWN
 from labkit.grading.release import ANSWER, CHECK, release_notebook
 from labkit.grading.sandbox import Sandbox
 
@@ -26,6 +27,22 @@ NAME = f"{STEM}.ipynb"
 SETUP = "import math\nimport torch\nfrom torch import Tensor\nfrom labkit import Lab\nlab = Lab(1)"
 FULL = sum(exercise.points for exercise in registry.exercises(LAB))
 SEED = 11
+WRONG = {
+    "1.1": "def integer_range(*args):\n    return 0, 0",
+    "1.2": "def scale_and_zero_point(*args):\n    raise KeyError('no')",
+    "1.3": "def quantize(x, scale, zero_point, qmin, qmax):\n"
+    "    return (torch.round(x / scale) + zero_point).to(torch.int32)",
+    "1.5": "def round_half_even(x):\n    while True: pass",
+    "1.6": "import os\nos._exit(3)",
+    "1.7": "def another_name(): pass",
+    "1.9": "x = [",
+    "1.10": "",
+}
+HOSTILE = (
+    "import os\nos._exit(0)",
+    "import os\nos.write(4, b'x' * 10 ** 6)",
+    "def quantize(*args):\n    return torch.ones(10 ** 10)",
+)
 
 # As in `labkit grade`: several threads would wait for one another on a busy machine.
 torch.set_num_threads(1)
@@ -96,6 +113,32 @@ def save(folder: Path, notebook: object, name: str = NAME) -> None:
     """Hand in `notebook` in a student's folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(json.dumps(notebook), encoding="utf-8")
+
+
+def class_of(root: Path, size: int = 6) -> tuple[Path, Path]:
+    """Hand in for a class: right, wrong, empty and broken; return submissions and solutions."""
+    submissions = root / "submissions"
+    for number in range(size):
+        notebook = (solved_notebook, released_notebook)[number % 2]()
+        if number % 3 == 2:
+            notebook = answered({"1.1": WRONG["1.1"], "1.3": WRONG["1.3"]})
+        if number % 7 == 5:
+            notebook = answered({"1.3": HOSTILE[number // 7 % len(HOSTILE)]})
+        save(submissions / f"student-{number:02}", notebook)
+    (submissions / "broken").mkdir()
+    (submissions / "broken" / NAME).write_text("{")
+    (submissions / "empty").mkdir()
+    (submissions / ".DS_Store").write_text("")
+    return submissions, solutions_folder(root / "solutions")
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    """Return the results in a folder, all but what is the grader's own."""
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and OWN not in path.relative_to(out).parts
+    }
 
 
 class KeptSandbox(Sandbox):

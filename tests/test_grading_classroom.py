@@ -19,7 +19,7 @@ from labkit.grading import grade
 from labkit.grading.bubblewrap import problem
 from labkit.grading.course import Course, sandbox_files
 from labkit.grading.execution import grade_answers
-from labkit.grading.grades import OWN, RECORD
+from labkit.grading.grades import RECORD
 from labkit.grading.results import Graded, Outcome, Record, from_json, to_json
 from labkit.grading.run import Seconds
 from labkit.grading.sandbox import Sandbox
@@ -28,22 +28,6 @@ pytestmark = pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()
 
 CLASS, KILLS = 14, 3
 QUICK = Seconds(cell=4.0, calls=2.0)
-WRONG = {
-    "1.1": "def integer_range(*args):\n    return 0, 0",
-    "1.2": "def scale_and_zero_point(*args):\n    raise KeyError('no')",
-    "1.3": "def quantize(x, scale, zero_point, qmin, qmax):\n"
-    "    return (torch.round(x / scale) + zero_point).to(torch.int32)",
-    "1.5": "def round_half_even(x):\n    while True: pass",
-    "1.6": "import os\nos._exit(3)",
-    "1.7": "def another_name(): pass",
-    "1.9": "x = [",
-    "1.10": "",
-}
-HOSTILE = (
-    "import os\nos._exit(0)",
-    "import os\nos.write(4, b'x' * 10 ** 6)",
-    "def quantize(*args):\n    return torch.ones(10 ** 10)",
-)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +56,7 @@ def graded(
 
 @pytest.fixture(scope="module")
 def wrong(course: Course, sandbox: Sandbox) -> dict[str, Graded]:
-    return graded(course, sandbox, WRONG)
+    return graded(course, sandbox, support.WRONG)
 
 
 def test_every_outcome_is_told_apart_and_costs_no_other_exercise(wrong: dict[str, Graded]) -> None:
@@ -148,7 +132,7 @@ def test_an_answer_stands_on_the_reference_of_an_earlier_one_that_failed(
         "    scale = float(x.abs().max()) / qmax or 1.0\n"
         "    return quantize(x, scale, 0, -qmax, qmax), scale"
     )
-    found = graded(course, sandbox, {"1.3": WRONG["1.3"], "1.6": uses})
+    found = graded(course, sandbox, {"1.3": support.WRONG["1.3"], "1.6": uses})
     assert found["1.6"].outcome is Outcome.RIGHT
     found = graded(course, sandbox, {"1.3": "torch.round = None", "1.6": uses})
     assert found["1.3"].outcome is Outcome.ERROR
@@ -178,36 +162,11 @@ def test_without_a_sandbox_the_points_are_the_same(
     course: Course, wrong: dict[str, Graded]
 ) -> None:
     with Sandbox(sandbox_files(support.LAB), course.modules, kind="none") as plain:
-        assert graded(course, plain, WRONG) == wrong
-
-
-def class_of(root: Path, size: int = 6) -> tuple[Path, Path]:
-    """Hand in for a class: right, wrong, empty and broken; return submissions and solutions."""
-    submissions = root / "submissions"
-    for number in range(size):
-        notebook = (support.solved_notebook, support.released_notebook)[number % 2]()
-        if number % 3 == 2:
-            notebook = support.answered({"1.1": WRONG["1.1"], "1.3": WRONG["1.3"]})
-        if number % 7 == 5:
-            notebook = support.answered({"1.3": HOSTILE[number // 7 % len(HOSTILE)]})
-        support.save(submissions / f"student-{number:02}", notebook)
-    (submissions / "broken").mkdir()
-    (submissions / "broken" / support.NAME).write_text("{")
-    (submissions / "empty").mkdir()
-    (submissions / ".DS_Store").write_text("")
-    return submissions, support.solutions_folder(root / "solutions")
-
-
-def contents(out: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(out)): path.read_bytes()
-        for path in sorted(out.rglob("*"))
-        if path.is_file() and OWN not in path.relative_to(out).parts
-    }
+        assert graded(course, plain, support.WRONG) == wrong
 
 
 def test_a_class_is_graded_into_the_files_that_others_read(tmp_path: Path) -> None:
-    submissions, solutions = class_of(tmp_path)
+    submissions, solutions = support.class_of(tmp_path)
     records = grade(submissions, support.LAB, tmp_path / "out", solutions, seed=support.SEED)
     assert [r.student for r in records] == sorted(r.student for r in records)
     with open(tmp_path / "out" / "gradebook.csv", newline="", encoding="utf-8") as file:
@@ -229,7 +188,7 @@ def test_a_class_is_graded_into_the_files_that_others_read(tmp_path: Path) -> No
 
 
 def test_a_second_run_grades_only_what_changed(tmp_path: Path) -> None:
-    submissions, solutions = class_of(tmp_path)
+    submissions, solutions = support.class_of(tmp_path)
     out = tmp_path / "out"
     grade(submissions, support.LAB, out, solutions)
     before = {path: path.stat().st_mtime_ns for path in out.rglob(RECORD)}
@@ -242,18 +201,18 @@ def test_a_second_run_grades_only_what_changed(tmp_path: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_is_refused(tmp_path: Path) -> None:
-    submissions, solutions = class_of(tmp_path)
+    submissions, solutions = support.class_of(tmp_path)
     for name in ("one", "other"):
         grade(
             submissions, support.LAB, tmp_path / name, solutions, seed=support.SEED, jobs=len(name)
         )
-    assert contents(tmp_path / "one") == contents(tmp_path / "other")
+    assert support.contents(tmp_path / "one") == support.contents(tmp_path / "other")
     with pytest.raises(ValueError, match="seed of its own"):
         grade(submissions, support.LAB, tmp_path / "one", solutions, seed=support.SEED + 1)
 
 
 def test_killed_runs_go_on_to_the_same_bytes(tmp_path: Path) -> None:
-    submissions, solutions = class_of(tmp_path, size=CLASS)
+    submissions, solutions = support.class_of(tmp_path, size=CLASS)
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     grade(submissions, support.LAB, undisturbed, solutions, seed=support.SEED)
     arguments = (submissions, support.LAB, killed, solutions)
@@ -273,11 +232,11 @@ def test_killed_runs_go_on_to_the_same_bytes(tmp_path: Path) -> None:
     assert counts == sorted(counts)
     assert counts[0] < len(list(undisturbed.rglob(RECORD)))
     grade(submissions, support.LAB, killed, solutions, seed=support.SEED)
-    assert contents(killed) == contents(undisturbed)
+    assert support.contents(killed) == support.contents(undisturbed)
 
 
 def test_what_the_instructor_adds_counts_without_grading_again(tmp_path: Path) -> None:
-    submissions, solutions = class_of(tmp_path, size=3)
+    submissions, solutions = support.class_of(tmp_path, size=3)
     out = tmp_path / "out"
     grade(submissions, support.LAB, out, solutions, seed=support.SEED)
     before = {path: path.stat().st_mtime_ns for path in out.rglob(RECORD)}
@@ -299,7 +258,7 @@ def test_what_the_instructor_adds_counts_without_grading_again(tmp_path: Path) -
 
 
 def test_copies_are_flagged_in_the_class_and_on_the_instructors_page_only(tmp_path: Path) -> None:
-    submissions, solutions = class_of(tmp_path, size=1)
+    submissions, solutions = support.class_of(tmp_path, size=1)
     answer = (
         "def pack(codes, bits):\n    total = 0\n    step = 8 // bits\n    result = []\n"
         "    for start in range(0, len(codes), step):\n        value = 0\n"
@@ -321,7 +280,7 @@ def test_copies_are_flagged_in_the_class_and_on_the_instructors_page_only(tmp_pa
 
 
 def test_a_wrong_solution_stops_the_run_before_any_student_pays(tmp_path: Path) -> None:
-    submissions, solutions = class_of(tmp_path)
+    submissions, solutions = support.class_of(tmp_path)
     notebook = support.solved_notebook()
     notebook["cells"][1]["source"] = "def integer_range(*args):\n    return 0, 0"
     support.save(solutions, notebook)
@@ -330,7 +289,7 @@ def test_a_wrong_solution_stops_the_run_before_any_student_pays(tmp_path: Path) 
 
 
 def test_folders_that_do_not_fit_are_refused(tmp_path: Path) -> None:
-    submissions, solutions = class_of(tmp_path)
+    submissions, solutions = support.class_of(tmp_path)
     with pytest.raises(ValueError, match="inside one another"):
         grade(submissions, support.LAB, submissions / "out", solutions)
     with pytest.raises(ValueError, match="is no folder"):

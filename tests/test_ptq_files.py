@@ -223,7 +223,9 @@ def test_a_forged_description_is_refused(name, saved, tmp_path):
     path.write_bytes(crafted(saved, lambda described: None))
     assert isinstance(load(path), QuantizedModel)
     path.write_bytes(crafted(saved, FORGED[name]))
-    with pytest.raises(ValueError, match=r"(?s)describes no network that can run .* Save it again\."):
+    with pytest.raises(
+        ValueError, match=r"(?s)describes no network that can run .* Save it again\."
+    ):
         load(path)
 
 

@@ -4,13 +4,13 @@ import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
 
 from labkit.grading.adjustments import adjust, read_adjustments
-from labkit.grading.course import course_key, load_course
+from labkit.grading.course import Course, course_key, load_course
 from labkit.grading.entries import Entry, folders, read_entry
 from labkit.grading.grader import Grader
 from labkit.grading.grades import Grades
@@ -94,31 +94,51 @@ def grade(
         key = course_key(course, seed)
         done = {folder: grades.finished(read_entry(folder, course), key) for folder in students}
         todo = [folder for folder in students if done[folder] is None]
-        with ExitStack() as stack:
-            if todo:
-                grader = Grader(course, seed, sandbox, (submissions, out, solutions), seconds)
-                if scheduler is None:
-                    jobs = jobs or len(os.sched_getaffinity(0))
-                    pool = stack.enter_context(ThreadPoolExecutor(jobs))
-                    submit = _submit_to(pool, stack.enter_context(grader))
-                else:
-                    from labkit.grading.cluster import Cluster
-
-                    cluster = stack.enter_context(Cluster(scheduler, grader))
-                    jobs, submit = jobs or cluster.threads, cluster.submit
+        if todo:
+            hidden = (submissions, out, solutions)
+            with (
+                _workers_here(Grader(course, seed, sandbox, hidden, seconds), jobs)
+                if scheduler is None
+                else _workers_at(scheduler, course, seed, sandbox, seconds, jobs)
+            ) as (submit, jobs):
                 entries = (read_entry(folder, course) for folder in todo)
-                bar = stack.enter_context(tqdm(total=len(todo), disable=not progress))
-                for entry, record in _grade_all(entries, submit, jobs, grades):
-                    grades.keep(record, entry, key)
-                    done[submissions / entry.student] = record
-                    bar.set_postfix_str(f"{entry.student[:20]}, {_failures(done.values())}")
-                    bar.update()
+                with tqdm(total=len(todo), disable=not progress) as bar:
+                    for entry, record in _grade_all(entries, submit, jobs, grades):
+                        grades.keep(record, entry, key)
+                        done[submissions / entry.student] = record
+                        bar.set_postfix_str(f"{entry.student[:20]}, {_failures(done.values())}")
+                        bar.update()
         records = [record for record in done.values() if record is not None]
         return publish(adjust(records, given, late_penalty), course, out)
 
 
-def _submit_to(pool: ThreadPoolExecutor, grader: Grader) -> Submit:
-    return lambda entry: pool.submit(grader.grade, entry)
+@contextmanager
+def _workers_here(grader: Grader, jobs: int | None) -> Iterator[tuple[Submit, int]]:
+    """Yield what has an entry graded in this process, and how many at a time."""
+    jobs = jobs or len(os.sched_getaffinity(0))
+    with grader, ThreadPoolExecutor(jobs) as pool:
+        yield lambda entry: pool.submit(grader.grade, entry), jobs
+
+
+@contextmanager
+def _workers_at(
+    scheduler: str,
+    course: Course,
+    seed: int,
+    sandbox: Kind,
+    seconds: Seconds | None,
+    jobs: int | None,
+) -> Iterator[tuple[Submit, int]]:
+    """Yield what has an entry graded on a Dask cluster, and how many at a time."""
+    try:
+        from labkit.grading.cluster import Cluster, Job
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"--scheduler needs Dask ({error}): pip install 'labkit[cluster]'."
+        ) from None
+    job = Job(course.lab, course.solved, seed, course_key(course, seed), sandbox, seconds)
+    with Cluster(scheduler, job) as cluster:
+        yield cluster.submit, jobs or cluster.threads
 
 
 def _grade_all(
