@@ -22,7 +22,8 @@ def equalize(model: nn.Module) -> fx.GraphModule:
 
         s_i = sqrt(r1_i r2_i) / r2_i,       w1_i / s_i,  b1_i / s_i,  w2_i * s_i
 
-    makes both ranges sqrt(r1_i r2_i). Repeated over all pairs of layers until nothing moves.
+    makes both ranges sqrt(r1_i r2_i). Repeated over all pairs of layers until nothing moves, at
+    most 20 times: ranges then agree within a few percent even along a chain of 15 layers.
 
     ReLU6 does not pass a factor on: in these pairs it becomes a ReLU, which lets larger values
     through. Measure what that costs before quantizing.
@@ -61,13 +62,15 @@ def _balance(first: Layer, second: Layer) -> float:
     s = (r1 * r2).sqrt() / r2
     s = torch.where((r1 > 0) & (r2 > 0) & torch.isfinite(s) & (s > 0), s, 1.0)
     per_output = s.reshape(-1, *[1] * (first.weight.ndim - 1))
-    first.weight.div_(per_output)
-    if first.bias is not None:
-        first.bias.div_(s)
     depthwise = isinstance(second, nn.Conv2d) and second.groups > 1
-    second.weight.mul_(
-        s.reshape(-1 if depthwise else 1, 1 if depthwise else -1, *[1] * (second.weight.ndim - 2))
+    per_input = s.reshape(
+        -1 if depthwise else 1, 1 if depthwise else -1, *[1] * (second.weight.ndim - 2)
     )
+    # New parameters rather than changed ones: another layer may share the old.
+    first.weight = nn.Parameter(first.weight / per_output)
+    if first.bias is not None:
+        first.bias = nn.Parameter(first.bias / s)
+    second.weight = nn.Parameter(second.weight * per_input)
     return float(s.log().abs().max())
 
 
@@ -90,6 +93,9 @@ def _pairs(network: fx.GraphModule) -> Iterator[tuple[Layer, fx.Node | None, Lay
             between, after = after, _only_user(after)
         second = layer_of(after, network)
         if after is None or not _can_scale(second) or calls.count(after.target) > 1:
+            continue
+        # A linear layer right behind a convolution reads the width, not the channels.
+        if isinstance(first, nn.Linear) != isinstance(second, nn.Linear):
             continue
         yield first, between, second
 
