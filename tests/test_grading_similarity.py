@@ -1,11 +1,9 @@
 """Which answers count as equal in structure, and which do not."""
 
-import ast
-import importlib.util
-import itertools
 from pathlib import Path
 
 import grading_support as support
+import honest_answers
 import pytest
 
 from labkit.checks import registry
@@ -14,7 +12,6 @@ from labkit.grading.results import Graded, Outcome, Record
 from labkit.grading.similarity import COMMON, FEW, similarities, structure
 
 SOLUTIONS = Path(__file__).parents[1] / "solutions"
-STYLES = Path(__file__).parent / "right_answers"
 ANSWER = '''
 def unpack(packed: Tensor, bits: int, count: int) -> Tensor:
     """Return codes."""
@@ -103,8 +100,10 @@ def test_what_is_short_has_no_structure(unpack: Task, answer: str) -> None:
     assert structure(answer, unpack) == ""
 
 
-def record(student: str, answer: str, outcome: Outcome = Outcome.WRONG) -> Record:
-    return Record(student, (Graded("1.11", "", "", outcome, 0, 2, answer=answer),))
+def record(
+    student: str, answer: str, exercise: str = "1.11", outcome: Outcome = Outcome.WRONG
+) -> Record:
+    return Record(student, (Graded(exercise, "", "", outcome, 0, 2, answer=answer),))
 
 
 def test_pairs_are_flagged_both_ways_whatever_their_order(course: Course) -> None:
@@ -117,10 +116,24 @@ def test_pairs_are_flagged_both_ways_whatever_their_order(course: Course) -> Non
     assert similarities(records[::-1], course) == flags
 
 
-def test_the_labs_own_solution_is_named_and_nobody_beside_it(course: Course, unpack: Task) -> None:
-    records = [record("ada", unpack.solution), record("bob", unpack.solution)]
-    flags = similarities(records, course)
-    assert flags["ada"] == flags["bob"] == ("1.11: same structure as in the lab's own solution",)
+def test_the_labs_own_solution_is_named_and_nobody_beside_it(course: Course) -> None:
+    own = next(task.solution for task in course.tasks if task.exercise.id == "1.7")
+    flags = similarities([record("ada", own, "1.7"), record("bob", own, "1.7")], course)
+    assert flags["ada"] == flags["bob"] == ("1.7: same structure as in the lab's own solution",)
+
+
+def test_what_a_hint_gave_away_is_no_sign_of_copying(course: Course, unpack: Task) -> None:
+    last = "torch.where(codes >= 2**(bits - 1), codes - 2**bits, codes)"
+    assert last in unpack.exercise.hints[-1]
+    hint = (
+        "def unpack(packed, bits, count, signed):\n    codes = (packed.to(torch.int32).unsqueeze(1)"
+        " >> torch.arange(0, 8, bits)) & (2**bits - 1)\n    codes = codes.flatten()[:count]\n"
+        f"    if signed:\n        codes = {last}\n    return codes"
+    )
+    assert structure(hint, unpack) == ""
+    renamed = hint.replace("codes", "found").replace("packed", "data")
+    assert structure(renamed, unpack) != ""
+    assert similarities([record("ada", hint), record("bob", hint)], course) == {}
 
 
 def test_what_many_have_in_common_is_no_flag(course: Course) -> None:
@@ -134,37 +147,19 @@ def test_what_many_have_in_common_is_no_flag(course: Course) -> None:
 
 
 def test_an_unsolved_cell_is_no_copy(course: Course) -> None:
-    records = [record(name, ANSWER, Outcome.NOT_ATTEMPTED) for name in ("ada", "bob")]
+    names, outcome = ("ada", "bob"), Outcome.NOT_ATTEMPTED
+    records = [record(name, ANSWER, outcome=outcome) for name in names]
     assert similarities(records, course) == {}
 
 
-@pytest.mark.parametrize("lab", [n for n in registry.STEMS if (STYLES / f"lab{n}.py").exists()])
+@pytest.mark.parametrize("lab", registry.STEMS)
 def test_right_answers_written_apart_are_not_taken_for_copies(lab: int) -> None:
-    if not (SOLUTIONS / f"{registry.STEMS[lab]}.ipynb").exists():
-        pytest.skip(f"lab {lab} has no notebook yet")
     course = load_course(lab, SOLUTIONS)
-    trees = {}
-    for number, names in answers_of(lab).items():
-        task = next(task for task in course.tasks if task.exercise.id == number)
-        styles = [structure(source, task) for source in names]
-        trees[number] = [structure(task.solution, task), *styles]
-    pairs = [(a, b) for found in trees.values() for a, b in itertools.combinations(found, 2)]
-    assert any(a and b for a, b in pairs)
-    assert not [a for a, b in pairs if a and a == b]
-
-
-def answers_of(lab: int) -> dict[str, list[str]]:
-    """Return the sources of the right answers of other styles, by exercise."""
-    path = STYLES / f"lab{lab}.py"
-    spec = importlib.util.spec_from_file_location(f"right_answers_lab{lab}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    tree = ast.parse(path.read_text("utf-8"))
-    functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
-    found = {}
-    for number, styles in module.RIGHT_ANSWERS.items():
-        names = [getattr(style, "__name__", "") for style in styles]
-        found[number] = [ast.unparse(functions[name]) for name in names if name in functions]
-    return found
+    cells = honest_answers.cells(lab)
+    found = 0
+    for task in course.tasks:
+        answers = [task.solution, *cells[task.exercise.id]]
+        trees = [tree for tree in (structure(answer, task) for answer in answers) if tree]
+        assert len(trees) == len(set(trees)), task.exercise.id
+        found += len(trees)
+    assert found

@@ -1,10 +1,10 @@
 """Answers that are equal in structure: a hint at copying, for an instructor to judge.
 
 Two answers are equal in structure if their syntax trees are, once local names are numbered in the
-order in which they appear, and comments, docstrings, annotations, imports and what the stub
-already held are dropped. Short answers are equal by chance, since there are few ways to write
-one line; so only those of `SMALLEST` nodes or more count, and of these only structures that
-`COMMON` of the class or fewer share.
+order in which they appear, and comments, docstrings, annotations, imports and what the stub or
+a hint already held are dropped. Short answers are equal by chance, since there are few ways to
+write one line; so only those of which `SMALLEST` nodes or more are left count, and of these only
+structures that `COMMON` of the class or fewer share.
 """
 
 import ast
@@ -18,6 +18,8 @@ SMALLEST = 80
 """Nodes of the syntax tree: five to ten lines."""
 LONGEST = 20_000
 """Characters: no honest answer is longer, and trees of what is could take minutes to compare."""
+SHORTEST_HINT = 20
+"""Characters: an expression of so many that stands in a hint was taken from there."""
 COMMON = 0.2
 """Share of the class: a structure that more have is what the exercise asks for."""
 FEW = 3
@@ -73,9 +75,10 @@ def structure(answer: str, task: Task) -> str:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
     given = {ast.dump(node) for node in ast.walk(stub) if isinstance(node, ast.stmt)}
+    hints = _compact(" ".join(task.exercise.hints))
     try:
         names = _local_names(tree, task.exercise.function)
-        _Normalised(given, names).generic_visit(tree)
+        _Normalised(given, hints, names).generic_visit(tree)
         text = ast.dump(tree)
     except RecursionError:
         return ""
@@ -86,6 +89,10 @@ def _plain(source: str) -> str:
     """Drop the lines that only a notebook understands."""
     lines = source.splitlines()
     return "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+
+
+def _compact(code: str) -> str:
+    return "".join(code.split()).replace('"', "'")
 
 
 def _local_names(tree: ast.AST, function: str) -> dict[str, str]:
@@ -104,8 +111,9 @@ def _local_names(tree: ast.AST, function: str) -> dict[str, str]:
 class _Normalised(ast.NodeTransformer):
     """Leaves of a tree what its author decided, without the names."""
 
-    def __init__(self, given: set[str], names: dict[str, str]) -> None:
+    def __init__(self, given: set[str], hints: str, names: dict[str, str]) -> None:
         self._given = given
+        self._hints = hints
         self._names = names
         self._imported: dict[str, str] = {}
 
@@ -115,6 +123,10 @@ class _Normalised(ast.NodeTransformer):
         )
         if dropped and (ast.dump(node) in self._given or _says_nothing(node)):
             return None
+        if isinstance(node, ast.expr):
+            code = _compact(ast.unparse(node))
+            if len(code) >= SHORTEST_HINT and code in self._hints:
+                return ast.Constant("hint")
         return super().visit(node)
 
     def visit_Import(self, node: ast.Import) -> None:
