@@ -242,6 +242,21 @@ def test_every_piece_of_a_batch_is_looked_at(place, monkeypatch):
     assert (seen.min, seen.max, seen.total) == (0, 9, 11)
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_change_nothing_but_the_time(threads, monkeypatch):
+    monkeypatch.setattr(buckets, "_SHARE", 100)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    values = torch.randn(1013).numpy()
+    counts = np.full(buckets.BUCKETS, 2**40)
+    assert buckets.count(counts, values) == (values.min(), values.max())
+    expected = np.bincount(buckets.bucket(values), minlength=buckets.BUCKETS)
+    assert (counts - 2**40 == expected).all()
+    buckets.count(counts, values, times=-1)
+    assert (counts == 2**40).all()
+    values[-1] = np.nan
+    assert np.isnan(buckets.count(counts, values)).all()
+
+
 def test_a_refused_batch_does_not_end_the_keeping(monkeypatch):
     monkeypatch.setattr(histogram, "KEPT", 4)
     seen = of([1.001, 1.002])
