@@ -24,8 +24,9 @@ CAPABILITIES = 64
 SCRATCH = "/scratch"
 
 # Denied inside: name, number on x86_64, number on aarch64 (0: it has no such call). Starting
-# processes and programs, reaching into others, namespaces and mounts, and kernel services that
-# keep state outside of what limits count.
+# processes and programs, reaching into others, namespaces and mounts, kernel services that keep
+# state outside of what limits count, and those by which one process sees what another does with
+# a file that both may read: two submissions, or two runs of one, could tell each other things.
 DENIED = (
     *(("fork", 57, 0), ("vfork", 58, 0), ("execve", 59, 221), ("execveat", 322, 281)),
     *(("ptrace", 101, 117), ("process_vm_readv", 310, 270), ("process_vm_writev", 311, 271)),
@@ -40,8 +41,12 @@ DENIED = (
     *(("msgget", 68, 186), ("semget", 64, 190), ("mq_open", 240, 180), ("socket", 41, 198)),
     *(("name_to_handle_at", 303, 264), ("open_by_handle_at", 304, 265)),
     *(("pidfd_getfd", 438, 438), ("personality", 135, 92), ("flock", 73, 32)),
+    *(("inotify_init", 253, 0), ("inotify_init1", 294, 26), ("fanotify_init", 300, 262)),
 )
 CLONE = {"x86_64": 56, "aarch64": 220}
+FCNTL = {"x86_64": 72, "aarch64": 25}
+# Of its commands: locks (F_GETLK to F_SETLKW, F_OFD_GETLK to F_OFD_SETLKW), leases, notices.
+FCNTL_DENIED = (5, 6, 7, 36, 37, 38, 1024, 1025, 1026)
 CLONE3 = 435
 ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 X32 = 0x40000000
@@ -141,7 +146,7 @@ def filter_system_calls() -> bool:
         return False
     on_x86 = machine == "x86_64"
     numbers = sorted({x86 if on_x86 else arm for _, x86, arm in DENIED} - {0})
-    program = _filter(ARCHITECTURE[machine], CLONE[machine], numbers)
+    program = _filter(ARCHITECTURE[machine], CLONE[machine], FCNTL[machine], numbers)
     buffer = ctypes.create_string_buffer(program, len(program))
     pointer = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
     _call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
@@ -149,9 +154,10 @@ def filter_system_calls() -> bool:
     return True
 
 
-def _filter(architecture: int, clone: int, numbers: list[int]) -> bytes:
+def _filter(architecture: int, clone: int, fcntl: int, numbers: list[int]) -> bytes:
     """Return the classic BPF program; offsets are those of ``struct seccomp_data``."""
     load, equal, at_least, bits, leave = 0x20, 0x15, 0x35, 0x45, 0x06
+    number, first_argument, second_argument = 0, 16, 24
     kill, allow, refused, absent = 0x80000000, 0x7FFF0000, 0x00050001, 0x00050026
 
     def step(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
@@ -161,23 +167,27 @@ def _filter(architecture: int, clone: int, numbers: list[int]) -> bytes:
         step(load, 4),
         step(equal, architecture, yes=1),
         step(leave, kill),
-        step(load, 0),
+        step(load, number),
         step(at_least, X32, no=1),
         step(leave, refused),
         # ENOSYS, so that the C library falls back to clone, whose flags can be looked at.
         step(equal, CLONE3, no=1),
         step(leave, absent),
     ]
-    for number in numbers:
-        steps += [step(equal, number, no=1), step(leave, refused)]
+    for denied in numbers:
+        steps += [step(equal, denied, no=1), step(leave, refused)]
     steps += [
         step(equal, clone, no=3),
-        step(load, 16),
+        step(load, first_argument),
         step(bits, CLONE_THREAD, yes=1),
         step(leave, refused),
-        step(leave, allow),
+        step(load, number),
+        step(equal, fcntl, no=1 + 2 * len(FCNTL_DENIED)),
+        step(load, second_argument),
     ]
-    return b"".join(steps)
+    for command in FCNTL_DENIED:
+        steps += [step(equal, command, no=1), step(leave, refused)]
+    return b"".join([*steps, step(leave, allow)])
 
 
 def _call(name: str, *arguments: object) -> None:
