@@ -10,10 +10,21 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from labkit.checks.calling import Outcome
+from labkit.checks.exercise import Case
 from labkit.grading.process import Died
 from labkit.grading.replies import outcomes_from, ran_from
-from labkit.grading.wire import DTYPES, LARGEST, TENSORS_ONLY, WireError, decode, encode
+from labkit.grading.wire import (
+    DTYPES,
+    LARGEST,
+    LENGTH,
+    MOST_VALUES,
+    TENSORS_ONLY,
+    WireError,
+    decode,
+    encode,
+)
 
+CALL = Case("with two arguments", (1, 2))
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**126), 2**126), st.floats(), st.text()
 )
@@ -97,7 +108,7 @@ def test_a_changed_byte_is_a_value_or_refused(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
         good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
     try:
-        outcomes_from(decode(bytes(good)), 2)
+        outcomes_from(decode(bytes(good), tensors=False), [CALL, CALL])
     except (WireError, Died):
         return
 
@@ -118,6 +129,7 @@ def test_a_changed_byte_is_a_value_or_refused(data: st.DataObject) -> None:
         b"A\x0c\x00\x00\x00",
         b"A\x06\xff",
         b"X\x06\x01" + bytes([2] + [0] * 7) + bytes([255] * 8),
+        b"X\x06\x01" + bytes([1] + [0] * 7) + bytes([255] * 8) + bytes(4),
     ],
 )
 def test_announced_sizes_that_are_not_there_are_refused(data: bytes) -> None:
@@ -142,9 +154,26 @@ def test_too_large_a_value_is_refused() -> None:
         decode(b"S" + bytes(LARGEST + 1))
 
 
+def test_a_tensor_is_no_result() -> None:
+    data = encode(torch.ones(2))
+    assert torch.equal(decode(data), torch.ones(2))
+    with pytest.raises(WireError, match="unknown kind"):
+        decode(data, tensors=False)
+
+
+def test_too_many_values_are_refused_before_they_take_time() -> None:
+    values = [None] * (MOST_VALUES - 1)
+    assert decode(encode(values)) == values
+    with pytest.raises(WireError, match="more than"):
+        encode([*values, None])
+    many = b"[" + LENGTH.pack(MOST_VALUES) + b"N" * MOST_VALUES
+    with pytest.raises(WireError, match="more than"):
+        decode(many)
+
+
 def test_an_outcome_arrives_whole() -> None:
     row = ("returned", (1, 2.5), "message", "printed", (0, 1), True)
-    assert outcomes_from([row], 1) == [
+    assert outcomes_from([row], [CALL]) == [
         Outcome("returned", (1, 2.5), "message", "printed", (0, 1), True)
     ]
 
@@ -160,7 +189,7 @@ def test_an_outcome_arrives_whole() -> None:
         [("returned", [1], "", "", (), False)],
         [("returned", torch.ones(1), "", "", (), False)],
         [("returned", 1, "", "", (True,), False)],
-        [("returned", 1, "", "", (99,), False)],
+        [("returned", 1, "", "", (2,), False)],
         [("returned", 1, "", "", [], False)],
         [("returned", 1, 2, "", (), False)],
         [("returned", 1, "", "", (), 1)],
@@ -169,7 +198,7 @@ def test_an_outcome_arrives_whole() -> None:
 )
 def test_a_claim_of_any_other_form_counts_as_a_crash(reply: object) -> None:
     with pytest.raises(Died):
-        outcomes_from(reply, 1)
+        outcomes_from(reply, [CALL])
 
 
 @pytest.mark.parametrize("reply", [None, ("passed", ""), ("ran",), ("ran", 1)])
@@ -178,7 +207,7 @@ def test_a_cell_that_claims_anything_else_counts_as_a_crash(reply: object) -> No
         ran_from(reply)
 
 
-def test_control_characters_are_dropped_and_long_texts_cut() -> None:
+def test_what_cannot_be_displayed_is_replaced_and_long_texts_cut() -> None:
     _, message = ran_from(("raised", "a\x1b[2J\x00\nb" + "x" * 100_000))
-    assert message.startswith("a[2J\nb")
+    assert message.startswith("a?[2J?\nb")
     assert len(message) <= 4000

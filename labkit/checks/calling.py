@@ -10,6 +10,7 @@ import contextlib
 import contextvars
 import copy
 import ctypes
+import functools
 import io
 import linecache
 import threading
@@ -181,3 +182,19 @@ def _same(before: Any, after: Any) -> bool:
     if isinstance(before, tuple | list) and isinstance(after, tuple | list):
         return len(before) == len(after) and all(map(_same, before, after))
     return bool(before == after)
+
+
+def as_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap an answer that returns numpy arrays, so that torch code below can use it."""
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, tuple | list):
+            return tuple(map(convert, value))
+        # Torch refuses strides below 0 and foreign byte orders; a plain copy has neither.
+        return torch.from_numpy(plain(value)) if isinstance(value, np.ndarray) else value
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        return convert(function(*args, **kwargs))
+
+    return wrapped

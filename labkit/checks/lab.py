@@ -1,18 +1,15 @@
 """`Lab`: what a notebook talks to."""
 
-import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from labkit.checks import registry, restart
-from labkit.checks.calling import call_all
+from labkit.checks.calling import as_tensors, call_all
 from labkit.checks.card import Card, Table, Text, show
 from labkit.checks.exercise import Exercise
 from labkit.checks.messages import TONES, fallback_note, hint_card, points, verdict_card
@@ -103,7 +100,7 @@ class Lab:
                     raise CheckFailed(repr(card))
                 _tell_nbgrader(verdict.points)
             return exercise.reference
-        return _to_tensors(function) if verdict.numpy else function
+        return as_tensors(function) if verdict.numpy else function
 
     def failed_call(self, exercise_id: str) -> tuple[Any, ...]:
         """Return the arguments of the call that the last check of this exercise showed.
@@ -232,18 +229,3 @@ def _no_answer(exercise: Exercise, given: object) -> Card:
         "without brackets behind it."
     )
     return Card("bad", f"✗ Not yet · Exercise {exercise.id}: {exercise.title}", (Text(text),))
-
-
-def _to_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap an answer that returns numpy arrays, so that torch code below can use it."""
-
-    def convert(value: Any) -> Any:
-        if isinstance(value, tuple | list):
-            return tuple(map(convert, value))
-        return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
-
-    @functools.wraps(function)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        return convert(function(*args, **kwargs))
-
-    return wrapped

@@ -15,7 +15,10 @@ import torch
 Plain = Any  # ndarray, int, float, bool, str, None, or a tuple of these
 
 ADDRESS = re.compile(r"(?<= at )0x[0-9a-fA-F]{4,}")
-UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+# Control characters, what turns the direction of reading, and halves of characters.
+UNPRINTABLE = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 LONGEST_LISTED = 12
 LONGEST_TEXT = 60
 DEEPEST = 4
@@ -44,7 +47,10 @@ def plain(value: object, depth: int = 0) -> Plain:
         array = np.asarray(value)
         if array.dtype.kind not in "biuf":
             raise Unplain(f"a numpy array of dtype {array.dtype}")
-        return _small_enough(array).copy()
+        # Torch has no longdouble, and no other byte order than the machine's.
+        wide = array.dtype.kind == "f" and array.dtype.itemsize > 8
+        dtype = np.float64 if wide else array.dtype.newbyteorder("=")
+        return _small_enough(array).astype(dtype, order="C")
     if isinstance(value, tuple | list):  # named tuples, too
         if depth == DEEPEST:
             raise Unplain(f"a list nested more than {DEEPEST} deep")

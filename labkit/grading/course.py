@@ -10,6 +10,7 @@ import nbformat
 
 from labkit.checks import registry
 from labkit.checks.exercise import Exercise
+from labkit.grading.inside.cells import definitions, parse
 from labkit.grading.release import ANSWER, CHECK, exercise_id, grade_id, release_notebook
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -36,10 +37,13 @@ MACHINERY = (
     "grading/wire.py",
     "grading/inside/__init__.py",
     "grading/inside/answers.py",
+    "grading/inside/cells.py",
     "grading/inside/isolate.py",
+    "grading/inside/lab.py",
     "grading/inside/warm.py",
 )
 STAND_IN = "grading/inside/stand_in.py"
+LAB = "grading/inside/lab.py"
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,11 @@ class Task:
     check_source: str
     stub: str
     solution: str
+
+    @property
+    def replacement(self) -> str:
+        """The solution as it stands in for an answer that failed: without comments."""
+        return ast.unparse(ast.parse(self.solution))
 
 
 @dataclass(frozen=True)
@@ -168,29 +177,11 @@ def sandbox_files(lab: int) -> dict[str, Path]:
         owner = name.parts[0].removesuffix(".py")
         if owner not in ("__init__", "checks", "grading", "data"):
             files[f"labkit/{name}"] = path if owner in visible else PACKAGE / STAND_IN
-    files["labkit/checks/lab.py"] = PACKAGE / STAND_IN
+    files["labkit/checks/lab.py"] = PACKAGE / LAB
     return files
 
 
 def _definitions(sources: Iterable[str]) -> str:
     """Keep imports, functions, classes and constants: what answers may build on."""
-    kept = []
-    for source in sources:
-        lines = [line for line in source.splitlines() if not line.lstrip().startswith(("%", "!"))]
-        for statement in ast.parse("\n".join(lines)).body:
-            if _defines(statement):
-                kept.append(ast.unparse(statement))
+    kept = [ast.unparse(s) for source in sources for s in definitions(parse(source))]
     return "\n".join(kept)
-
-
-def _defines(statement: ast.stmt) -> bool:
-    if isinstance(statement, ast.Assign) and all(
-        isinstance(t, ast.Name) for t in statement.targets
-    ):
-        try:
-            ast.literal_eval(statement.value)
-        except ValueError:
-            return False
-        return True
-    kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
-    return isinstance(statement, kinds)

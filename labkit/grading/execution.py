@@ -46,6 +46,7 @@ def grade_answers(
     sandbox: Sandbox,
     seed: int,
     seconds: Seconds | None = None,
+    own: Sequence[str] = (),
 ) -> list[Graded]:
     """Run and judge all answers of one student.
 
@@ -61,6 +62,8 @@ def grade_answers(
         The secret seed that the inputs are drawn from.
     seconds : Seconds, optional
         Wall time for each step.
+    own : sequence of str
+        Cells that the student added: what they define is there for the answers.
 
     Returns
     -------
@@ -75,7 +78,7 @@ def grade_answers(
     seconds = seconds or Seconds()
     graded: list[Graded] = []
     end = time.monotonic() + seconds.notebook
-    with Run(sandbox, [Cell(SETUP, course.setup)], seconds) as run:
+    with Run(sandbox, [Cell(SETUP, course.setup)], seconds, end, own) as run:
         for task in course.tasks:
             cell = Cell(f"<exercise {task.exercise.id}>", answers.get(task.grade_id, ""))
             if not cell.source.strip() or same_code(cell.source, task.stub):
@@ -85,15 +88,15 @@ def grade_answers(
                 graded.append(_graded(task, cell.source, Outcome.TIMEOUT, summary=reason))
             else:
                 graded.append(_grade(task, cell, run, seed))
+            if graded[-1].outcome is not Outcome.RIGHT:
+                # First: a process that knows secret inputs could pass them to one that writes
+                # what the student will read.
+                run.leave()
                 if graded[-1].outcome in EXPLAINED:
-                    with Run(sandbox, run.cells, seconds) as fresh:
+                    with run.again() as fresh:
                         card = _notebook_card(task, cell, fresh, graded[-1])
                     graded[-1] = replace(graded[-1], student_card=shown(card))
-            if graded[-1].outcome is Outcome.RIGHT:
-                run.cells.append(cell)
-            else:
-                run.leave()
-                run.cells.append(Cell(cell.name, task.solution))
+                run.cells.append(Cell(cell.name, task.replacement))
     return graded
 
 
@@ -122,6 +125,9 @@ def _grade(task: Task, cell: Cell, run: Run, seed: int) -> Graded:
         return _graded(task, cell.source, Outcome.FAILED, total=len(cases), summary=reason)
     outcome = _outcome(verdict, outcomes)
     summary = _summary(verdict, outcome)
+    remark = _remark(verdict, cases, outcomes) or _repeated(task, run, cases, outcomes)
+    if outcome is Outcome.RIGHT:
+        _keep(task, cell, run, as_tensors=verdict.numpy)
     return _graded(
         task,
         cell.source,
@@ -133,8 +139,18 @@ def _grade(task: Task, cell: Cell, run: Run, seed: int) -> Graded:
         misconception=verdict.diagnosis.name if verdict.diagnosis else "",
         student_card=shown(_plain_card(task, outcome, summary)),
         instructor_card=shown(verdict_card(verdict)),
-        remark=_remark(verdict, cases, outcomes) or _repeated(task, run, cases, outcomes),
+        remark=remark,
     )
+
+
+def _keep(task: Task, cell: Cell, run: Run, as_tensors: bool) -> None:
+    """Have later answers build on this one, as they do in the notebook."""
+    run.cells.append(cell)
+    if as_tensors:
+        try:
+            run.add(Cell(f"<check {task.exercise.id}>", task.check_source))
+        except Died:
+            run.leave()
 
 
 def _outcome(verdict: Verdict, outcomes: Sequence[CallOutcome]) -> Outcome:

@@ -86,7 +86,12 @@ class Grader:
 
     def _record(self, entry: Entry, submission: Submission) -> Record:
         graded = grade_answers(
-            self.course, submission.answers, self._box, self._seed, self._seconds
+            self.course,
+            submission.answers,
+            self._box,
+            self._seed,
+            self._seconds,
+            submission.own,
         )
         remarks = [f"{item.exercise}: {item.remark}" for item in graded if item.remark]
         flags = (*entry.flags, *submission.flags, *remarks)

@@ -53,7 +53,7 @@ class Process:
             size = LENGTH.unpack(self._read(LENGTH.size, deadline))[0]
             if size > LARGEST:
                 raise Died("crash", f"The result takes {size} bytes; at most {LARGEST} are read.")
-            return decode(self._read(size, deadline))
+            return decode(self._read(size, deadline), tensors=False)
         except WireError:
             raise Died("crash", "What came back could not be read.") from None
 
@@ -97,15 +97,15 @@ class Process:
                 raise self._death() from None
 
     def _read(self, count: int, deadline: float) -> bytes:
-        parts = []
-        while count:
+        # Not a list of parts, which could be bytes one by one.
+        found = bytearray()
+        while len(found) < count:
             self._wait(self.replies, select.POLLIN, deadline)
-            part = os.read(self.replies, min(count, 1 << 20))
+            part = os.read(self.replies, min(count - len(found), 1 << 20))
             if not part:
                 raise self._death()
-            parts.append(part)
-            count -= len(part)
-        return b"".join(parts)
+            found += part
+        return bytes(found)
 
     def _wait(self, descriptor: int, event: int, deadline: float) -> None:
         poll = select.poll()
@@ -125,8 +125,9 @@ class Process:
             )
         if code == -24:
             return Died("timeout", "Your code used too much processor time and was stopped.")
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return Died("crash", f"Your code ended the whole process ({how}).")
+        # No exit code: with one, an answer could tell its student of a secret input.
+        how = f"by signal {-code}" if code < 0 else "by an exit"
+        return Died("crash", f"Your code ended the whole process, {how}.")
 
     def _report(self, seconds: float) -> str:
         self.leash.settimeout(seconds)

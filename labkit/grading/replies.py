@@ -1,20 +1,24 @@
 """What a confined process claims, checked: outcomes of calls, or the process counts as crashed."""
 
-from typing import Any, get_args
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from labkit.checks.calling import Outcome, Status
-from labkit.checks.values import Plain
+from labkit.checks.exercise import Case
+from labkit.checks.values import UNPRINTABLE, Plain
 from labkit.grading.process import Died
 
 STATUSES = get_args(Status)
 LONGEST_TEXT = 4000
 GARBLED = "What came back is not what a call of your function gives."
 
+Ran = tuple[Literal["ran", "not started", "raised"], str]
 
-def ran_from(reply: Any) -> tuple[str, str]:
-    """Return (status, message) of a cell: "ran", "not started" or "raised".
+
+def ran_from(reply: Any) -> Ran:
+    """Return (status, message) of a cell.
 
     Raises
     ------
@@ -27,25 +31,25 @@ def ran_from(reply: Any) -> tuple[str, str]:
     raise Died("crash", GARBLED)
 
 
-def outcomes_from(reply: Any, count: int) -> list[Outcome]:
-    """Return the outcomes of `count` calls.
+def outcomes_from(reply: Any, cases: Sequence[Case]) -> list[Outcome]:
+    """Return the outcomes of the calls on `cases`.
 
     Raises
     ------
     Died
-        If `reply` is anything but a list of `count` outcomes.
+        If `reply` is anything but a list of as many outcomes.
     """
-    if not isinstance(reply, list) or len(reply) != count:
+    if not isinstance(reply, list) or len(reply) != len(cases):
         raise Died("crash", GARBLED)
-    return [_outcome(row) for row in reply]
+    return [_outcome(row, len(case.args)) for row, case in zip(reply, cases, strict=True)]
 
 
-def _outcome(row: Any) -> Outcome:
+def _outcome(row: Any, arguments: int) -> Outcome:
     match row:
         case (str(status), value, str(message), str(printed), tuple(changed), bool(numpy)) if (
             status in STATUSES
             and _is_plain(value)
-            and all(type(position) is int and 0 <= position < 64 for position in changed)
+            and all(type(position) is int and 0 <= position < arguments for position in changed)
         ):
             text = _text(message), _text(printed)
             return Outcome(status, value, *text, changed, numpy)  # type: ignore[arg-type]
@@ -59,5 +63,5 @@ def _is_plain(value: Plain) -> bool:
 
 
 def _text(text: str) -> str:
-    """Cut `text`, and drop the control characters that no message needs."""
-    return "".join(c for c in text[:LONGEST_TEXT] if c >= " " or c in "\n\t")
+    """Cut `text`, and replace what cannot be displayed."""
+    return UNPRINTABLE.sub("?", text[:LONGEST_TEXT])

@@ -5,6 +5,7 @@ import os
 import re
 import stat
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,10 +41,13 @@ class Submission:
         grade_id of the answer cell to its source; cells that are missing are not in it.
     flags : tuple of str
         What an instructor should know about the notebook.
+    own : tuple of str
+        Cells that the student added or changed, which may hold what answers build on.
     """
 
     answers: dict[str, str]
     flags: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
 
 
 def find_notebook(folder: Path, course: Course) -> tuple[Path, tuple[str, ...]]:
@@ -55,7 +59,9 @@ def find_notebook(folder: Path, course: Course) -> tuple[Path, tuple[str, ...]]:
         If there is none, or none that is clearly meant.
     """
     try:
-        names = sorted(name for name in os.listdir(folder) if name.lower().endswith(".ipynb"))
+        # Hidden: what macOS puts beside each file in an archive, for one.
+        visible = (name for name in os.listdir(folder) if not name.startswith("."))
+        names = sorted(name for name in visible if name.lower().endswith(".ipynb"))
     except OSError as error:
         raise Broken(f"The folder cannot be read ({error.strerror}).") from None
     wanted = f"{course.stem}.ipynb"
@@ -119,7 +125,7 @@ def parse(data: bytes, course: Course) -> Submission:
         else:
             answers[task.grade_id] = source
     flags += _order(cells, course) + _checks(cells, course) + _given(cells, course)
-    return Submission(answers, tuple(flags))
+    return Submission(answers, tuple(flags), _own(cells, course))
 
 
 def _notebook(data: bytes) -> dict[str, Any]:
@@ -166,8 +172,9 @@ def _text(source: object) -> str:
         source = "".join(line for line in source if isinstance(line, str))
     if not isinstance(source, str):
         return ""
-    # Half of a surrogate pair is valid in JSON and in nothing else.
-    return source.encode("utf-8", "replace").decode("utf-8")
+    # Half of a surrogate pair is valid in JSON and in nothing else. Of what is too long to be an
+    # answer, no more is kept than tells that it is.
+    return source[: LONGEST_ANSWER + 1].encode("utf-8", "replace").decode("utf-8")
 
 
 def _answer(cells: list[Cell], task: Task, course: Course, flags: list[str]) -> str | None:
@@ -176,9 +183,7 @@ def _answer(cells: list[Cell], task: Task, course: Course, flags: list[str]) -> 
     if len(named) > 1:
         flags.append(f"{number}: the answer cell is there {len(named)} times")
     if not named:
-        known = {key for other in course.tasks for key in (other.grade_id, other.check_id)}
-        strays = (cell.source for cell in cells if cell.grade_id not in known)
-        named = [source for source in strays if _defines(source, function)]
+        named = [source for source in _strays(cells, course) if _defines(source, function)]
         if named:
             flags.append(f"{number}: the answer was found by the name of its function")
     changed = [source for source in named if not same_code(source, task.stub)]
@@ -189,8 +194,28 @@ def _answer(cells: list[Cell], task: Task, course: Course, flags: list[str]) -> 
     return chosen[0] if chosen else None
 
 
+def _strays(cells: list[Cell], course: Course) -> Iterator[str]:
+    """Yield the cells that are neither an answer nor a check."""
+    known = {key for task in course.tasks for key in (task.grade_id, task.check_id)}
+    return (cell.source for cell in cells if cell.grade_id not in known)
+
+
 def _defines(source: str, function: str) -> bool:
-    return any(line.startswith(f"def {function}(") for line in source.splitlines())
+    # A search for the name alone is quick where there are millions of lines.
+    name = re.escape(function)
+    definition = rf"^(def|class)[ \t]+{name}\b|^{name}[ \t]*(:[^\n=]*)?=(?!=)"
+    return function in source and re.search(definition, source, re.MULTILINE) is not None
+
+
+def _own(cells: list[Cell], course: Course) -> tuple[str, ...]:
+    """Return the cells that are not the course's, as many as an answer may be long."""
+    given = {_lines(source) for source in course.given}
+    room, own = LONGEST_ANSWER, []
+    for source in _strays(cells, course):
+        if len(source) <= room and source.strip() and _lines(source) not in given:
+            room -= len(source)
+            own.append(source)
+    return tuple(own)
 
 
 def _order(cells: list[Cell], course: Course) -> list[str]:

@@ -22,6 +22,7 @@ DTYPES = (
 TENSORS_ONLY = ("bfloat16",)
 DEEPEST = 8
 LARGEST = 1 << 24  # bytes in a frame
+MOST_VALUES = 1 << 16  # in a frame; an array counts as one
 LONGEST_INT = 16  # bytes: larger integers come from no exercise
 MOST_AXES = 16
 LENGTH = struct.Struct("<Q")
@@ -49,15 +50,22 @@ def encode(value: object) -> bytes:
     return data
 
 
-def decode(data: bytes) -> Any:
+def decode(data: bytes, tensors: bool = True) -> Any:
     """Read what `encode` wrote.
+
+    Parameters
+    ----------
+    data : bytes
+        From anyone.
+    tensors : bool
+        Whether there may be tensors in it; results hold arrays only.
 
     Raises
     ------
     WireError
         If `data` is anything else.
     """
-    reader = _Reader(data)
+    reader = _Reader(data, tensors)
     value = reader.value(0)
     if reader.left:
         raise WireError(f"{reader.left} bytes too many.")
@@ -89,8 +97,9 @@ def _read_exactly(descriptor: int, count: int) -> bytes | None:
 
 
 def _write(value: object, parts: list[bytes], depth: int) -> None:
-    if depth > DEEPEST:
-        raise WireError(f"values nested more than {DEEPEST} deep.")
+    if depth > DEEPEST or len(parts) == MOST_VALUES:
+        raise WireError(f"more than {MOST_VALUES} values, or nested more than {DEEPEST} deep.")
+    # One part a value.
     if value is None:
         parts.append(b"N")
     elif type(value) is bool:
@@ -99,22 +108,22 @@ def _write(value: object, parts: list[bytes], depth: int) -> None:
         size = value.bit_length() // 8 + 1
         if size > LONGEST_INT:
             raise WireError(f"an int of {value.bit_length()} bits")
-        parts += [b"I", bytes([size]), value.to_bytes(size, "little", signed=True)]
+        parts.append(b"I" + bytes([size]) + value.to_bytes(size, "little", signed=True))
     elif type(value) is float:
-        parts += [b"D", struct.pack("<d", value)]
+        parts.append(b"D" + struct.pack("<d", value))
     elif type(value) is str:
         text = value.encode("utf-8", "replace")
-        parts += [b"S", LENGTH.pack(len(text)), text]
+        parts.append(b"S" + LENGTH.pack(len(text)) + text)
     elif type(value) in (tuple, list):
         items = list(value)  # type: ignore[call-overload]
-        parts += [b"(" if type(value) is tuple else b"[", LENGTH.pack(len(items))]
+        parts.append((b"(" if type(value) is tuple else b"[") + LENGTH.pack(len(items)))
         for item in items:
             _write(item, parts, depth + 1)
     elif type(value) is np.ndarray:
         content = np.ascontiguousarray(value).tobytes()
-        parts += [b"A", _head(value.dtype.name, value.shape, "array"), content]
+        parts.append(b"A" + _head(value.dtype.name, value.shape, "array") + content)
     elif isinstance(value, torch.Tensor):
-        _write_tensor(value, parts)
+        parts.append(_tensor(value))
     else:
         raise WireError(f"a {type(value).__name__}")
 
@@ -127,13 +136,13 @@ def _head(dtype: str, shape: tuple[int, ...], kind: str) -> bytes:
     return struct.pack(f"<BB{len(shape)}Q", DTYPES.index(dtype), len(shape), *shape)
 
 
-def _write_tensor(value: torch.Tensor, parts: list[bytes]) -> None:
+def _tensor(value: torch.Tensor) -> bytes:
     value = value.detach()
     head = _head(str(value.dtype).removeprefix("torch."), tuple(value.shape), "tensor")
     span = _span(tuple(value.shape), value.stride())
     flat = value.as_strided((span,), (1,)).clone().view(torch.uint8)
     strides = struct.pack(f"<{value.ndim}Q", *value.stride())
-    parts += [b"X", head, strides, flat.numpy().tobytes()]
+    return b"X" + head + strides + flat.numpy().tobytes()
 
 
 def _span(shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
@@ -146,19 +155,22 @@ def _span(shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
 class _Reader:
     """Reads values from bytes that anyone may have written."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, tensors: bool) -> None:
         if len(data) > LARGEST:
             raise WireError(f"{len(data)} bytes; at most {LARGEST} are read.")
         self._data = data
+        self._tensors = tensors
         self._at = 0
+        self._values = 0
 
     @property
     def left(self) -> int:
         return len(self._data) - self._at
 
     def value(self, depth: int) -> Any:
-        if depth > DEEPEST:
-            raise WireError(f"values nested more than {DEEPEST} deep.")
+        self._values += 1
+        if depth > DEEPEST or self._values > MOST_VALUES:
+            raise WireError(f"more than {MOST_VALUES} values, or nested more than {DEEPEST} deep.")
         kind = self._take(1)
         if kind in b"NTF":
             return {b"N": None, b"T": True, b"F": False}[kind]
@@ -176,7 +188,7 @@ class _Reader:
             return tuple(items) if kind == b"(" else items
         if kind == b"A":
             return self._array()
-        if kind == b"X":
+        if kind == b"X" and self._tensors:
             return self._tensor()
         raise WireError(f"unknown kind {kind!r}.")
 
@@ -215,6 +227,8 @@ class _Reader:
         name, shape = self._head()
         strides = struct.unpack(f"<{len(shape)}Q", self._take(8 * len(shape)))
         self._small_enough(shape)
+        if max(strides, default=0) > LARGEST:
+            raise WireError(f"a tensor with strides {strides}.")
         dtype = getattr(torch, name)
         span = _span(shape, strides)
         content = bytearray(self._take(span * dtype.itemsize))

@@ -4,18 +4,21 @@ Everything here shares a process with the student's code, which can change all o
 only the student: what is sent out is a claim, and the verdict is reached elsewhere.
 """
 
+import ast
 import contextlib
 import io
 import linecache
-import re
 import sys
 import types
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
 from labkit.checks.calling import Outcome, call_all, explain
 from labkit.checks.exercise import Case
+from labkit.grading.inside.cells import definitions, parse
+from labkit.grading.inside.lab import NAMES
 from labkit.grading.wire import WireError, decode, encode, read_frame, write_frame
 
 LONGEST_MESSAGE = 2000
@@ -25,27 +28,26 @@ def serve(requests: int, replies: int) -> None:
     """Answer requests until there are no more.
 
     ("cell", name, source) runs a cell and replies (status, message): "ran", "not started" or
-    "raised". ("call", function, seconds, list of arguments) calls the function on each and
-    replies with a list of outcomes.
+    "raised". ("define", list of sources) keeps what these cells define, and replies the same.
+    ("call", function, seconds, list of arguments) calls the function on each and replies with a
+    list of outcomes.
     """
     main = types.ModuleType("__main__")
+    main.__dict__.update(NAMES)
     sys.modules["__main__"] = main
     torch.manual_seed(0)
     write_frame(replies, encode("ready"))
+    actions: dict[str, Callable[..., object]]
+    actions = {"cell": _run_cell, "define": _define, "call": _call}
     while (request := read_frame(requests)) is not None:
         kind, *rest = decode(request)
-        reply = _run_cell(main, *rest) if kind == "cell" else _call(main, *rest)
-        write_frame(replies, encode(reply))
+        write_frame(replies, encode(actions[kind](main, *rest)))
 
 
 def _run_cell(main: types.ModuleType, name: str, source: str) -> tuple[str, str]:
-    lines = source.splitlines(keepends=True)
-    linecache.cache[name] = (len(source), None, lines, name)
-    printed = io.StringIO()
     try:
-        code = _compile(source, name)
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            exec(code, main.__dict__)
+        with _quiet():
+            exec(_compile(source, name), main.__dict__)
     except NotImplementedError as error:
         return "not started", str(error)[:LONGEST_MESSAGE]
     except BaseException as error:  # SystemExit and KeyboardInterrupt are answers, too
@@ -53,15 +55,32 @@ def _run_cell(main: types.ModuleType, name: str, source: str) -> tuple[str, str]
     return "ran", ""
 
 
+def _define(main: types.ModuleType, sources: list[str]) -> tuple[str, str]:
+    """Run the imports, functions and constants of cells that are no answers."""
+    for number, source in enumerate(sources):
+        name = f"<cell {number}>"
+        try:
+            statements = definitions(parse(source, name), only_literals=False)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue  # a cell that does not run defines nothing in a notebook either
+        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+        for statement in statements:
+            # One may need what only the whole notebook has; an answer that needs it will say so.
+            with _quiet(), contextlib.suppress(Exception):
+                exec(compile(ast.Module([statement], []), name, "exec"), main.__dict__)
+    return "ran", ""
+
+
 def _compile(source: str, name: str) -> types.CodeType:
-    """Compile a cell; lines that only a notebook understands count as empty."""
-    try:
-        return compile(source, name, "exec")
-    except SyntaxError:
-        plain = re.sub(r"^[ \t]*[%!].*$", "", source, flags=re.MULTILINE)
-        if plain == source:
-            raise
-        return compile(plain, name, "exec")
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    return compile(parse(source, name), name, "exec")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        yield
 
 
 def _call(main: types.ModuleType, function: str, seconds: float, inputs: list[Any]) -> list[Any]:
