@@ -97,7 +97,10 @@ def test_what_was_changed_by_hand_is_in_the_row_and_on_the_page(course: Course) 
     assert results["output"] == f"{line}\n\n=Well done"
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\t=x", "\n=1", " =1", "|x", "%x"])
+@pytest.mark.parametrize(
+    "name",
+    ["=1+1", "+1", "-1", "@x", "\t=x", "\n=1", " =1", "|x", "%x", "\uff1d1", "\u200b=1", "\xa0=1"],
+)
 def test_no_name_becomes_a_formula(name: str, course: Course) -> None:
     assert rows([Record(name, ())], course)[1][0].startswith("'")
 
@@ -108,6 +111,13 @@ def test_defused_text_is_one_line_that_starts_harmlessly(text: str) -> None:
     assert not safe.startswith(("=", "+", "-", "@", "\t", "\r", " "))
     assert "\n" not in safe
     safe.encode("utf-8")
+
+
+def test_what_a_terminal_or_a_browser_would_obey_is_spelled_out() -> None:
+    text = defused("a\x1b[2J\x9b1m\u202eb\u2066\x7f")
+    assert text == r"a\x1b[2J\x9b1m\u202eb\u2066\x7f"
+    assert defused("\U0001f600 \xe9 \u0627") == "\U0001f600 \xe9 \u0627"
+    assert defused("") == ""
 
 
 def test_names_that_are_no_unicode_are_written(course: Course) -> None:

@@ -5,11 +5,13 @@ import io
 import json
 from collections.abc import Iterable
 
+from labkit.checks.values import UNPRINTABLE
 from labkit.grading.course import Course
 from labkit.grading.results import Graded, Outcome, Record
 
-# A spreadsheet takes a cell that begins so for a formula, and runs it.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
+# A spreadsheet takes a cell that begins so for a formula, and runs it; some take the wide forms
+# of East Asian keyboards for the same.
+FORMULA = "=+-@|%\uff1d\uff0b\uff0d\uff20"
 NO_FAULT = "The grader failed. That is no fault of yours: this will be graded again."
 ADVICE = {
     Outcome.TIMEOUT: "It was stopped for taking too long. Look for a loop that never ends, or for "
@@ -100,14 +102,15 @@ def _test(graded: Graded) -> dict[str, object]:
 
 def defused(text: str) -> str:
     """Return `text` so that no spreadsheet takes it for a formula."""
-    text = printable(text).replace("\n", " ")
-    return f"'{text}" if text.startswith(FORMULA) or text.lstrip() != text else text
+    text = printable(text).replace("\n", " ").replace("\t", " ")
+    # What is invisible in front does not keep every program from seeing a formula behind.
+    first = next((c for c in text if c.isprintable() and c != " "), "")
+    return f"'{text}" if text and (first in FORMULA or text[0] != first) else text
 
 
 def printable(text: str) -> str:
-    """Return `text` without control characters and halves of characters."""
-    kept = "".join(c for c in text if c >= " " or c == "\n")
-    return kept.encode("utf-8", "backslashreplace").decode("utf-8")
+    r"""Return `text` with what a terminal or a browser would obey spelled out: \x1b, \u202e."""
+    return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def number(value: float) -> str:
