@@ -23,7 +23,14 @@ from torch.ao.quantization import get_default_qconfig_mapping
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
 from labkit import zoo
-from labkit.ptq import bytes_on_disk, export_onnx, milliseconds, quantize_model
+from labkit.ptq import (
+    bytes_on_disk,
+    export_onnx,
+    fold_batchnorm,
+    milliseconds,
+    quantize_model,
+    weight_only,
+)
 from labkit.qparams import Scheme
 
 STORED = Path(__file__).with_suffix(".md")
@@ -49,6 +56,12 @@ REPAIRS: dict[str, dict] = {
     },
     "W4A8 per channel": {"weight_scheme": W4},
     "W4A8 per channel, corrected": {"weight_scheme": W4, "corrected": True},
+}
+WEIGHT_ONLY = {
+    "W8, weights only, per channel": (Scheme(8, symmetric=True), None),
+    "W4, weights only, per channel": (W4, None),
+    "W4, weights only, groups of 64": (W4, 64),
+    "W4, weights only, groups of 32": (W4, 32),
 }
 
 
@@ -137,8 +150,17 @@ def accuracies(name: str) -> Iterator[tuple]:
     model = zoo.load_model(name)
     real, size = zoo.accuracy(model, images, labels), bytes_on_disk(model)
     yield name, "FP32", size, "1.000", real, ""
-    for title, settings in REPAIRS.items():
-        quantized = quantize_model(model, calibration[:512].split(64), **settings)
+    folded, batches = fold_batchnorm(model), calibration[:512].split(64)
+    makers: dict[str, Callable[[], nn.Module]] = {
+        title: lambda s=settings: quantize_model(model, batches, **s)
+        for title, settings in REPAIRS.items()
+    }
+    makers |= {
+        title: lambda s=scheme, g=group_size: weight_only(folded, s, g)
+        for title, (scheme, group_size) in WEIGHT_ONLY.items()
+    }
+    for title, make in makers.items():
+        quantized = make()
         reached = zoo.accuracy(quantized, images, labels)
         lost, error = zoo.difference(real, reached)
         taken = bytes_on_disk(quantized)
