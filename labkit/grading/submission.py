@@ -183,7 +183,9 @@ def _answer(cells: list[Cell], task: Task, course: Course, flags: list[str]) -> 
     if len(named) > 1:
         flags.append(f"{number}: the answer cell is there {len(named)} times")
     if not named:
-        named = [source for source in _strays(cells, course) if _defines(source, function)]
+        strays, all_cells = _strays(cells, course), (cell.source for cell in cells)
+        for sources in (strays, all_cells):
+            named = named or [source for source in sources if _defines(source, function)]
         if named:
             flags.append(f"{number}: the answer was found by the name of its function")
     changed = [source for source in named if not same_code(source, task.stub)]
@@ -203,7 +205,7 @@ def _strays(cells: list[Cell], course: Course) -> Iterator[str]:
 def _defines(source: str, function: str) -> bool:
     # A search for the name alone is quick where there are millions of lines.
     name = re.escape(function)
-    definition = rf"^(def|class)[ \t]+{name}\b|^{name}[ \t]*(:[^\n=]*)?=(?!=)"
+    definition = rf"^(def|class)[ \t]+{name}\b|^{name}[ \t]*(:[^\n=]*)?=(?![ \t]*lab\.check|=)"
     return function in source and re.search(definition, source, re.MULTILINE) is not None
 
 
