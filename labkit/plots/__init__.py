@@ -1,7 +1,7 @@
 """The pictures of the labs, one module a lab. Each function draws into axes and returns them."""
 
+from labkit.plots.accuracy import accuracy_against_size
 from labkit.plots.calibration import (
-    accuracy_against_size,
     bucket_bars,
     codes_used,
     kl_of_coins,

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from labkit.calibration.histogram import Histogram
-from labkit.plots.picture import Picture
 from labkit.plots.style import COLOURS, new_axes, students_own, styled
 
 _LINES = ("-", "--", "-.", ":")
@@ -134,7 +133,7 @@ def mse_curves(
 @students_own
 def kl_of_coins(kl_divergence: Callable[[Tensor, Tensor], float], ax: Axes) -> Axes:
     """Draw a student's divergence between a fair coin and every other, in both directions."""
-    heads = np.linspace(0.02, 0.98, 49)
+    heads = np.linspace(0.02, 0.98, 97)
     fair, others = torch.tensor([1.0, 1.0]), [torch.tensor([h, 1 - h]) for h in heads]
     there = _numbers([float(kl_divergence(fair, other)) for other in others], heads.shape)
     back = _numbers([float(kl_divergence(other, fair)) for other in others], heads.shape)
@@ -248,53 +247,6 @@ def codes_used(x: Tensor, bits: int, ax: Axes | None = None) -> Axes:
         used = f"{len(codes)} of {qmax - qmin + 1} codes used"
         panel.set_title(f"{name}: zero point {zero_point}, {used}", size=10, loc="left")
     panel.set_xlabel("code")
-    return ax
-
-
-def accuracy_against_size(
-    results: Mapping[int, Mapping[str, Sequence[tuple[int, float, float]]]], fp32: float
-) -> Axes:
-    """Draw accuracy against the size of the calibration set, a panel a number of bits.
-
-    Parameters
-    ----------
-    results : mapping
-        Bits to method to (images, accuracy, standard error), accuracies as shares of 1.
-    fp32 : float
-        Accuracy of the network that was not quantized.
-
-    Returns
-    -------
-    Axes
-        The last panel's.
-    """
-    figure, axes = plt.subplots(
-        1,
-        len(results),
-        figsize=(8, 3.6),
-        sharey=True,
-        layout="constrained",
-        squeeze=False,
-        FigureClass=Picture,
-    )
-    for ax, (bits, methods) in zip(axes[0], results.items(), strict=True):
-        styled(ax).axhline(100 * fp32, color=COLOURS["faint"], ls="--", label="FP32")
-        for i, (name, points) in enumerate(methods.items()):
-            images, mean, error = np.array(points, dtype=float).T
-            # Moved apart a little, so that lines which agree can both be seen.
-            shifted = images * 1.05 ** (i - len(methods) / 2)
-            style = {"marker": _MARKERS[i], "ls": _LINES[i % len(_LINES)], "capsize": 2}
-            ax.errorbar(
-                shifted, 100 * mean, 100 * error, color=COLOURS[_COLOURS[i]], label=name, **style
-            )
-        ax.set_xscale("log", base=2)
-        ax.set_xticks(images, [f"{n:.0f}" for n in images])
-        ax.set_title(f"{bits} bits")
-        ax.set_xlabel("calibration images")
-    axes[0][0].set_ylim(0, 100)
-    axes[0][0].set_ylabel("accuracy in %, with standard error")
-    lines, names = ax.get_legend_handles_labels()
-    figure.legend(lines, names, fontsize=9, loc="outside upper center", ncols=6, frameon=False)
     return ax
 
 

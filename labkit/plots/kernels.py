@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from torch import Tensor
 
-from labkit.plots.style import COLOURS, new_axes, say, students_own
+from labkit.plots.style import COLOURS, SIZE, new_axes, say, students_own
 
 GIGA = 1e9
 
@@ -76,15 +77,19 @@ def four_terms(
         ("your result", torch.as_tensor(yours)),
     ]
     limit = max(float(panel.abs().max()) for _, panel in panels[:4])
-    ax.set_axis_off()
+    _lower(ax, 2.6)
     for place, (title, values) in enumerate(panels):
-        panel = ax.inset_axes((place * 0.2, 0.05, 0.17, 0.8))
+        panel = ax.inset_axes((place * 0.2, 0.22, 0.17, 0.78))
         image = panel.imshow(values.numpy(), cmap="PuOr", vmin=-limit, vmax=limit)
         panel.set_title(title, size=9)
         panel.set_xticks([])
         panel.set_yticks([])
-    bar = ax.inset_axes((0, 0, 0.97, 0.05))
-    ax.figure.colorbar(image, cax=bar, orientation="horizontal", label="accumulator")
+        panel.set_xlabel("column n", size=9)
+        if not place:
+            panel.set_ylabel("row m", size=9)
+    bar = ax.inset_axes((0, 0, 0.97, 0.06))
+    label = "accumulator, in steps of $S_{lhs} S_{rhs}$"
+    ax.figure.colorbar(image, cax=bar, orientation="horizontal", label=label)
     return ax
 
 
@@ -169,7 +174,8 @@ def patches_as_columns(
     columns = torch.as_tensor(im2col(image, kernel_size, 1, 1, zero_point))
     padded = torch.nn.functional.pad(image[0].long(), (1, 1, 1, 1), value=zero_point)
     low, high = int(padded.min()), int(padded.max())
-    left, right = ax.inset_axes((0, 0.1, 0.3, 0.75)), ax.inset_axes((0.36, 0.1, 0.64, 0.75))
+    _lower(ax, 3.0)
+    left, right = ax.inset_axes((0, 0.1, 0.3, 0.8)), ax.inset_axes((0.36, 0, 0.64, 1))
     for panel, values, size in ((left, padded, 9), (right, columns, 7)):
         panel.imshow(values.numpy(), aspect="auto", cmap="cividis", vmin=low, vmax=high)
         for (row, column), value in np.ndenumerate(values.numpy()):
@@ -178,9 +184,19 @@ def patches_as_columns(
         panel.set_yticks([])
         panel.set_xticks([])
     left.set_title(f"image, padded with {zero_point}", size=10)
+    left.set_xlabel("column", size=9)
+    left.set_ylabel("row", size=9)
     right.set_title("your columns: one for each position of the kernel", size=10)
-    ax.set_axis_off()
+    right.set_xlabel("position, along the rows of the image", size=9)
+    right.set_ylabel("kernel row and column", size=9)
     return ax
+
+
+def _lower(ax: Axes, inches: float) -> None:
+    """Leave room for panels only: no axes of their own, and no empty strip above and below."""
+    ax.set_axis_off()
+    if isinstance(ax.figure, Figure) and ax.figure.axes == [ax]:
+        ax.figure.set_size_inches(SIZE[0], inches)
 
 
 def integer_against_real(real: Tensor, back: Tensor, scale: float, ax: Axes | None = None) -> Axes:
