@@ -1,6 +1,9 @@
 """Right answers to lab 2 in other styles than the reference's: the checks must accept them all."""
 
+import collections
+import fractions
 import functools
+import itertools
 import math
 
 import numpy as np
@@ -35,6 +38,11 @@ def extremes_by_reduce(batches):
         (torch.tensor(math.inf), torch.tensor(-math.inf)),
     )
     return seen[0].clamp(max=0), seen[1].clamp(min=0)
+
+
+def extremes_by_sorting(batches):
+    ends = sorted(float(x) for batch in batches for x in batch.aminmax())
+    return min(0, ends[0]), max(0, ends[-1])
 
 
 # 2.2 ---------------------------------------------------------------------------------------------
@@ -76,6 +84,14 @@ def average_of_widened(batches, momentum):
     return min(low, 0.0), max(high, 0.0)
 
 
+def average_by_recursion(batches, momentum):
+    *before, last = batches
+    if not before:
+        return last.min(), last.max()
+    low, high = average_by_recursion(before, momentum)
+    return low + (1 - momentum) * (last.min() - low), high + (1 - momentum) * (last.max() - high)
+
+
 # 2.3 ---------------------------------------------------------------------------------------------
 
 
@@ -110,6 +126,22 @@ def buckets_by_unique(batches, bits):
         )
         counts[found.long()] += times
     return counts
+
+
+def buckets_by_magnitude_and_sign(batches, bits):
+    counts = torch.zeros(2**bits, dtype=torch.int64)
+    for x in batches:
+        sign = torch.signbit(x).long().flatten() << (bits - 1)
+        bucket = (x.abs().view(torch.int32) >> (32 - bits)).flatten().long() + sign
+        counts.scatter_add_(0, bucket, torch.ones_like(bucket))
+    return counts
+
+
+def buckets_as_text(batches, bits):
+    found = collections.Counter(
+        format(int(v), "032b")[:bits] for x in batches for v in x.numpy().ravel().view(np.uint32)
+    )
+    return np.array([found[format(bucket, f"0{bits}b")] for bucket in range(2**bits)])
 
 
 # 2.4 ---------------------------------------------------------------------------------------------
@@ -149,6 +181,18 @@ def percentile_inverted_cdf(values, counts, percent):
     return np.percentile(everything, percent, method="inverted_cdf")
 
 
+def percentile_by_kth_value(values, counts, percent):
+    everything = torch.repeat_interleave(values, counts)
+    return everything.kthvalue(max(1, math.ceil(len(everything) * percent / 100))).values
+
+
+def percentile_in_fractions(values, counts, percent):
+    total = sum(counts.tolist())
+    for v, seen in zip(values, itertools.accumulate(counts.tolist()), strict=True):
+        if fractions.Fraction(seen, total) >= fractions.Fraction(str(percent)) / 100:
+            return v
+
+
 # 2.5 ---------------------------------------------------------------------------------------------
 
 
@@ -186,6 +230,24 @@ def mse_of_repeated_values(values, counts, thresholds, bits):
     return torch.tensor([nn.functional.mse_loss(q * s, x) for q, s in zip(codes, steps)])  # noqa: B905
 
 
+def mse_by_torch(values, counts, thresholds, bits):
+    top, weights = 2 ** (bits - 1) - 1, counts / counts.sum()
+    backs = [
+        torch.fake_quantize_per_tensor_affine(values, t / top, 0, -top, top)
+        for t in thresholds.tolist()
+    ]
+    return torch.stack([weights @ (values - back) ** 2 for back in backs])
+
+
+def mse_in_place_on_copies(values, counts, thresholds, bits):
+    top, errors = 2 ** (bits - 1) - 1, torch.zeros(len(thresholds), dtype=torch.float64)
+    for i, t in enumerate(thresholds.double()):
+        back = values.double().clone()
+        back.mul_(top / t).add_(0.5).floor_().clamp_(-top, top).mul_(t / top)
+        errors[i] = back.sub_(values).pow_(2).mul_(counts).sum() / counts.sum()
+    return errors
+
+
 # 2.6 ---------------------------------------------------------------------------------------------
 
 
@@ -215,6 +277,19 @@ def divergence_in_numpy(p_counts, q_counts):
     p, q = (c.numpy() / c.numpy().sum() for c in (p_counts, q_counts))
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(p > 0, p * np.log(p / q), 0).sum()
+
+
+def divergence_by_nansum(p_counts, q_counts):
+    p, q = p_counts / p_counts.sum(), q_counts / q_counts.sum()
+    return torch.nansum(p * torch.log(p / q)).item()
+
+
+def divergence_of_distributions(p_counts, q_counts):
+    p, q = (
+        torch.distributions.Categorical(probs=c.double(), validate_args=False)
+        for c in (p_counts, q_counts)
+    )
+    return torch.distributions.kl_divergence(p, q)
 
 
 # 2.7 ---------------------------------------------------------------------------------------------
@@ -257,6 +332,15 @@ def merge_with_bincount(counts, levels):
     size = torch.bincount(level, minlength=levels)
     spread = torch.zeros(counts.numel(), dtype=torch.float64)
     spread[where] = (total / size)[level]
+    return spread
+
+
+def merge_in_place_on_a_copy(counts, levels):
+    spread, n = counts.double().clone(), len(counts)
+    edges = [-(-level * n // levels) for level in range(levels + 1)]
+    for start, end in itertools.pairwise(edges):
+        part = spread[start:end]
+        part[part > 0] = part[part > 0].mean()
     return spread
 
 
@@ -349,6 +433,19 @@ def schemes_by_torch(x, bits):
     return tuple(10 * torch.log10(power / (x - b).pow(2).mean()).item() for b in backs)
 
 
+def schemes_value_by_value(x, bits):
+    values, top, steps = x.flatten().tolist(), 2 ** (bits - 1) - 1, 2**bits - 1
+    step = max(map(abs, values)) / top
+    low, high = min(0, *values), max(0, *values)
+    scale = (high - low) / steps
+    zero = math.floor(-low / scale + 0.5)
+    power = sum(v * v for v in values)
+    one = sum((v - round(v / step) * step) ** 2 for v in values)
+    codes = [min(max(round(v / scale + zero), 0), steps) for v in values]
+    other = sum((v - (q - zero) * scale) ** 2 for v, q in zip(values, codes, strict=True))
+    return 10 * math.log10(power / one), 10 * math.log10(power / other)
+
+
 # 2.10 --------------------------------------------------------------------------------------------
 
 
@@ -412,12 +509,31 @@ def watch_by_matrix_products(weights, batches):
     return torch.stack(rows)
 
 
+def watch_in_inference_mode(weights, batches):
+    model = chain(weights)
+    ranges = torch.full((len(model), 2), torch.nan)
+
+    def watch(layer, inputs, output, row):
+        low, high = output.aminmax()
+        ranges[row] = torch.stack(
+            [torch.fmin(ranges[row, 0], low), torch.fmax(ranges[row, 1], high)]
+        )
+
+    for row, layer in enumerate(model):
+        layer.register_forward_hook(functools.partial(watch, row=row))
+    with torch.inference_mode():
+        for x in batches:
+            model(x)
+    return ranges
+
+
 RIGHT_ANSWERS = {
     "2.1": [
         extremes_of_all_at_once,
         extremes_in_numpy,
         extremes_value_by_value,
         extremes_by_reduce,
+        extremes_by_sorting,
     ],
     "2.2": [
         average_with_none,
@@ -425,8 +541,16 @@ RIGHT_ANSWERS = {
         average_by_weights,
         average_by_lerp,
         average_of_widened,
+        average_by_recursion,
     ],
-    "2.3": [buckets_in_numpy, buckets_all_at_once, buckets_one_by_one, buckets_by_unique],
+    "2.3": [
+        buckets_in_numpy,
+        buckets_all_at_once,
+        buckets_one_by_one,
+        buckets_by_unique,
+        buckets_by_magnitude_and_sign,
+        buckets_as_text,
+    ],
     "2.4": [
         percentile_value_by_value,
         percentile_in_numpy,
@@ -434,21 +558,45 @@ RIGHT_ANSWERS = {
         percentile_by_what_lies_above,
         percentile_by_argmax,
         percentile_inverted_cdf,
+        percentile_by_kth_value,
+        percentile_in_fractions,
     ],
     "2.5": [
         mse_one_threshold_at_a_time,
         mse_in_numpy,
         mse_value_by_value,
         mse_of_repeated_values,
+        mse_by_torch,
+        mse_in_place_on_copies,
     ],
-    "2.6": [divergence_in_a_loop, divergence_by_xlogy, divergence_by_torch, divergence_in_numpy],
-    "2.7": [merge_by_boundaries, merge_with_a_matrix, merge_with_lists, merge_with_bincount],
+    "2.6": [
+        divergence_in_a_loop,
+        divergence_by_xlogy,
+        divergence_by_torch,
+        divergence_in_numpy,
+        divergence_by_nansum,
+        divergence_of_distributions,
+    ],
+    "2.7": [
+        merge_by_boundaries,
+        merge_with_a_matrix,
+        merge_with_lists,
+        merge_with_bincount,
+        merge_in_place_on_a_copy,
+    ],
     "2.8": [curve_in_numpy, curve_by_concatenating, curve_in_lists],
-    "2.9": [schemes_in_numpy, schemes_in_float32, schemes_with_signed_codes, schemes_by_torch],
+    "2.9": [
+        schemes_in_numpy,
+        schemes_in_float32,
+        schemes_with_signed_codes,
+        schemes_by_torch,
+        schemes_value_by_value,
+    ],
     "2.10": [
         watch_with_a_dictionary,
         watch_without_hooks,
         watch_and_keep_copies,
         watch_by_matrix_products,
+        watch_in_inference_mode,
     ],
 }

@@ -1,5 +1,7 @@
 """Exercise 2.3: a histogram that needs no range."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -31,6 +33,7 @@ def _bucket_cases(rng: torch.Generator) -> list[Case]:
         Case("one value", ([b.reshape(1)], 10)),
         Case("the same bucket three times", ([octave * torch.tensor([2.0, 2.001, 2.0])], 10)),
         Case("negative values", ([torch.stack([-a, b, -c])], 10)),
+        Case("0 and -0", ([torch.stack([b, 0 * b, -0.0 * b])], 10)),
         Case("values just below a bucket's end", ([octave * torch.tensor([1.999, -0.9999])], 11)),
         Case("two batches", ([torch.stack([a, c]), a.reshape(1)], 10)),
         Case("tiny and huge values", ([sizes, -sizes], 12)),
@@ -69,6 +72,20 @@ def _integers(batches: list[Tensor], bits: int) -> Tensor:
     return torch.bincount(buckets, minlength=2**bits)
 
 
+def _shifted_by(places: Callable[[int], int]) -> Callable[[list[Tensor], int], Tensor]:
+    """Return the wrong answer that shifts the pattern by ``places(bits)``."""
+
+    def wrong(batches: list[Tensor], bits: int) -> Tensor:
+        patterns = torch.cat([x.contiguous().view(torch.int32).flatten() for x in batches])
+        return torch.bincount(patterns >> places(bits) & (2**bits - 1), minlength=2**bits)
+
+    return wrong
+
+
+def _sign_of_value(batches: list[Tensor], bits: int) -> Tensor:
+    return bucket_counts([torch.where(x < 0, x, x.abs()) for x in batches], bits)
+
+
 BUCKET_COUNTS = Exercise(
     id="2.3",
     title="A histogram without a range",
@@ -102,6 +119,26 @@ BUCKET_COUNTS = Exercise(
             _lower_bits,
             "Those are the last digits of the mantissa. Sign, exponent and the first digits are "
             "the upper bits: shift right by 32 - bits.",
+        ),
+        Misconception(
+            "shifts by `bits`",
+            _shifted_by(lambda bits: bits),
+            "bits are to be left, so 32 - bits must go: shift by 32 - bits.",
+        ),
+        Misconception(
+            "shifts by 20, however many bits are asked for",
+            _shifted_by(lambda bits: 20),
+            "20 is right for 12 bits. In general it is 32 - bits.",
+        ),
+        Misconception(
+            "counts the first batch only",
+            lambda batches, bits: bucket_counts(batches[:1], bits),
+            "The loop must reach every batch: look at where your `return` stands.",
+        ),
+        Misconception(
+            "asks for the sign with x < 0",
+            _sign_of_value,
+            "-0.0 is not below 0, and its sign bit is set. Take the bit from the pattern.",
         ),
         Misconception(
             "loses the sign",

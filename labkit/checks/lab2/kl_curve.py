@@ -1,5 +1,7 @@
 """Exercise 2.8: divergence against the threshold."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -64,6 +66,43 @@ def _in_place(counts: Tensor, levels: int) -> Tensor:
     return torch.tensor(divergences)
 
 
+def _in_place_after_q(counts: Tensor, levels: int) -> Tensor:
+    counts, pairs = counts.clone(), []
+    for kept in range(levels, len(counts) + 1):
+        q = merge_levels(counts[:kept], levels)
+        counts[kept - 1] += counts[kept:].sum()
+        pairs.append((counts[:kept].clone(), q))
+    return _curve(pairs)
+
+
+def _pile(pile: Callable[[Tensor, int], Tensor]) -> Callable[[Tensor, int], Tensor]:
+    """Return the wrong answer whose P has ``pile(counts, kept)`` in its last bin."""
+
+    def wrong(counts: Tensor, levels: int) -> Tensor:
+        pairs = []
+        for kept in range(levels, len(counts) + 1):
+            p = counts[:kept].clone()
+            p[-1] = pile(counts, kept)
+            pairs.append((p, merge_levels(counts[:kept], levels)))
+        return _curve(pairs)
+
+    return wrong
+
+
+def _pile_in_q(counts: Tensor, levels: int) -> Tensor:
+    pairs = []
+    for kept in range(levels, len(counts) + 1):
+        q = merge_levels(counts[:kept], levels)
+        q[-1] += counts[kept:].sum()
+        pairs.append((_folded(counts, kept), q))
+    return _curve(pairs)
+
+
+def _merged_once(counts: Tensor, levels: int) -> Tensor:
+    q = merge_levels(counts, levels)
+    return _curve([(_folded(counts, i), q[:i]) for i in range(levels, len(counts) + 1)])
+
+
 def _without_the_last(counts: Tensor, levels: int) -> Tensor:
     return kl_curve(counts, levels)[:-1]
 
@@ -112,10 +151,44 @@ KL_CURVE = Exercise(
             "clipping would cost nothing.",
         ),
         Misconception(
+            "puts the outliers into Q as well",
+            _pile_in_q,
+            "Q is built from the bins kept as they are. If it also had the pile in its last bin, "
+            "clipping would cost nothing.",
+        ),
+        Misconception(
             "adds the outliers to the histogram itself",
             _in_place,
             "counts[:i] shares its memory with counts, so the next candidate finds them there "
             "twice. Take counts[:i].clone().",
+        ),
+        Misconception(
+            "adds the outliers to the histogram itself",
+            _in_place_after_q,
+            "counts[:i] shares its memory with counts, so the next candidate finds them there "
+            "twice. Take counts[:i].clone().",
+        ),
+        Misconception(
+            "replaces the last bin by the outliers",
+            _pile(
+                lambda counts, kept: counts[kept:].sum() if kept < len(counts) else counts[kept - 1]
+            ),
+            "The last bin keeps its own values, too: p[-1] += counts[i:].sum().",
+        ),
+        Misconception(
+            "loses the first of the outliers",
+            _pile(lambda counts, kept: counts[kept - 1] + counts[kept + 1 :].sum()),
+            "Bins 0 to i - 1 are kept, so the clipped ones begin at i: counts[i:].",
+        ),
+        Misconception(
+            "merges the whole histogram once for all candidates",
+            _merged_once,
+            "Each candidate has its own levels: merge_levels(counts[:i], levels).",
+        ),
+        Misconception(
+            "starts with one bin too many",
+            lambda counts, levels: kl_curve(counts, levels)[1:],
+            "As many bins as levels is the first candidate: range(levels, len(counts) + 1).",
         ),
         Misconception(
             "stops before the full range",

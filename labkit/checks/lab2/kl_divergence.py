@@ -1,6 +1,7 @@
 """Exercise 2.6: the divergence of two histograms."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -51,9 +52,16 @@ def _with_empty_bins(p_counts: Tensor, q_counts: Tensor) -> float:
     return float((p * torch.log(p / q)).sum())
 
 
-def _smoothed(p_counts: Tensor, q_counts: Tensor) -> float:
-    p, q = p_counts.double() / p_counts.sum(), q_counts.double() / q_counts.sum()
-    return float((p * torch.log((p + 1e-12) / (q + 1e-12))).sum())
+def _smoothed(small: float, both: bool = True) -> Callable[[Tensor, Tensor], float]:
+    """Return the wrong answer that adds `small` to q, and to p as well if `both`."""
+
+    def wrong(p_counts: Tensor, q_counts: Tensor) -> float:
+        p, q = p_counts.double() / p_counts.sum(), q_counts.double() / q_counts.sum()
+        seen = p > 0
+        ratio = (p + small if both else p)[seen] / (q + small)[seen]
+        return float((p[seen] * torch.log(ratio)).sum())
+
+    return wrong
 
 
 def _skips_infinite(p_counts: Tensor, q_counts: Tensor) -> float:
@@ -62,8 +70,20 @@ def _skips_infinite(p_counts: Tensor, q_counts: Tensor) -> float:
     return float((p[both] * torch.log(p[both] / q[both])).sum())
 
 
+def _where_q_is(p_counts: Tensor, q_counts: Tensor) -> float:
+    p, q = p_counts.double() / p_counts.sum(), q_counts.double() / q_counts.sum()
+    seen = q > 0
+    return float((p[seen] * torch.log(p[seen] / q[seen])).sum())
+
+
+def _one_total(p_counts: Tensor, q_counts: Tensor) -> float:
+    p, q = p_counts.double() / p_counts.sum(), q_counts.double() / p_counts.sum()
+    seen = p > 0
+    return float((p[seen] * torch.log(p[seen] / q[seen])).sum())
+
+
 def _mean(p_counts: Tensor, q_counts: Tensor) -> float:
-    return kl_divergence(p_counts, q_counts) / len(p_counts)
+    return kl_divergence(p_counts, q_counts) / int((p_counts > 0).sum())
 
 
 KL_DIVERGENCE = Exercise(
@@ -104,10 +124,35 @@ KL_DIVERGENCE = Exercise(
             "bins out before you take the logarithm: they add nothing.",
         ),
         Misconception(
-            "adds a small number to keep the logarithm finite",
-            _smoothed,
-            "Where q says that what p has never happens, the divergence is infinite. Leave out "
-            "the bins where p is 0, and let the others be.",
+            "takes the logarithm of Q / P",
+            lambda p_counts, q_counts: -kl_divergence(p_counts, q_counts),
+            "A divergence is never below 0. P stands above the fraction bar: log(P / Q).",
+        ),
+        Misconception(
+            "uses the logarithm to base 10",
+            lambda p_counts, q_counts: kl_divergence(p_counts, q_counts) / math.log(10),
+            "Nats belong to the natural logarithm: torch.log.",
+        ),
+        *(
+            Misconception(
+                "adds a small number to keep the logarithm finite",
+                _smoothed(small, both),
+                "Where q says that what p has never happens, the divergence is infinite. Leave out "
+                "the bins where p is 0, and let the others be.",
+            )
+            for small in (1e-12, 1e-10, 1e-9, 1e-8, 1e-6)
+            for both in (True, False)
+        ),
+        Misconception(
+            "leaves out the bins where q is 0, instead of those where p is",
+            _where_q_is,
+            "An empty bin of p adds nothing and gives NaN: leave it out. An empty bin of q where p "
+            "has values makes the result inf.",
+        ),
+        Misconception(
+            "divides both histograms by the total of p",
+            _one_total,
+            "Each is divided by its own sum: q_counts / q_counts.sum().",
         ),
         Misconception(
             "leaves out the bins where q is 0",

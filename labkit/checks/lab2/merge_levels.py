@@ -72,6 +72,34 @@ def _equal_parts(counts: Tensor, levels: int) -> Tensor:
     return _spread(counts, torch.arange(levels).repeat_interleave(sizes), levels)
 
 
+def _one_level_more(counts: Tensor, levels: int) -> Tensor:
+    run = torch.arange(len(counts)) // (len(counts) // levels)
+    return _spread(counts, run, int(run.max()) + 1)
+
+
+def _nearest_level(counts: Tensor, levels: int) -> Tensor:
+    run = torch.round(torch.arange(len(counts)) * levels / len(counts)).long()
+    return _spread(counts, run.clamp(max=levels - 1), levels)
+
+
+def _dealt_out(counts: Tensor, levels: int) -> Tensor:
+    return _spread(counts, torch.arange(len(counts)) % levels, levels)
+
+
+def _full_share_for_all(counts: Tensor, levels: int) -> Tensor:
+    run, filled = torch.arange(len(counts)) * levels // len(counts), counts > 0
+    total = torch.zeros(levels, dtype=torch.float64).index_add_(0, run, counts.double())
+    sharing = torch.zeros(levels, dtype=torch.float64).index_add_(0, run, filled.double())
+    return (total / sharing.clamp(min=1))[run]
+
+
+def _empty_levels_divided(counts: Tensor, levels: int) -> Tensor:
+    run, filled = torch.arange(len(counts)) * levels // len(counts), counts > 0
+    total = torch.zeros(levels, dtype=torch.float64).index_add_(0, run, counts.double())
+    sharing = torch.zeros(levels, dtype=torch.float64).index_add_(0, run, filled.double())
+    return (total / sharing)[run] * filled
+
+
 MERGE_LEVELS = Exercise(
     id="2.7",
     title="A histogram through a few levels",
@@ -127,6 +155,31 @@ MERGE_LEVELS = Exercise(
             "leaves the counts as they are",
             lambda counts, levels: counts,
             "Within a level all bins that are not empty become alike.",
+        ),
+        Misconception(
+            "gives every level n // levels bins and makes one level more of the rest",
+            _one_level_more,
+            "There are `levels` levels, and no more. Bin k belongs to the level k * levels // n.",
+        ),
+        Misconception(
+            "rounds to the nearest level",
+            _nearest_level,
+            "Bin k belongs to the level k * levels / n rounded down: use //.",
+        ),
+        Misconception(
+            "deals the bins out in turn",
+            _dealt_out,
+            "A level is made of neighbours: bin k belongs to the level k * levels // n.",
+        ),
+        Misconception(
+            "gives an empty bin the same share as its neighbours",
+            _full_share_for_all,
+            "Bins that were empty stay empty: multiply by counts > 0.",
+        ),
+        Misconception(
+            "divides by 0 where a whole level is empty",
+            _empty_levels_divided,
+            "0 / 0 is NaN. A level without values has nothing to share: leave its bins at 0.",
         ),
     ),
 )

@@ -98,5 +98,10 @@ MIN_MAX_RANGE = Exercise(
             _symmetric,
             "That wastes codes where no values are. Keep both ends apart.",
         ),
+        Misconception(
+            "returns rmax first",
+            lambda batches: min_max_range(batches)[::-1],
+            "The lower end comes first: return rmin, rmax.",
+        ),
     ),
 )

@@ -52,6 +52,19 @@ def _extremes(batches: list[Tensor], momentum: float) -> tuple[float, float]:
     return min(float(x.min()) for x in batches), max(float(x.max()) for x in batches)
 
 
+def _whole_batches(batches: list[Tensor], momentum: float) -> tuple[float, float]:
+    rmin, rmax = batches[0].min(), batches[0].max()
+    for x in batches[1:]:
+        rmin, rmax = momentum * rmin + x.min(), momentum * rmax + x.max()
+    return float(rmin), float(rmax)
+
+
+def _as_adam(batches: list[Tensor], momentum: float) -> tuple[float, float]:
+    part = 1 - momentum ** len(batches)
+    rmin, rmax = _from_zero(batches, momentum)
+    return rmin / part, rmax / part
+
+
 MOVING_AVERAGE_RANGE = Exercise(
     id="2.2",
     title="A moving average",
@@ -96,6 +109,38 @@ MOVING_AVERAGE_RANGE = Exercise(
             "goes through the batches from the last to the first",
             lambda batches, momentum: moving_average_range(batches[::-1], momentum),
             "The newest batch has the weight 1 - momentum. Go through the list from the front.",
+        ),
+        Misconception(
+            "adds the whole new batch",
+            _whole_batches,
+            "The two weights add up to 1: momentum for the old average, 1 - momentum for the new "
+            "batch.",
+        ),
+        Misconception(
+            "ignores `momentum`",
+            lambda batches, momentum: moving_average_range(batches, 0.9),
+            "It is not always 0.9: use the argument.",
+        ),
+        Misconception(
+            "keeps only the last batch's extremes",
+            lambda batches, momentum: moving_average_range(batches[-1:], momentum),
+            "Each batch moves the average that the batches before have left.",
+        ),
+        Misconception(
+            "stops after the second batch",
+            lambda batches, momentum: moving_average_range(batches[:2], momentum),
+            "The loop must reach every batch: look at where your `return` stands.",
+        ),
+        Misconception(
+            "starts at 0 and corrects for it in the end, as Adam does",
+            _as_adam,
+            "That gives the first batches other weights. Here the average starts as the first "
+            "batch's own extremes.",
+        ),
+        Misconception(
+            "returns rmax first",
+            lambda batches, momentum: moving_average_range(batches, momentum)[::-1],
+            "The lower end comes first: return rmin, rmax.",
         ),
     ),
 )

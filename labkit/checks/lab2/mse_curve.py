@@ -1,5 +1,7 @@
 """Exercise 2.5: squared error against the threshold."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -53,24 +55,30 @@ def _per_bucket(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -
     return _curve(values, weights, thresholds, 2 ** (bits - 1) - 1)
 
 
-def _power(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
-    scale = (thresholds.double() / 2 ** (bits - 1))[:, None]
-    half = 2 ** (bits - 1)
-    back = (values / scale).round().clamp(-half, half - 1) * scale
-    return ((values - back) ** 2 * counts).sum(dim=1) / counts.sum()
+def _divided_only(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
+    return mse_curve(values, torch.ones_like(counts), thresholds, bits) * len(counts) / counts.sum()
 
 
-def _lowest_code(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
-    qmax = 2 ** (bits - 1) - 1
-    scale = (thresholds.double() / qmax)[:, None]
-    back = (values / scale).round().clamp(-qmax - 1, qmax) * scale
-    return ((values - back) ** 2 * counts).sum(dim=1) / counts.sum()
+def _root(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
+    return mse_curve(values, counts, thresholds, bits).sqrt()
 
 
-def _no_clamp(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
-    scale = (thresholds.double() / (2 ** (bits - 1) - 1))[:, None]
-    back = (values / scale).round() * scale
-    return ((values - back) ** 2 * counts).sum(dim=1) / counts.sum()
+def _with_codes(
+    qmax_of: Callable[[int], int] = lambda bits: 2 ** (bits - 1) - 1,
+    clamp: Callable[[Tensor, int], Tensor] = lambda q, qmax: q.clamp(-qmax, qmax),
+    rounded: Callable[[Tensor], Tensor] = torch.round,
+    scaled: bool = True,
+) -> Callable[..., Tensor]:
+    """Return the wrong answer with other codes, or whose codes are not scaled back."""
+
+    def wrong(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
+        qmax = qmax_of(bits)
+        scale = (thresholds.double() / qmax)[:, None]
+        q = clamp(rounded(values / scale), qmax)
+        errors = (values - (q * scale if scaled else q)) ** 2
+        return (errors * counts).sum(dim=1) / counts.sum()
+
+    return wrong
 
 
 def _clipping_only(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
@@ -119,20 +127,66 @@ MSE_CURVE = Exercise(
             "There are counts.sum() values; len(values) only says how many different ones.",
         ),
         Misconception(
+            "leaves the counts out above the fraction bar",
+            _divided_only,
+            "A value that was seen 20 times has 20 errors: multiply its squared error by its "
+            "count.",
+        ),
+        Misconception(
+            "takes the root",
+            _root,
+            "Asked is the mean squared error itself, without a root.",
+        ),
+        Misconception(
             "divides the threshold by 2^(bits-1)",
-            _power,
+            _with_codes(lambda bits: 2 ** (bits - 1), lambda q, half: q.clamp(-half, half - 1)),
             "The largest code is 2^(bits-1) - 1, and on the narrow range the smallest is its "
             "negative.",
         ),
         Misconception(
+            "takes 2^(bits-1) for the largest code",
+            _with_codes(lambda bits: 2 ** (bits - 1)),
+            "The largest code is 2^(bits-1) - 1: 7 for 4 bits.",
+        ),
+        Misconception(
+            "takes 2^bits - 1 for the largest code",
+            _with_codes(lambda bits: 2**bits - 1),
+            "One of the bits is the sign: the largest code is 2^(bits-1) - 1, 7 for 4 bits.",
+        ),
+        Misconception(
+            "clips everything below 0",
+            _with_codes(clamp=lambda q, qmax: q.clamp(0, qmax)),
+            "Symmetric codes go from -qmax to qmax.",
+        ),
+        Misconception(
+            "clamps above only",
+            _with_codes(clamp=lambda q, qmax: q.clamp(max=qmax)),
+            "Clamp on both sides: the codes go from -qmax to qmax.",
+        ),
+        Misconception(
+            "rounds down",
+            _with_codes(rounded=torch.floor),
+            "A code is the nearest integer: torch.round.",
+        ),
+        Misconception(
+            "cuts off decimals",
+            _with_codes(rounded=torch.trunc),
+            "A code is the nearest integer: torch.round. Converting to integers cuts off.",
+        ),
+        Misconception(
+            "compares the values with codes",
+            _with_codes(scaled=False),
+            "A code counts steps. What comes back is the code times the scale.",
+        ),
+        Misconception(
             "uses one code more below 0 than above",
-            _lowest_code,
+            _with_codes(clamp=lambda q, qmax: q.clamp(-qmax - 1, qmax)),
             "The range is narrow: from -qmax to qmax, so that it clips at the threshold on both "
             "sides.",
         ),
         Misconception(
             "does not clamp",
-            _no_clamp,
+            _with_codes(clamp=lambda q, qmax: q),
             "Then nothing is ever clipped and small thresholds look best. The codes end at -qmax "
             "and qmax.",
         ),

@@ -69,6 +69,19 @@ def _inputs(weights: list[Tensor], batches: list[Tensor]) -> Tensor:
     return _extremes([[x, *_outputs(weights, x)[:-1]] for x in batches])
 
 
+def _inputs_after_the_layer(weights: list[Tensor], batches: list[Tensor]) -> Tensor:
+    ranges = _inputs(weights, batches)
+    ranges[1::2] = observe_layers(weights, batches)[1::2]  # the ReLU has overwritten its input
+    return ranges
+
+
+def _late_row(weights: list[Tensor], batches: list[Tensor]) -> Tensor:
+    right = observe_layers(weights, batches)
+    ranges = torch.tensor([[torch.inf, -torch.inf]] * len(right))
+    ranges[-1] = torch.stack([right[:, 0].min(), right[:, 1].max()])
+    return ranges
+
+
 def _mean(weights: list[Tensor], batches: list[Tensor]) -> Tensor:
     return torch.stack([observe_layers(weights, [x]) for x in batches]).mean(0)
 
@@ -111,6 +124,27 @@ OBSERVE_LAYERS = Exercise(
             "watches the inputs of the layers",
             _inputs,
             "A forward hook gets (layer, inputs, output): look at the third.",
+        ),
+        Misconception(
+            "watches the inputs of the layers",
+            _inputs_after_the_layer,
+            "A forward hook gets (layer, inputs, output): look at the third.",
+        ),
+        Misconception(
+            "writes all layers into the last row",
+            _late_row,
+            "A hook made in a loop looks the loop's variable up when it is called, and the loop is "
+            "over by then. Bind it: def hook(layer, inputs, output, row=row).",
+        ),
+        Misconception(
+            "looks at the first batch only",
+            lambda weights, batches: observe_layers(weights, batches[:1]),
+            "Call model(x) for every batch: look at where your `return` stands.",
+        ),
+        Misconception(
+            "returns the largest first",
+            lambda weights, batches: observe_layers(weights, batches).flip(1),
+            "The smallest is in column 0, the largest in column 1.",
         ),
         Misconception(
             "averages the batches",

@@ -15,8 +15,10 @@ def percentile_threshold(values: Tensor, counts: Tensor, percent: float) -> floa
 
 
 def _percentile_cases(rng: torch.Generator) -> list[Case]:
-    def drawn(size: int, high: int) -> tuple[Tensor, Tensor]:
+    def drawn(size: int, high: int, rare: int = 0) -> tuple[Tensor, Tensor]:
+        """Return values and counts, of which the last `rare` are 1."""
         values, counts = torch.rand(size, generator=rng).cumsum(0), whole(rng, 1, high, size)
+        counts[size - rare :] = 1
         # A total that ends in 7 has no whole number at 90, 25, 97.5 or 99.9 percent of it: there
         # rounding could decide.
         counts[0] += (7 - int(counts.sum())) % 10
@@ -34,13 +36,14 @@ def _percentile_cases(rng: torch.Generator) -> list[Case]:
         Case("half of six", (*few(1, 3, 1, 1), 50)),
         Case("exactly half reaches", (*few(2, 2, 3, 1), 50)),
         Case("all of them", (*few(9, 1, 5, 1), 100)),
+        Case("each value once", (short(rng, 0.1, 0.9, 7).cumsum(0), torch.ones(7).long(), 60)),
         Case("a count of 0", (*few(5, 0, 1, 1), 80)),
         Case("an outlier", (values, counts, 97.5)),
         Case("most values are 0, as after a ReLU", (*few(91, 4, 3, 1), 90)),
         Case("drawn at random, 90 percent", (*drawn(30, 50), 90)),
         Case("25 percent", (*drawn(30, 50), 25)),
-        Case("97.5 percent", (*drawn(60, 20), 97.5)),
-        Case("99.9 percent", (*drawn(300, 99), 99.9)),
+        Case("97.5 percent", (*drawn(300, 20), 97.5)),
+        Case("99.9 percent", (*drawn(300, 99, rare=8), 99.9)),
     ]
 
 
@@ -49,19 +52,25 @@ def _each_once(values: Tensor, counts: Tensor, percent: float) -> float:
 
 
 def _next(values: Tensor, counts: Tensor, percent: float) -> float:
-    up_to = counts.double().cumsum(0)
-    place = int(torch.searchsorted(up_to, percent / 100 * up_to[-1]))
-    return float(values[min(place + 1, len(values) - 1)])
+    return float(values[min(_place(values, counts, percent) + 1, len(values) - 1)])
 
 
 def _interpolated(values: Tensor, counts: Tensor, percent: float) -> float:
     return float(torch.quantile(values.repeat_interleave(counts), percent / 100))
 
 
-def _before(values: Tensor, counts: Tensor, percent: float) -> float:
+def _rank_rounded_down(values: Tensor, counts: Tensor, percent: float) -> float:
+    everything = values.repeat_interleave(counts)
+    return float(everything[int(percent / 100 * len(everything)) - 1])
+
+
+def _place(values: Tensor, counts: Tensor, percent: float) -> int:
     up_to = counts.double().cumsum(0)
-    place = int(torch.searchsorted(up_to, percent / 100 * up_to[-1]))
-    return float(values[max(place - 1, 0)])
+    return int(torch.searchsorted(up_to, percent / 100 * up_to[-1]))
+
+
+def _before(values: Tensor, counts: Tensor, percent: float) -> float:
+    return float(values[max(_place(values, counts, percent) - 1, 0)])
 
 
 PERCENTILE_THRESHOLD = Exercise(
@@ -112,6 +121,22 @@ PERCENTILE_THRESHOLD = Exercise(
             _interpolated,
             "torch.quantile and numpy.percentile do that unless told otherwise. The threshold is "
             "one of the values: the first that the share is reached at.",
+        ),
+        Misconception(
+            "interpolates between two values, and ignores the counts",
+            lambda values, counts, percent: float(torch.quantile(values, percent / 100)),
+            "A value that was seen 40 times is 40 values, and the threshold is one of the values.",
+        ),
+        Misconception(
+            "rounds the number of values inside down",
+            _rank_rounded_down,
+            "At least `percent` percent must be inside: 60 percent of 7 values are 5 values, not "
+            "4.",
+        ),
+        Misconception(
+            "returns the place of the value",
+            _place,
+            "Look up what stands there: values[place].",
         ),
         Misconception(
             "ignores `percent`",

@@ -1,6 +1,7 @@
 """Exercise 2.9: symmetric against affine codes."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -51,6 +52,16 @@ def _amplitude(x: Tensor, bits: int) -> tuple[float, float]:
     return 2 * symmetric, 2 * affine
 
 
+def _natural(x: Tensor, bits: int) -> tuple[float, float]:
+    symmetric, affine = scheme_sqnr(x, bits)
+    return symmetric * math.log(10), affine * math.log(10)
+
+
+def _upside_down(x: Tensor, bits: int) -> tuple[float, float]:
+    symmetric, affine = scheme_sqnr(x, bits)
+    return -symmetric, -affine
+
+
 def _not_widened(x: Tensor, bits: int) -> tuple[float, float]:
     scale = float(x.max() - x.min()) / (2**bits - 1)
     low = float(x.min())
@@ -58,25 +69,45 @@ def _not_widened(x: Tensor, bits: int) -> tuple[float, float]:
     return _symmetric(x.double(), bits), _sqnr(x.double(), back)
 
 
-def _unsigned_symmetric(x: Tensor, bits: int) -> tuple[float, float]:
-    x = x.double()
-    return _sqnr(x, _steps(x, 2**bits - 1)), scheme_sqnr(x, bits)[1]
+def _steps(x: Tensor, scale: float) -> float:
+    return _sqnr(x, torch.round(x / scale) * scale)
 
 
-def _steps(x: Tensor, steps: int) -> Tensor:
-    scale = float(x.abs().max()) / steps
-    return torch.round(x / scale) * scale
+def _other_symmetric(scale_of: Callable[[Tensor, int], float]) -> Callable[..., tuple]:
+    """Return the wrong answer whose symmetric step is ``scale_of(x, half)``, half of the codes."""
+
+    def wrong(x: Tensor, bits: int) -> tuple[float, float]:
+        x = x.double()
+        return _steps(x, scale_of(x, 2 ** (bits - 1))), scheme_sqnr(x, bits)[1]
+
+    return wrong
+
+
+def _other_affine(
+    ends: Callable[[Tensor], tuple[float, float]] = lambda x: (
+        min(float(x.min()), 0.0),
+        max(float(x.max()), 0.0),
+    ),
+    steps: Callable[[int], int] = lambda bits: 2**bits - 1,
+    zero_point: Callable[[float], int] = lambda real: round(real),
+    back: Callable[[Tensor, int], Tensor] = lambda q, zero: q - zero,
+) -> Callable[..., tuple]:
+    """Return the wrong answer whose affine codes differ in one thing."""
+
+    def wrong(x: Tensor, bits: int) -> tuple[float, float]:
+        x = x.double()
+        rmin, rmax = ends(x)
+        scale = (rmax - rmin) / steps(bits)
+        zero = zero_point(-rmin / scale)
+        q = (torch.round(x / scale) + zero).clamp(0, 2**bits - 1)
+        return _symmetric(x, bits), _sqnr(x, back(q, zero) * scale)
+
+    return wrong
 
 
 def _signed_codes_for_both(x: Tensor, bits: int) -> tuple[float, float]:
     x = x.double()
     return _symmetric(x, bits), _affine(x, min(float(x.min()), 0.0), bits - 1)
-
-
-def _no_zero_point(x: Tensor, bits: int) -> tuple[float, float]:
-    x, qmax = x.double(), 2**bits - 1
-    scale = (max(float(x.max()), 0.0) - min(float(x.min()), 0.0)) / qmax
-    return _symmetric(x, bits), _sqnr(x, torch.round(x / scale).clamp(0, qmax) * scale)
 
 
 SCHEME_SQNR = Exercise(
@@ -102,15 +133,46 @@ SCHEME_SQNR = Exercise(
             "20 belongs to amplitudes. Squares are powers already: 10 log10.",
         ),
         Misconception(
+            "takes the natural logarithm",
+            _natural,
+            "Decibels belong to the logarithm to base 10: torch.log10 or math.log10.",
+        ),
+        Misconception(
+            "divides the error by the signal",
+            _upside_down,
+            "A good quantizer has many dB: the signal stands above the fraction bar.",
+        ),
+        Misconception(
+            "returns the affine scheme first",
+            lambda x, bits: scheme_sqnr(x, bits)[::-1],
+            "The symmetric one comes first: return symmetric, affine.",
+        ),
+        Misconception(
             "does not widen the affine range to contain 0",
             _not_widened,
             "The numbers look better, but 0.0 has no code any more. rmin = min(x.min(), 0) and "
             "rmax = max(x.max(), 0).",
         ),
         Misconception(
+            "does not widen the affine range to contain 0",
+            _other_affine(ends=lambda x: (float(x.min()), float(x.max()))),
+            "The numbers look better, but 0.0 has no code any more. rmin = min(x.min(), 0) and "
+            "rmax = max(x.max(), 0).",
+        ),
+        Misconception(
             "gives the symmetric scheme codes up to 2^bits - 1",
-            _unsigned_symmetric,
+            _other_symmetric(lambda x, half: float(x.abs().max()) / (2 * half - 1)),
             "Its codes are signed: half of them lie below 0, so the largest is 2^(bits-1) - 1.",
+        ),
+        Misconception(
+            "divides by 2^(bits-1) in the symmetric scheme",
+            _other_symmetric(lambda x, half: float(x.abs().max()) / half),
+            "The largest code is 2^(bits-1) - 1, and stands for max|x|.",
+        ),
+        Misconception(
+            "takes the largest value instead of the largest magnitude",
+            _other_symmetric(lambda x, half: float(x.max()) / (half - 1)),
+            "The symmetric scheme covers both sides: x.abs().max().",
         ),
         Misconception(
             "gives the affine scheme only half of its codes",
@@ -118,9 +180,30 @@ SCHEME_SQNR = Exercise(
             "Unsigned codes of b bits go from 0 to 2^b - 1.",
         ),
         Misconception(
-            "leaves the zero point out",
-            _no_zero_point,
-            "Without it all negative values are clipped. The zero point is round(-rmin / scale).",
+            "divides by 2^bits in the affine scheme",
+            _other_affine(steps=lambda bits: 2**bits),
+            "2^bits codes have 2^bits - 1 steps between them.",
+        ),
+        Misconception(
+            "starts the affine range at 0 always",
+            _other_affine(ends=lambda x: (0.0, max(float(x.max()), 1e-9))),
+            "Values below 0 must be covered, too: rmin = min(x.min(), 0).",
+        ),
+        Misconception(
+            "gives the zero point the wrong sign",
+            _other_affine(zero_point=lambda real: -round(real)),
+            "rmin is not above 0, so the zero point round(-rmin / scale) is not below it.",
+        ),
+        Misconception(
+            "does not take the zero point away on the way back",
+            _other_affine(back=lambda q, zero: q),
+            "What comes back is (q - zero_point) * scale.",
+        ),
+        Misconception(
+            "clamps without the zero point",
+            _other_affine(zero_point=lambda real: 0),
+            "All negative values are clipped that way. Add round(-rmin / scale) before you clamp, "
+            "and take it away afterwards.",
         ),
     ),
 )
