@@ -6,6 +6,9 @@ from hypothesis import strategies as st
 
 from labkit import kernels
 from labkit.checks import registry
+from labkit.checks.calling import call_all
+from labkit.checks.lab import NOTEBOOK_SEED
+from labkit.checks.verdict import State, judge
 from labkit.linear import QParams, Scheme
 
 TAUGHT = {e.function: e.reference for e in registry.exercises(3)}
@@ -85,3 +88,15 @@ def test_the_linear_layer(seed, m, x_zero_point, zero_point):
     out = grid(0.1, zero_point)
     kernel = kernels.requantize(acc, m, out, rounding="single", bias=q_bias)
     assert torch.equal(taught.char(), kernel)
+
+
+def test_a_multiplier_of_floats_is_almost_right():
+    exercise = next(e for e in registry.exercises(3) if e.id == "3.5")
+
+    def floats(multiplier):
+        return tuple(map(float, exercise.reference(multiplier)))
+
+    cases = exercise.draw(NOTEBOOK_SEED)
+    found = judge(exercise, cases, call_all(floats, cases))
+    assert found.state is State.ALMOST
+    assert "expected an integer" in found.failure.problem

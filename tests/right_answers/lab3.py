@@ -28,6 +28,17 @@ def length_as_tensor(largest_x, largest_w, bits):
     return torch.div(top, largest_x * largest_w, rounding_mode="floor")
 
 
+def length_by_counting(largest_x, largest_w, bits):
+    length, total = 0, largest_x * largest_w
+    while total < 2 ** (bits - 1):
+        length, total = length + 1, total + largest_x * largest_w
+    return length
+
+
+def length_as_a_float(largest_x, largest_w, bits):
+    return (2.0 ** (bits - 1) - 1) // (largest_x * largest_w)
+
+
 # 3.2 ---------------------------------------------------------------------------------------------
 
 
@@ -134,6 +145,11 @@ def multiplier_as_a_fraction(multiplier):
     return round(exact * 2**31), shift
 
 
+def multiplier_by_one_formula(multiplier):
+    mantissa, shift = round(math.frexp(multiplier)[0] * 2**31), -math.frexp(multiplier)[1]
+    return [(mantissa, shift), (2**30, shift - 1)][mantissa == 2**31]
+
+
 # 3.6 ---------------------------------------------------------------------------------------------
 
 
@@ -159,6 +175,19 @@ def shift_in_python(x, shift):
 def shift_in_numpy(x, shift):
     wide = x.numpy().astype(np.int64)
     return np.sign(wide) * ((np.abs(wide) + ((1 << shift) >> 1)) >> shift)
+
+
+def shift_by_remainder(x, shift):
+    x, divisor = x.long(), 2**shift
+    whole = torch.div(x, divisor, rounding_mode="trunc")
+    return torch.where(2 * (x - whole * divisor).abs() >= divisor, whole + x.sign(), whole)
+
+
+def shift_in_place_on_a_copy(x, shift):
+    magnitude = x.to(torch.int64, copy=True).abs_()
+    magnitude += 2**shift // 2
+    magnitude >>= shift
+    return magnitude.mul_(torch.sign(x))
 
 
 # 3.7 ---------------------------------------------------------------------------------------------
@@ -194,6 +223,13 @@ def requantize_through_fractions(acc, mantissa, shift, zero_point, qmin, qmax):
     return torch.tensor([code(v) for v in acc.flatten().tolist()]).reshape(acc.shape)
 
 
+def requantize_to_its_own_dtype(acc, mantissa, shift, zero_point, qmin, qmax):
+    product = acc.long() * mantissa
+    up = ((product.abs() >> (30 + shift)) + 1) >> 1
+    q = torch.where(product < 0, -up, up) + zero_point
+    return torch.clamp(q, min=qmin, max=qmax).to(torch.int8 if qmin < 0 else torch.uint8)
+
+
 # 3.8 ---------------------------------------------------------------------------------------------
 
 
@@ -214,6 +250,15 @@ def bias_in_a_loop(bias, Sx, Sw):
 
 def bias_in_float32_clamped_in_int64(bias, x_scale, w_scale):
     return torch.round(bias / (x_scale * w_scale)).long().clamp(-(2**31), 2**31 - 1).int()
+
+
+def bias_by_reciprocal(bias, x_scale, w_scale):
+    return (bias.double() * (1 / (x_scale * w_scale))).round().clamp(-(2.0**31), 2.0**31 - 1).int()
+
+
+def bias_rounded_half_up(bias, x_scale, w_scale):
+    steps = [math.floor(b / (x_scale * w_scale) + 0.5) for b in bias.tolist()]
+    return torch.tensor(steps).clamp(-(2**31), 2**31 - 1)
 
 
 # 3.9 ---------------------------------------------------------------------------------------------
@@ -274,6 +319,24 @@ def im2col_shifted_by_the_zero_point(q_x, kernel_size, stride, padding, zero_poi
     return (F.unfold(shifted, kernel_size, 1, padding, stride)[0] + zero_point).to(torch.int64)
 
 
+def im2col_as_stacked_slices(q_x, kernel_size, stride, padding, zero_point):
+    channels, height, width = q_x.shape
+    shape = (channels, height + 2 * padding, width + 2 * padding)
+    framed = torch.full(shape, zero_point, dtype=torch.int16)
+    framed[:, padding : padding + height, padding : padding + width] = q_x
+    rows, columns = (range(0, n - kernel_size + 1, stride) for n in shape[1:])
+    return torch.stack(
+        [
+            framed[
+                c, i : i + len(rows) * stride : stride, j : j + len(columns) * stride : stride
+            ].flatten()
+            for c in range(channels)
+            for i in range(kernel_size)
+            for j in range(kernel_size)
+        ]
+    )
+
+
 # 3.11 --------------------------------------------------------------------------------------------
 
 
@@ -295,8 +358,24 @@ def range_as_tensors(activation, scale, zero_point, qmin, qmax):
     return low, six.clamp(max=qmax) if activation.endswith("6") else torch.tensor(qmax)
 
 
+def range_from_a_dictionary(activation, scale, zero_point, qmin, qmax):
+    six = math.floor(6 / scale + zero_point + 0.5)
+    return {
+        "none": (qmin, qmax),
+        "relu": (zero_point, qmax),
+        "relu6": (zero_point, min(qmax, six)),
+    }[activation]
+
+
 RIGHT_ANSWERS = {
-    "3.1": [length_by_shifting, length_by_floor, length_in_numpy, length_as_tensor],
+    "3.1": [
+        length_by_shifting,
+        length_by_floor,
+        length_in_numpy,
+        length_as_tensor,
+        length_by_counting,
+        length_as_a_float,
+    ],
     "3.2": [gemm_in_numpy, gemm_in_float64, gemm_by_broadcasting, gemm_in_loops, gemm_by_einsum],
     "3.3": [
         zero_points_subtracted_first,
@@ -310,14 +389,29 @@ RIGHT_ANSWERS = {
         multiplier_in_numpy,
         multiplier_as_tensors,
         multiplier_as_a_fraction,
+        multiplier_by_one_formula,
     ],
-    "3.6": [shift_with_where, shift_as_gemmlowp, shift_in_python, shift_in_numpy],
-    "3.7": [requantize_in_python, requantize_in_numpy, requantize_through_fractions],
+    "3.6": [
+        shift_with_where,
+        shift_as_gemmlowp,
+        shift_in_python,
+        shift_in_numpy,
+        shift_by_remainder,
+        shift_in_place_on_a_copy,
+    ],
+    "3.7": [
+        requantize_in_python,
+        requantize_in_numpy,
+        requantize_through_fractions,
+        requantize_to_its_own_dtype,
+    ],
     "3.8": [
         bias_in_numpy,
         bias_in_two_divisions,
         bias_in_a_loop,
         bias_in_float32_clamped_in_int64,
+        bias_by_reciprocal,
+        bias_rounded_half_up,
     ],
     "3.9": [linear_with_zero_point_subtracted, linear_by_torch, linear_in_numpy],
     "3.10": [
@@ -325,6 +419,7 @@ RIGHT_ANSWERS = {
         im2col_in_a_loop,
         im2col_in_numpy,
         im2col_shifted_by_the_zero_point,
+        im2col_as_stacked_slices,
     ],
-    "3.11": [range_by_quantizing, range_in_numpy, range_as_tensors],
+    "3.11": [range_by_quantizing, range_in_numpy, range_as_tensors, range_from_a_dictionary],
 }

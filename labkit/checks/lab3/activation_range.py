@@ -1,9 +1,13 @@
 """Exercise 3.11: an activation function for free."""
 
+import math
+from collections.abc import Callable
+
 import torch
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.inputs import INT4, INT8, UINT8, uniform
+from labkit.checks.inputs import INT4, INT8, UINT8
+from labkit.checks.lab3.inputs import one
 from labkit.checks.rules import Codes
 
 
@@ -26,14 +30,17 @@ def _real_high(
 
 
 def _activation_cases(rng: torch.Generator) -> list[Case]:
+    def six_at(fewest: int, most: int, beyond: float) -> float:
+        """Return a scale of which 6.0 is fewest to most whole steps and a little beyond."""
+        return round(6 / (one(rng, fewest, most) + beyond), 5)
+
     grids = [
-        ("signed codes", 0.1, -20, INT8),
-        ("unsigned codes", 0.07, 40, UINT8),
-        ("a zero point at the lower end", 0.023, -128, INT8),
-        ("a zero point of 0", 0.05, 0, INT8),
-        ("steps so small that 6 is out of range", 0.01, 3, INT8),
-        ("4 bits", 0.9, -5, INT4),
-        ("drawn at random", uniform(rng, 0.04, 0.2), -33, INT8),
+        ("signed codes", six_at(50, 90, 0.3), one(rng, -50, -10), INT8),
+        ("unsigned codes", six_at(60, 110, 0.7), one(rng, 20, 90), UINT8),
+        ("a zero point at the lower end", six_at(140, 230, 0.3), -128, INT8),
+        ("a zero point of 0", six_at(60, 110, 0.7), 0, INT8),
+        ("steps so small that 6 is out of range", six_at(200, 600, 0.3), one(rng, 2, 40), INT8),
+        ("4 bits", six_at(5, 8, 0.7), one(rng, -6, -3), INT4),
     ]
     return [
         Case(f"{activation}: {label}", (activation, scale, zero_point, *codes))
@@ -57,18 +64,23 @@ def _beyond_qmax(
     )
 
 
-def _from_code_zero(
+def _six_at(end: Callable[[float, int], float]) -> Callable[..., tuple[int, float]]:
+    """Return a range whose relu6 ends at ``end(scale, zero_point)``, or at qmax."""
+
+    def wrong(
+        activation: str, scale: float, zero_point: int, qmin: int, qmax: int
+    ) -> tuple[int, float]:
+        low, high = activation_range(activation, scale, zero_point, qmin, qmax)
+        return low, min(qmax, end(scale, zero_point)) if activation == "relu6" else high
+
+    return wrong
+
+
+def _relu6_from_qmin(
     activation: str, scale: float, zero_point: int, qmin: int, qmax: int
 ) -> tuple[int, int]:
     low, high = activation_range(activation, scale, zero_point, qmin, qmax)
-    return low, min(qmax, round(6 / scale)) if activation == "relu6" else high
-
-
-def _six_as_code(
-    activation: str, scale: float, zero_point: int, qmin: int, qmax: int
-) -> tuple[int, int]:
-    low, high = activation_range(activation, scale, zero_point, qmin, qmax)
-    return low, min(qmax, zero_point + 6) if activation == "relu6" else high
+    return (qmin if activation == "relu6" else low), high
 
 
 ACTIVATION_RANGE = Exercise(
@@ -98,13 +110,43 @@ ACTIVATION_RANGE = Exercise(
         ),
         Misconception(
             "counts the steps up to 6 from the code 0",
-            _from_code_zero,
+            _six_at(lambda scale, zero_point: round(6 / scale)),
             "0.0 lies at zero_point, so 6.0 lies at zero_point + round(6 / scale).",
         ),
         Misconception(
             "takes 6 for a number of codes",
-            _six_as_code,
+            _six_at(lambda scale, zero_point: zero_point + 6),
             "6 is a real number: it is 6 / scale steps above 0.0.",
+        ),
+        Misconception(
+            "takes 6 for a code",
+            _six_at(lambda scale, zero_point: 6),
+            "6 is a real number: it is 6 / scale steps above 0.0, and 0.0 lies at zero_point.",
+        ),
+        Misconception(
+            "multiplies 6 by the scale",
+            _six_at(lambda scale, zero_point: zero_point + round(6 * scale)),
+            "scale is the length of a step: 6 is 6 / scale steps.",
+        ),
+        Misconception(
+            "takes the zero point away",
+            _six_at(lambda scale, zero_point: round(6 / scale) - zero_point),
+            "On the way to codes it is added: zero_point + round(6 / scale).",
+        ),
+        Misconception(
+            "cuts off the decimals of 6 / scale",
+            _six_at(lambda scale, zero_point: zero_point + int(6 / scale)),
+            "The code of 6.0 is the nearest, as in quantization: round(6 / scale).",
+        ),
+        Misconception(
+            "rounds 6 / scale up",
+            _six_at(lambda scale, zero_point: zero_point + math.ceil(6 / scale)),
+            "The code of 6.0 is the nearest, as in quantization: round(6 / scale).",
+        ),
+        Misconception(
+            "does not round 6 / scale",
+            _six_at(lambda scale, zero_point: zero_point + 6 / scale),
+            "A code is whole: round(6 / scale).",
         ),
         Misconception(
             "treats relu6 as relu",
@@ -112,6 +154,16 @@ ACTIVATION_RANGE = Exercise(
                 activation[:4], scale, zero_point, qmin, qmax
             ),
             "relu6 has an upper end as well, the code of 6.0.",
+        ),
+        Misconception(
+            "leaves out the lower end of relu6",
+            _relu6_from_qmin,
+            "relu6 is relu with an upper end: clamp at zero_point as well.",
+        ),
+        Misconception(
+            "returns the upper end first",
+            lambda *args: activation_range(*args)[::-1],
+            "The lower end comes first: return low, high.",
         ),
         Misconception(
             "applies relu even where there is none",

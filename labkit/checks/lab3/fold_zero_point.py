@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.lab3.inputs import accumulators, weight_codes
+from labkit.checks.lab3.inputs import accumulators, weight_codes, whole
 from labkit.checks.rules import Codes
 
 
@@ -16,7 +16,7 @@ def fold_zero_point(q_bias: Tensor, q_w: Tensor, x_zero_point: int) -> Tensor:
 def _fold_cases(rng: torch.Generator) -> list[Case]:
     return [
         Case("zero point 0", (accumulators(rng, 999, 3), weight_codes(rng, 3, 5), 0)),
-        Case("one weight", (torch.tensor([10]).int(), torch.tensor([[3]]).char(), 2)),
+        Case("one weight", (accumulators(rng, 99, 1), whole(rng, 3, 9, 1, 1).char(), 2)),
         Case("a bias of 0", (torch.zeros(2).int(), weight_codes(rng, 2, 4), 100)),
         Case("a negative zero point", (accumulators(rng, 999, 4), weight_codes(rng, 4, 3), -128)),
         Case("as many outputs as inputs", (accumulators(rng, 9999, 3), weight_codes(rng, 3, 3), 7)),

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.lab3.inputs import int8_codes, uint8_codes
+from labkit.checks.lab3.inputs import int8_codes, uint8_codes, whole
 from labkit.checks.rules import Codes
 
 
@@ -14,11 +14,11 @@ def gemm(q_lhs: Tensor, q_rhs: Tensor) -> Tensor:
 
 
 def _gemm_cases(rng: torch.Generator) -> list[Case]:
-    small = torch.tensor([[3, -2, 1]], dtype=torch.int8)
+    one, small = whole(rng, 90, 120, 1, 1).char(), whole(rng, -5, 5, 1, 3).char()
     long_lhs = torch.randint(200, 256, (3, 2051), generator=rng, dtype=torch.uint8)
     long_rhs = torch.randint(100, 128, (2051, 4), generator=rng, dtype=torch.int8)
     return [
-        Case("one product", (torch.tensor([[100]]).char(), torch.tensor([[-90]]).char())),
+        Case("one product", (one, -one)),
         Case("a row times a column", (small, small.t())),
         Case("signed codes", (int8_codes(rng, 3, 4), int8_codes(rng, 4, 2))),
         Case("unsigned times signed", (uint8_codes(rng, 2, 5), int8_codes(rng, 5, 3))),
@@ -73,6 +73,16 @@ GEMM = Exercise(
             _through_float32,
             "float32 has 24 bits for the number: beyond 2^24 it cannot count by one any more. "
             "Convert to int32, not to float32.",
+        ),
+        Misconception(
+            "reads unsigned codes as signed ones",
+            lambda q_lhs, q_rhs: gemm(q_lhs.to(torch.int8), q_rhs.to(torch.int8)),
+            "In int8 the code 255 of uint8 becomes -1. Convert each operand straight to int32.",
+        ),
+        Misconception(
+            "clamps the sums to 8 bits",
+            lambda q_lhs, q_rhs: gemm(q_lhs, q_rhs).clamp(-128, 127),
+            "These sums are accumulators, not codes yet: they need all of their 32 bits.",
         ),
     ),
 )

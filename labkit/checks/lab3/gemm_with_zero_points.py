@@ -7,7 +7,7 @@ from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.lab3.gemm import gemm
-from labkit.checks.lab3.inputs import int8_codes, uint8_codes
+from labkit.checks.lab3.inputs import int8_codes, uint8_codes, whole
 from labkit.checks.rules import Codes
 
 
@@ -22,13 +22,13 @@ def gemm_with_zero_points(
 
 
 def _zero_point_cases(rng: torch.Generator) -> list[Case]:
-    one = (torch.tensor([[7]]).byte(), torch.tensor([[-5]]).char())
+    small = (whole(rng, 5, 9, 1, 1).byte(), whole(rng, -9, -5, 1, 1).char())
     square = (uint8_codes(rng, 3, 3), int8_codes(rng, 3, 3))
     wide = (uint8_codes(rng, 2, 9), int8_codes(rng, 9, 4))
     full = (torch.full((2, 300), 255).byte(), torch.full((300, 2), -128).char())
     return [
         Case("zero points 0", (*wide, 0, 0)),
-        Case("one product", (*one, 3, 2)),
+        Case("one product", (*small, 3, 2)),
         Case("a zero point on the left only", (*square, 128, 0)),
         Case("a zero point on the right only", (*square, 0, -9)),
         Case("both, square matrices", (*square, 131, 17)),
@@ -60,6 +60,19 @@ def _subtracts_in_8_bits(
 ) -> Tensor:
     lhs = (q_lhs.to(torch.int32) - lhs_zero_point).to(q_lhs.dtype)
     return gemm(lhs, (q_rhs.to(torch.int32) - rhs_zero_point).to(q_rhs.dtype))
+
+
+def _in_16_bits(q_lhs: Tensor, q_rhs: Tensor, lhs_zero_point: int, rhs_zero_point: int) -> Tensor:
+    return (q_lhs.to(torch.int16) - lhs_zero_point) @ (q_rhs.to(torch.int16) - rhs_zero_point)
+
+
+def _products_in_8_bits(
+    q_lhs: Tensor, q_rhs: Tensor, lhs_zero_point: int, rhs_zero_point: int
+) -> Tensor:
+    rows = (q_lhs.int() * rhs_zero_point).to(q_lhs.dtype).sum(1, keepdim=True)
+    columns = (q_rhs.int() * lhs_zero_point).to(q_rhs.dtype).sum(0, keepdim=True)
+    corner = q_lhs.shape[1] * lhs_zero_point * rhs_zero_point
+    return gemm(q_lhs, q_rhs) - rows - columns + corner
 
 
 GEMM_WITH_ZERO_POINTS = Exercise(
@@ -126,6 +139,51 @@ GEMM_WITH_ZERO_POINTS = Exercise(
             "(a - Z_a)(b - Z_b) has two terms with a minus: take them away.",
         ),
         Misconception(
+            "adds the row sums",
+            _corrected(
+                lambda rows, columns, length, z_lhs, z_rhs: (
+                    -z_rhs * rows + z_lhs * columns - length * z_lhs * z_rhs
+                )
+            ),
+            "(a - Z_a)(b - Z_b) has two terms with a minus: take the row sums away as well.",
+        ),
+        Misconception(
+            "adds the column sums",
+            _corrected(
+                lambda rows, columns, length, z_lhs, z_rhs: (
+                    z_rhs * rows - z_lhs * columns - length * z_lhs * z_rhs
+                )
+            ),
+            "(a - Z_a)(b - Z_b) has two terms with a minus: take the column sums away as well.",
+        ),
+        Misconception(
+            "takes another length than K for the last term",
+            _corrected(
+                lambda rows, columns, length, z_lhs, z_rhs: (
+                    z_rhs * rows + z_lhs * columns - len(rows) * z_lhs * z_rhs
+                )
+            ),
+            "K is the length of the sums, q_lhs.shape[1]; M and N are the shape of the result.",
+        ),
+        Misconception(
+            "takes another length than K for the last term",
+            _corrected(
+                lambda rows, columns, length, z_lhs, z_rhs: (
+                    z_rhs * rows + z_lhs * columns - columns.numel() * z_lhs * z_rhs
+                )
+            ),
+            "K is the length of the sums, q_lhs.shape[1]; M and N are the shape of the result.",
+        ),
+        Misconception(
+            "sums over whole matrices",
+            _corrected(
+                lambda rows, columns, length, z_lhs, z_rhs: (
+                    z_rhs * rows.sum() + z_lhs * columns.sum() - length * z_lhs * z_rhs
+                )
+            ),
+            "Each row of q_lhs has a sum of its own (dim=1), and each column of q_rhs (dim=0).",
+        ),
+        Misconception(
             "corrects for lhs_zero_point alone",
             _corrected(lambda rows, columns, length, z_lhs, z_rhs: z_lhs * columns),
             "The right operand has a zero point, too.",
@@ -140,6 +198,17 @@ GEMM_WITH_ZERO_POINTS = Exercise(
             _subtracts_in_8_bits,
             "q - Z needs 9 bits: 3 - 128 wraps to 131 in uint8. That is why chips multiply the "
             "codes as they are and correct afterwards.",
+        ),
+        Misconception(
+            "multiplies codes and zero points in 8 bits",
+            _products_in_8_bits,
+            "q_lhs * rhs_zero_point has the dtype of q_lhs and wraps. Sum first (torch sums in "
+            "int64), then multiply the sums.",
+        ),
+        Misconception(
+            "adds up in 16 bits",
+            _in_16_bits,
+            "q - Z fits into int16, the sum of the products does not (exercise 3.1). Use int32.",
         ),
     ),
 )

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.lab3.inputs import int8_codes, uint8_codes
+from labkit.checks.lab3.inputs import int8_codes, one, uint8_codes
 from labkit.checks.rules import Codes
 
 
@@ -21,7 +21,7 @@ def im2col(q_x: Tensor, kernel_size: int, stride: int, padding: int, zero_point:
 
 
 def _im2col_cases(rng: torch.Generator) -> list[Case]:
-    ramp = torch.arange(1, 13, dtype=torch.int8).reshape(1, 3, 4)
+    ramp = (torch.arange(12) + one(rng, 1, 100)).char().reshape(1, 3, 4)
     return [
         Case("one channel, no padding", (ramp, 2, 1, 0, 0)),
         Case("two channels", (uint8_codes(rng, 2, 3, 3), 2, 1, 0, 0)),
@@ -48,6 +48,30 @@ def _rearranged(
         return change(patches, *right.shape)
 
     return wrong
+
+
+def _in_one_direction(
+    q_x: Tensor, kernel_size: int, stride: int, padding: int, zero_point: int
+) -> Tensor:
+    width = (q_x.shape[2] + 2 * padding - kernel_size) + 1
+    columns = im2col(q_x, kernel_size, 1, padding, zero_point)
+    patches = columns.reshape(len(columns), -1, width)
+    return patches[:, :, ::stride].reshape(len(columns), -1)
+
+
+def _padded_behind(
+    q_x: Tensor, kernel_size: int, stride: int, padding: int, zero_point: int
+) -> Tensor:
+    padded = F.pad(q_x.to(torch.int32), (0, 2 * padding, 0, 2 * padding), value=zero_point)
+    return im2col(padded, kernel_size, stride, 0, zero_point)
+
+
+def _not_permuted(
+    q_x: Tensor, kernel_size: int, stride: int, padding: int, zero_point: int
+) -> Tensor:
+    right = im2col(q_x, kernel_size, stride, padding, zero_point)
+    patches = right.reshape(len(q_x), kernel_size**2, -1).transpose(1, 2)
+    return patches.reshape(right.shape)
 
 
 IM2COL = Exercise(
@@ -89,6 +113,29 @@ IM2COL = Exercise(
                 q_x, kernel_size, 1, padding, zero_point
             ),
             "The kernel moves by `stride` pixels, down as well as to the right.",
+        ),
+        Misconception(
+            "moves by `stride` to the right only",
+            _in_one_direction,
+            "The kernel moves by `stride` pixels downwards, too.",
+        ),
+        Misconception(
+            "pads below and to the right only",
+            _padded_behind,
+            "`padding` rows and columns lie on each of the four sides: pad by (padding,) * 4.",
+        ),
+        Misconception(
+            "takes the zero point away",
+            lambda q_x, kernel_size, stride, padding, zero_point: (
+                im2col(q_x, kernel_size, stride, padding, zero_point) - zero_point
+            ),
+            "The columns hold codes, as the image does; the correction comes after the product.",
+        ),
+        Misconception(
+            "reshapes without changing the order of the dimensions",
+            _not_permuted,
+            "unfold puts the kernel's rows and columns last, behind the positions: "
+            ".permute(0, 3, 4, 1, 2) first.",
         ),
         Misconception(
             "writes each patch as a row",

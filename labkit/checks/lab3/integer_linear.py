@@ -9,7 +9,14 @@ from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.inputs import INT8, UINT8
 from labkit.checks.lab3.fold_zero_point import fold_zero_point
 from labkit.checks.lab3.gemm import gemm
-from labkit.checks.lab3.inputs import INT32, accumulators, int8_codes, uint8_codes, weight_codes
+from labkit.checks.lab3.inputs import (
+    INT32,
+    accumulators,
+    int8_codes,
+    uint8_codes,
+    weight_codes,
+    whole,
+)
 from labkit.checks.lab3.requantize import requantize
 from labkit.checks.rules import Codes
 
@@ -32,13 +39,14 @@ def integer_linear(
 
 def _linear_cases(rng: torch.Generator) -> list[Case]:
     mantissas = torch.randint(2**30, 2**31, (5,), generator=rng).tolist()
-    none = torch.zeros(3).int()
+    none, bias = torch.zeros(3).int(), accumulators(rng, 90, 5)
     square = (uint8_codes(rng, 4, 4), weight_codes(rng, 4, 4), accumulators(rng, 20000, 4))
     wide = (uint8_codes(rng, 2, 300), weight_codes(rng, 5, 300), accumulators(rng, 90000, 5))
     signed = (int8_codes(rng, 3, 40), weight_codes(rng, 6, 40), accumulators(rng, 40000, 6))
-    one = (torch.tensor([[9]]).byte(), torch.tensor([[-20]]).char(), torch.tensor([500]).int())
+    small = (whole(rng, 5, 9, 1, 1).byte(), whole(rng, -30, -20, 1, 1).char(), bias[:1])
+    halves = (whole(rng, 0, 3, 4, 3).byte(), whole(rng, -3, 3, 5, 3).char(), bias)
     return [
-        Case("one product", (*one, 4, 2**30, 3, 0, *INT8)),
+        Case("one product", (*small, 4, 2**30, 3, 0, *INT8)),
         Case(
             "no bias, zero points 0",
             (uint8_codes(rng, 2, 6), weight_codes(rng, 3, 6), none, 0, mantissas[0], 9, 0, *INT8),
@@ -51,6 +59,7 @@ def _linear_cases(rng: torch.Generator) -> list[Case]:
         Case("as many rows as inputs and outputs", (*square, 101, mantissas[3], 10, 20, *UINT8)),
         Case("everything at once", (*wide, 131, mantissas[4], 11, -30, *INT8)),
         Case("signed codes, unsigned results", (*signed, -90, mantissas[1], 11, 128, *UINT8)),
+        Case("results that end in one half", (*halves, 1, 2**30, 0, 7, *INT8)),
         Case("the lower end at the zero point", (*square, 128, mantissas[0], 10, 30, 30, 127)),
     ]
 
@@ -94,6 +103,36 @@ def _with_zero_point(choose: Callable[[int], int]) -> Callable[..., Tensor]:
         return integer_linear(q_x, q_w, q_bias, x_zero_point, *rest)
 
     return wrong
+
+
+def _zero_point_in_8_bits(
+    q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, *output: int
+) -> Tensor:
+    shifted = (q_x.to(torch.int32) - x_zero_point).to(q_x.dtype)
+    return requantize(gemm(shifted, q_w.t()) + q_bias, *output)
+
+
+def _in_floating_point(
+    q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, *output: int
+) -> Tensor:
+    mantissa, shift, zero_point, qmin, qmax = output
+    acc = gemm(q_x, q_w.t()) + fold_zero_point(q_bias, q_w, x_zero_point)
+    q = torch.round(acc.double() * mantissa / 2.0 ** (31 + shift)) + zero_point
+    return q.clamp(qmin, qmax).to(torch.int32)
+
+
+def _zero_points_exchanged(
+    q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, *output: int
+) -> Tensor:
+    mantissa, shift, zero_point, qmin, qmax = output
+    return integer_linear(q_x, q_w, q_bias, zero_point, mantissa, shift, x_zero_point, qmin, qmax)
+
+
+def _int8_always(
+    q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, *output: int
+) -> Tensor:
+    mantissa, shift, zero_point = output[:3]
+    return integer_linear(q_x, q_w, q_bias, x_zero_point, mantissa, shift, zero_point, *INT8)
 
 
 INTEGER_LINEAR = Exercise(
@@ -148,6 +187,32 @@ INTEGER_LINEAR = Exercise(
             "leaves out the zero point of the result",
             _with_zero_point(lambda x_zero_point: 0),
             "Pass zero_point to requantize: 0.0 has this code in the result.",
+        ),
+        Misconception(
+            "exchanges the two zero points",
+            _zero_points_exchanged,
+            "x_zero_point belongs to fold_zero_point, zero_point to requantize.",
+        ),
+        Misconception(
+            "subtracts the zero point of the input in 8 bits",
+            _zero_point_in_8_bits,
+            "q_x - x_zero_point needs 9 bits and wraps. Your fold_zero_point does it afterwards.",
+        ),
+        Misconception(
+            "takes the bias away",
+            _with(lambda q_bias, q_w, x_zero_point: -fold_zero_point(q_bias, q_w, -x_zero_point)),
+            "Add q_bias; only the correction for the zero point has a minus.",
+        ),
+        Misconception(
+            "rounds in floating point",
+            _in_floating_point,
+            "torch.round sends ties to the even neighbour: use your requantize.",
+        ),
+        Misconception(
+            "clamps to int8, whatever qmin and qmax are",
+            _int8_always,
+            "The codes of the result may be unsigned, or begin at the zero point: pass qmin and "
+            "qmax on.",
         ),
     ),
 )

@@ -3,6 +3,7 @@
 import torch
 
 from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.lab3.inputs import one, whole
 from labkit.checks.rules import Codes
 
 
@@ -12,17 +13,17 @@ def overflow_length(largest_x: int, largest_w: int, bits: int) -> int:
 
 
 def _overflow_cases(rng: torch.Generator) -> list[Case]:
-    drawn = torch.randint(2, 256, (4, 2), generator=rng).tolist()
+    drawn = whole(rng, 2, 255, 4, 2).tolist()
     return [
         Case("uint8 times int8 in 16 bits", (255, 127, 16)),
-        Case("uint8 times int8 in 32 bits", (255, 127, 32)),
         Case("uint8 times int8 in 25 bits, what float32 holds exactly", (255, 127, 25)),
-        Case("int8 times int8 in 16 bits", (127, 127, 16)),
-        Case("not even one product", (255, 255, 16)),
-        Case("ones in 8 bits", (1, 1, 8)),
-        Case("powers of two", (128, 128, 16)),
-        Case("powers of two in 24 bits", (64, 32, 24)),
-        Case("4 bits in 16 bits", (15, 7, 16)),
+        Case("uint8 times int8 in 32 bits", (255, 127, 32)),
+        Case("not even one product", (one(rng, 200, 255), one(rng, 200, 255), 16)),
+        Case("ones", (1, 1, one(rng, 6, 12))),
+        Case("powers of two", (2 ** one(rng, 3, 7), 2 ** one(rng, 3, 7), one(rng, 16, 24))),
+        # The largest number is none of float32's.
+        Case("powers of two, many bits", (2 ** one(rng, 5, 7), 128, one(rng, 26, 32))),
+        Case("4 bits in 16 bits", (one(rng, 9, 15), one(rng, 3, 7), 16)),
         *(Case("drawn at random", (x, w, 20 + 4 * i)) for i, (x, w) in enumerate(drawn)),
     ]
 
@@ -72,6 +73,30 @@ OVERFLOW_LENGTH = Exercise(
             "adds the two codes instead of multiplying them",
             lambda largest_x, largest_w, bits: (2 ** (bits - 1) - 1) // (largest_x + largest_w),
             "What is added up are products: largest_x * largest_w each.",
+        ),
+        Misconception(
+            "takes ^ for a power",
+            lambda largest_x, largest_w, bits: (2 ^ (bits - 1) - 1) // (largest_x * largest_w),
+            "In Python ^ combines bits (exclusive or). A power is written 2 ** n.",
+        ),
+        Misconception(
+            "ignores `bits`",
+            lambda largest_x, largest_w, bits: overflow_length(largest_x, largest_w, 32),
+            "The accumulator is not always one of 32 bits: its largest number is "
+            "2**(bits - 1) - 1.",
+        ),
+        Misconception(
+            "ignores `bits`",
+            lambda largest_x, largest_w, bits: overflow_length(largest_x, largest_w, 16),
+            "The accumulator is not always one of 16 bits: its largest number is "
+            "2**(bits - 1) - 1.",
+        ),
+        Misconception(
+            "divides in float32",
+            lambda largest_x, largest_w, bits: int(
+                torch.tensor(2.0 ** (bits - 1) - 1) / (largest_x * largest_w)
+            ),
+            "float32 counts by one up to 2^24 only. Divide Python's integers, with //.",
         ),
     ),
 )

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.lab3.inputs import INT32
+from labkit.checks.lab3.inputs import INT32, whole
 from labkit.checks.rules import Codes
 
 
@@ -21,7 +21,8 @@ def _bias_cases(rng: torch.Generator) -> list[Case]:
         steps += 0.7 * torch.rand(count, generator=rng) - 0.35
         return (steps * x_scale * w_scale).float()
 
-    fits = torch.tensor([0.5, -0.25, 0.0])
+    fits = whole(rng, -40, 40, 3) * 0.125
+    huge = 1e5 * (0.1 + torch.rand(2, generator=rng)) * torch.tensor([1.0, -1.0])
     return [
         Case("a bias of 0", (torch.zeros(2), 0.1, 0.02)),
         Case("whole numbers of steps", (fits, 0.5, 0.25)),
@@ -29,7 +30,7 @@ def _bias_cases(rng: torch.Generator) -> list[Case]:
         Case("more steps than 8 bits hold", (on_grid(9000, 0.02, 0.005, 6), 0.02, 0.005)),
         Case("scales above 1", (on_grid(300, 3.0, 1.7, 4), 3.0, 1.7)),
         Case("more steps than 16 bits hold", (on_grid(99999, 0.013, 0.004, 7), 0.013, 0.004)),
-        Case("too large for int32", (torch.tensor([9e5, -9e5, 2e-6]), 1e-3, 1e-3)),
+        Case("too large for int32", (torch.cat([huge, torch.tensor([2e-6])]), 1e-3, 1e-3)),
     ]
 
 
@@ -92,6 +93,27 @@ QUANTIZE_BIAS = Exercise(
                 (bias.double() / (x_scale * w_scale)).clamp(*INT32).to(torch.int32)
             ),
             "A conversion to integers cuts towards 0: torch.round first.",
+        ),
+        Misconception(
+            "rounds down",
+            lambda bias, x_scale, w_scale: (
+                torch.floor(bias.double() / (x_scale * w_scale)).clamp(*INT32).to(torch.int32)
+            ),
+            "// and torch.floor round down: the nearest number of steps is torch.round's.",
+        ),
+        Misconception(
+            "ends at -(2**31 - 1)",
+            lambda bias, x_scale, w_scale: quantize_bias(bias, x_scale, w_scale).clamp(
+                min=-(2**31) + 1
+            ),
+            "int32 has one number more below zero than above: clamp to -2**31.",
+        ),
+        Misconception(
+            "lets the upper end be 2**31",
+            lambda bias, x_scale, w_scale: _unsaturated(bias, x_scale, w_scale).clamp(
+                -(2**31), 2**31
+            ),
+            "The largest int32 is 2**31 - 1.",
         ),
         Misconception(
             "does not saturate",

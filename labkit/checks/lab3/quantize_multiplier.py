@@ -7,7 +7,7 @@ import torch
 
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.inputs import uniform
-from labkit.checks.rules import Codes
+from labkit.checks.lab3.inputs import Integer, one
 
 
 def quantize_multiplier(multiplier: float) -> tuple[int, int]:
@@ -20,16 +20,20 @@ def quantize_multiplier(multiplier: float) -> tuple[int, int]:
 
 
 def _multiplier_cases(rng: torch.Generator) -> list[Case]:
+    typical = uniform(rng, 0.01, 0.09) * uniform(rng, 0.002, 0.009) / uniform(rng, 0.03, 0.1)
     small = [uniform(rng, 0.5, 1) / 2**shift for shift in (3, 7, 12, 20)]
     return [
-        Case("between one half and one", (0.7,)),
-        Case("below one half", (0.3,)),
-        Case("a power of two", (0.25,)),
-        Case("a typical S_x S_w / S_y", (0.02 * 0.004 / 0.05,)),
+        Case("between one half and one", (uniform(rng, 0.55, 0.95),)),
+        Case("below one half", (uniform(rng, 0.26, 0.48),)),
+        Case("a power of two", (2.0 ** -one(rng, 2, 9),)),
+        Case("a typical S_x S_w / S_y", (typical,)),
         Case("one", (1.0,)),
-        Case("above one", (5.3,)),
-        Case("so close below one that the mantissa rounds up to 2^31", (1 - 2**-40,)),
-        Case("the same, smaller", ((1 - 2**-36) / 16,)),
+        Case("above one", (uniform(rng, 2, 9),)),
+        Case(
+            "so close below one that the mantissa rounds up to 2^31",
+            (1 - 2.0 ** -one(rng, 34, 44),),
+        ),
+        Case("the same, smaller", ((1 - 2.0 ** -one(rng, 34, 44)) / 2 ** one(rng, 2, 6),)),
         *(Case("drawn at random", (m,)) for m in small),
     ]
 
@@ -64,9 +68,49 @@ def _shift_of(change: int, factor: int) -> Callable[[float], tuple[int, int]]:
     return wrong
 
 
-def _one_bit_more(multiplier: float) -> tuple[int, int]:
+def _mantissa_of(bits: int, moved: int = 0) -> Callable[[float], tuple[int, int]]:
+    """Return the wrong answer whose mantissa has another number of bits, the shift moved."""
+
+    def wrong(multiplier: float) -> tuple[int, int]:
+        fraction, exponent = math.frexp(multiplier)
+        mantissa = round(fraction * 2**bits)
+        if mantissa == 2**bits:
+            mantissa, exponent = mantissa // 2, exponent + 1
+        return mantissa, moved - exponent
+
+    return wrong
+
+
+def _carried(change: int) -> Callable[[float], tuple[int, int]]:
+    """Return the wrong answer that halves a mantissa of 2^31 and adds `change` to the shift."""
+
+    def wrong(multiplier: float) -> tuple[int, int]:
+        mantissa, shift = _no_carry(multiplier)
+        return (2**30, shift + change) if mantissa == 2**31 else (mantissa, shift)
+
+    return wrong
+
+
+def _clamped(multiplier: float) -> tuple[int, int]:
+    mantissa, shift = _no_carry(multiplier)
+    return min(mantissa, 2**31 - 1), shift
+
+
+def _fraction_of_one(multiplier: float) -> tuple[int, int]:
+    shift = -math.ceil(math.log2(multiplier))
+    return round(multiplier * 2.0 ** (31 + shift)), shift
+
+
+def _fraction(multiplier: float) -> tuple[float, int]:
     fraction, exponent = math.frexp(multiplier)
-    return round(fraction * 2**32), 1 - exponent
+    return fraction, -exponent
+
+
+def _below_one_and_no_carry(multiplier: float) -> tuple[int, int]:
+    shift = 0
+    while multiplier < 0.5:
+        multiplier, shift = 2 * multiplier, shift + 1
+    return round(multiplier * 2**31), shift
 
 
 QUANTIZE_MULTIPLIER = Exercise(
@@ -75,7 +119,7 @@ QUANTIZE_MULTIPLIER = Exercise(
     points=3,
     reference=quantize_multiplier,
     cases=_multiplier_cases,
-    rules=(Codes(), Codes()),
+    rules=(Integer(), Integer()),
     names=("mantissa", "shift"),
     hints=(
         "0.3 is 0.6 / 2, and 0.6 lies in [0.5, 1). How often do you have to double 0.02?",
@@ -108,6 +152,12 @@ QUANTIZE_MULTIPLIER = Exercise(
             "From 1 on the fraction must be halved until it lies in [0.5, 1): shift is negative.",
         ),
         Misconception(
+            "handles multipliers below 1 only, and no mantissa that rounds up",
+            _below_one_and_no_carry,
+            "From 1 on halve until it lies in [0.5, 1), which makes shift negative. And 2^31 is no "
+            "int32: use 2**30 and a shift that is smaller by 1.",
+        ),
+        Misconception(
             "counts the 31 bits of the mantissa as shift",
             _shift_of(31, 1),
             "The factor 2^-31 stands in the equation on its own; shift counts what is left.",
@@ -119,8 +169,55 @@ QUANTIZE_MULTIPLIER = Exercise(
         ),
         Misconception(
             "uses 32 bits for the mantissa",
-            _one_bit_more,
+            _mantissa_of(32, moved=1),
             "int32 has a sign: the mantissa must stay below 2^31.",
+        ),
+        Misconception(
+            "uses 32 bits for the mantissa",
+            _mantissa_of(32),
+            "int32 has a sign: the mantissa must stay below 2^31.",
+        ),
+        Misconception(
+            "uses 30 bits for the mantissa",
+            _mantissa_of(30),
+            "The fraction counts in steps of 2^-31: round(fraction * 2**31).",
+        ),
+        Misconception(
+            "halves the mantissa and leaves the shift",
+            _carried(0),
+            "2^30 is half of 2^31, so the number would be halved. Twice the power is a shift that "
+            "is smaller by 1.",
+        ),
+        Misconception(
+            "changes the shift in the wrong direction",
+            _carried(1),
+            "2^30 is half of 2^31, so the power must double: a shift that is smaller by 1.",
+        ),
+        Misconception(
+            "clamps the mantissa to 2^31 - 1",
+            _clamped,
+            "The nearest is 2^31, which is 2^30 at twice the power: mantissa 2**30, shift - 1.",
+        ),
+        Misconception(
+            "takes a power of two for a fraction of 1",
+            _fraction_of_one,
+            "The fraction lies in [0.5, 1), without 1: 0.25 is 0.5 * 2^-1. math.frexp does that.",
+        ),
+        Misconception(
+            "does not normalize",
+            lambda multiplier: (round(multiplier * 2**31), 0),
+            "A small multiplier keeps few digits that way. Double it until it lies in [0.5, 1), "
+            "and count.",
+        ),
+        Misconception(
+            "returns the fraction itself",
+            _fraction,
+            "A chip with integers only has no 0.64: return round(fraction * 2**31).",
+        ),
+        Misconception(
+            "returns the shift first",
+            lambda multiplier: quantize_multiplier(multiplier)[::-1],
+            "The mantissa comes first: return mantissa, shift.",
         ),
     ),
 )

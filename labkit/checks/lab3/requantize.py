@@ -5,7 +5,7 @@ from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.inputs import INT4, INT8, UINT8
-from labkit.checks.lab3.inputs import INT32, accumulators
+from labkit.checks.lab3.inputs import INT32, accumulators, one, whole
 from labkit.checks.lab3.rounding_right_shift import rounding_right_shift
 from labkit.checks.rules import Codes
 
@@ -20,18 +20,21 @@ def requantize(
 
 
 def _requantize_cases(rng: torch.Generator) -> list[Case]:
-    mantissas = torch.randint(2**30, 2**31, (3,), generator=rng).tolist()
-    odd = torch.tensor([1, 3, 5, -1, -3, -5]).int()
+    mantissas = whole(rng, 2**30, 2**31 - 1, 3).tolist()
     large = accumulators(rng, 2**28, 3, 3)
+    odd = (2 * whole(rng, 0, 9, 3) + 1).int()
+    ties = torch.cat([odd, -odd])
+    nearly_one, even = 2**31 - one(rng, 1, 999), 2 * one(rng, 1, 9)
     return [
-        Case("one accumulator", (torch.tensor([1000]).int(), 1610612736, 4, 0, *INT8)),
+        Case("one accumulator", (whole(rng, 500, 2000, 1).int(), 3 * 2**29, 4, 0, *INT8)),
         Case("zero point 0", (accumulators(rng, 9000, 5), mantissas[0], 6, 0, *INT8)),
         Case(
-            "a zero point that is not 0", (accumulators(rng, 5000, 4), mantissas[1], 5, 77, 0, 255)
+            "a zero point that is not 0", (accumulators(rng, 5000, 4), mantissas[1], 5, 77, *UINT8)
         ),
         Case("a negative zero point", (accumulators(rng, 5000, 2, 3), mantissas[2], 6, -40, *INT8)),
-        Case("ties, ending at whole numbers and a half", (odd, 2**30, 0, 3, *INT8)),
-        Case("ties with an odd sum", (odd, 2**30, 0, -2, *INT8)),
+        Case("ties, an odd zero point", (ties, 2**30, 0, even + 1, *INT8)),
+        Case("ties, an even zero point", (ties, 2**30, 0, -even, *INT8)),
+        Case("a hair beside a tie", (ties, nearly_one, 1, 0, *INT8)),
         Case("results out of range", (accumulators(rng, 90000, 8), mantissas[0], 6, 9, *UINT8)),
         Case(
             "results out of range, 4 bits", (accumulators(rng, 9000, 8), mantissas[1], 6, 2, *INT4)
@@ -110,6 +113,29 @@ def _zero_point_first(
     return requantize(acc.to(torch.int64) + zero_point, mantissa, shift, 0, qmin, qmax)
 
 
+def _rounded_twice(
+    acc: Tensor, mantissa: int, shift: int, zero_point: int, qmin: int, qmax: int
+) -> Tensor:
+    product = acc.to(torch.int64) * mantissa << max(-shift, 0)
+    q = rounding_right_shift(rounding_right_shift(product, 31), max(shift, 0)) + zero_point
+    return q.clamp(qmin, qmax)
+
+
+def _cut_off(
+    acc: Tensor, mantissa: int, shift: int, zero_point: int, qmin: int, qmax: int
+) -> Tensor:
+    product = acc.to(torch.int64) * mantissa
+    q = torch.div(product, 1 << (31 + shift), rounding_mode="trunc") + zero_point
+    return q.clamp(qmin, qmax)
+
+
+def _zero_point_rounded(
+    acc: Tensor, mantissa: int, shift: int, zero_point: int, qmin: int, qmax: int
+) -> Tensor:
+    product = acc.to(torch.int64) * mantissa + (zero_point << (31 + shift))
+    return rounding_right_shift(product, 31 + shift).clamp(qmin, qmax)
+
+
 REQUANTIZE = Exercise(
     id="3.7",
     title="From accumulators to codes",
@@ -132,6 +158,20 @@ REQUANTIZE = Exercise(
             "The mantissa counts steps of 2^-31, so the product is 2^(31 + shift) times too large.",
         ),
         Misconception(
+            "ignores `shift`",
+            lambda acc, mantissa, shift, zero_point, qmin, qmax: requantize(
+                acc, mantissa, 0, zero_point, qmin, qmax
+            ),
+            "The product is 2^(31 + shift) times too large, not 2^31 times.",
+        ),
+        Misconception(
+            "shifts by 31 - shift",
+            lambda acc, mantissa, shift, zero_point, qmin, qmax: requantize(
+                acc, mantissa, -shift, zero_point, qmin, qmax
+            ),
+            "M = mantissa * 2^-31 * 2^-shift: both exponents are negative, so they add up.",
+        ),
+        Misconception(
             "multiplies in int32",
             _int32_product,
             "The product has up to 62 bits and wraps. Convert acc to int64 first.",
@@ -146,6 +186,17 @@ REQUANTIZE = Exercise(
             _rounded_down,
             "A shift alone rounds down, which is half a code too low on average: use your "
             "rounding_right_shift.",
+        ),
+        Misconception(
+            "cuts off what is behind the point",
+            _cut_off,
+            "Nearest is half a code closer on average: use your rounding_right_shift.",
+        ),
+        Misconception(
+            "rounds twice",
+            _rounded_twice,
+            "The first rounding can make a tie of what was none: 2.4999 becomes 2.5, and 3. Shift "
+            "once, by 31 + shift.",
         ),
         Misconception(
             "sends ties up",
@@ -180,6 +231,31 @@ REQUANTIZE = Exercise(
                 acc, mantissa, shift, 0, qmin, qmax
             ),
             "Add zero_point after rounding: the code of 0.0 is zero_point.",
+        ),
+        Misconception(
+            "takes the zero point away",
+            lambda acc, mantissa, shift, zero_point, qmin, qmax: requantize(
+                acc, mantissa, shift, -zero_point, qmin, qmax
+            ),
+            "On the way to codes it is added: the code of 0.0 is zero_point.",
+        ),
+        Misconception(
+            "adds the zero point before it rounds",
+            _zero_point_rounded,
+            "Away from zero means away from the accumulator's zero: round first, then add "
+            "zero_point.",
+        ),
+        Misconception(
+            "clamps to int8, whatever qmin and qmax are",
+            lambda acc, mantissa, shift, zero_point, qmin, qmax: requantize(
+                acc, mantissa, shift, zero_point, *INT8
+            ),
+            "Codes may be unsigned, or have 4 bits: clamp to qmin and qmax.",
+        ),
+        Misconception(
+            "returns int8 where codes are unsigned",
+            lambda *args: requantize(*args).to(torch.int8),
+            "The codes 128 to 255 do not fit into int8 and wrap. Return int32.",
         ),
         Misconception(
             "adds the zero point to the accumulator",

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.lab3.inputs import one, whole
 from labkit.checks.rules import Codes
 
 
@@ -14,19 +15,27 @@ def rounding_right_shift(x: Tensor, shift: int) -> Tensor:
 
 
 def _shift_cases(rng: torch.Generator) -> list[Case]:
-    ties = torch.arange(-7, 8, 2)
-    just_below = torch.tensor([2**60 + 2**29 - 1, -(2**60) - 2**29 + 1])
-    wide = torch.randint(-(2**50), 2**50, (3, 4), generator=rng)
+    few, middle, many = one(rng, 1, 6), one(rng, 3, 6), one(rng, 8, 12)
+    half = 1 << (middle - 1)
+    beside = (whole(rng, 3, 30, 4) << middle) + torch.tensor([half - 1, half + 1, 1, -1])
+    odd, ties = 2 * whole(rng, 0, 9, 4) + 1, 2 * whole(rng, -9, 8, 9) + 1
+    wide = whole(rng, 2**29, 2**31)
+    # Of two neighbours one is odd: float64 takes both for ties and rounds one of them up.
+    just_below = (torch.stack([wide, wide + 1]) << 30) + 2**29 - 1
     return [
-        Case("positive, no ties", (torch.tensor([7, 9, 100, 3]), 3)),
-        Case("negative, no ties", (torch.tensor([-7, -9, -100, -3]), 3)),
-        Case("ties above zero", (torch.tensor([1, 3, 5, 7]), 1)),
-        Case("ties below zero", (torch.tensor([-2, -6, -10]), 2)),
-        Case("ties on both sides", (ties * 2**9, 10)),
-        Case("a shift by nothing", (torch.tensor([5, -3, 0]), 0)),
-        Case("a 32-bit tensor", (torch.tensor([2**31 - 1, -(2**31), 77]).int(), 4)),
-        Case("just below a tie, larger than float64 can tell", (just_below, 30)),
-        Case("drawn at random", (wide, 5)),
+        Case("positive, no ties", (beside, middle)),
+        Case("negative, no ties", (-beside.flip(0), middle)),
+        Case("ties above zero", (odd << (few - 1), few)),
+        Case("ties below zero", (-odd[:3] << few, few + 1)),
+        Case("ties on both sides", (ties << (many - 1), many)),
+        Case("a shift by nothing", (whole(rng, -9, 9, 3), 0)),
+        Case("a 32-bit tensor", (torch.tensor([2**31 - 1, -(2**31), one(rng, 50, 99)]).int(), 4)),
+        Case(
+            "just below a tie, larger than float64 can tell",
+            (torch.cat([just_below, -just_below]), 30),
+        ),
+        Case("up to 2^62", (torch.tensor([2**62, -(2**62), 2**62 - one(rng, 1, 2**40)]), 31)),
+        Case("drawn at random", (whole(rng, -(2**50), 2**50, 3, 4), one(rng, 3, 9))),
     ]
 
 
@@ -37,6 +46,29 @@ def _ties_up(x: Tensor, shift: int) -> Tensor:
 def _through_int32(x: Tensor, shift: int) -> Tensor:
     half = (1 << shift) >> 1
     return ((x.to(torch.int64) + half).to(torch.int32) >> min(shift, 31)).to(torch.int64)
+
+
+def _in_its_own_dtype(x: Tensor, shift: int) -> Tensor:
+    return x.sign() * ((x.abs() + ((1 << shift) >> 1)) >> shift)
+
+
+def _half_away(x: Tensor, shift: int) -> Tensor:
+    return (x.to(torch.int64) + x.sign() * ((1 << shift) >> 1)) >> shift
+
+
+def _through_float64(x: Tensor, shift: int) -> Tensor:
+    real = x.double() / 2**shift
+    return (real.sign() * torch.floor(real.abs() + 0.5)).to(torch.int64)
+
+
+def _always_away(x: Tensor, shift: int) -> Tensor:
+    x = x.to(torch.int64)
+    return x.sign() * ((x.abs() + (1 << shift) - 1) >> shift)
+
+
+def _ties_to_zero(x: Tensor, shift: int) -> Tensor:
+    x = x.to(torch.int64)
+    return x.sign() * ((x.abs() + max((1 << shift) // 2 - 1, 0)) >> shift)
 
 
 ROUNDING_RIGHT_SHIFT = Exercise(
@@ -66,6 +98,32 @@ ROUNDING_RIGHT_SHIFT = Exercise(
             "sign back.",
         ),
         Misconception(
+            "sends ties down",
+            lambda x, shift: -_ties_up(-x.to(torch.int64), shift),
+            "2.5 becomes 2 that way, and here it must become 3. Round x.abs(), then give the sign "
+            "back.",
+        ),
+        Misconception(
+            "sends ties towards zero",
+            _ties_to_zero,
+            "2.5 must become 3 here: add the whole half of the divisor, (1 << shift) >> 1.",
+        ),
+        Misconception(
+            "rounds everything away from zero",
+            _always_away,
+            "Only ties go away from zero: 2.1 is nearest to 2. Add half of the divisor, not all.",
+        ),
+        Misconception(
+            "loses the sign",
+            lambda x, shift: rounding_right_shift(x, shift).abs(),
+            "Treat x.abs(), then multiply by x.sign().",
+        ),
+        Misconception(
+            "takes half away below zero and then shifts, which rounds down once more",
+            _half_away,
+            "Shift a magnitude, which is never negative, and give the sign back afterwards.",
+        ),
+        Misconception(
             "cuts off what is behind the point",
             lambda x, shift: torch.div(x.to(torch.int64), 1 << shift, rounding_mode="trunc"),
             "Nearest means that 7 / 8 becomes 1. Add half of the divisor to the magnitude first.",
@@ -86,6 +144,18 @@ ROUNDING_RIGHT_SHIFT = Exercise(
             "rounds in int32",
             _through_int32,
             "The product of accumulator and mantissa has up to 62 bits: use int64 until the end.",
+        ),
+        Misconception(
+            "computes in the dtype of `x`",
+            _in_its_own_dtype,
+            "In int32 the sum with half of the divisor wraps, and -2^31 has no magnitude. Convert "
+            "x to int64 first.",
+        ),
+        Misconception(
+            "goes through float64",
+            _through_float64,
+            "float64 holds 53 bits, a product of accumulator and mantissa up to 62. Stay in "
+            "integers.",
         ),
     ),
 )
