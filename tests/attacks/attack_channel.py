@@ -14,25 +14,25 @@ ATTACKS = {
     + """
 def quantize(*args):
     for descriptor in range(3, 50):
-        try: os.write(descriptor, forged(b"N", 11))
+        try: os.write(descriptor, forged(b"N", COUNT))
         except OSError: pass
 """,
     "forges NaN": FORGE
     + """
 def quantize(*args):
-    os.write(4, forged(b"D" + struct.pack("<d", float("nan")), 11))
+    os.write(4, forged(b"D" + struct.pack("<d", float("nan")), COUNT))
     os._exit(0)
 """,
     "forges an array of the wrong size": FORGE
     + """
 def quantize(*args):
-    os.write(4, forged(b"A" + struct.pack("<BBQ", 6, 1, 2 ** 62), 11))
+    os.write(4, forged(b"A" + struct.pack("<BBQ", 6, 1, 2 ** 62), COUNT))
     os._exit(0)
 """,
     "forges values of unknown kinds": FORGE
     + """
 def quantize(*args):
-    os.write(4, forged(b"\\x80\\x04cos\\nsystem\\n", 11))
+    os.write(4, forged(b"\\x80\\x04cos\\nsystem\\n", COUNT))
     os._exit(0)
 """,
     "forges deep nesting": FORGE
@@ -49,7 +49,7 @@ def quantize(*args):
 """,
     "forges a reply before it is asked": FORGE
     + """
-for _ in range(40): os.write(4, forged(b"N", 11))
+for _ in range(40): os.write(4, forged(b"N", COUNT))
 def quantize(*args): return None
 """,
     "sends half a frame and waits": """
@@ -57,6 +57,33 @@ import os, time
 def quantize(*args):
     os.write(4, b"\\x10\\x00")
     time.sleep(60)
+""",
+    "forges a tensor with steps beyond measure": FORGE
+    + """
+def quantize(*args):
+    steps = struct.pack("<QQ", 2 ** 64 - 1, 2 ** 63)
+    os.write(4, forged(b"X" + struct.pack("<BBQQ", 6, 2, 1, 1) + steps + bytes(4), COUNT))
+    os._exit(0)
+""",
+    "forges a tensor of bools that are neither": FORGE
+    + """
+def quantize(*args):
+    os.write(4, forged(b"X" + struct.pack("<BBQQ", 0, 1, 4, 1) + bytes([2, 3, 4, 5]), COUNT))
+    os._exit(0)
+""",
+    "forges sixteen million values": FORGE
+    + """
+def quantize(*args):
+    data = forged(b"(" + struct.pack("<Q", 1500000) + b"N" * 1500000, COUNT)
+    while data: data = data[os.write(4, data):]
+    os._exit(0)
+""",
+    "claims to have changed an argument that is not there": """
+import dataclasses, labkit.checks.calling as calling
+call = calling._call
+calling._call = lambda *args: dataclasses.replace(call(*args), changed=(63,))
+def quantize(x, scale, zero_point, qmin, qmax):
+    return (torch.round(x / scale) + zero_point).clamp(qmin, qmax).to(torch.int32)
 """,
     "floods from a thread": """
 import os, threading

@@ -131,6 +131,15 @@ def quantize(x, *rest): return torch.full_like(x, float("inf"))
     "returns huge integers": """
 def quantize(*args): return 10 ** 5000
 """,
+    "returns True for numbers": """
+def quantize(x, *rest): return (x == x) | True
+""",
+    "returns the largest integers that can be sent": """
+def quantize(*args): return 2 ** 126
+""",
+    "returns a million integers": """
+def quantize(*args): return tuple(range(10 ** 6))
+""",
     "returns an array of objects": """
 import numpy
 def quantize(x, *rest): return numpy.array([lambda other: True] * x.numel(), dtype=object)
@@ -159,19 +168,14 @@ def quantize(*args): return ("passed", b"passed")
     "hides the inputs in its answer": """
 secret = []
 def quantize(x, *rest):
-    secret.append(x.tolist())
-    raise ValueError(repr(secret))
+    secret.extend("%.5f" % v for v in x.flatten().tolist())
+    if x.numel() > 8: raise ValueError(" ".join(secret))
 """,
     "works only where it is not graded": """
 import os, sys
 graded = os.path.exists("/course") or "ipykernel" not in sys.modules
 def quantize(x, scale, zero_point, qmin, qmax):
     return x if graded else None
-""",
-    "answers from a table of known inputs": """
-import torch
-known = {11: torch.zeros(11), 5: torch.tensor([-6, -2, 0, 2, 5])}
-def quantize(x, *rest): return known.get(x.numel(), torch.zeros(())).to(torch.int32)
 """,
     "traces the checking code": """
 import sys

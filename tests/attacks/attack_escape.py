@@ -141,6 +141,52 @@ if platform.machine() == "x86_64":
         assert libc.syscall(number, 0, 0, 0, 0, 0) < 0, "ESC" "APED"
 def quantize(*args): return None
 """,
+    # One that knows secret inputs, and one that writes what the student reads: the same answer runs
+    # in both. A lock, a lease or a notice on a file that both may open would tell the other.
+    "passes inputs on through locks": """
+import fcntl, os, struct
+file = os.open("/course/labkit/__init__.py", os.O_RDONLY)
+def lock(command, kind, place):
+    asked = struct.pack("hhqqi4x", kind, 0, place, 1, 0)
+    return struct.unpack("hhqqi4x", fcntl.fcntl(file, command, asked))[0]
+told = []
+def is_locked(place): return lock(fcntl.F_GETLK, fcntl.F_WRLCK, place) != fcntl.F_UNLCK
+def quantize(x, *rest):
+    if is_locked(0):
+        bits = sum(is_locked(i + 1) << i for i in range(256))
+        raise ValueError(bits.to_bytes(32, "little").decode("latin-1"))
+    if x.numel() > 8 and not told:
+        told.append(x)
+        text = " ".join("%.5f" % v for v in x.flatten()[:3].tolist()).encode()
+        bits = int.from_bytes(text, "little") << 1 | 1
+        for i in range(257):
+            if bits >> i & 1: lock(fcntl.F_SETLK, fcntl.F_RDLCK, i)
+    return None
+""",
+    "watches what others open": """
+import ctypes, os
+libc = ctypes.CDLL(None)
+watch = libc.inotify_init1(0o4000)
+for folder in (b"/course/labkit", b"/usr/lib", b"/dev"):
+    assert libc.inotify_add_watch(watch, folder, 0xfff) < 0, "ESC" "APED"
+def quantize(*args): return None
+""",
+    "takes a lease on a shared file": """
+import fcntl
+held = open("/course/labkit/__init__.py")
+fcntl.fcntl(held, 1024, fcntl.F_RDLCK)
+assert False, "ESC" "APED"
+""",
+    "reads the kernel's log": """
+import ctypes
+text = ctypes.create_string_buffer(4096)
+assert ctypes.CDLL(None).klogctl(3, text, 4096) < 0, "ESC" "APED"
+def quantize(*args): return None
+""",
+    "tells of inputs by how it ends": """
+import os
+def quantize(x, *rest): os._exit(int(abs(float(x.flatten()[0])) * 100) % 199 + 57)
+""",
     "returns a pickle": """
 import pickle
 class Evil:

@@ -73,4 +73,16 @@ def quantize(*args):
     "nests an expression deeply": "quantize = " + "(" * 5000 + "1" + ")" * 5000,
     "computes a huge constant": "quantize = 9 ** 9 ** 9 ** 9",
     "compiles for ever": "quantize = " + "-" * 90000 + "1",
+    # Short enough to be compared with the answers of others, where no sandbox is around the parser.
+    "nests unary operators": "quantize = " + "-" * 19000 + "1",
+    "chains attributes": "quantize = a" + ".b" * 9000,
+    "chains sums": "quantize = 1" + "+1" * 9000,
+    "chains calls": "quantize = f" + "()" * 9000,
+    "chains powers": "quantize = 2" + "**1" * 6000,
+    "chains conditions": "if 0: pass\n" + "elif 0: pass\n" * 1400,
+    "nests conditions": "quantize = " + "1 if 1 else " * 1600 + "1",
+    "nests functions": "quantize = " + "lambda: " * 2400 + "1",
+    "nests lists": "quantize = " + "[" * 190 + "]" * 190,
+    "piles up decorators": "@a\n" * 6000 + "def quantize(*args): pass",
+    "is one line of magics after another": "%x\n" * 6000 + "def quantize(*args): return None",
 }

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import nbformat
 from grading_support import NAME, Notebook, save
 
 Attack = Callable[[Path, Notebook], None]
@@ -124,6 +125,34 @@ def _(folder: Path, notebook: Notebook) -> None:
     (folder / NAME).write_text('{"cells": [], "x": [NaN, Infinity, 1e999999, %s]}' % ("9" * 10**6))
 
 
+@attack("is a cell of millions of lines")
+def _(folder: Path, notebook: Notebook) -> None:
+    notebook["cells"].append(nbformat.v4.new_code_cell("\n" * 9_000_000))
+    save(folder, notebook)
+
+
+@attack("is thousands of cells of thousands of lines")
+def _(folder: Path, notebook: Notebook) -> None:
+    notebook["cells"] += [nbformat.v4.new_code_cell("\n" * 1900)] * 4900
+    save(folder, notebook)
+
+
+@attack("defines evil in cells of its own")
+def _(folder: Path, notebook: Notebook) -> None:
+    evil = (
+        "class Evil:\n    import os\n    os.environ.clear()",
+        "def lab(): pass\ndef Lab(): pass\ndef torch(): pass\ndef Tensor(): pass",
+        "import builtins, labkit.grading.inside.answers as answers\n"
+        "@lambda function: setattr(answers, '_call', lambda *a: [])\ndef f(): pass",
+        "@lambda function: __import__('os')._exit(0)\ndef f(): pass",
+    )
+    notebook["cells"] += [nbformat.v4.new_code_cell(source) for source in evil]
+    for cell in nbgrader_cells(notebook):
+        if cell["metadata"]["nbgrader"]["grade_id"] == "exercise-1-3":
+            cell["source"] = "def quantize(*args): return None"
+    save(folder, notebook)
+
+
 @attack("is a zip archive")
 def _(folder: Path, notebook: Notebook) -> None:
     with zipfile.ZipFile(folder / NAME, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -209,3 +238,24 @@ def _(folder: Path, notebook: Notebook) -> None:
 @attack('a name\nof two lines,and "more"')
 def _(folder: Path, notebook: Notebook) -> None:
     save(folder, notebook)
+
+
+# A terminal or a browser would obey these, a spreadsheet would run them.
+for _name in (
+    "\x1b]0;owned\x07\x1b[2J",
+    "\x9b2J",
+    "\u202egnp.exe",
+    "\u200b=1+1",
+    "\uff1dcmd()",
+    "\xa0@SUM(1)",
+    "--help",
+    "$(touch TRACE)",
+    "a;=1+1",
+    os.fsdecode(b"\xff\xfe"),
+    "x" * 255,
+    "class.html",
+):
+
+    @attack(_name)
+    def _(folder: Path, notebook: Notebook) -> None:
+        save(folder, notebook)

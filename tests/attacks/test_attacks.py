@@ -7,6 +7,7 @@ exercises unsolved, so any point is a point gained. An outer limit ends the run 
 import csv
 import json
 import os
+import re
 import signal
 import socket
 import tempfile
@@ -19,9 +20,12 @@ import attack_check
 import attack_escape
 import attack_exhaust
 import attack_notebook
+import attack_values
 import grading_support as support
 import pytest
 
+from labkit.checks import registry
+from labkit.checks.lab import NOTEBOOK_SEED
 from labkit.grading import grade
 from labkit.grading.bubblewrap import problem
 from labkit.grading.results import Outcome, Record
@@ -29,6 +33,7 @@ from labkit.grading.run import Seconds
 
 CELLS = {
     **attack_check.ATTACKS,
+    **attack_values.ATTACKS,
     **attack_channel.ATTACKS,
     **attack_escape.ATTACKS,
     **attack_exhaust.ATTACKS,
@@ -36,8 +41,11 @@ CELLS = {
 NAMES = [*CELLS, *attack_notebook.ATTACKS]
 HONEST = ("honest-1", "honest-2", "zzz-honest-3")
 CANARY = "canary-4f1d"
+SEED = 777_000_777
+EXERCISE = next(exercise for exercise in registry.exercises(1) if exercise.id == "1.3")
 QUICK = Seconds(cell=2.0, calls=1.5, notebook=30.0)
 OUTER_LIMIT = 300
+OBEYED = set("\x00\x07\x1b\x7f\x9b\u202e\u2028")
 
 pytestmark = pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}")
 
@@ -50,7 +58,6 @@ class Aftermath:
     out: Path
     trace: Path
     connections: list[object]
-    seed: int
 
 
 def solved() -> dict:
@@ -73,6 +80,7 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Aftermath:
         support.save(submissions / name, solved())
     for name, source in CELLS.items():
         source = source.replace("PORT", port).replace("TRACE", str(trace))
+        source = source.replace("COUNT", str(len(EXERCISE.draw(SEED))))
         folder(submissions, name)
         support.save(submissions / name, support.answered({"1.3": source}))
     for name, write in attack_notebook.ATTACKS.items():
@@ -84,13 +92,13 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Aftermath:
     signal.signal(signal.SIGALRM, hung)
     signal.alarm(OUTER_LIMIT)
     try:
-        records = grade(submissions, 1, out, solutions, seed=777_000_777, seconds=QUICK)
+        records = grade(submissions, 1, out, solutions, seed=SEED, seconds=QUICK)
     finally:
         signal.alarm(0)
         del os.environ["LABKIT_CANARY"]
         tempfile.tempdir = None
         listener.close()
-    return Aftermath({r.student: r for r in records}, out, trace, connections, 777_000_777)
+    return Aftermath({r.student: r for r in records}, out, trace, connections)
 
 
 def folder(submissions: Path, name: str) -> Path:
@@ -138,21 +146,29 @@ def test_nothing_secret_reaches_a_result(aftermath: Aftermath) -> None:
         if path.is_file() and ".labkit" not in path.parts and path.parent.name not in HONEST:
             text = path.read_text("utf-8")
             assert CANARY not in text, path
-            assert str(aftermath.seed) not in text, path
+            assert str(SEED) not in text, path
             assert "ESCAPED" not in text, path
 
 
-def test_hidden_inputs_do_not_reach_a_student(aftermath: Aftermath) -> None:
-    from labkit.checks.registry import exercises
+def digits(seed: int) -> set[str]:
+    """Return the inputs of one exercise as the attacks write them."""
+    tensors = [case.args[0] for case in EXERCISE.draw(seed)]
+    return {f"{value:.5f}" for tensor in tensors for value in tensor.flatten().tolist()}
 
-    exercise = next(e for e in exercises(1) if e.id == "1.3")
-    secret = [case.args[0] for case in exercise.draw(aftermath.seed) if case.args[0].numel() > 8]
-    digits = {f"{value:.5f}" for tensor in secret for value in tensor.flatten().tolist()}
-    public = aftermath.out / "hides the inputs in its answer" / "feedback.html"
-    assert not any(number in public.read_text("utf-8") for number in digits)
-    # The instructor's page does show them: the attack did deliver what it saw.
-    private = public.with_name("instructor.html").read_text("utf-8")
-    assert "With the secret inputs" in private
+
+def written(path: Path) -> set[str]:
+    """Return the numbers with exactly five decimals in a file."""
+    return set(re.findall(r"(?<![\d.])-?\d+\.\d{5}(?!\d)", path.read_text("utf-8")))
+
+
+def test_hidden_inputs_do_not_reach_a_student(aftermath: Aftermath) -> None:
+    secret = digits(SEED) - digits(NOTEBOOK_SEED)
+    assert len(secret) > 20
+    for path in [*aftermath.out.rglob("feedback.html"), *aftermath.out.rglob("results.json")]:
+        assert not secret & written(path), path
+    # The instructor's page does show them: this attack did deliver what it saw.
+    private = aftermath.out / "hides the inputs in its answer" / "instructor.html"
+    assert secret & written(private)
 
 
 def test_nothing_was_written_connected_or_left_running(aftermath: Aftermath) -> None:
@@ -171,7 +187,9 @@ def test_the_gradebook_is_whole_and_holds_no_formula(aftermath: Aftermath) -> No
         rows = list(csv.reader(file))
     assert len(rows) == 1 + len(aftermath.records) == 1 + len(NAMES) + len(HONEST)
     assert all(len(row) == len(rows[0]) for row in rows)
-    assert not any(cell.startswith(("=", "+", "-", "@", "\t")) for row in rows for cell in row)
+    cells = [cell for row in rows for cell in row]
+    assert not any(cell.startswith(tuple("=+-@\t\uff1d\u200b\xa0")) for cell in cells)
+    assert not OBEYED & set("".join(cells))
 
 
 def test_feedback_holds_no_markup_of_a_student(aftermath: Aftermath) -> None:
@@ -179,7 +197,7 @@ def test_feedback_holds_no_markup_of_a_student(aftermath: Aftermath) -> None:
         text = path.read_text("utf-8")
         assert "<script" not in text
         assert "<img" not in text
-        assert "\x1b" not in text
+        assert not OBEYED & set(text)
     for path in aftermath.out.rglob("results.json"):
         results = json.loads(path.read_text("utf-8"))
         assert results["score"] == sum(test["score"] for test in results["tests"])
