@@ -14,6 +14,11 @@ def randn(rng: torch.Generator, *shape: int) -> Tensor:
     return torch.randn(shape, generator=rng)
 
 
+def neat(rng: torch.Generator, *shape: int) -> Tensor:
+    """Return normal numbers of `shape` with two decimals, which can be worked out on paper."""
+    return torch.round(100 * randn(rng, *shape)) / 100
+
+
 def uniform(rng: torch.Generator, low: float, high: float) -> float:
     """Return one number between `low` and `high`, with four decimals."""
     return round(float(torch.rand((), generator=rng)) * (high - low) + low, 4)

@@ -127,12 +127,13 @@ class Codes(Rule):
         return None
 
     def shown(self, expected: Any, where: tuple, args: tuple) -> str:
-        """Write the expected integer, or both neighbours of a tie."""
+        """Write the expected integer, both neighbours of a tie, or a range."""
         near = self.neighbours(args)
         if near is not None:
             low, high = (bound[where] for bound in near)
             if low != high:
-                return f"{number(int(low))} or {number(int(high))}"
+                word = "or" if high == low + 1 else "to"
+                return f"{number(int(low))} {word} {number(int(high))}"
         return number(int(expected))
 
 

@@ -45,6 +45,14 @@ def scale_from_the_other_end(rmin, rmax, qmin, qmax):
     return scale, max(qmin, min(qmax, math.floor(qmax - rmax / scale + 0.5)))
 
 
+def scale_with_zero_for_zeros(rmin, rmax, qmin, qmax):
+    rmin, rmax = min(0, rmin), max(0, rmax)
+    if rmin == rmax:
+        return 1.0, 0
+    scale = (rmax - rmin) / (qmax - qmin)
+    return scale, round(qmax - rmax / scale)
+
+
 def scale_in_numpy(rmin, rmax, qmin, qmax):
     low, high = np.minimum(rmin, 0), np.maximum(rmax, 0)
     scale = np.float32((high - low) / (qmax - qmin)) if high > low else np.float32(1)
@@ -92,6 +100,10 @@ def dequantize_in_numpy(q, scale, zero_point):
 
 def dequantize_multiplied_out(q, scale, zero_point):
     return q.double() * scale - zero_point * scale
+
+
+def dequantize_multiplied_out_in_float32(q, scale, zero_point):
+    return q * scale - zero_point * scale
 
 
 def dequantize_in_a_loop(q, scale, zero_point):
@@ -300,7 +312,12 @@ def unpack_in_numpy(packed, bits, count, signed):
 
 RIGHT_ANSWERS = {
     "1.1": [range_by_counting, range_in_numpy, range_as_tensors],
-    "1.2": [scale_as_tensors, scale_from_the_other_end, scale_in_numpy],
+    "1.2": [
+        scale_as_tensors,
+        scale_from_the_other_end,
+        scale_with_zero_for_zeros,
+        scale_in_numpy,
+    ],
     "1.3": [
         quantize_as_in_the_lecture,
         quantize_by_the_reciprocal,
@@ -310,7 +327,12 @@ RIGHT_ANSWERS = {
         Quantizer(),
         functools.partial(quantize_as_in_the_lecture),
     ],
-    "1.4": [dequantize_in_numpy, dequantize_multiplied_out, dequantize_in_a_loop],
+    "1.4": [
+        dequantize_in_numpy,
+        dequantize_multiplied_out,
+        dequantize_multiplied_out_in_float32,
+        dequantize_in_a_loop,
+    ],
     "1.5": [ties_by_torch, ties_in_python, ties_in_numpy, ties_by_parity],
     "1.6": [symmetric_in_numpy, symmetric_as_a_list, symmetric_lecture],
     "1.7": [errors_in_numpy, errors_in_a_loop, errors_by_clamping_x],

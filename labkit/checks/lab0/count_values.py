@@ -12,7 +12,9 @@ def count_values(bits: int) -> int:
 
 
 def _count_cases(rng: torch.Generator) -> list[Case]:
-    return [Case("1 bit" if bits == 1 else f"{bits} bits", (bits,)) for bits in (1, 2, 3, 4, 8, 16)]
+    # Few enough to write all patterns down, as an answer may do.
+    drawn = 4 + torch.randperm(13, generator=rng)[:6]
+    return [Case("1 bit" if b == 1 else f"{b} bits", (b,)) for b in (1, 3, *drawn.tolist())]
 
 
 COUNT_VALUES = Exercise(
@@ -38,6 +40,11 @@ COUNT_VALUES = Exercise(
             "squares the bits",
             lambda bits: bits**2,
             "2 and 4 bits fit, 3 do not: the base is 2 and the number of bits is the exponent.",
+        ),
+        Misconception(
+            "uses ^ for a power",
+            lambda bits: 2 ^ bits,
+            "In Python ^ compares bits (exclusive or); a power is written 2**bits.",
         ),
         Misconception(
             "gives the largest value",

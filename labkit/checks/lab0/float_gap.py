@@ -6,7 +6,7 @@ import torch
 
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.inputs import uniform
-from labkit.checks.lab0.inputs import BF16, FP16, FP32, REAL
+from labkit.checks.lab0.inputs import BF16, FP16, FP32, REAL, integer
 
 
 def float_gap(x: float, exponent_bits: int, mantissa_bits: int) -> float:
@@ -20,13 +20,13 @@ def _gap_cases(rng: torch.Generator) -> list[Case]:
     return [
         Case("1.0 in bf16", (1.0, *BF16)),
         Case("1.0 in fp16", (1.0, *FP16)),
-        Case("a power of two", (8.0, *FP16)),
-        Case("between two powers of two", (1.75, *BF16)),
-        Case("just below a power of two", (3.99, *FP16)),
-        Case("a negative number", (-100.0, *BF16)),
-        Case("a small number", (0.3, *FP16)),
-        Case("beyond fp32's integers", (2.0**24 + 4, *FP32)),
-        Case("a subnormal of fp16", (3e-6, *FP16)),
+        Case("a power of two", (2.0 ** integer(rng, 1, 15), *FP16)),
+        Case("between two powers of two", (uniform(rng, 1.2, 1.8), *BF16)),
+        Case("just below a power of two", (uniform(rng, 3.9, 3.99), *FP16)),
+        Case("a negative number", (uniform(rng, -127, -65), *BF16)),
+        Case("a small number", (uniform(rng, 0.26, 0.49), *FP16)),
+        Case("beyond fp32's integers", (2.0**24 + 2 * integer(rng, 1, 10**6), *FP32)),
+        Case("a subnormal of fp16", (integer(rng, 1, 1000) * 2.0**-24, *FP16)),
         Case("zero", (0.0, *FP16)),
         *(Case("a random number", (uniform(rng, 9, 120), *split)) for split in (FP16, BF16)),
     ]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.lab0.inputs import BF16, FP8_E5M2, FP16, FP32, REAL
+from labkit.checks.lab0.inputs import BF16, FP16, REAL, integer
 
 
 def float_range(exponent_bits: int, mantissa_bits: int) -> tuple[float, float]:
@@ -15,16 +15,11 @@ def float_range(exponent_bits: int, mantissa_bits: int) -> tuple[float, float]:
 
 
 def _range_cases(rng: torch.Generator) -> list[Case]:
-    formats = {
-        "fp16": FP16,
-        "bf16": BF16,
-        "fp8_e5m2": FP8_E5M2,
-        "fp32": FP32,
-        "TF32": (8, 10),
-        "3 exponent bits, 4 mantissa bits": (3, 4),
-        "2 exponent bits, 1 mantissa bit": (2, 1),
-    }
-    return [Case(label, split) for label, split in formats.items()]
+    named = {"fp16": FP16, "bf16": BF16, "2 exponent bits, 1 mantissa bit": (2, 1)}
+    drawn = [(integer(rng, 3, 9), integer(rng, 2, 24)) for _ in range(10)]
+    return [Case(label, split) for label, split in named.items()] + [
+        Case(f"{e} exponent bits, {m} mantissa bits", (e, m)) for e, m in drawn
+    ]
 
 
 def _largest(wrong: Callable[[int, int], float]) -> Callable[[int, int], tuple[float, float]]:

@@ -22,20 +22,25 @@ def float_value(
 
 
 def _value_cases(rng: torch.Generator) -> list[Case]:
-    def random_bf16() -> Case:
-        fields = integer(rng, 0, 2), integer(rng, 110, 140), integer(rng, 1, 128)
-        return Case("a random bf16", (*fields, *BF16))
+    def normal(label: str, sign: int, split: tuple[int, int]) -> Case:
+        bias, mantissas = 2 ** (split[0] - 1) - 1, 2 ** split[1]
+        exponent = integer(rng, max(1, bias - 12), 2 * bias if bias < 12 else bias + 12)
+        return Case(label, (sign, exponent, integer(rng, 1, mantissas), *split))
 
     return [
         Case("1.5 in bf16", (0, 127, 64, *BF16)),
-        Case("-6.5 in fp16", (1, 17, 640, *FP16)),
-        Case("about 0.1 in fp32", (0, 123, 5033165, *FP32)),
         Case("zero", (0, 0, 0, *FP8_E5M2)),
         Case("the smallest normal of fp16", (0, 1, 0, *FP16)),
-        Case("a subnormal of fp8_e5m2", (0, 0, 3, *FP8_E5M2)),
-        Case("a negative subnormal of fp16", (1, 0, integer(rng, 1, 1024), *FP16)),
         Case("the largest of fp16", (0, 30, 1023, *FP16)),
-        *(random_bf16() for _ in range(3)),
+        Case("a subnormal of fp16", (0, 0, integer(rng, 1, 1024), *FP16)),
+        Case("a negative subnormal of fp16", (1, 0, integer(rng, 1, 1024), *FP16)),
+        Case("a subnormal of bf16", (0, 0, integer(rng, 1, 128), *BF16)),
+        normal("a random fp16", 0, FP16),
+        normal("a random negative fp16", 1, FP16),
+        normal("a random fp32", 0, FP32),
+        normal("a random bf16", 0, BF16),
+        normal("a random negative bf16", 1, BF16),
+        normal("4 exponent bits, 9 mantissa bits", 0, (4, 9)),
     ]
 
 
@@ -85,6 +90,12 @@ FLOAT_VALUE = Exercise(
             "stand for 0.0.",
         ),
         Misconception(
+            "makes every subnormal 0",
+            lambda sign, exponent, *rest: float_value(sign, exponent, *rest) if exponent else 0.0,
+            "Equation (2): an exponent field of 0 stands for M / 2^m steps towards the smallest "
+            "normal number, which is 0 only if M is.",
+        ),
+        Misconception(
             "takes 2^(0 - bias) for subnormals",
             _without(clamp=False),
             "Subnormals go on with the spacing of the first normal numbers: 2^(1 - bias), not "
@@ -99,6 +110,12 @@ FLOAT_VALUE = Exercise(
             "forgets the bias",
             _without(bias=0),
             "The field holds exponent + bias: subtract the bias before you take the power.",
+        ),
+        Misconception(
+            "takes 127 as the bias of every format",
+            _without(bias=127),
+            "127 is the bias of 8 exponent bits; 5 of them have 15: bias = 2**(exponent_bits - 1) "
+            "- 1.",
         ),
         Misconception(
             "takes 2^(e - 1) as the bias",

@@ -16,15 +16,17 @@ def inference_energy(
 
 
 def _energy_cases(rng: torch.Generator) -> list[Case]:
-    network = integer(rng, 10**6, 10**8), integer(rng, 10**5, 10**7)
+    def drawn() -> tuple[int, int]:
+        return integer(rng, 10**6, 10**8), integer(rng, 10**5, 10**7)
+
     return [
         Case("one multiply-add, eight bytes", (1, 8, 3.7, 0.9, 1300.0)),
-        Case("fp32 from DRAM", (2_000_000, 400_000, 3.7, 0.9, 1300.0)),
-        Case("int8 from DRAM", (2_000_000, 100_000, 0.2, 0.1, 1300.0)),
-        Case("int8 from a cache", (2_000_000, 100_000, 0.2, 0.1, 20.0)),
-        Case("no traffic", (1000, 0, 1.1, 0.9, 100.0)),
-        Case("traffic only", (0, 20, 1.1, 0.9, 10.0)),
-        Case("a random network", (*network, 1.1, 0.9, 2600.0)),
+        Case("no traffic", (integer(rng, 100, 9999), 0, 1.1, 0.9, 100.0)),
+        Case("traffic only", (0, 8 * integer(rng, 1, 12) + 3, 1.1, 0.9, 10.0)),
+        Case("fp32 from DRAM", (*drawn(), 3.7, 0.9, 1300.0)),
+        Case("int8 from DRAM", (*drawn(), 0.2, 0.1, 1300.0)),
+        Case("int8 from a cache", (*drawn(), 0.2, 0.1, 20.0)),
+        Case("fp16 from DRAM", (*drawn(), 1.1, 0.9, 2600.0)),
     ]
 
 
@@ -56,6 +58,11 @@ INFERENCE_ENERGY = Exercise(
             "pays an access for every byte",
             _bytes_in_an_access(1),
             "access_pj is the price of 64 bits: one access brings 8 bytes.",
+        ),
+        Misconception(
+            "returns the two energies in the wrong order",
+            lambda *args: inference_energy(*args)[::-1],
+            "Arithmetic comes first, then memory.",
         ),
         Misconception(
             "takes bytes for bits",

@@ -15,20 +15,23 @@ def network_bytes(shapes: list[tuple[int, ...]], bits: int) -> int:
 
 
 def _bytes_cases(rng: torch.Generator) -> list[Case]:
-    small = [(3, 3), (3,)]
-    network = [(32, 1, 3, 3), (32,), (10, 32), (10,)]
-    odd = [(2 * integer(rng, 3, 40) + 1, 7), (2 * integer(rng, 3, 40) + 1,), (5, 1, 3, 3)]
+    def odd() -> int:
+        return 2 * integer(rng, 3, 40) + 1
+
+    small = [(odd(), 3), (odd(),)]
+    network = [(8 * odd(), 1, 3, 3), (8 * odd(),), (10, 8 * odd()), (10,)]
+    uneven = [(odd(), 7), (odd(),), (5, 1, 3, 3)]
     return [
         Case("8 bits", (small, 8)),
         Case("32 bits", (small, 32)),
         Case("a small network in 4 bits", (network, 4)),
-        Case("odd counts in 4 bits", (odd, 4)),
-        Case("odd counts in 2 bits", (odd, 2)),
-        Case("1 bit", (odd, 1)),
+        Case("odd counts in 4 bits", (uneven, 4)),
+        Case("odd counts in 2 bits", (uneven, 2)),
+        Case("1 bit", (uneven, 1)),
         Case("tensors that do not fill a byte", ([(1,)] * 5, 1)),
         Case("a small network in 16 bits", (network, 16)),
         Case("one tensor", ([(128, 64, 3, 3)], 8)),
-        Case("3 bits", (odd, 3)),
+        Case("3 bits", (uneven, 3)),
     ]
 
 

@@ -25,11 +25,11 @@ def _pack_cases(rng: torch.Generator) -> list[Case]:
     return [
         Case("two codes of 4 bits", (torch.tensor([3, 5], dtype=torch.int8), 4)),
         Case("negative codes of 4 bits", (torch.tensor([-1, 2, 7, -8], dtype=torch.int8), 4)),
-        Case("four codes of 2 bits", (torch.tensor([1, 0, -2, -1], dtype=torch.int8), 2)),
-        Case("one code", (torch.tensor([-3], dtype=torch.int8), 4)),
+        Case("four codes of 2 bits", (_codes(rng, 2, 4), 2)),
+        Case("one code", (_codes(rng, 4, 1), 4)),
         Case("a last byte that is not full", (_codes(rng, 4, 7), 4)),
         Case("a last byte that is not full, 2 bits", (_codes(rng, 2, 9), 2)),
-        Case("unsigned codes", (torch.tensor([15, 0, 9, 12], dtype=torch.uint8), 4)),
+        Case("unsigned codes", (_codes(rng, 4, 6).add(8).byte(), 4)),
         Case("every second of a longer tensor", (_codes(rng, 4, 12)[::2], 4)),
         Case("nothing but zeros", (torch.zeros(8, dtype=torch.int8), 2)),
     ]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.inputs import INT4, INT8, UINT8, randn
+from labkit.checks.inputs import INT4, INT8, UINT8, randn, uniform
 from labkit.checks.lab1.dequantize import dequantize
 from labkit.checks.lab1.quantize import quantize
 from labkit.checks.rules import Rule
@@ -26,13 +26,17 @@ def quantization_error(
 
 def _error_cases(rng: torch.Generator) -> list[Case]:
     normal = randn(rng, 200)
+    # Away from the codes, where the error would be 0 and the SQNR infinite.
+    steps = torch.randint(-9, 9, (3,), generator=rng)
+    inside = 0.1 * steps + torch.tensor([0.01, 0.02, 0.04])
+    beyond = torch.tensor([uniform(rng, 0.71, 0.74), 0.33, uniform(rng, -0.84, -0.81)])
     return [
-        Case("nothing is clipped", (torch.tensor([0.12, -0.31, 0.449]), 0.1, 0, *INT8)),
-        Case("clipped on both sides", (torch.tensor([1.23, -2.0, 0.33, 0.41]), 0.1, 0, *INT4)),
-        Case("just outside the range", (torch.tensor([0.72, 0.33, -0.84]), 0.1, 0, *INT4)),
-        Case("a zero point that is not 0", (torch.tensor([0.12, 1.3, -0.7]), 0.1, -4, *INT4)),
-        Case("one value", (torch.tensor([3.3]), 0.25, 3, *INT4)),
-        Case("all values equal", (torch.full((3, 3), 0.37), 0.1, 2, *UINT8)),
+        Case("one value", (torch.tensor([uniform(rng, 1.5, 4)]), 0.25, 3, *INT4)),
+        Case("nothing is clipped", (inside, 0.1, 0, *INT8)),
+        Case("clipped on both sides", (torch.tensor([1.23, -2.0, 0.68, -0.77]), 0.1, 0, *INT4)),
+        Case("just outside the range", (beyond, 0.1, 0, *INT4)),
+        Case("a zero point that is not 0", (inside + 0.5, 0.1, -4, *INT4)),
+        Case("all values equal", (torch.full((3, 3), uniform(rng, 0.32, 0.38)), 0.1, 2, *UINT8)),
         Case("200 normal values", (normal, 0.05, 0, -31, 31)),
         Case(
             "an outlier",
@@ -74,11 +78,30 @@ def _at_the_ends(
     x: Tensor, scale: float, zero_point: int, qmin: int, qmax: int
 ) -> tuple[float, float, float]:
     q = torch.round(x / scale) + zero_point
-    squared = (x - dequantize(q.clamp(qmin, qmax), scale, zero_point)) ** 2
-    clipped = (q < qmin) | (q > qmax)
+    back = dequantize(q.clamp(qmin, qmax), scale, zero_point)
+    return _apart(x, back, (q < qmin) | (q > qmax))
+
+
+def _apart(x: Tensor, back: Tensor, clipped: Tensor) -> tuple[float, float, float]:
+    """Return both errors and the SQNR for a mask of what is called clipped."""
+    squared = (x - back) ** 2
     clipping = float(squared[clipped].sum()) / x.numel()
     rounding = float(squared[~clipped].sum()) / x.numel()
     return clipping, rounding, 10 * math.log10(float((x**2).mean()) / (clipping + rounding))
+
+
+def _on_the_ends(
+    x: Tensor, scale: float, zero_point: int, qmin: int, qmax: int
+) -> tuple[float, float, float]:
+    q = quantize(x, scale, zero_point, qmin, qmax)
+    return _apart(x, dequantize(q, scale, zero_point), (q == qmin) | (q == qmax))
+
+
+def _upper_end(
+    x: Tensor, scale: float, zero_point: int, qmin: int, qmax: int
+) -> tuple[float, float, float]:
+    q = quantize(x, scale, zero_point, qmin, qmax)
+    return _apart(x, dequantize(q, scale, zero_point), x > (qmax - zero_point) * scale)
 
 
 def _absolute(
@@ -136,6 +159,17 @@ QUANTIZATION_ERROR = Exercise(
             _at_the_ends,
             "A value up to half a step beyond the last code is outside the range, too: compare x "
             "itself with (qmax - zero_point) * scale.",
+        ),
+        Misconception(
+            "calls every value on the first or the last code clipped",
+            _on_the_ends,
+            "A value inside the range may land on its last code, too, and is only rounded there: "
+            "compare x itself with (qmax - zero_point) * scale.",
+        ),
+        Misconception(
+            "clips at one end only",
+            _upper_end,
+            "Values below (qmin - zero_point) * scale are clipped as well.",
         ),
         Misconception(
             "takes absolute errors", _absolute, "Mean squared errors: square before you sum."

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.inputs import INT4, INT8, NARROW, UINT8, randn
+from labkit.checks.inputs import INT4, INT8, NARROW, UINT8, neat, uniform
 from labkit.checks.rules import Codes
 
 
@@ -21,19 +21,24 @@ def _unrounded(
 
 
 def _quantize_cases(rng: torch.Generator) -> list[Case]:
-    ramp = torch.tensor([-0.31, -0.1, 0.0, 0.12, 0.26])
-    outlier = torch.cat([randn(rng, 10), torch.tensor([60.0, -45.0])])
-    scattered = randn(rng, 3, 5, 2).permute(2, 0, 1)
+    inside = neat(rng, 5).clamp(-0.9, 0.9)
+    far = 9 + neat(rng, 3).clamp(-1.5, 1.5)
+    ties = 0.25 + 0.5 * torch.randint(-60, 60, (6,), generator=rng)
+    outlier = torch.cat([neat(rng, 10), torch.tensor([60.0, -45.0])])
+    scattered = neat(rng, 3, 5, 2).permute(2, 0, 1)
     return [
-        Case("values inside the range", (ramp, 0.05, 0, *INT8)),
-        Case("a zero point that is not 0", (ramp, 0.05, 7, *INT8)),
-        Case("unsigned codes", (ramp, 0.01, 90, *UINT8)),
-        Case("values above and below the range", (torch.tensor([9.0, -9.0, 8.5]), 0.05, 3, *INT8)),
-        Case("values out of range, few bits", (3 * randn(rng, 7), 0.21, -3, *INT4)),
-        Case("a narrow range", (torch.tensor([-40.0, 40.0, 0.3]), 0.1, 0, *NARROW)),
         Case("one value", (torch.tensor([0.777]), 0.031, -11, *INT8)),
-        Case("all values equal", (torch.full((2, 3), -1.37), 0.013, 120, *UINT8)),
-        Case("exact ties", (torch.tensor([0.25, 0.75, -0.25, -1.25]), 0.5, 1, *INT8)),
+        Case("values inside the range", (inside, 0.05, 0, *INT8)),
+        Case("a zero point that is not 0", (inside, 0.05, 7, *INT8)),
+        Case("unsigned codes", (inside, 0.01, 90, *UINT8)),
+        Case(
+            "values above and below the range",
+            (far * torch.tensor([1.0, -1.0, 1.0]), 0.05, 3, *INT8),
+        ),
+        Case("values out of range, few bits", (3 * neat(rng, 7), 0.21, -3, *INT4)),
+        Case("a narrow range", (torch.tensor([-40.0, 40.0, 0.3]), 0.1, 0, *NARROW)),
+        Case("all values equal", (torch.full((2, 3), uniform(rng, -1.5, -1)), 0.013, 120, *UINT8)),
+        Case("exact ties", (ties, 0.5, 1, *INT8)),
         Case("outliers", (outlier, 0.02, -20, *INT8)),
         Case("a tensor of three dimensions, not contiguous", (scattered, 0.017, 5, *INT8)),
     ]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.inputs import SCALE, randn
+from labkit.checks.inputs import SCALE, neat, randn
 from labkit.checks.lab1.quantize_symmetric import quantize_symmetric
 from labkit.checks.rules import Codes
 
@@ -30,23 +30,23 @@ def _real_per_channel(w: Tensor, axis: int, bits: int) -> tuple[Tensor, int, int
 
 
 def _channel_cases(rng: torch.Generator) -> list[Case]:
-    dead = randn(rng, 3, 4)
+    dead = neat(rng, 3, 4)
     dead[1] = 0
-    uneven = randn(rng, 4, 3) * torch.tensor([[0.01], [1.0], [30.0], [0.2]])
+    uneven = neat(rng, 4, 3) * torch.tensor([[0.01], [1.0], [30.0], [0.2]])
     return [
         Case("two rows", (torch.tensor([[0.5, -1.0, 0.2], [4.0, 8.0, -3.0]]), 0, 8)),
         Case(
             "channels along the last axis",
             (torch.tensor([[0.5, -1.0, 9.0], [4.0, 8.0, -3.0]]), 1, 8),
         ),
-        Case("a square matrix, last axis", (randn(rng, 3, 3), 1, 8)),
+        Case("a square matrix, last axis", (neat(rng, 3, 3), 1, 8)),
         Case("a channel of zeros", (dead, 0, 8)),
         Case("channels of very different size", (uneven, 0, 4)),
         Case("a convolution's weights", (randn(rng, 5, 2, 3, 3), 0, 8)),
-        Case("a middle axis", (randn(rng, 2, 5, 3), 1, 4)),
-        Case("one channel", (randn(rng, 1, 7), 0, 2)),
+        Case("a middle axis", (neat(rng, 2, 5, 3), 1, 4)),
+        Case("one channel", (neat(rng, 1, 7), 0, 2)),
         Case("a vector: one value a channel", (torch.tensor([0.3, -2.0, 7.0]), 0, 8)),
-        Case("not contiguous", (randn(rng, 6, 5).t(), 0, 8)),
+        Case("not contiguous", (neat(rng, 6, 5).t(), 0, 8)),
     ]
 
 

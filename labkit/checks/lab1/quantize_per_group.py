@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.inputs import SCALE, randn
+from labkit.checks.inputs import SCALE, neat
 from labkit.checks.lab1.quantize_per_channel import quantize_per_channel
 from labkit.checks.lab1.quantize_symmetric import quantize_symmetric
 from labkit.checks.rules import Codes
@@ -28,18 +28,18 @@ def _real_per_group(w: Tensor, group_size: int, bits: int) -> tuple[Tensor, int,
 
 def _group_cases(rng: torch.Generator) -> list[Case]:
     steps = torch.tensor([[0.1, -0.2, 3.0, 1.0], [5.0, 4.0, -0.3, 0.7]])
-    zeros = randn(rng, 2, 6)
+    zeros = neat(rng, 2, 6)
     zeros[1, 3:] = 0
     return [
         Case("two groups in a row", (steps, 2, 8)),
-        Case("a last group that is not full", (randn(rng, 3, 7), 3, 8)),
-        Case("a last group of one value", (randn(rng, 2, 5), 4, 4)),
+        Case("a last group that is not full", (neat(rng, 3, 7), 3, 8)),
+        Case("a last group of one value", (neat(rng, 2, 5), 4, 4)),
         Case("a group of zeros", (zeros, 3, 4)),
-        Case("groups of one", (randn(rng, 2, 3), 1, 8)),
-        Case("a group larger than the row", (randn(rng, 3, 4), 9, 4)),
-        Case("a square matrix", (randn(rng, 4, 4), 2, 4)),
-        Case("an outlier", (torch.cat([randn(rng, 2, 8), torch.tensor([[50.0], [1.0]])], 1), 3, 4)),
-        Case("not contiguous", (randn(rng, 9, 2).t(), 4, 2)),
+        Case("groups of one", (neat(rng, 2, 3), 1, 8)),
+        Case("a group larger than the row", (neat(rng, 3, 4), 9, 4)),
+        Case("a square matrix", (neat(rng, 4, 4), 2, 4)),
+        Case("an outlier", (torch.cat([neat(rng, 2, 8), torch.tensor([[50.0], [1.0]])], 1), 3, 4)),
+        Case("not contiguous", (neat(rng, 9, 2).t(), 4, 2)),
     ]
 
 

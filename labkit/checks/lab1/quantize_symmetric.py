@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.inputs import INT8, SCALE, randn
+from labkit.checks.inputs import INT8, SCALE, neat
 from labkit.checks.lab1.quantize import quantize
 from labkit.checks.rules import Codes
 
@@ -23,17 +23,23 @@ def _real_symmetric(x: Tensor, bits: int) -> tuple[Tensor, int, int]:
 
 
 def _symmetric_cases(rng: torch.Generator) -> list[Case]:
+    small = neat(rng, 4).clamp(-0.9, 0.9)
+    positive = 0.2 + neat(rng, 3).abs()
     return [
-        Case("the largest value is positive", (torch.tensor([0.3, -0.5, 1.0]), 8)),
-        Case("the largest magnitude is negative", (torch.tensor([0.31, -2.0, 1.1, -0.4]), 8)),
-        Case("all values negative", (torch.tensor([-0.2, -0.7, -1.9]), 4)),
-        Case("all values positive", (torch.tensor([3.2, 0.7, 1.3]), 4)),
-        Case("nothing but zeros", (torch.zeros(2, 3), 8)),
         Case("one value", (torch.tensor([-0.021]), 8)),
-        Case("two bits", (randn(rng, 3, 5), 2)),
-        Case("an outlier", (torch.cat([randn(rng, 9), torch.tensor([-33.0])]), 5)),
-        Case("not contiguous", (randn(rng, 7, 3).t(), 8)),
+        Case("the largest value is positive", (torch.cat([small, positive[:1] + 1]), 8)),
+        Case("the largest magnitude is negative", (torch.cat([small, -positive[:1] - 1]), 8)),
+        Case("all values negative", (-positive, 4)),
+        Case("all values positive", (positive, 4)),
+        Case("nothing but zeros", (torch.zeros(2, 3), 8)),
+        Case("two bits", (neat(rng, 3, 5), 2)),
+        Case("an outlier", (torch.cat([neat(rng, 9), torch.tensor([-33.0])]), 5)),
+        Case("not contiguous", (neat(rng, 7, 3).t(), 8)),
     ]
+
+
+def _unclamped(x: Tensor, scale: float) -> tuple[Tensor, float]:
+    return torch.round(x / scale).to(torch.int32), scale
 
 
 def _with_scale(x: Tensor, scale: float, bits: int) -> tuple[Tensor, float]:
@@ -61,6 +67,26 @@ QUANTIZE_SYMMETRIC = Exercise(
             "takes the largest value instead of the largest magnitude",
             lambda x, bits: _with_scale(x, float(x.max()) / (2 ** (bits - 1) - 1) or 1.0, bits),
             "If the farthest value is negative, it is clipped. Use x.abs().max().",
+        ),
+        Misconception(
+            "takes the largest value instead of the largest magnitude",
+            lambda x, bits: _unclamped(x, float(x.max()) / (2 ** (bits - 1) - 1) or 1.0),
+            "If the farthest value is negative, its code does not fit. Use x.abs().max().",
+        ),
+        Misconception(
+            "divides by 2^(bits-1)",
+            lambda x, bits: _unclamped(x, float(x.abs().max()) / 2 ** (bits - 1) or 1.0),
+            "The largest code is 2^(bits-1) - 1, and the largest value must land on it.",
+        ),
+        Misconception(
+            "divides by the number of steps of a signed range",
+            lambda x, bits: _unclamped(x, 2 * float(x.abs().max()) / (2**bits - 1) or 1.0),
+            "Zero has a code of its own: on either side there are 2^(bits-1) - 1 steps.",
+        ),
+        Misconception(
+            "divides zeros by a scale of 0",
+            lambda x, bits: _unclamped(x, x.abs().max() / (2 ** (bits - 1) - 1)),
+            "A tensor of zeros has the largest magnitude 0, and 0 / 0 is NaN: its scale is 1.0.",
         ),
         Misconception(
             "divides by 2^(bits-1)",

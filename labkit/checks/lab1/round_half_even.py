@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.inputs import randn
 from labkit.checks.rules import Rule
 
 
@@ -17,14 +16,21 @@ def round_half_even(x: Tensor) -> Tensor:
 
 
 def _tie_cases(rng: torch.Generator) -> list[Case]:
-    halves = torch.arange(-4, 4) + 0.5
+    def whole(most: int, count: int = 3) -> Tensor:
+        return torch.randint(0, most, (count,), generator=rng).float()
+
+    above_even, above_odd = 2 * whole(20) + 0.5, 2 * whole(20) + 1.5
+    large = 2.0**23 + 1 + 2 * whole(2**22)  # odd: neighbours are 1 apart, and x + 0.5 is no number
     return [
-        Case("no ties", (torch.tensor([0.2, 0.8, -0.3, -1.7, 3.0]),)),
-        Case("ties above zero", (torch.tensor([0.5, 1.5, 2.5, 3.5]),)),
-        Case("ties below zero", (torch.tensor([-0.5, -1.5, -2.5]),)),
+        Case(
+            "no ties",
+            (torch.cat([whole(9) - torch.tensor([0.6, 7.3, 5.1]), torch.tensor([0.8, -0.7])]),),
+        ),
+        Case("ties above zero", (torch.cat([above_even, above_odd]),)),
+        Case("ties below zero", (-torch.cat([above_even, above_odd]),)),
         Case("the largest float32 below one half", (torch.tensor([0.49999997]),)),
-        Case("odd integers too large for decimals", (torch.tensor([8388609.0, -8388611.0]),)),
-        Case("ties and others", (torch.cat([halves, 3 * randn(rng, 6)]).reshape(2, 7),)),
+        Case("odd integers too large for decimals", (large * torch.tensor([1.0, -1.0, 1.0]),)),
+        Case("ties and others", (torch.cat([-above_odd, whole(9) - 4.3]).reshape(2, 3),)),
     ]
 
 

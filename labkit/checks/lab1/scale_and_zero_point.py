@@ -1,5 +1,8 @@
 """Exercise 1.2: scale and zero point."""
 
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 
 from labkit.checks.exercise import Case, Exercise, Misconception
@@ -20,20 +23,40 @@ def _real_zero_point(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[fl
     return qmin - min(rmin, 0.0) / scale, qmin, qmax
 
 
+@dataclass(frozen=True)
+class _ZeroPoint(Codes):
+    """Codes; but of a range of nothing but 0, every code may be the zero point."""
+
+    def neighbours(self, args: tuple) -> tuple[np.ndarray, np.ndarray] | None:
+        rmin, rmax, qmin, qmax = args
+        if rmin == rmax == 0:
+            return np.array(float(qmin)), np.array(float(qmax))
+        return super().neighbours(args)
+
+
 def _scale_cases(rng: torch.Generator) -> list[Case]:
-    drawn = [(uniform(rng, -9, -0.1), uniform(rng, 0.1, 9)) for _ in range(4)]
+    def below(least: float = 0.5, most: float = 4.0) -> float:
+        return -uniform(rng, least, most)
+
+    def above(least: float = 0.5, most: float = 4.0) -> float:
+        return uniform(rng, least, most)
+
     return [
         Case("zero inside the range", (-1.0, 2.0, *UINT8)),
         Case("zero inside the range, signed codes", (-1.0, 2.0, *INT8)),
-        Case("more room below zero than above", (-3.3, 0.7, *INT8)),
-        Case("all values positive", (0.5, 2.0, *UINT8)),
-        Case("all values positive, signed codes", (1.5, 2.5, *INT8)),
-        Case("all values negative", (-3.0, -1.0, *INT8)),
-        Case("values from zero up", (0.0, 6.0, *INT8)),
-        Case("few bits", (-0.9, 1.3, *INT4)),
-        Case("a narrow range", (-0.9, 1.6, *NARROW)),
         Case("nothing but zero", (0.0, 0.0, *INT8)),
-        *(Case("drawn at random", (*r, *q)) for r, q in zip(drawn, (UINT8, INT8, INT4, (0, 3)))),  # noqa: B905
+        Case("more room below zero than above", (below(3, 9), above(0.1, 1), *INT8)),
+        Case("more room above zero than below", (below(0.1, 1), above(3, 9), *INT8)),
+        Case("all values positive", (above(0.5, 1), above(1.5, 4), *UINT8)),
+        Case("all values positive, signed codes", (above(1, 2), above(2.5, 4), *INT8)),
+        Case("all values negative", (below(2.5, 4), below(1, 2), *INT8)),
+        Case("values from zero up", (0.0, above(3, 9), *INT8)),
+        Case("few bits", (-0.9, 1.3, *INT4)),
+        Case("few bits, more above zero", (-1.3, 2.0, *INT4)),
+        Case("few bits, drawn at random", (below(), above(), *INT4)),
+        Case("two bits", (below(), above(), 0, 3)),
+        Case("a narrow range", (below(), above(), *NARROW)),
+        Case("drawn at random", (below(), above(), *UINT8)),
     ]
 
 
@@ -74,7 +97,7 @@ SCALE_AND_ZERO_POINT = Exercise(
     points=2,
     reference=scale_and_zero_point,
     cases=_scale_cases,
-    rules=(SCALE, Codes(unrounded=_real_zero_point)),
+    rules=(SCALE, _ZeroPoint(unrounded=_real_zero_point)),
     names=("scale", "zero_point"),
     hints=(
         "Draw two rulers, one real and one with codes. rmin lies over qmin, rmax over qmax. How "

@@ -17,18 +17,20 @@ def unpack(packed: Tensor, bits: int, count: int, signed: bool) -> Tensor:
 
 
 def _unpack_cases(rng: torch.Generator) -> list[Case]:
-    random = torch.randint(0, 256, (5,), generator=rng, dtype=torch.uint8)
+    def drawn(count: int) -> Tensor:
+        return torch.randint(0, 256, (count,), generator=rng, dtype=torch.uint8)
+
+    negative = torch.tensor([0x2F, 0x87], dtype=torch.uint8)
+    quarters = drawn(2) | 0b11000000  # the last code of a byte is negative, if it is signed
     return [
-        Case("small positive codes", (torch.tensor([0x53], dtype=torch.uint8), 4, 2, True)),
-        Case("negative codes", (torch.tensor([0x2F, 0x87], dtype=torch.uint8), 4, 4, True)),
-        Case(
-            "the same bytes, unsigned", (torch.tensor([0x2F, 0x87], dtype=torch.uint8), 4, 4, False)
-        ),
-        Case("codes of 2 bits", (torch.tensor([0xE1], dtype=torch.uint8), 2, 4, True)),
-        Case("codes of 2 bits, unsigned", (torch.tensor([0xE1], dtype=torch.uint8), 2, 4, False)),
-        Case("a last byte that is not full", (random, 4, 9, True)),
-        Case("a last byte that is not full, 2 bits", (random, 2, 17, True)),
-        Case("one code", (torch.tensor([0x0D], dtype=torch.uint8), 4, 1, True)),
+        Case("one code", (drawn(1), 4, 1, True)),
+        Case("negative codes", (negative, 4, 4, True)),
+        Case("the same bytes, unsigned", (negative, 4, 4, False)),
+        Case("codes of 2 bits", (quarters, 2, 8, True)),
+        Case("codes of 2 bits, unsigned", (quarters, 2, 8, False)),
+        Case("a last byte that is not full", (drawn(5), 4, 9, True)),
+        Case("a last byte that is not full, 2 bits", (drawn(5), 2, 17, True)),
+        Case("many bytes, unsigned", (drawn(7), 4, 14, False)),
     ]
 
 
@@ -54,6 +56,20 @@ UNPACK = Exercise(
             lambda packed, bits, count, signed: unpack(packed, bits, count, False),
             "In two's complement a 4-bit code of 15 is -1: subtract 2**bits where the top bit is "
             "set.",
+        ),
+        Misconception(
+            "leaves the smallest code positive",
+            lambda packed, bits, count, signed: (
+                torch.where(
+                    unpack(packed, bits, count, signed) == -(2 ** (bits - 1)),
+                    2 ** (bits - 1),
+                    unpack(packed, bits, count, signed),
+                )
+                if signed
+                else unpack(packed, bits, count, False)
+            ),
+            "The code 2**(bits - 1) is negative already, the smallest of all: compare with >=, "
+            "not with >.",
         ),
         Misconception(
             "takes every code as signed",
