@@ -42,7 +42,8 @@ def size_bars(
     names = [name for name in FORMATS if name not in ("fp8_e4m3", "uint8")]
     kilobytes = [float(network_bytes(shapes, FORMATS[name].bits)) / 1000 for name in names]
     bars = ax.barh(names, kilobytes, color=COLOURS["real"], height=0.65, label="by your formula")
-    labels = [f"{kb:,.0f} kB, 1/{kilobytes[0] / kb:.0f}" for kb in kilobytes]
+    labels = [f"{kilobytes[0]:,.0f} kB"]
+    labels += [f"{kb:,.0f} kB, 1/{kilobytes[0] / kb:.0f}" for kb in kilobytes[1:]]
     ax.bar_label(bars, labels, padding=14, size=9)
     ax.plot(
         [size / 1000 for size in on_disk.values()],

@@ -43,6 +43,8 @@ def bit_rows(
     for (name, width, _), start in zip(FIELDS, ends, strict=False):
         title = name if width > 1 else "s"
         ax.text(start + width / 2, 1.0, title, ha="center", va="bottom", size=10)
+    listed = ", ".join(f"{x:g}" for x in numbers)
+    ax.set_title(f"{listed} as float32: sign s, exponent, mantissa", size=10)
     ax.set_xlim(-4.5, 41)
     ax.set_ylim(0.8 - len(numbers), 1.7)
     ax.set_axis_off()
@@ -84,7 +86,7 @@ def number_lines(
         panel.grid(axis="y", visible=False)
     near.set_xlim(-4.1, 4.1)
     near.set_xlabel("value (linear axis, around 0)")
-    near.set_title("orange: subnormal", size=10, loc="left")
+    near.set_title("orange: subnormal, blue: normal", size=10, loc="left")
     whole.set_xscale("log", base=2)
     whole.set_xlim(2.0**-18, 2.0**23)
     whole.set_xlabel("value (logarithmic axis, all that are positive)")
@@ -116,14 +118,16 @@ def gaps(float_gap: Callable[[float, int, int], float], ax: Axes) -> Axes:
         x = np.append(x[x < top], top)
         gap = [float(float_gap(float(v), format.exponent_bits, format.mantissa_bits)) for v in x]
         ax.step(x, gap, where="post", color=colour, label=name)
+        ax.text(x[0], gap[0], f"{name} ", ha="right", va="center", size=9)
         if top == format.max:
             ax.plot(top, gap[-1], "X", color=colour, ms=9)
     ax.step([1, 127], [1, 1], color=COLOURS["rounding"], lw=3, label="int8")
+    ax.text(1, 2, "int8", ha="center", va="bottom", size=9)
     ax.set_xscale("log", base=2)
     ax.set_yscale("log", base=2)
+    ax.set_xlim(left=2.0**-38)
     ax.set_xlabel("magnitude of the number; X marks the largest of a format")
     ax.set_ylabel("gap to the next number")
-    ax.legend(fontsize=9)
     return ax
 
 
@@ -195,6 +199,7 @@ def wheel(twos_complement: Callable[[int, int], int], bits: int, ax: Axes) -> Ax
         ha="center",
         arrowprops={"arrowstyle": "->", "connectionstyle": "arc3,rad=-0.35"},
     )
+    ax.set_title(f"the {count} patterns of {bits} bits outside, their values inside", size=10)
     ax.set_xlim(-1.6, 1.6)
     ax.set_ylim(-1.75, 1.5)
     ax.set_aspect("equal")

@@ -85,14 +85,20 @@ def four_panels(
     ]
     ax.set_axis_off()
     for place, (title, values, bound) in enumerate(panels):
-        panel = ax.inset_axes((place * 0.26, 0.12, 0.22, 0.84))
+        panel = ax.inset_axes((0.02 + place * 0.255, 0.16, 0.215, 0.8))
         image = panel.imshow(values.numpy(), cmap="PuOr", vmin=-bound, vmax=bound)
         panel.set_title(title, size=10)
         panel.set_xticks([])
         panel.set_yticks([])
-        bar = panel.inset_axes((0, -0.12, 1, 0.05))
-        ax.figure.colorbar(image, cax=bar, orientation="horizontal", ticks=[-bound, 0, bound])
-        bar.tick_params(labelsize=8)
+        panel.set_xlabel("column", size=9)
+        bar = panel.inset_axes((0, -0.24, 1, 0.05))
+        ax.figure.colorbar(image, cax=bar, orientation="horizontal")
+        # One number at each end, inside it, so that neighbours do not run into each other.
+        bar.set_xticks([-bound, bound], [f"{-bound:.3g}", f"{bound:.3g}"], size=8)
+        first, last = bar.get_xticklabels()
+        first.set_horizontalalignment("left")
+        last.set_horizontalalignment("right")
+    ax.child_axes[0].set_ylabel("row", size=9)
     return ax
 
 
@@ -102,7 +108,7 @@ def tie_drift(round_half_even: Callable[[Tensor], Tensor], ax: Axes) -> Axes:
     halves = torch.arange(0, 60) * 0.5
     even = torch.cumsum(torch.as_tensor(round_half_even(halves)) - halves, 0)
     up = torch.cumsum(torch.floor(halves + 0.5) - halves, 0)
-    ax.plot(up, color=COLOURS["clipping"], label="ties go up, floor(x + 0.5)")
+    ax.plot(up, "--", color=COLOURS["clipping"], label="ties go up, floor(x + 0.5)")
     ax.plot(even, color=COLOURS["rounding"], label="your rule")
     ax.set_xlabel("how many of 0, 0.5, 1, 1.5, ... were added")
     ax.set_ylabel("rounded sum - true sum")
@@ -124,10 +130,10 @@ def error_against_threshold(
     clipping, rounding = np.array(errors, dtype=float).T
     total = clipping + rounding
     best = int(total.argmin())
-    floor = float(total.min()) / 30
-    ax.semilogy(thresholds, clipping.clip(floor), color=COLOURS["clipping"], label="clipping")
-    ax.semilogy(thresholds, rounding.clip(floor), color=COLOURS["rounding"], label="rounding")
+    ax.semilogy(thresholds, clipping, "--", color=COLOURS["clipping"], label="clipping")
+    ax.semilogy(thresholds, rounding, "-.", color=COLOURS["rounding"], label="rounding")
     ax.semilogy(thresholds, total, color=COLOURS["ink"], lw=2, label="total")
+    ax.set_ylim(float(total.min()) / 30, 2 * float(total.max()))  # either part may fall to 0
     ax.plot(thresholds[best], total[best], "o", color=COLOURS["codes"], ms=9)
     ax.set_xlabel("clipping threshold: the largest |x| that keeps its value")
     ax.set_ylabel("mean squared error")
@@ -173,9 +179,11 @@ def collapsing_histogram(w: Tensor, versions: dict[str, Tensor], size: float = 1
         else:
             places, counts = values.flatten().unique(return_counts=True)
             styled(ax).vlines(places, 0, counts, color=colour, lw=2)
+        ax.set_ylim(bottom=0)
         ax.set_ylabel("weights")
-        ax.set_title(f"{name}: {len(values.unique())} different values", size=10, loc="left")
+        ax.set_title(f"{name}: {len(values.unique()):,} different values", size=10, loc="left")
     axes[-1].set_xlabel("weight")
+    axes[0].figure.align_ylabels()
     return axes[-1]
 
 
@@ -186,20 +194,20 @@ def bytes_of(pack: Callable[[Tensor, int], Tensor], q: Tensor, bits: int, ax: Ax
     per_byte = 8 // bits
     shades = [COLOURS["real"], COLOURS["codes"], COLOURS["rounding"], COLOURS["error"]]
     for row, byte in enumerate(packed):
+        ax.text(-0.2, 0.28 - row, f"byte {row} = {byte}", ha="right", va="center")
         for bit in range(8):
-            field = bit // bits
-            ax.add_patch(plt.Rectangle((7 - bit, -row), 1, 0.85, color=shades[field], alpha=0.3))
-            ax.text(7.5 - bit, 0.42 - row, str(byte >> bit & 1), ha="center", va="center")
-        names = [
-            f"q[{i}] = {int(q[i])}"
-            for i in range(row * per_byte, (row + 1) * per_byte)
-            if i < len(q)
-        ]
-        ax.text(8.3, 0.42 - row, f"byte {row} = {byte}:  " + ", ".join(names), va="center", size=9)
-    ax.set_xlim(-0.2, 13.5)
-    ax.set_ylim(0.6 - len(packed), 1.2)
+            shade = shades[bit // bits]
+            ax.add_patch(plt.Rectangle((7 - bit, -row), 1, 0.56, color=shade, alpha=0.3))
+            ax.text(7.5 - bit, 0.28 - row, str(byte >> bit & 1), ha="center", va="center")
+        for field in range(per_byte):
+            i, middle = row * per_byte + field, 8 - (field + 0.5) * bits
+            name = f"q[{i}] = {int(q[i])}" if i < len(q) else "filled up"
+            ax.text(middle, 0.6 - row, name, ha="center", va="bottom", size=9)
+    ax.set_xlim(-1.8, 8.2)
+    ax.set_ylim(0.9 - len(packed), 1.0)
     ax.set_axis_off()
-    ax.set_title("bit 7 (left) to bit 0 (right), one colour a code", size=10, loc="left")
+    listed = ", ".join(str(byte) for byte in packed)
+    ax.set_title(f"bytes {listed}: bit 7 (left) to bit 0 (right), one colour a code", size=10)
     return ax
 
 
