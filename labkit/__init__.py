@@ -1,6 +1,7 @@
 """Labs on neural-network quantization: the references, the checks and the grader.
 
-``import labkit`` loads nothing heavy: submodules and ``Lab`` load when they are first used.
+``import labkit`` loads nothing heavy: submodules, ``Lab`` and ``progress`` load when they are
+first used.
 """
 
 import importlib
@@ -8,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from labkit.checks.lab import Lab
+    from labkit.checks.overview import progress
 
 __version__ = "0.1.0"
-__all__ = ["Lab", "__version__"]
+__all__ = ["Lab", "__version__", "progress"]
 
 _SUBMODULES = {
     "calibration",
@@ -26,11 +28,15 @@ _SUBMODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load ``labkit.Lab`` and the submodules on first use."""
+    """Load ``Lab``, ``progress`` and the submodules on first use."""
     if name == "Lab":
         from labkit.checks.lab import Lab
 
         return Lab
+    if name == "progress":
+        from labkit.checks.overview import progress
+
+        return progress
     if name in _SUBMODULES:
         return importlib.import_module(f"labkit.{name}")
     raise AttributeError(f"module 'labkit' has no attribute {name!r}")

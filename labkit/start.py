@@ -1,7 +1,7 @@
 """`labkit start`: a student's own copy of the labs, in which nothing of theirs is overwritten.
 
-A record beside the copies, ``.labkit/start.json``, says which release each file was copied from.
-A file that came from the release at hand is the student's work on it and stays; where a newer
+A record beside the copies, ``.labkit/start.json``, says what each file was when it was copied. A
+file that came from the release at hand is the student's work on it and stays; where a newer
 release has come since, its copy lands beside the old one, under a name that is free.
 """
 
@@ -59,7 +59,7 @@ def start(folder: Path, labs: Path = LABS) -> list[Placed]:
     Returns
     -------
     list of Placed
-        One for each lab, and one for the map of the course.
+        One for each lab, and those of the map of the course.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def start(folder: Path, labs: Path = LABS) -> list[Placed]:
         If there are no labs to copy, if `folder` is the folder of the labs itself, or if its
         record cannot be read.
     """
-    sources = [*sorted(labs.glob("lab*.ipynb")), *labs.glob("README.md")]
+    sources = [*sorted(labs.glob("lab*.ipynb")), *labs.glob("index.ipynb"), *labs.glob("README.md")]
     if not sources:
         raise ValueError(
             f"{labs} holds no lab*.ipynb: this labkit was installed without its labs. Run the "
@@ -85,38 +85,31 @@ def start(folder: Path, labs: Path = LABS) -> list[Placed]:
     return placed
 
 
-def notice(number: int, stem: str, folder: Path | None = None) -> str:
-    """Return what to tell a student whose lab came from another release of labkit, or "".
-
-    A record that cannot be read is told as well, and keeps nobody from working.
+def notice(notebook: Path | None) -> str:
+    """Return what to tell a student whose notebook came from another release of labkit, or "".
 
     Parameters
     ----------
-    number : int
-        The lab.
-    stem : str
-        Its notebook's name without ".ipynb".
-    folder : Path, optional
-        Where the notebook is; the kernel's folder by default.
+    notebook : Path, optional
+        The one that runs; None if nobody knows.
     """
-    # Jupyter's server tells the kernel which notebook it runs.
-    running = Path(os.environ.get("JPY_SESSION_NAME", "")).name
+    if notebook is None:
+        return ""
     try:
-        origins = _read(Path() if folder is None else folder)
-    except ValueError as error:
-        return str(error)
-    origin = origins.get(running) or origins.get(f"{stem}.ipynb")
-    if origin is None or origin["labkit"] == __version__:
+        made_by = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]["labkit"]["version"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return ""  # a notebook that says nothing about it
+    if made_by == __version__:
         return ""
     return (
-        f"This notebook is lab {number} of labkit {origin['labkit']}, and labkit {__version__} is "
-        "installed: its checks may ask for something else. `labkit start .` puts the new notebook "
-        "beside this one, which stays as it is."
+        f"This notebook was made for labkit {made_by}, and labkit {__version__} is installed: its "
+        "checks may ask for something else. `labkit start .` puts the new notebook beside this "
+        "one, which stays as it is."
     )
 
 
-def _place(folder: Path, name: str, content: bytes, origins: dict[str, dict[str, str]]) -> Placed:
-    origin = {"labkit": __version__, "sha256": hashlib.sha256(content).hexdigest()}
+def _place(folder: Path, name: str, content: bytes, origins: dict[str, str]) -> Placed:
+    origin = hashlib.sha256(content).hexdigest()
     older: list[str] = []
     candidates = _names(name)
     while True:
@@ -126,7 +119,7 @@ def _place(folder: Path, name: str, content: bytes, origins: dict[str, dict[str,
             with path.open("xb") as file:  # fails where anything stands, whoever put it there
                 file.write(content)
         except FileExistsError:
-            if origins.get(candidate, {}).get("sha256") == origin["sha256"]:
+            if origins.get(candidate) == origin:
                 return Placed(candidate, is_new=False)
             if path.is_file() and path.read_bytes() == content:
                 origins[candidate] = origin
@@ -145,21 +138,21 @@ def _names(name: str) -> Iterator[str]:
         yield f"{stem}_{number}{suffix}"
 
 
-def _read(folder: Path) -> dict[str, dict[str, str]]:
+def _read(folder: Path) -> dict[str, str]:
     path = folder / RECORD
     if not path.exists():
         return {}
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        return {name: {"labkit": o["labkit"], "sha256": o["sha256"]} for name, o in record.items()}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        return {name: origin.lower() for name, origin in record.items()}
+    except (ValueError, AttributeError) as error:
         raise ValueError(
             f"{path} is not what `labkit start` wrote there; delete it and run this again. Your "
             "notebooks stay as they are."
         ) from error
 
 
-def _write(folder: Path, origins: dict[str, dict[str, str]]) -> None:
+def _write(folder: Path, origins: dict[str, str]) -> None:
     path = folder / RECORD
     path.parent.mkdir(exist_ok=True)
     partial = path.with_suffix(".partial")

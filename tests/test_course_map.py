@@ -4,6 +4,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from labkit.checks import registry
@@ -50,7 +51,17 @@ def test_every_lab_says_what_it_needs_and_how_long_each_exercise_takes(path):
     assert Effort.of(notebook).total <= LONGEST
 
 
-def test_the_map_in_the_folder_links_to_every_lab_there_is():
-    text = (LABS / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["README.md", "index.ipynb"])
+def test_the_map_in_the_folder_links_to_every_lab_there_is(name):
+    text = (LABS / name).read_text(encoding="utf-8")
     for path in LABS.glob("lab*.ipynb"):
         assert f"]({path.name})" in text
+
+
+def test_the_index_shows_the_students_own_progress(tmp_path, monkeypatch):
+    (tmp_path / "lab1.json").write_text('{"best": {"1.1": 1}}')
+    monkeypatch.setenv("LABKIT_PROGRESS", str(tmp_path))
+    notebook = nbformat.read(LABS / "index.ipynb", as_version=4)
+    NotebookClient(notebook).execute()
+    (card,) = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert "1 of 24" in card.data["text/plain"]

@@ -96,12 +96,26 @@ def test_a_lab_of_another_release_says_so(
     cards: list[Card], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start(tmp_path)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / "lab1_linear.ipynb"))
     Lab(1)
     assert cards == []
     monkeypatch.setattr("labkit.start.__version__", "9.9")
     Lab(1)
     assert "and labkit 9.9 is installed" in repr(cards[0])
+
+
+def test_a_cell_that_was_edited_and_not_run_again_is_suspected(cards: list[Card]) -> None:
+    def in_numpy(x):
+        return np.rint(x.numpy())
+
+    for number, answer in (("1.1", right), ("1.5", in_numpy)):
+        checked = Lab(1)
+        passed = checked.check(number, answer)
+        assert "passed before" not in repr(cards[-1])
+        assert checked.check(number, passed) is not None
+        assert "that passed before. If you have edited it since, run the cell" in repr(cards[-1])
+        checked.check(number, lambda *args, answer=answer: answer(*args))
+        assert "passed before" not in repr(cards[-1])
 
 
 def test_numpy_answers_are_handed_on_as_tensors(cards: list[Card]) -> None:

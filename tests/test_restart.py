@@ -1,5 +1,9 @@
 """A kernel restarted in mid-lab: what a student reads who runs a later cell first."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -61,7 +65,8 @@ def test_every_other_error_stays_as_it_is(outputs, position, kind):
 )
 def test_every_way_to_bind_a_name_is_found(source, name, tmp_path):
     path = tmp_path / "notebook.ipynb"
-    nbformat.write(new_notebook(cells=[new_code_cell(source)]), path)
+    cells = [new_code_cell("import labkit"), new_code_cell(source)]
+    nbformat.write(new_notebook(cells=cells), path)
     assert first_definition(path, name) == source.splitlines()[0]
     assert first_definition(path, "inner") is None
 
@@ -73,3 +78,36 @@ def test_every_exercise_is_found_in_its_lab():
 
 def test_without_the_lab_no_line_is_found(tmp_path):
     assert first_definition(tmp_path / "nowhere.ipynb", "w") is None
+    (tmp_path / "half.ipynb").write_text('{"cells": [')
+    assert first_definition(tmp_path / "half.ipynb", "w") is None
+    nbformat.write(new_notebook(cells=[new_code_cell("w = 1")]), tmp_path / "other.ipynb")
+    assert first_definition(tmp_path / "other.ipynb", "w") is None
+
+
+def test_cells_that_are_not_finished_are_passed_over(tmp_path):
+    sources = ["import labkit", "def f(:", "%matplotlib inline", "w = 1  # mine"]
+    path = tmp_path / "mine.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell(source) for source in sources]), path)
+    assert first_definition(path, "w") == "w = 1  # mine"
+
+
+@pytest.mark.parametrize("source", ["lab.progress()", 'quantize = lab.check("1.3", quantize)'])
+def test_even_the_first_cell_may_be_missing(source, tmp_path, monkeypatch):
+    """With the extension that labkit installs for every kernel of its environment."""
+    path = tmp_path / LAB_1.name
+    path.write_bytes(LAB_1.read_bytes())
+    monkeypatch.setenv("JPY_SESSION_NAME", str(path))
+    load = "%load_ext labkit.checks.restart"
+    notebook = new_notebook(cells=[new_code_cell(load), new_code_cell(source)])
+    NotebookClient(notebook, allow_errors=True).execute()
+    card, error = notebook.cells[1].outputs
+    assert "lab = Lab(1)" in card.data["text/plain"]
+    assert error.ename == "NameError"
+
+
+def test_the_extension_is_installed_for_every_kernel_and_loads_quickly():
+    configuration = Path(sys.prefix) / "etc" / "ipython" / "ipython_config.py"
+    source = LABS.parent / "etc" / "ipython" / "ipython_config.py"
+    assert configuration.read_text() == source.read_text(), "run pip install -e . again"
+    heavy = "import sys, labkit.checks.restart; print({'torch', 'numpy'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", heavy], text=True) == "set()\n"

@@ -12,12 +12,19 @@ from labkit.checks import registry, restart
 from labkit.checks.calling import as_tensors, call_all
 from labkit.checks.card import Card, Table, Text, show
 from labkit.checks.exercise import Exercise
-from labkit.checks.messages import TONES, fallback_note, hint_card, points, verdict_card
+from labkit.checks.messages import (
+    TONES,
+    fallback_note,
+    hint_card,
+    points,
+    same_note,
+    verdict_card,
+)
 from labkit.checks.page import write_page
 from labkit.checks.progress import Progress
 from labkit.checks.values import number
 from labkit.checks.verdict import State, Verdict, judge
-from labkit.start import notice
+from labkit.start import LABS, notice
 
 NOTEBOOK_SEED = 5
 
@@ -46,13 +53,14 @@ class Lab:
         self._title = registry.title(number)
         self._progress = Progress.of_lab(number)
         self._verdicts: dict[str, Verdict] = {}
+        self._passed: dict[str, Callable[..., Any]] = {}
         self._hints_shown: dict[str, int] = {}
-        restart.explain_missing_names(number)
+        _explain_missing_names(LABS / f"{registry.STEMS[number]}.ipynb")
         if _under_nbgrader():
             for exercise in self._exercises.values():
                 # An answer cell that does not even run must cost the later ones nothing.
                 _bind(exercise)
-        if other_release := notice(number, registry.STEMS[number]):
+        if other_release := notice(restart.running_notebook()):
             show(Card("warn", "Another release of labkit", (Text(other_release),)))
 
     def __repr__(self) -> str:
@@ -91,6 +99,8 @@ class Lab:
         card = verdict_card(verdict)
         if verdict.state is State.NOT_STARTED and self._progress.best.get(exercise_id):
             card = Card(card.tone, card.headline, (Text(fallback_note(exercise)), *card.blocks))
+        if function is self._passed.get(exercise_id):
+            card = Card(card.tone, card.headline, (*card.blocks, Text(same_note(exercise))))
         self._progress.record(verdict)
         show(card)
         if verdict.state is not State.PASSED:
@@ -100,7 +110,8 @@ class Lab:
                     raise CheckFailed(repr(card))
                 _tell_nbgrader(verdict.points)
             return exercise.reference
-        return as_tensors(function) if verdict.numpy else function
+        self._passed[exercise_id] = as_tensors(function) if verdict.numpy else function
+        return self._passed[exercise_id]
 
     def failed_call(self, exercise_id: str) -> tuple[Any, ...]:
         """Return the arguments of the call that the last check of this exercise showed.
@@ -201,6 +212,15 @@ class Lab:
 
 def _under_nbgrader() -> bool:
     return bool(os.environ.get("NBGRADER_EXECUTION"))
+
+
+def _explain_missing_names(released: Path) -> None:
+    """Do what the extension does, also where no configuration of IPython has loaded it."""
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    if shell is not None:
+        restart.load_ipython_extension(shell, released)
 
 
 def _bind(exercise: Exercise) -> None:

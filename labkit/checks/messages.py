@@ -101,3 +101,11 @@ def fallback_note(exercise: Exercise) -> str:
         f"You passed exercise {exercise.id} before. If you have restarted the kernel since, run "
         "the cell with your answer first, then this one."
     )
+
+
+def same_note(exercise: Exercise) -> str:
+    """Return what a student reads who checks a function again that has passed already."""
+    return (
+        f"This is the `{exercise.function}` that passed before. If you have edited it since, run "
+        "the cell with your answer first, then this one."
+    )

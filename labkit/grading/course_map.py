@@ -1,10 +1,15 @@
-"""The map of the course, `labs/README.md`, made from the notebooks and the declared exercises."""
+"""The map of the course, made from the notebooks and the declared exercises.
+
+`labs/README.md` is for who looks at the folder, `labs/index.ipynb` for who has opened it: it shows
+the student's own progress as well.
+"""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from labkit.checks import registry
 
@@ -49,21 +54,51 @@ def course_map(labs: Mapping[int, NotebookNode]) -> str:
     labs : mapping of int to NotebookNode
         The released notebooks by number.
     """
-    rows = [_row(number, labs[number]) for number in sorted(labs)]
     return "\n".join(
         [
             "# The labs",
             "",
-            "Take them in this order. `lab.progress()` in a lab shows how far you are in it, and",
-            '`lab.page("my_results.html")` makes one page of all of them.',
+            "Take them in this order. [index.ipynb](index.ipynb) shows how far you are in the",
+            "course, `lab.progress()` how far you are in a lab.",
             "",
+            _table(labs),
+            "",
+        ]
+    )
+
+
+def index(labs: Mapping[int, NotebookNode], metadata: Mapping[str, object]) -> NotebookNode:
+    """Return the notebook to begin with: the map, and a cell that shows the student's progress.
+
+    Parameters
+    ----------
+    labs : mapping of int to NotebookNode
+        The released notebooks by number.
+    metadata : mapping
+        What all released notebooks say of themselves.
+    """
+    welcome = (
+        "# The labs\n\n"
+        "Run the cell below (**Shift + Enter**) to see how far you are and where to go on. Your "
+        "points are kept in the folder `.labkit` beside the notebooks, so they outlast a restart."
+    )
+    cells = [
+        new_markdown_cell(welcome, id="index-001"),
+        new_code_cell("from labkit import progress\n\nprogress()", id="index-002"),
+        new_markdown_cell(_table(labs), id="index-003"),
+    ]
+    return new_notebook(cells=cells, metadata=dict(metadata))
+
+
+def _table(labs: Mapping[int, NotebookNode]) -> str:
+    return "\n".join(
+        [
             "| lab | you write | you need | minutes: reading + exercises | points |",
             "|---|---|---|---|---|",
-            *rows,
+            *(_row(number, labs[number]) for number in sorted(labs)),
             "",
             f"Reading is counted at {WORDS_PER_MINUTE} words a minute; running the cells and",
             "playing with them come on top.",
-            "",
         ]
     )
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from labkit import __version__
 from labkit.checks import registry
-from labkit.grading.course_map import course_map
+from labkit.grading.course_map import course_map, index
 
 ANSWER, CHECK = "exercise-", "check-"
 SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION.*?### END SOLUTION[^\n]*", re.M | re.S)
@@ -24,8 +25,9 @@ LEFT_OVER = re.compile(r"### (BEGIN|END) (SOLUTION|HIDDEN TESTS)")
 NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
+    "labkit": {"version": __version__},
 }
-BUNDLED = ("README.md", "requirements.txt", "pyproject.toml", "labs", "labkit")
+BUNDLED = ("README.md", "requirements.txt", "pyproject.toml", "etc", "labs", "labkit")
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,10 @@ def release(root: Path, check: bool = False) -> list[Stale]:
         path.name: release_notebook(nbformat.read(path, as_version=4), path.stem)
         for path in solutions
     }
-    texts = {name: nbformat.writes(lab) + "\n" for name, lab in labs.items()}
-    texts["README.md"] = course_map({_number(Path(name).stem): lab for name, lab in labs.items()})
+    numbered = {_number(Path(name).stem): lab for name, lab in labs.items()}
+    notebooks = labs | {"index.ipynb": index(numbered, NOTEBOOK_METADATA)}
+    texts = {name: nbformat.writes(notebook) + "\n" for name, notebook in notebooks.items()}
+    texts["README.md"] = course_map(numbered)
     stale = []
     for name, text in texts.items():
         target = root / "labs" / name
