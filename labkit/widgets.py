@@ -19,6 +19,9 @@ from labkit import plots
 from labkit.calibration import Histogram, histogram_error, minmax_range, mse_range
 from labkit.linear import Scheme, from_range
 
+# What is left on the screen when the kernel has gone, or a saved notebook is opened again.
+AGAIN = "The controls below belong to this kernel. If they do nothing, run this cell again."
+
 # Set by the front ends that run a notebook for a person: Jupyter's server, VS Code, Colab.
 _FRONT_ENDS = ("JPY_SESSION_NAME", "VSCODE_PID", "COLAB_RELEASE_TAG")
 
@@ -183,9 +186,10 @@ def _show_sliders(draw: Callable[..., Axes], controls: Mapping[str, Control]) ->
     """Show sliders whose movement draws below them, where they can work; else nothing."""
     if not live():
         return
-    from IPython.display import display
+    from IPython.display import HTML, display
 
     plt.show()  # The static picture comes first: what follows it in the cell moves.
+    display(HTML(f"<p>{AGAIN}</p>"))
     display(sliders(draw, controls))
 
 

@@ -7,6 +7,7 @@ import sys
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from IPython.display import HTML
 
 from labkit import plots, widgets, zoo
 from labkit.calibration import Histogram
@@ -28,10 +29,15 @@ def _no_front_end(monkeypatch):
 
 @pytest.fixture
 def front_end(monkeypatch):
-    """Pretend that a person looks on; return what is displayed."""
+    """Pretend that a person looks on; return what is displayed, without the sentences."""
     shown = []
+
+    def display(thing):
+        if not isinstance(thing, HTML):
+            shown.append(thing)
+
     monkeypatch.setenv("JPY_SESSION_NAME", "labs/lab0_formats.ipynb")
-    monkeypatch.setattr("IPython.display.display", shown.append)
+    monkeypatch.setattr("IPython.display.display", display)
     return shown
 
 
@@ -79,6 +85,16 @@ def test_with_a_front_end_sliders_follow_the_picture(front_end):
             number, slider = row.children
             assert number.description
             assert number.value == slider.value
+
+
+def test_a_sentence_that_outlasts_the_kernel_comes_before_the_sliders(front_end, monkeypatch):
+    pytest.importorskip("ipywidgets")
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    widgets.budget_widget(NETWORKS, 500)
+    sentence, sliders = shown
+    assert "run this cell again" in sentence.data
+    assert sliders.children
 
 
 @pytest.mark.parametrize("child", [0, 1])
