@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,12 @@ def missing() -> str:
         return ""
     reason = tried.stderr.strip().splitlines()[-1]
     return f"{reason} ({PYTHON}; another Python can be named in LABKIT_NBGRADER)"
+
+
+def version() -> str:
+    """Return nbgrader's name and version."""
+    line = [PYTHON, "-c", "import nbgrader; print(nbgrader.__version__)"]
+    return f"nbgrader {subprocess.run(line, capture_output=True, text=True).stdout.strip()}"
 
 
 def submissions(solved: dict[str, Any], released: dict[str, Any], lab: int) -> dict[str, Any]:
@@ -94,13 +101,15 @@ class NbgraderCourse:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def grade(self, name: str, solved: Any, handed_in: dict[str, Any]) -> None:
-        """Generate the assignment from `solved`, and grade what was handed in."""
+    def grade(self, name: str, solved: Any, handed_in: dict[str, Any]) -> float:
+        """Generate the assignment from `solved`, grade what was handed in; return the seconds."""
         self.save("source", f"{name}.ipynb", solved)
         for student, notebook in handed_in.items():
             self.save(f"submitted/{student}", f"{name}.ipynb", notebook)
         self.run("generate_assignment", "--create", "--IncludeHeaderFooter.header=")
+        started = time.perf_counter()
         self.run("autograde", "--create", f"--ExecutePreprocessor.timeout={TIMEOUT}")
+        return time.perf_counter() - started
 
     def save(self, folder: str, name: str, notebook: Any) -> None:
         """Write a notebook where nbgrader looks for it."""

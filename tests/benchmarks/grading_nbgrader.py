@@ -11,13 +11,12 @@ import json
 import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import nbgrader_course
-from table import markdown
+from table import machine, markdown
 
 from labkit.checks import registry
 from labkit.grading import grade
@@ -27,7 +26,7 @@ PROJECT = Path(__file__).parents[2]
 HEAD = ("lab", "submission", "exercises", "nbgrader, points", "labkit, points", "differ in")
 
 
-def compare(lab: int, root: Path) -> list[tuple[object, ...]]:
+def compare(lab: int, root: Path) -> list[tuple[int, str, int, str, str, str]]:
     """Return a row for each submission of one lab."""
     stem = registry.STEMS[lab]
     solved, released = (
@@ -36,10 +35,8 @@ def compare(lab: int, root: Path) -> list[tuple[object, ...]]:
     )
     handed_in = nbgrader_course.submissions(solved, released, lab)
     course = nbgrader_course.NbgraderCourse(root / "nbgrader")
-    started = time.perf_counter()
-    course.grade(stem, solved, handed_in)
+    print(f"lab {lab}: nbgrader took {course.grade(stem, solved, handed_in):.0f} s", flush=True)
     theirs, totals = course.scores(), course.exported()
-    print(f"lab {lab}: nbgrader took {time.perf_counter() - started:.0f} s", flush=True)
     for student, notebook in handed_in.items():
         folder = root / "submissions" / student
         folder.mkdir(parents=True)
@@ -69,11 +66,16 @@ def main() -> None:
             rows += compare(lab, root)
         finally:
             shutil.rmtree(root)
-    table = markdown(HEAD, rows)
-    print(table)
+    exercises = sum(row[2] for row in rows)
+    differ = sum(len(row[-1].split(", ")) for row in rows if row[-1] != "none")
+    text = (
+        f"`python tests/benchmarks/{Path(__file__).name} --save` with {nbgrader_course.version()}: "
+        f"{len(rows)} submissions with {exercises} exercises, {differ} of which get other points.\n"
+        f"\n{machine()}\n\n{markdown(HEAD, rows)}\n"
+    )
+    print(text)
     if parsed.save:
-        command = f"python tests/benchmarks/{Path(__file__).name} --save"
-        STORED.write_text(f"# Points of nbgrader and labkit\n\n`{command}`\n\n{table}\n", "utf-8")
+        STORED.write_text(f"# Points of nbgrader and labkit\n\n{text}", "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,87 +1,155 @@
-"""How long grading takes, beside nbgrader where that is installed.
+"""How long grading takes beside nbgrader, and how much memory.
 
-    python tests/benchmarks/grading_speed.py --submissions 100 --nbgrader 8
+    python tests/benchmarks/grading_speed.py [--submissions 100] [--nbgrader 8] [--save]
 
 A third of the submissions is right, a third is unsolved, a third has two wrong answers. nbgrader's
-autograde gets the same notebooks of lab 1, fewer of them, since it takes one at a time.
+autograde gets the same notebooks in the same run, fewer of them, since it takes one at a time.
+LABKIT_NBGRADER names a Python that has nbgrader. `--save` writes grading_speed.md.
 """
 
 import argparse
-import importlib.util
-import shutil
+import contextlib
+import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import grading_support as support
+import nbgrader_course
+from table import machine, markdown
 
-from labkit.checks import registry
-from labkit.grading import grade
+from labkit.grading.files import GRADEBOOK
+from labkit.grading.release import ANSWER
 
-WRONG = ("1.3", "1.8")
-
-
-def notebook(number: int) -> support.Notebook:
-    """Return the submission of student `number`."""
-    if number % 3 == 0:
-        return support.solved_notebook()
-    if number % 3 == 1:
-        return support.released_notebook()
-    answers = {}
-    for exercise in registry.exercises(support.LAB):
-        source = support.solution(exercise)
-        wrong = source.split("    ### BEGIN")[0] + "    return None"
-        answers[exercise.id] = wrong if exercise.id in WRONG else source
-    return support.answered(answers)
+STORED = Path(__file__).with_suffix(".md")
+PROJECT = Path(__file__).parents[2]
+LABKIT = "from labkit.cli import main; raise SystemExit(main())"
+WRONG = (ANSWER + "1-3", ANSWER + "1-8")
+SIZES = (20, 100, 200)
 
 
-def seconds_of_labkit(root: Path, count: int) -> float:
-    """Return seconds a submission, the start of the sandbox included."""
-    for number in range(count):
-        support.save(root / "submissions" / f"s{number:04}", notebook(number))
-    solutions = support.solutions_folder(root / "solutions")
-    start = time.perf_counter()
-    grade(root / "submissions", support.LAB, root / "grades", solutions)
-    return (time.perf_counter() - start) / count
+class Notebooks:
+    """A lab solved, released, and as students hand it in."""
+
+    def __init__(self, solved: dict[str, Any], released: dict[str, Any]) -> None:
+        self.solved, self.released = solved, released
+        self.answers = {
+            cell["metadata"]["nbgrader"]["grade_id"]: "".join(cell["source"])
+            for cell in solved["cells"]
+            if cell["metadata"].get("nbgrader", {}).get("solution")
+        }
+
+    def submission(self, number: int) -> dict[str, Any]:
+        """Return what student `number` hands in."""
+        notebook = json.loads(json.dumps(self.released))
+        for cell in notebook["cells"]:
+            key = cell["metadata"].get("nbgrader", {}).get("grade_id", "")
+            if key in self.answers and number % 3 != 1:
+                cell["source"] = self.answers[key]
+                if number % 3 == 2 and key in WRONG:
+                    head = self.answers[key].split("    ### BEGIN SOLUTION")[0]
+                    cell["source"] = f"{head}    return None"
+        return notebook
 
 
-def seconds_of_nbgrader(root: Path, count: int) -> float:
-    """Return seconds a submission of ``nbgrader autograde``."""
-    support.save(root / "source" / "lab1", support.solved_notebook())
-    for number in range(count):
-        support.save(root / "submitted" / f"s{number:04}" / "lab1", notebook(number))
-    nbgrader(root, "generate_assignment", "lab1", "--create", "--IncludeHeaderFooter.header=")
-    start = time.perf_counter()
-    nbgrader(root, "autograde", "lab1", "--create")
-    return (time.perf_counter() - start) / count
+def real() -> Notebooks:
+    """Return lab 1 as it is released."""
+    folders = ("solutions", "labs")
+    texts = ((PROJECT / folder / support.NAME).read_text("utf-8") for folder in folders)
+    return Notebooks(*map(json.loads, texts))
 
 
-def nbgrader(root: Path, *arguments: str) -> None:
-    command = [sys.executable, "-m", "nbgrader", *arguments]
-    subprocess.run(command, cwd=root, check=True, capture_output=True)
+def bare() -> Notebooks:
+    """Return lab 1 without anything but its exercises."""
+    return Notebooks(support.solved_notebook(), support.released_notebook())
+
+
+def graded_by_labkit(notebooks: Notebooks, count: int) -> tuple[float, float, float]:
+    """Return the seconds, and the most MiB of the grader itself and of all its processes."""
+    with tempfile.TemporaryDirectory(prefix="labkit-benchmark-") as folder:
+        root = Path(folder)
+        support.save(root / "solutions", notebooks.solved)
+        for number in range(count):
+            support.save(root / "submissions" / f"s{number:04}", notebooks.submission(number))
+        command = [sys.executable, "-c", LABKIT, "grade", "submissions"]
+        command += ["--lab", "1", "--out", "grades"]
+        started = time.perf_counter()
+        with subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL) as process:
+            own = total = 0.0
+            while process.poll() is None:
+                sizes = memory(process.pid)
+                own, total = max(own, sizes.get(process.pid, 0.0)), max(total, sum(sizes.values()))
+                time.sleep(0.2)
+        seconds = time.perf_counter() - started
+        graded = (root / "grades" / GRADEBOOK).read_text("utf-8").count(",graded,")
+        if process.returncode or graded != count:
+            raise RuntimeError(f"{graded} of {count} were graded (status {process.returncode})")
+        return seconds, own, total
+
+
+def memory(top: int) -> dict[int, float]:
+    """Return the MiB of a process and of all that it started; what is shared counts once."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    family, found = {top}, {top}
+    while found:
+        found = {child for child, parent in parents.items() if parent in found} - family
+        family |= found
+    sizes = {}
+    for process in family:
+        with contextlib.suppress(OSError):
+            lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+            sizes[process] = int(next(x for x in lines if x.startswith("Pss:")).split()[1]) / 1024
+    return sizes
+
+
+def graded_by_nbgrader(notebooks: Notebooks, count: int) -> float:
+    """Return the seconds of ``nbgrader autograde``."""
+    handed_in = {f"s{number:04}": notebooks.submission(number) for number in range(count)}
+    with tempfile.TemporaryDirectory(prefix="labkit-benchmark-") as folder:
+        course = nbgrader_course.NbgraderCourse(Path(folder))
+        return course.grade(support.STEM, notebooks.solved, handed_in)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--submissions", type=int, default=100)
-    parser.add_argument("--nbgrader", type=int, default=8, help="submissions for nbgrader")
+    parser.add_argument("--nbgrader", type=int, default=9, help="submissions for nbgrader")
+    parser.add_argument("--save", action="store_true")
     parsed = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="labkit-benchmark-"))
-    try:
-        ours = seconds_of_labkit(root / "labkit", parsed.submissions)
-        print(f"labkit    {ours:6.2f} s a submission ({parsed.submissions} of them)")
-        if importlib.util.find_spec("nbgrader") is None:
-            print("nbgrader  not installed")
-            return
-        theirs = seconds_of_nbgrader(root / "nbgrader", parsed.nbgrader)
-        print(f"nbgrader  {theirs:6.2f} s a submission ({parsed.nbgrader} of them)")
-        print(f"ratio     {theirs / ours:6.1f}")
-    finally:
-        shutil.rmtree(root)
+    speed = []
+    if problem := nbgrader_course.missing():
+        raise SystemExit(problem)
+    for name, notebooks in {"as released": real(), "its exercises only": bare()}.items():
+        theirs = graded_by_nbgrader(notebooks, parsed.nbgrader) / parsed.nbgrader
+        ours = graded_by_labkit(notebooks, parsed.submissions)[0] / parsed.submissions
+        rows = ((nbgrader_course.version(), parsed.nbgrader, theirs),)
+        for grader, count, each in (*rows, ("labkit", parsed.submissions, ours)):
+            speed.append((name, grader, count, f"{each:.2f}", f"{60 / each:.1f}"))
+        speed[-1] += (f"{theirs / ours:.1f}",)
+        speed[-2] += ("1",)
+        print(*speed[-2:], sep="\n", flush=True)
+    used = [(size, *graded_by_labkit(bare(), size)[1:]) for size in SIZES]
+    head = ("lab 1", "grader", "submissions", "s each", "a minute", "times nbgrader")
+    kept = ("submissions", "MiB of the grader", "MiB of it and all its processes")
+    text = (
+        f"`python tests/benchmarks/{Path(__file__).name} --save`, all starts included, on "
+        f"{len(os.sched_getaffinity(0))} cores.\n\n{machine()}\n\n{markdown(head, speed)}\n\n"
+        "The most memory at one time, of a class of its exercises only (proportional set size, "
+        f"looked at five times a second):\n\n"
+        f"{markdown(kept, [(n, *(f'{size:.0f}' for size in sizes)) for n, *sizes in used])}\n"
+    )
+    print(text)
+    if parsed.save:
+        STORED.write_text(f"# Speed and memory of grading\n\n{text}", "utf-8")
 
 
 if __name__ == "__main__":
