@@ -7,6 +7,8 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ import torch
 
 from labkit.checks.calling import Outcome
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.rules import Mismatch, kind
+from labkit.checks.rules import Mismatch, Rule, kind
 from labkit.checks.values import Plain, as_array, describe, plain, source_text
 
 
@@ -100,10 +102,12 @@ def judge(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]
             exercise, State.PASSED, right, total, notes=_notes(exercise, outcomes), numpy=numpy
         )
     broken = [i for i in wrong if outcomes[i].status in ("raised", "stopped", "not started")]
-    shown = min(broken or wrong, key=lambda i: (_size(cases[i].args), i))
+    # "The numbers are right" must not be read where other calls have wrong ones.
+    off = [i for i, mismatch in enumerate(mismatches) if mismatch and not mismatch.form_only]
+    shown = min(broken or off or wrong, key=lambda i: (_size(cases[i].args), i))
     if broken:
         state = State.RAISED
-    elif 2 * right >= total or all(m.form_only for m in mismatches if m is not None):
+    elif 2 * right >= total or not off:
         state = State.ALMOST
     else:
         state = State.NOT_YET
@@ -159,43 +163,46 @@ def _diagnose(
 ) -> Misconception | None:
     """Find the known mistake that explains every wrong call, and most of the right ones."""
 
-    def agreement(misconception: Misconception) -> int:
-        same = [
-            _alike(outcome.value, _result(misconception.wrong, case))
-            for outcome, case in zip(outcomes, cases, strict=True)
-        ]
-        return sum(same) if all(same[i] for i in wrong) else 0
+    @cache
+    def result(mistake: int, i: int) -> Plain:
+        return _result(exercise.misconceptions[mistake].wrong, cases[i])
 
-    scores = [
-        (agreement(misconception), misconception) for misconception in exercise.misconceptions
-    ]
-    score, best = max(scores, key=lambda pair: pair[0], default=(0, None))
-    return best if score else None
+    def agreement(mistake: int, rules: Sequence[Rule]) -> int:
+        def same(i: int) -> bool:
+            return _alike(outcomes[i].value, result(mistake, i), rules)
+
+        return sum(map(same, range(len(cases)))) if all(map(same, wrong)) else 0
+
+    # To the last digits first: within the tolerance of the exercise two mistakes can be one.
+    for rules in (Rule(),), exercise.rules:
+        scores = [agreement(mistake, rules) for mistake in range(len(exercise.misconceptions))]
+        if any(scores):
+            return exercise.misconceptions[scores.index(max(scores))]
+    return None
 
 
 def _result(function: Callable[..., Any], case: Case) -> Plain:
     return plain(function(*copy.deepcopy(case.args)))
 
 
-def _alike(got: Plain, other: Plain) -> bool:
+def _alike(got: Plain, other: Plain, rules: Sequence[Rule]) -> bool:
     if isinstance(got, tuple) or isinstance(other, tuple):
         return (
             isinstance(got, tuple)
             and isinstance(other, tuple)
             and len(got) == len(other)
-            and all(map(_alike, got, other))
+            and all(_alike(a, b, (rule,)) for a, b, rule in zip(got, other, cycle(rules)))
         )
     if got is None or other is None or isinstance(got, str) or isinstance(other, str):
         return got is other
     a, b = np.asarray(got), np.asarray(other)
-    # The kind must agree as well: right numbers as float32 are a mistake of their own.
-    if a.shape != b.shape or (a.dtype.kind == "f") != (b.dtype.kind == "f"):
+    # Tensors must agree in kind as well: right numbers as float32 are a mistake of their own.
+    if a.shape != b.shape or (a.ndim and (a.dtype.kind == "f") != (b.dtype.kind == "f")):
         return False
-    if a.dtype.kind != "f":
+    if a.dtype.kind != "f" and b.dtype.kind != "f":
         return bool(np.array_equal(a, b))
-    return bool(
-        np.allclose(a.astype(float), b.astype(float), rtol=1e-5, atol=1e-12, equal_nan=True)
-    )
+    near = {"rtol": max(1e-5, rules[0].relative), "atol": max(1e-12, rules[0].absolute)}
+    return bool(np.allclose(a.astype(float), b.astype(float), **near, equal_nan=True))
 
 
 def _size(value: object) -> int:
