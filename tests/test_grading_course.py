@@ -9,6 +9,7 @@ import grading_support as support
 import pytest
 
 from labkit.checks import registry
+from labkit.checks.lab import NOTEBOOK_SEED
 from labkit.grading.bubblewrap import problem
 from labkit.grading.course import (
     PACKAGE,
@@ -20,10 +21,21 @@ from labkit.grading.course import (
     sandbox_files,
 )
 from labkit.grading.execution import grade_answers
-from labkit.grading.results import Graded, Outcome
+from labkit.grading.feedback import page
+from labkit.grading.gradebook import gradescope
+from labkit.grading.results import Graded, Outcome, Record
 from labkit.grading.sandbox import Sandbox
 
 SOLUTIONS = Path(__file__).parents[1] / "solutions"
+# An answer whose message tells which inputs it was called with, and nothing else.
+TELLS = """
+def {}(*args):
+    import hashlib, torch
+    torch.set_printoptions(precision=9, threshold=10**6)
+    told = repr(args)
+    torch.set_printoptions(profile="default")
+    raise ValueError(hashlib.sha256(told.encode()).hexdigest())
+"""
 LABS = [lab for lab, stem in registry.STEMS.items() if (SOLUTIONS / f"{stem}.ipynb").exists()]
 
 
@@ -57,6 +69,33 @@ def test_the_unsolved_lab_gets_none(course: Course, sandbox: Sandbox) -> None:
     found = graded(course, sandbox, "stub")
     assert {result.outcome for result in found} == {Outcome.NOT_ATTEMPTED}
     assert sum(result.points for result in found) == 0
+
+
+def test_answers_that_tell_their_inputs_tell_the_instructor_only(
+    course: Course, sandbox: Sandbox
+) -> None:
+    answers = {task.grade_id: TELLS.format(task.exercise.function) for task in course.tasks}
+    found = grade_answers(course, answers, sandbox, seed=support.SEED)
+    tell: dict = {}
+    exec(TELLS.format("told"), tell)
+    for task, result in zip(course.tasks, found, strict=True):
+        secret, public = (
+            {str(raised(tell["told"], case.args)) for case in task.exercise.draw(seed)}
+            for seed in (support.SEED, NOTEBOOK_SEED)
+        )
+        record = Record("ada", (result,))
+        students = page("Lab", record, instructor=False) + gradescope(record)
+        assert not [digest for digest in secret - public if digest in students]
+        instructors = page("Lab", record, instructor=True)
+        assert any(digest in instructors for digest in secret), task.exercise.id
+
+
+def raised(function, arguments) -> Exception:
+    try:
+        function(*arguments)
+    except ValueError as error:
+        return error
+    raise AssertionError("it did not raise")
 
 
 def test_earlier_packages_work_inside_and_the_labs_own_does_not(
