@@ -50,6 +50,8 @@ def read_entry(folder: Path, course: Course) -> Entry:
             raise Broken("A folder of this name cannot be graded; rename it.")
         notebook, flags = find_notebook(folder, course)
         return Entry(folder.name, read_bytes(notebook), flags)
+    except OSError as error:  # gone since the class was listed, or not for us to read
+        return Entry(folder.name, problem=f"The folder cannot be read ({error.strerror}).")
     except Broken as error:
         return Entry(folder.name, problem=str(error))
 

@@ -21,6 +21,7 @@ from labkit.checks.lab import NOTEBOOK_SEED
 from labkit.checks.messages import verdict_card
 from labkit.checks.verdict import State, Verdict, judge
 from labkit.grading.course import Course, Task
+from labkit.grading.fitted import is_fitted
 from labkit.grading.process import Died
 from labkit.grading.results import Graded, Outcome, Shown
 from labkit.grading.run import SETUP, Cell, Run, Seconds
@@ -37,6 +38,7 @@ OUTCOMES = {
 }
 # With the notebook's inputs these say more; a timeout would only cost its time again.
 EXPLAINED = (Outcome.ALMOST, Outcome.WRONG, Outcome.ERROR)
+FITTED = "right for inputs of the notebook only, wrong for all new ones: no points"
 OUT_OF_MEMORY = ("MemoryError", "can't allocate memory", "bad_alloc")
 
 
@@ -123,9 +125,12 @@ def _grade(task: Task, cell: Cell, run: Run, seed: int) -> Graded:
     except Exception as error:  # a row that says so, where a crash would stop the class
         reason = f"The check itself failed ({type(error).__name__}): to be graded by hand."
         return _graded(task, cell.source, Outcome.FAILED, total=len(cases), summary=reason)
+    remark = ""
+    if is_fitted(verdict, cases, outcomes):
+        verdict, remark = replace(verdict, state=State.NOT_YET), FITTED
     outcome = _outcome(verdict, outcomes)
     summary = _summary(verdict, outcome)
-    remark = _remark(verdict, cases, outcomes) or _repeated(task, run, cases, outcomes)
+    remark = remark or _repeated(task, run, cases, outcomes)
     if outcome is Outcome.RIGHT:
         _keep(task, cell, run, as_tensors=verdict.numpy)
     return _graded(
@@ -162,23 +167,6 @@ def _outcome(verdict: Verdict, outcomes: Sequence[CallOutcome]) -> Outcome:
     if any(word in message for message in messages for word in OUT_OF_MEMORY):
         return Outcome.MEMORY
     return Outcome.ERROR
-
-
-def _remark(verdict: Verdict, cases: Sequence[Case], outcomes: Sequence[CallOutcome]) -> str:
-    """Point out an answer whose right calls are all among those that the notebook shows."""
-    if verdict.state is not State.ALMOST:
-        return ""
-    exercise = verdict.exercise
-    known = {encode(list(case.args)) for case in exercise.draw(NOTEBOOK_SEED)}
-    fresh = [
-        pair
-        for pair in zip(cases, outcomes, strict=True)
-        if encode(list(pair[0].args)) not in known
-    ]
-    verdicts = [judge(exercise, [case], [outcome]) for case, outcome in fresh]
-    if not fresh or any(one.state is State.PASSED for one in verdicts):
-        return ""
-    return f"right for inputs of the notebook only, wrong for all {len(fresh)} new ones"
 
 
 def _repeated(task: Task, run: Run, cases: Sequence[Case], outcomes: Sequence[CallOutcome]) -> str:
