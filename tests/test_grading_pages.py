@@ -94,6 +94,7 @@ def test_what_was_changed_by_hand_is_in_the_row_and_on_the_page(course: Course) 
     assert "=Well done" in text
     results = json.loads(gradescope(record))
     assert results["score"] == 4
+    assert json.loads(gradescope(replace(record, late=0.1 + 0.2)))["score"] == 4.2
     assert results["output"] == f"{line}\n\n=Well done"
 
 

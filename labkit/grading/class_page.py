@@ -30,7 +30,7 @@ def class_page(title: str, records: Sequence[Record]) -> str:
         parts += ["<h2>Exercises</h2>", _exercises(by_exercise)]
         parts += ["<h2>Known misconceptions</h2>", _misconceptions(by_exercise)]
     if flagged := [(record.student, _lines(record.flags)) for record in records if record.flags]:
-        parts += ["<h2>Flags</h2>", "<p>For you to judge; no points were taken off.</p>"]
+        parts += ["<h2>Flags</h2>", "<p>For you to judge.</p>"]
         parts.append(table(("Student", "What to look at"), flagged))
     return document(f"{title}: the class", parts)
 

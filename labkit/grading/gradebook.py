@@ -53,7 +53,7 @@ def gradebook(records: Iterable[Record], course: Course) -> str:
 def gradescope(record: Record) -> str:
     """Return a student's results in the format of Gradescope, without anything secret."""
     results = {
-        "score": record.total,
+        "score": round(record.total, 2),
         "output": printable("\n\n".join([*summary(record), *filter(None, [record.comment])])),
         "visibility": "visible",
         "stdout_visibility": "hidden",
