@@ -19,7 +19,8 @@ from labkit import plots
 from labkit.calibration import Histogram, histogram_error, minmax_range, mse_range
 from labkit.linear import Scheme, from_range
 
-# What is left on the screen when the kernel has gone, or a saved notebook is opened again.
+# What stays on the screen where no widget is, and when the kernel of one has gone.
+ELSEWHERE = "(Controls, where the front end has widgets.)"
 AGAIN = "The controls below belong to this kernel. If they do nothing, run this cell again."
 
 # Set by the front ends that run a notebook for a person: Jupyter's server, VS Code, Colab.
@@ -190,7 +191,14 @@ def _show_sliders(draw: Callable[..., Axes], controls: Mapping[str, Control]) ->
 
     plt.show()  # The static picture comes first: what follows it in the cell moves.
     display(HTML(f"<p>{AGAIN}</p>"))
-    display(sliders(draw, controls))
+    _display(sliders(draw, controls))
+
+
+def _display(box: Any) -> None:
+    """Show widgets; where the front end cannot, a sentence instead of their source text."""
+    from IPython.display import display
+
+    display({**box._repr_mimebundle_(), "text/plain": ELSEWHERE}, raw=True)
 
 
 def sliders(draw: Callable[..., Axes], controls: Mapping[str, Control]) -> Any:

@@ -39,6 +39,14 @@ def test_bars_are_named():
     assert describe(ax.figure) == "Up: one place each: int8; fp32."
 
 
+def test_places_with_names_are_said():
+    ax = plots.new_axes()
+    ax.plot([0, 1], [0, 1])
+    ax.set_xticks([])
+    ax.set_yticks([0, 1], ["codes q", "real x"])
+    assert describe(ax.figure) == "Up: one place each: codes q; real x."
+
+
 def test_insets_are_described_and_hidden_axes_are_not():
     ax = plots.new_axes()
     ax.set_xlabel("hidden")

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.category import StrCategoryFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter
 
 
 class Picture(Figure):
@@ -61,7 +61,10 @@ def _sentences(ax: Axes) -> Iterator[str]:
 
 def _axis(direction: str, axis: Axis, limits: tuple[float, float]) -> Iterator[str]:
     label = axis.get_label_text()
-    if isinstance(axis.get_major_formatter(), FixedFormatter | StrCategoryFormatter):
+    # Axes.set_yticks(places, names) leaves a formatter of another kind than set_yticklabels.
+    fixed = isinstance(axis.get_major_locator(), FixedLocator)
+    named = FixedFormatter | StrCategoryFormatter
+    if isinstance(axis.get_major_formatter(), named | FuncFormatter if fixed else named):
         names = [tick.get_text() for tick in axis.get_ticklabels()]
         yield f"{direction}: {label or 'one place each'}: {'; '.join(filter(None, names))}."
     elif label:

@@ -120,8 +120,8 @@ def desk_with(server, browser):
     """A context manager that opens a notebook in a tab of its own, and gives its `Desk`."""
 
     @contextmanager
-    def opened(notebook):
-        desk = Desk(browser, f"{server}/lab/tree/{notebook}?reset&token={TOKEN}")
+    def opened(notebook, blocked=None):
+        desk = Desk(browser, f"{server}/lab/tree/{notebook}?reset&token={TOKEN}", blocked)
         yield desk
         desk.close()
 
@@ -138,7 +138,8 @@ def open_lab(desk_with):
 class Desk:
     """A notebook open in JupyterLab, as a student has it."""
 
-    def __init__(self, browser, address):
+    def __init__(self, browser, address, blocked=None):
+        self.address = address
         self.page = browser.new_page(viewport={"width": 1200, "height": 1000})
         self.page.set_default_timeout(1000 * SECONDS)
         self.console_errors = []
@@ -147,7 +148,13 @@ class Desk:
         self.page.on(
             "request", lambda request: self.hosts.add(urlsplit(request.url).hostname or "")
         )
-        self.page.goto(address)
+        if blocked:
+            self.page.route(blocked, lambda route: route.abort())
+        self.open()
+
+    def open(self):
+        """Load the page, also again; return when its notebook has a kernel."""
+        self.page.goto(self.address)
         self.page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext")
         self._js(
             "async () => { await window.jupyterapp.restored;"
@@ -233,13 +240,28 @@ class Desk:
         self.type_into(index + 1, source)
         return index + 1
 
-    def shown_html(self, index):
-        """The elements of a cell's outputs as the browser drew them, their visible text."""
+    def cell(self, index):
+        """The element of a cell that is in sight."""
+        return self.page.locator(
+            f'.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell[data-windowed-list-index="{index}"]'
+        )
+
+    def show(self, index):
+        """Scroll a cell into sight; return its element when its outputs are drawn."""
         self._content("await c.scrollToItem(a, 'start')", index)
-        self.page.wait_for_timeout(500)
-        return self._content("return c.widgets[a].node.innerText", index)
+        cell = self.cell(index)
+        cell.locator(".jp-OutputArea-output").first.wait_for()
+        return cell
+
+    def shown_html(self, index):
+        """The visible text of a cell, as the browser drew it."""
+        return self.show(index).inner_text()
+
+    def shut_kernel_down(self):
+        """Stop the kernel, as the server does at its end."""
+        self._content("await w.sessionContext.shutdown()")
 
     def close(self):
         """Close the tab and stop its kernel."""
-        self._content("await w.sessionContext.shutdown()")
+        self.shut_kernel_down()
         self.page.close()
