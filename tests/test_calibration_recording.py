@@ -158,7 +158,7 @@ def test_a_progress_bar_shows_only_when_asked_for(model, batches, capsys):
     record(model, batches, ["shared"])
     assert capsys.readouterr() == ("", "")
     record(model, batches, ["shared"], progress=True)
-    assert "3/3" in capsys.readouterr().err
+    assert "3/3" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("scheme", [Scheme(), Scheme(4, symmetric=True), Scheme(3, signed=False)])

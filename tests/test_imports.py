@@ -12,11 +12,11 @@ import pytest
 import labkit
 
 PACKAGE = Path(labkit.__file__).parent
-MOST_LINES = 320
+MOST_LINES = 300
 
 # The references, each of which may import those on the rungs before its own.
 LADDER = (
-    {"validation"},
+    {"validation", "progress_bar"},
     {"qparams", "packing"},
     {"linear"},
     {"calibration", "kernels"},

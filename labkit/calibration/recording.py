@@ -9,11 +9,11 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
-from tqdm import tqdm
 
 from labkit.calibration.histogram import Histogram
 from labkit.calibration.thresholds import METHODS, Method
 from labkit.linear import QuantizationError, fake_quantize, from_range
+from labkit.progress_bar import progress_bar
 from labkit.qparams import QParams, Scheme
 
 __all__ = ["LayerReport", "calibrate", "histogram_error", "record", "report"]
@@ -112,7 +112,7 @@ def calibrate(
     with _evaluating(model), ExitStack() as hooks, torch.no_grad():
         for name in observers:
             hooks.callback(_hook(named[name], name, watch, inputs).remove)
-        for batch in tqdm(batches, "calibrate", disable=not progress, unit="batch"):
+        for batch in progress_bar(batches, "calibrate", progress, unit="batch"):
             model(batch if isinstance(batch, Tensor) else batch[0])
             number += 1
     if number == 0:

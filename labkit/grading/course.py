@@ -25,7 +25,7 @@ REFERENCES = {
     5: ("qat",),
 }
 # No lab asks for what is in these.
-SHARED = ("validation", "zoo")
+SHARED = ("progress_bar", "validation", "zoo")
 MACHINERY = (
     "__init__.py",
     "checks/__init__.py",

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from tqdm import tqdm
 
 from labkit.calibration import MSE, Entropy, MinMax, MovingAverage, Observer, Percentile
 from labkit.linear import quantize
+from labkit.progress_bar import progress_bar
 from labkit.ptq.correction import correct_biases
 from labkit.ptq.equalization import equalize
 from labkit.ptq.graph import fold_batchnorm, weighted_layer
@@ -184,7 +184,7 @@ def observe_tensors(
     seen = 0
     watching = _Watching(network, observers)
     with torch.no_grad():
-        for batch in tqdm(batches, "calibrate", disable=not progress, unit="batch"):
+        for batch in progress_bar(batches, "calibrate", progress, unit="batch"):
             watching.run(batch if isinstance(batch, Tensor) else batch[0])
             seen += 1
     if not seen:

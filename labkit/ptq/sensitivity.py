@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
-from tqdm import tqdm
 
 from labkit.linear import fake_quantize
+from labkit.progress_bar import progress_bar
 from labkit.ptq.convert import observe_tensors, observer_named
 from labkit.ptq.graph import fold_batchnorm, weighted_layer
 from labkit.ptq.steps import WEIGHTED, lower
@@ -92,7 +92,7 @@ def sensitivity(
         grids = {name: seen.qparams(activation_scheme) for name, seen in observers.items()}
     real = _logits(network, images)
     rows = []
-    for layer, name in tqdm(layers.items(), "sensitivity", disable=not progress, unit="layer"):
+    for layer, name in progress_bar(layers.items(), "sensitivity", progress, unit="layer"):
         quantized = copy.deepcopy(network)
         target = weighted_layer(quantized, layer)
         grid = weight_qparams(target.weight, weight_scheme, per_channel, weight_method)

@@ -7,8 +7,8 @@ from os import PathLike
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm import tqdm
 
+from labkit.progress_bar import progress_bar
 from labkit.qat.checkpoint import Checkpoint
 from labkit.qat.quantizers import LSQ, FakeQuantize
 
@@ -149,7 +149,7 @@ def train(
     done, numbers = saved.load(model, optimizer)
     history = History(**numbers)
     model.train()
-    bar = tqdm(total=steps, initial=done, desc="fine-tune", disable=not progress, mininterval=0.5)
+    bar = progress_bar(None, "fine-tune", progress, total=steps, initial=done, mininterval=0.5)
     for step in range(done, steps):
         epoch, place = divmod(step, per_epoch)
         index = _order(len(images), seed, epoch)[place * batch_size :][:batch_size]
