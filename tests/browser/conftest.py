@@ -208,6 +208,10 @@ class Desk:
         """The number of the cell with a grade_id."""
         return next(i for i, cell in enumerate(self.cells()) if cell[2] == grade_id)
 
+    def first_code_cell(self):
+        """The number of the first cell that can be run."""
+        return next(i for i, cell in enumerate(self.cells()) if cell[0] == "code")
+
     def type_into(self, index, source):
         """Replace what stands in a cell."""
         self._content("c.widgets[a[0]].model.sharedModel.setSource(a[1])", [index, source])

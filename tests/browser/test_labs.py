@@ -14,8 +14,6 @@ def integer_range(bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
     return lowest + narrow, highest
 """
 WRONG, RIGHT = ANSWER.format(one=""), ANSWER.format(one=" - 1")
-
-
 FIRST_ANSWER_SECONDS = 15
 
 
@@ -28,66 +26,95 @@ def busy():
 def test_an_unsolved_lab_runs_from_top_to_bottom(number, open_lab):
     start = time.monotonic()
     desk = open_lab(f"{registry.STEMS[number]}.ipynb")
-    first = next(i for i, cell in enumerate(desk.cells()) if cell[0] == "code")
-    desk.run(first)
+    desk.run(desk.first_code_cell())
     assert time.monotonic() - start < FIRST_ANSWER_SECONDS * busy()
     assert desk.run_all()
     assert desk.tracebacks() == []
     assert desk.console_errors == []
+    assert "127.0.0.1" in desk.hosts
+    assert desk.hosts <= {"127.0.0.1", ""}  # no request leaves the machine
 
 
 def test_a_wrong_answer_is_diagnosed_hints_help_and_the_right_one_counts(open_lab):
     desk = open_lab("lab1_linear.ipynb")
-    code = [i for i, cell in enumerate(desk.cells()) if cell[0] == "code"]
-    desk.run(code[0])
+    desk.run(desk.first_code_cell())
     answer, check = desk.index("exercise-1-1"), desk.index("check-1-1")
     assert "def integer_range" in desk.cells()[answer][1]
 
     desk.type_into(answer, WRONG)
     desk.run(answer)
     card = desk.run(check)
-    assert "Not yet" in card or "Almost" in card
-    assert "Exercise 1.1" in card
+    assert card.startswith("◐ Almost · Exercise 1.1")
+    assert "Your code counts to a power of two." in card
     assert "Exercise 1.1" in desk.shown_html(check)
+
+    desk.type_into(answer, RIGHT)  # and forget to run it
+    assert "integer_range is the reference now" in desk.run(check)
 
     hints = desk.insert_below(check, 'lab.hint("1.1")')
     first, second = desk.run(hints), desk.run(hints)
-    assert "1" in first
-    assert len(second) > len(first)
+    assert "Hint 1 of 3" in first
+    assert "Hint 2 of 3" not in first
+    assert "Hint 2 of 3" in second
 
-    desk.type_into(answer, RIGHT)
     desk.run(answer)
-    assert "Passed" in desk.run(check)
+    assert desk.run(check).startswith("✓ Passed")
+    assert "passed before" in desk.run(check)  # nothing was run in between
     progress = desk.insert_below(hints, "lab.progress()")
     assert "1 of 1" in desk.run(progress)
 
     desk.restart()
     assert desk.run_all()
     assert "1 of 1" in desk.output(progress)
+    assert desk.tracebacks() == []
     assert desk.console_errors == []
 
-
-def test_after_a_restart_a_later_cell_says_what_to_run(open_lab):
-    desk = open_lab("lab1_linear.ipynb")
-    cells = desk.cells()
-    setup = next(i for i, cell in enumerate(cells) if "lab = Lab(1)" in cell[1])
-    later = next(i for i, cell in enumerate(cells) if "numel()" in cell[1]) + 1
-    later = desk.insert_below(later, "robust.eval()")
-    desk.restart()
-    desk.run(setup)
-    shown = desk.run(later)
-    assert "The cell that makes `robust` has not run since the kernel started" in shown
-    assert "Run > Run All Above Selected Cell" in shown
-
-
-def test_the_notebook_can_be_downloaded(open_lab):
-    desk = open_lab("lab1_linear.ipynb")
     with desk.page.expect_download() as download:
         desk.command("docmanager:download")
     assert download.value.suggested_filename == "lab1_linear.ipynb"
 
 
-def test_no_request_leaves_the_machine(open_lab):
-    desk = open_lab("lab0_formats.ipynb")
-    assert "127.0.0.1" in desk.hosts
-    assert desk.hosts <= {"127.0.0.1", ""}
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [("lab.progress()", "lab = Lab(1)"), ("print(w)", "w = robust.stage2.conv1.weight.detach()")],
+)
+def test_after_a_restart_any_cell_says_what_to_run(source, line, restarted):
+    cell = restarted.insert_below(2, source)
+    shown = restarted.run(cell)
+    assert "has not run since the kernel started" in shown
+    assert line in shown
+    assert "Run > Run All Above Selected Cell" in shown
+    assert "NameError" in shown.splitlines()[-1]
+    assert "Traceback" not in restarted.shown_html(cell)
+
+
+@pytest.fixture(scope="module")
+def restarted(desk_with):
+    """A lab whose kernel has just been restarted in mid-lab."""
+    with desk_with("lab1_linear.ipynb") as desk:
+        desk.run(desk.first_code_cell())
+        desk.restart()
+        yield desk
+
+
+def test_what_is_typed_is_what_runs(open_lab):
+    """With the keyboard, as a student does: the other tests put text into cells at once."""
+    desk = open_lab("lab1_linear.ipynb")
+    cell = desk.insert_below(desk.first_code_cell(), "")
+    editor = desk.page.locator(".jp-mod-active .cm-content")
+    editor.click()
+    editor.press_sequentially("print(6 * 7)")
+    editor.press("Shift+Enter")
+    desk.cell(cell).get_by_text("42", exact=True).wait_for()
+    assert desk.output(cell) == "42\n"
+
+
+def test_the_index_shows_the_way(open_lab):
+    desk = open_lab("index.ipynb")
+    shown = desk.run(desk.first_code_cell())
+    assert "Go on with lab" in shown
+    desk.page.get_by_role("link", name="0 Number formats").click()
+    desk.page.wait_for_function(
+        "window.jupyterapp.shell.currentWidget.context?.path == 'lab0_formats.ipynb'"
+    )
+    desk.command("application:close")
