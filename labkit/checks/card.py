@@ -57,11 +57,14 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
     def html(self) -> str:
-        """Return a ``<table>`` with header cells."""
-        style = "text-align:right; padding:.15em .8em"
+        """Return a ``<table>`` with header cells: names on the left, numbers on the right."""
 
         def cells(row: Sequence[str], tag: str) -> str:
-            return "".join(f'<{tag} style="{style}">{escape(cell)}</{tag}>' for cell in row)
+            sides = ["left"] + ["right"] * (len(row) - 1)
+            return "".join(
+                f'<{tag} style="text-align:{side}; padding:.15em .8em">{escape(cell)}</{tag}>'
+                for side, cell in zip(sides, row, strict=True)
+            )
 
         body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in self.rows)
         return (

@@ -22,7 +22,6 @@ MARK = "<!-- labkit: results -->"
 STYLE = (
     ":root{color-scheme:light dark} body{background:Canvas; color:CanvasText; "
     "font:16px/1.5 sans-serif; max-width:46em; margin:2em auto; padding:0 1em} "
-    "td:first-child,th:first-child{text-align:left!important} "
     "img{max-width:100%; background:#fff} figure{margin:1em 0}"
 )
 

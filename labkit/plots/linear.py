@@ -29,7 +29,7 @@ def rulers(
     ax.plot([rmin, rmax], [1, 1], color=COLOURS["real"], lw=5, solid_capstyle="butt")
     ax.plot(values, np.zeros_like(values), "|", color=COLOURS["codes"], ms=13)
     for code, value in zip(codes[::every], values[::every], strict=True):
-        ax.text(value, -0.28, str(code), ha="center", va="top", color=COLOURS["codes"], size=9)
+        ax.text(value, -0.28, str(code), ha="center", va="top", color=COLOURS["ink"], size=9)
     for value in (rmin, 0.0, rmax):
         ax.plot([value, value], [0, 1], ":", color=COLOURS["ink"], lw=1)
         ax.text(value, 1.2, f"{value:g}", ha="center", color=COLOURS["real"])
