@@ -6,6 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 # 4.1 ---------------------------------------------------------------------------------------------
 
@@ -38,6 +39,10 @@ def fold_by_probing(weight, bias, mean, var, gamma, beta, eps):
 def fold_with_rsqrt(weight, bias, mean, var, gamma, beta, eps):
     factor = torch.rsqrt(var.double() + eps) * gamma
     return torch.einsum("o...,o->o...", weight.double(), factor), beta + factor * (bias - mean)
+
+
+def fold_by_torchs_own_helper(weight, bias, mean, var, gamma, beta, eps):
+    return fuse_conv_bn_weights(weight, bias, mean, var, eps, gamma, beta)
 
 
 # 4.2 ---------------------------------------------------------------------------------------------
@@ -160,6 +165,14 @@ def layer_with_one_over_scale(weight, bias, x_scale):
     return q_w, scale.float(), (bias.double() / scale / x_scale).round().long()
 
 
+def layer_with_wide_integers(weight, bias, x_scale):
+    shape = (-1, *[1] * (weight.ndim - 1))
+    largest = torch.linalg.vector_norm(weight.double().flatten(1), torch.inf, dim=1)
+    w_scale = largest / 127 + (largest == 0)
+    steps = bias.double() / w_scale / x_scale
+    return (weight / w_scale.reshape(shape)).round().long(), w_scale, steps.round().long()
+
+
 # 4.5 ---------------------------------------------------------------------------------------------
 
 
@@ -216,6 +229,15 @@ def int4_by_table(x, packed, scales):
     low, high = table[packed.long() & 15], table[packed.long() >> 4]
     weights = torch.stack((low, high), 2).view(scales.shape[0], scales.shape[1], -1)
     return torch.einsum("mgk,ngk,ng->mn", x.view(len(x), scales.shape[1], -1), weights, scales)
+
+
+def int4_by_arithmetic_shifts(x, packed, scales):
+    signed = packed.view(torch.int8)  # shifting to the right keeps the sign
+    groups = torch.stack([(signed << 4) >> 4, signed >> 4], 2).flatten(1)
+    groups = groups.unflatten(1, (scales.shape[1], -1)).double()
+    return torch.einsum(
+        "mgk,ngk,ng->mn", x.double().reshape(len(x), *groups.shape[1:]), groups, scales.double()
+    )
 
 
 # 4.7 ---------------------------------------------------------------------------------------------
@@ -321,6 +343,13 @@ def factors_in_numpy(w1, w2):
     return np.sqrt(np.where(alive, r1, 1) / np.where(alive, r2, 1))
 
 
+def factors_by_logarithms(w1, w2):
+    first = w1.abs().flatten(1).amax(1).log2()
+    second = torch.stack([w2.select(1, i).abs().max() for i in range(w2.shape[1])]).log2()
+    usable = torch.isfinite(first) & torch.isfinite(second)
+    return torch.where(usable, torch.exp2((first - second) / 2), torch.ones_like(first))
+
+
 # 4.10 --------------------------------------------------------------------------------------------
 
 
@@ -350,6 +379,14 @@ def front_in_numpy(sizes, accuracies):
     for i in range(len(s)):
         mask[i] = not (((s < s[i]) & (a >= a[i])) | ((s <= s[i]) & (a > a[i]))).any()
     return mask
+
+
+def front_as_integers(sizes, accuracies):
+    others = [(float(s), float(a)) for s, a in zip(sizes, accuracies, strict=True)]
+    best = [max(a for s, a in others if s <= size) for size, _ in others]
+    least = [min(s for s, a in others if a >= right) for _, right in others]
+    alone = [(s, a) == (m, b) for (s, a), m, b in zip(others, least, best, strict=True)]
+    return torch.tensor(alone).to(torch.uint8)
 
 
 # 4.11 --------------------------------------------------------------------------------------------
@@ -407,16 +444,55 @@ def bits_by_recursion(layers, x, budget):
     return torch.tensor(search(0, 8 * budget + 7)[1], dtype=torch.float32)
 
 
+def bits_by_counting_classes(layers, x, budget):
+    """No noise: which choice leaves most of the given inputs in their class?"""
+
+    def run(chosen):
+        y = x
+        for i, ((weight, bias), bits) in enumerate(zip(layers, chosen, strict=True)):
+            if bits:
+                scale = weight.abs().max() / (2 ** (bits - 1) - 1)
+                weight = torch.round(weight / scale) * scale
+            y = F.linear(y, weight, bias)
+            y = y if i == len(layers) - 1 else F.relu(y)
+        return y.argmax(1)
+
+    real, best, most = run([0] * len(layers)), None, (-1, 0)
+    for chosen in itertools.product((8, 4, 2), repeat=len(layers)):
+        taken = sum(w.numel() * b for (w, _), b in zip(layers, chosen, strict=True))
+        if taken <= 8 * budget:
+            found = int((run(chosen) == real).sum()), taken
+            if found > most:
+                best, most = chosen, found
+    return np.array(best, dtype=np.uint8)
+
+
 RIGHT_ANSWERS = {
-    "4.1": [fold_in_numpy, fold_in_a_loop, fold_by_probing, fold_with_rsqrt],
+    "4.1": [
+        fold_in_numpy,
+        fold_in_a_loop,
+        fold_by_probing,
+        fold_with_rsqrt,
+        fold_by_torchs_own_helper,
+    ],
     "4.2": [grid_with_match, grid_as_tensors, grid_in_numpy],
     "4.3": [calibrate_in_numpy, calibrate_with_hooks, calibrate_all_batches_at_once],
-    "4.4": [layer_in_numpy, layer_in_a_loop, layer_with_one_over_scale],
+    "4.4": [layer_in_numpy, layer_in_a_loop, layer_with_one_over_scale, layer_with_wide_integers],
     "4.5": [add_with_two_factors, add_in_numpy, add_in_fixed_point, add_with_one_offset],
-    "4.6": [int4_group_by_group, int4_in_numpy, int4_by_table],
+    "4.6": [int4_group_by_group, int4_in_numpy, int4_by_table, int4_by_arithmetic_shifts],
     "4.7": [sensitivity_in_numpy, sensitivity_by_recursion, sensitivity_of_a_module],
     "4.8": [correct_over_dims, correct_in_numpy, correct_with_two_means],
-    "4.9": [factors_as_the_paper_writes_them, factors_in_a_loop, factors_in_numpy],
-    "4.10": [front_in_two_loops, front_by_sorting, front_in_numpy],
-    "4.11": [bits_by_trying_everything, bits_in_one_table, bits_by_recursion],
+    "4.9": [
+        factors_as_the_paper_writes_them,
+        factors_in_a_loop,
+        factors_in_numpy,
+        factors_by_logarithms,
+    ],
+    "4.10": [front_in_two_loops, front_by_sorting, front_in_numpy, front_as_integers],
+    "4.11": [
+        bits_by_trying_everything,
+        bits_in_one_table,
+        bits_by_recursion,
+        bits_by_counting_classes,
+    ],
 }

@@ -32,6 +32,11 @@ def fake_from_the_codes(x, scale, zero_point, qmin, qmax):
     return torch.round(x * (1 / scale)).clamp(low, high).to(torch.int32) * scale
 
 
+def fake_with_the_clamp_first(x, scale, zero_point, qmin, qmax):
+    steps = (x * (1 / scale)).clamp(qmin - zero_point, qmax - zero_point)
+    return torch.floor(steps + 0.5).mul_(scale)
+
+
 # 5.2 ---------------------------------------------------------------------------------------------
 
 
@@ -71,6 +76,13 @@ def loss_by_a_hook(x, target):
     return [loss, y.grad]
 
 
+def loss_on_the_tensor_given(x, target):
+    x.requires_grad_()
+    loss = F.mse_loss(x + (x.round() - x).detach(), target, reduction="sum")
+    loss.backward()
+    return loss, x.grad
+
+
 # 5.3 ---------------------------------------------------------------------------------------------
 
 
@@ -94,6 +106,12 @@ def clip_in_numpy(x, scale, zero_point, qmin, qmax, dy):
 def clip_half_a_step_later(x, scale, zero_point, qmin, qmax, dy):
     outside = (x / scale < qmin - zero_point - 0.5) | (x / scale > qmax - zero_point + 0.5)
     return dy.masked_fill(outside, 0.0)
+
+
+def clip_on_the_tensor_given(x, scale, zero_point, qmin, qmax, dy):
+    code = x.div_(scale).round_().add_(zero_point)
+    dy[code != code.clamp(qmin, qmax)] = 0
+    return dy
 
 
 # 5.4 ---------------------------------------------------------------------------------------------
@@ -217,6 +235,17 @@ def swap_in_numpy(weights, x, bits):
     return forward(weights, x.numpy().astype(np.float64))
 
 
+def swap_by_hooks(weights, x, bits):
+    model = tree(weights)
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear):
+            layer.register_forward_hook(
+                lambda layer, given, result: F.linear(given[0], on_grid(layer.weight, bits))
+            )
+    with torch.no_grad():
+        return model(x)
+
+
 # 5.6 ---------------------------------------------------------------------------------------------
 
 
@@ -249,6 +278,17 @@ def tune_in_numpy(w, x, labels, scale, steps, rate):
         p /= p.sum(1, keepdims=True)
         p[np.arange(len(labels)), labels] -= 1
         w = w - rate * p.T @ x / len(x)
+    return w
+
+
+def tune_in_double(w, x, labels, scale, steps, rate):
+    w, x = w.double().requires_grad_(), x.double()
+    while steps > 0:
+        shadow = w + ((w / scale).round().clamp(-1, 1) * scale - w).detach()
+        F.nll_loss((x @ shadow.t()).log_softmax(1), labels).backward()
+        with torch.no_grad():
+            w -= rate * w.grad
+        w.grad, steps = None, steps - 1
     return w
 
 
@@ -300,6 +340,14 @@ def binary_by_least_squares(w):
     return signs, (rows * directions).sum(1) / directions.square().sum(1)
 
 
+def binary_row_by_row(w):
+    signs, scales = torch.ones(w.shape, dtype=torch.int8), []
+    for row, weights in enumerate(w):
+        signs[row][weights < 0] = -1
+        scales.append((weights * signs[row]).mean())
+    return signs, torch.stack(scales)
+
+
 # 5.9 ---------------------------------------------------------------------------------------------
 
 
@@ -309,52 +357,78 @@ def ternary_rows(w, size):
 
 
 def train_with_momentum(w, x, labels):
-    w, velocity = w.clone(), torch.zeros_like(w)
-    for _ in range(80):
+    w, velocity, best, most = w.clone(), torch.zeros_like(w), w, -1
+    for step in range(150):
         shadow = ternary_rows(w, 1.4).requires_grad_()
-        gradient = torch.autograd.grad(F.cross_entropy(x @ shadow.t(), labels), shadow)[0]
+        logits = x @ shadow.t()
+        right = int((logits.argmax(1) == labels).sum())
+        if right > most:
+            best, most = shadow.detach(), right
+        gradient = torch.autograd.grad(F.cross_entropy(logits, labels), shadow)[0]
         velocity = 0.9 * velocity + gradient
-        w = w - 0.5 * velocity
-    return ternary_rows(w, 1.4)
+        w = w - 0.5 * (1 - step / 150) * velocity
+    return best
 
 
 def train_and_return_codes(w, x, labels):
-    real = nn.Parameter(w.clone())
+    real, found = nn.Parameter(w.clone()), []
     optimizer = torch.optim.Adam([real], lr=0.03)
-    for _ in range(80):
+    for _ in range(150):
         scale = 1.4 * real.detach().abs().mean()
         codes = (real.detach() / scale).round().clamp(-1, 1)
+        logits = x @ (real + (codes * scale - real).detach()).t()
+        found.append((int((logits.argmax(1) == labels).sum()), codes.to(torch.int8)))
         optimizer.zero_grad()
-        F.cross_entropy(x @ (real + (codes * scale - real).detach()).t(), labels).backward()
+        F.cross_entropy(logits, labels).backward()
         optimizer.step()
-    scale = 1.4 * real.detach().abs().mean()
-    return (real.detach() / scale).round().clamp(-1, 1).to(torch.int8)
+    return max(found, key=lambda pair: pair[0])[1]
 
 
 def train_by_trying(w, x, labels):
-    """No gradient at all: change one code where that makes more images right."""
-    x64 = x.numpy().astype(np.float64)
-    w = w.numpy()
+    """No gradient at all: change one code where that makes the loss smaller."""
+    x64, w, labels = x.numpy().astype(np.float64), w.numpy(), labels.numpy()
     codes = np.clip(np.rint(w / (1.4 * np.abs(w).mean(1, keepdims=True))), -1, 1)
-    labels = labels.numpy()
     logits = x64 @ codes.T
-    for _ in range(3):
-        for row in range(codes.shape[0]):
-            for column in range(codes.shape[1]):
-                now = (logits.argmax(1) == labels).sum()
-                for code in (-1.0, 0.0, 1.0):
-                    new = logits.copy()
-                    new[:, row] += (code - codes[row, column]) * x64[:, column]
-                    if (new.argmax(1) == labels).sum() > now:
-                        logits, codes[row, column] = new, code
-                        now = (logits.argmax(1) == labels).sum()
+
+    def loss(logits):
+        own = logits[np.arange(len(labels)), labels]
+        return (
+            np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1)) + logits.max(1) - own
+        ).mean()
+
+    now = loss(logits)
+    for place in 2 * list(np.ndindex(*codes.shape)):
+        row, column = place
+        for code in (-1.0, 0.0, 1.0):
+            new = logits.copy()
+            new[:, row] += (code - codes[place]) * x64[:, column]
+            if loss(new) < now:
+                logits, codes[place], now = new, code, loss(new)
     return codes
 
 
 RIGHT_ANSWERS = {
-    "5.1": [fake_by_torch, fake_in_numpy, fake_value_by_value, fake_from_the_codes],
-    "5.2": [loss_by_a_function, loss_by_detaching, loss_in_numpy, loss_by_a_hook],
-    "5.3": [clip_by_torch, clip_by_autograd, clip_in_numpy, clip_half_a_step_later],
+    "5.1": [
+        fake_by_torch,
+        fake_in_numpy,
+        fake_value_by_value,
+        fake_from_the_codes,
+        fake_with_the_clamp_first,
+    ],
+    "5.2": [
+        loss_by_a_function,
+        loss_by_detaching,
+        loss_in_numpy,
+        loss_by_a_hook,
+        loss_on_the_tensor_given,
+    ],
+    "5.3": [
+        clip_by_torch,
+        clip_by_autograd,
+        clip_in_numpy,
+        clip_half_a_step_later,
+        clip_on_the_tensor_given,
+    ],
     "5.4": [
         step_by_torch,
         step_by_autograd,
@@ -362,9 +436,20 @@ RIGHT_ANSWERS = {
         step_value_by_value,
         step_by_euler,
     ],
-    "5.5": [swap_by_children, swap_by_submodules, swap_by_parametrizing, swap_in_numpy],
-    "5.6": [tune_with_an_optimizer, tune_with_the_gradient_of_the_shadow, tune_in_numpy],
+    "5.5": [
+        swap_by_children,
+        swap_by_submodules,
+        swap_by_parametrizing,
+        swap_in_numpy,
+        swap_by_hooks,
+    ],
+    "5.6": [
+        tune_with_an_optimizer,
+        tune_with_the_gradient_of_the_shadow,
+        tune_in_numpy,
+        tune_in_double,
+    ],
     "5.7": [layer_by_rows, layer_in_numpy, layer_transposed],
-    "5.8": [binary_by_comparing, binary_in_numpy, binary_by_least_squares],
+    "5.8": [binary_by_comparing, binary_in_numpy, binary_by_least_squares, binary_row_by_row],
     "5.9": [train_with_momentum, train_and_return_codes, train_by_trying],
 }

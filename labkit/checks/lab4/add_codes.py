@@ -22,9 +22,11 @@ def _real(q: Tensor, grid: Grid) -> Tensor:
     return (q.double() - zero_point) * scale
 
 
-def _rounded(real: Tensor, y: Grid, relu: bool) -> Tensor:
+def _rounded(
+    real: Tensor, y: Grid, relu: bool, turn: Callable[[Tensor], Tensor] = torch.round
+) -> Tensor:
     scale, zero_point = y
-    q = torch.round(real / scale) + zero_point
+    q = turn(real / scale) + zero_point
     return q.clamp(zero_point if relu else 0, 255).to(torch.uint8)
 
 
@@ -72,6 +74,15 @@ def _rounded_apart(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bo
 def _wraps(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
     q = torch.round((_real(q_a, a) + _real(q_b, b)) / y[0]) + y[1]
     return (q.clamp(min=y[1]) if relu else q).to(torch.int64).to(torch.uint8)
+
+
+def _in_uint8(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
+    return _rounded((q_a - a[1]).double() * a[0] + (q_b - b[1]).double() * b[0], y, relu)
+
+
+def _relu_before(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
+    parts = _real(q_a, a), _real(q_b, b)
+    return _rounded(sum(part.relu() for part in parts) if relu else sum(parts), y, relu)
 
 
 def _with_zero_points(
@@ -137,6 +148,41 @@ ADD_CODES = Exercise(
             "does not saturate",
             _wraps,
             "A sum beyond the grid wraps around in uint8: clamp to 0 and 255 before converting.",
+        ),
+        Misconception(
+            "subtracts the zero points in uint8",
+            _in_uint8,
+            "uint8 has no negative numbers: 200 - 210 is 246. Convert first, q_a.double() - a[1].",
+        ),
+        Misconception(
+            "cuts off instead of rounding",
+            lambda q_a, a, q_b, b, y, relu: _rounded(
+                _real(q_a, a) + _real(q_b, b), y, relu, torch.trunc
+            ),
+            "Converting to an integer dtype drops what is behind the point: torch.round first.",
+        ),
+        Misconception(
+            "clamps at the zero point whether relu is set or not",
+            lambda q_a, a, q_b, b, y, relu: add_codes(q_a, a, q_b, b, y, True),
+            "Without relu the sum may be negative: the lowest code is 0.",
+        ),
+        Misconception(
+            "applies the ReLU to each of the two",
+            _relu_before,
+            "The ReLU comes after the sum: a negative number may still take away from the other.",
+        ),
+        Misconception(
+            "does not clamp at all",
+            lambda q_a, a, q_b, b, y, relu: (
+                torch.round((_real(q_a, a) + _real(q_b, b)) / y[0]).add(y[1]).to(torch.int64)
+            ),
+            "There are no codes beyond 0 and 255, and none below y[1] with relu: clamp.",
+        ),
+        Misconception(
+            "does not clamp, and wraps around",
+            lambda q_a, a, q_b, b, y, relu: _wraps(q_a, a, q_b, b, y, False),
+            "There are no codes beyond 0 and 255, and none below y[1] with relu: clamp before "
+            "converting to uint8.",
         ),
     ),
 )

@@ -19,10 +19,12 @@ def calibrate(layers: Layers, batches: Sequence[Tensor]) -> tuple[Tensor, Tensor
     return _grids(low, high)
 
 
-def _grids(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+def _grids(
+    low: Tensor, high: Tensor, turn: Callable[[Tensor], Tensor] = torch.round
+) -> tuple[Tensor, Tensor]:
     low, high = low.clamp(max=0), high.clamp(min=0)
     scale = (high - low) / 255
-    return scale, torch.round(-low / scale).to(torch.int64)
+    return scale, turn(-low / scale).to(torch.int64)
 
 
 def _tensors(layers: Layers, x: Tensor) -> list[Tensor]:
@@ -56,13 +58,14 @@ def _cases(rng: torch.Generator) -> list[Case]:
     def batches(inputs: int, *factors: float) -> list[Tensor]:
         return [factor * randn(rng, 5, inputs) for factor in factors]
 
-    three = layers(3, 6, 5, 4)
+    three, far = layers(3, 6, 5, 4), layers(3, 6, 4)
+    far[0][0][0].abs_()  # or all hidden values may be 0, which have no scale
     return [
         Case("one layer, one batch", (layers(2, 2), batches(2, 1))),
         Case("two layers", (layers(3, 5, 4), batches(3, 1))),
         Case("the largest values in the first batch", (three, batches(3, 4, 1, 1))),
         Case("the largest values in the second batch", (three, batches(3, 1, 4, 1))),
-        Case("inputs far above 0", (layers(3, 6, 4), [5 + torch.rand(4, 3, generator=rng)])),
+        Case("inputs far above 0", (far, [5 + torch.rand(4, 3, generator=rng)])),
         Case("four layers", (layers(4, 6, 7, 6, 3), batches(4, 1, 2))),
     ]
 
@@ -84,6 +87,16 @@ def _before_relu(layers: Layers, batches: Sequence[Tensor]) -> list[Tensor]:
         real = _tensors(layers, x)
         sums = [x @ w.t() + b for x, (w, b) in zip(real, layers, strict=False)]
         found.append([real[0], *sums])
+    return _together(found)
+
+
+def _without_relu(layers: Layers, batches: Sequence[Tensor]) -> list[Tensor]:
+    found = []
+    for x in batches:
+        run = [x]
+        for weight, bias in layers:
+            run.append(run[-1] @ weight.t() + bias)
+        found.append(run)
     return _together(found)
 
 
@@ -114,6 +127,24 @@ def _not_widened(layers: Layers, batches: Sequence[Tensor]) -> tuple[Tensor, Ten
     low, high = _ends(layers, batches)
     scale = (high - low) / 255
     return scale, torch.round(-low / scale).clamp(0, 255).to(torch.int64)
+
+
+def _not_widened_or_clamped(layers: Layers, batches: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    low, high = _ends(layers, batches)
+    scale = (high - low) / 255
+    return scale, torch.round(-low / scale).to(torch.int64)
+
+
+def _symmetric(layers: Layers, batches: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    low, high = _ends(layers, batches)
+    return torch.maximum(-low, high) / 127, torch.zeros(len(low), dtype=torch.int64)
+
+
+def _changed_zero_points(
+    layers: Layers, batches: Sequence[Tensor], change: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    scales, zero_points = calibrate(layers, batches)
+    return scales, change(zero_points)
 
 
 CALIBRATE = Exercise(
@@ -168,6 +199,36 @@ CALIBRATE = Exercise(
             "does not widen the ranges to contain 0",
             _not_widened,
             "0.0 must have a code in every tensor: low = min(low, 0), high = max(high, 0).",
+        ),
+        Misconception(
+            "does not widen the ranges, so that zero points leave the codes",
+            _not_widened_or_clamped,
+            "0.0 must have a code in every tensor: low = min(low, 0), high = max(high, 0).",
+        ),
+        Misconception(
+            "leaves the ReLUs out",
+            _with_ends(_without_relu),
+            "What the next layer reads is what comes out of the ReLU.",
+        ),
+        Misconception(
+            "has the sign of the zero points turned round",
+            lambda layers, batches: _changed_zero_points(layers, batches, lambda z: -z),
+            "The smallest value shall have the code 0: zero_point = round(-low / scale).",
+        ),
+        Misconception(
+            "cuts the zero points off instead of rounding them",
+            lambda layers, batches: _grids(*_ends(layers, batches), turn=torch.floor),
+            "Converting to an integer dtype goes to the code below: torch.round first.",
+        ),
+        Misconception(
+            "makes the grids symmetric",
+            _symmetric,
+            "Activations have the codes 0 to 255 and a zero point of their own: 4.2, second row.",
+        ),
+        Misconception(
+            "uses signed codes",
+            lambda layers, batches: _changed_zero_points(layers, batches, lambda z: z - 128),
+            "The codes run from 0 to 255 here: 4.2, second row.",
         ),
     ),
 )

@@ -36,12 +36,20 @@ def _cases(rng: torch.Generator) -> list[Case]:
         ends = uniform(rng, *low), uniform(rng, *high)
         return Case(label, (kind, *ends, uniform(rng, 0.01, 0.1), uniform(rng, 0.001, 0.01)))
 
+    def with_zero_point(label: str, least: float, most: float) -> Case:
+        """Draw ends whose zero point, before it is rounded, has a part behind the point."""
+        zero_point = int(torch.randint(40, 200, (), generator=rng)) + uniform(rng, least, most)
+        step = uniform(rng, 0.01, 0.03)
+        low, high = round(-zero_point * step, 4), round((255 - zero_point) * step, 4)
+        return case(label, "activation", (low, low), (high, high))
+
     return [
         case("a weight, more below 0", "weight", (-3, -2), (0.5, 1)),
         case("a weight, more above 0", "weight", (-1, -0.5), (2, 3)),
         case("a weight, all of one sign", "weight", (-3, -2), (-1, -0.5)),
         case("an activation after a ReLU", "activation", (0, 0), (2, 6)),
-        case("an activation of both signs", "activation", (-4, -1), (1, 5)),
+        with_zero_point("an activation of both signs", 0.6, 0.9),
+        with_zero_point("another one of both signs", 0.1, 0.4),
         case("an activation far above 0", "activation", (1, 2), (5, 6)),
         case("an activation below 0", "activation", (-6, -5), (-2, -1)),
         case("a bias", "bias", (-2, -1), (1, 2)),
@@ -66,6 +74,19 @@ def _bias_of_8_bits(low: float, high: float, x_scale: float, w_scale: float) -> 
 def _not_widened(low: float, high: float, x_scale: float, w_scale: float) -> Grid:
     scale = (high - low) / 255
     return scale, min(max(round(-low / scale), 0), 255), 0, 255
+
+
+def _not_widened_or_clamped(low: float, high: float, x_scale: float, w_scale: float) -> Grid:
+    scale = (high - low) / 255
+    return scale, round(-low / scale), 0, 255
+
+
+def _activation(
+    low: float, high: float, steps: int = 255, turn: Callable[[float], int] = round
+) -> Grid:
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = (high - low) / steps
+    return scale, turn(-low / scale), 0, 255
 
 
 def _signed_activation(low: float, high: float, x_scale: float, w_scale: float) -> Grid:
@@ -131,6 +152,50 @@ CHOOSE_GRID = Exercise(
             "does not widen the range to contain 0",
             _if_kind("activation", _not_widened),
             "0.0 must have a code: low = min(low, 0) and high = max(high, 0) first.",
+        ),
+        Misconception(
+            "does not widen the range, so that the zero point leaves the codes",
+            _if_kind("activation", _not_widened_or_clamped),
+            "0.0 must have a code: low = min(low, 0) and high = max(high, 0) first.",
+        ),
+        Misconception(
+            "takes the larger of low and high",
+            _if_kind("weight", lambda low, high, x, w: (max(low, high) / 127, 0, -127, 127)),
+            "low is below 0: its size is -low. A symmetric grid must reach max(-low, high).",
+        ),
+        Misconception(
+            "spreads the codes of a weight over its width",
+            _if_kind("weight", lambda low, high, x, w: ((high - low) / 254, 0, -127, 127)),
+            "With the zero point 0 the grid is the same on both sides: it must reach the end that "
+            "is farther from 0, max(-low, high).",
+        ),
+        Misconception(
+            "divides the range of a weight by 128",
+            _if_kind("weight", lambda low, high, x, w: (max(-low, high) / 128, 0, -127, 127)),
+            "The largest code is 127: divide by that, or the largest weight is clipped.",
+        ),
+        Misconception(
+            "divides the range of an activation by 256",
+            _if_kind("activation", lambda low, high, x, w: _activation(low, high, steps=256)),
+            "256 codes have 255 steps between them.",
+        ),
+        Misconception(
+            "cuts the zero point off instead of rounding it",
+            _if_kind("activation", lambda low, high, x, w: _activation(low, high, turn=int)),
+            "int() goes to the code below: round(-low / scale).",
+        ),
+        Misconception(
+            "has the zero point's sign turned round",
+            _if_kind(
+                "activation",
+                lambda low, high, x, w: _activation(low, high, turn=lambda z: -round(z)),
+            ),
+            "low shall have the code 0: round(low / scale) + Z = 0.",
+        ),
+        Misconception(
+            "counts the bias in steps of the input",
+            _if_kind("bias", lambda low, high, x, w: (x, 0, -(2**31), 2**31 - 1)),
+            "An accumulator is a sum of products q_x q_w: its step is x_scale * w_scale.",
         ),
     ),
 )

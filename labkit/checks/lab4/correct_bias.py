@@ -86,5 +86,18 @@ CORRECT_BIAS = Exercise(
             ),
             "The bias is added to every result: it takes the mean error, not the sum.",
         ),
+        Misconception(
+            "divides by the number of images only",
+            lambda bias, y, y_quantized: (
+                bias - _mean_error(y, y_quantized) * (y.numel() / len(bias) / len(y))
+            ),
+            "A convolution puts out many pixels an image, and each gets the bias: the mean runs "
+            "over images and pixels.",
+        ),
+        Misconception(
+            "takes away the mean of the quantized result",
+            lambda bias, y, y_quantized: bias - _mean_error(0 * y, y_quantized),
+            "The real layer has a mean, too, and shall keep it: subtract mean(y_quantized - y).",
+        ),
     ),
 )

@@ -31,9 +31,9 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ) -> Case:
         channels = first[0]
         w1, w2 = randn(rng, *first), randn(rng, *second)
-        w1 *= (2 * randn(rng, channels)).exp().reshape(-1, *[1] * (len(first) - 1))
+        w1 *= (3 * randn(rng, channels)).exp().reshape(-1, *[1] * (len(first) - 1))
         if dead:
-            w1[dead[0]], w2[:, dead[1]] = 0, 0
+            w1[list(dead[:2])], w2[:, list(dead[1:])] = 0, 0
         return Case(label, (w1, w2))
 
     return [
@@ -42,7 +42,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         case("square layers", (3, 3), (3, 3)),
         case("two convolutions", (4, 2, 3, 3), (5, 4, 3, 3)),
         case("a depthwise convolution, then 1 x 1", (4, 1, 3, 3), (6, 4, 1, 1)),
-        case("a dead channel on each side", (4, 3), (2, 4), (1, 2)),
+        case("channels dead in one layer, and in both", (5, 3), (2, 5), (0, 1, 3)),
     ]
 
 
@@ -61,6 +61,15 @@ def _with(
 
 def _signed_ranges(w1: Tensor, w2: Tensor) -> tuple[Tensor, Tensor]:
     return w1.flatten(1).amax(1).abs(), w2.transpose(0, 1).flatten(1).amax(1).abs()
+
+
+def _mean_ranges(w1: Tensor, w2: Tensor) -> tuple[Tensor, Tensor]:
+    return w1.abs().flatten(1).mean(1), w2.abs().transpose(0, 1).flatten(1).mean(1)
+
+
+def _where(w1: Tensor, w2: Tensor, usable: Tensor) -> Tensor:
+    r1, r2 = _ranges(w1, w2)
+    return torch.where(usable, torch.sqrt(r1 / r2), 1.0)
 
 
 EQUALIZATION_FACTORS = Exercise(
@@ -109,6 +118,29 @@ EQUALIZATION_FACTORS = Exercise(
             "multiplies the ranges",
             _with(lambda r1, r2: torch.sqrt(r1 * r2)),
             "That is what both ranges become. s is what gets them there: r1 / s = sqrt(r1 r2).",
+        ),
+        Misconception(
+            "replaces NaN only",
+            lambda w1, w2: torch.nan_to_num(
+                torch.sqrt(_ranges(w1, w2)[0] / _ranges(w1, w2)[1]), 1.0
+            ),
+            "Where one side alone is 0, r1 / r2 is 0 or infinite, not NaN: ask for r1 > 0 and "
+            "r2 > 0.",
+        ),
+        Misconception(
+            "looks for zeros in the first layer only",
+            lambda w1, w2: _where(w1, w2, _ranges(w1, w2)[0] > 0),
+            "A column of the second layer may be all 0, too, and r1 / 0 is infinite.",
+        ),
+        Misconception(
+            "looks for zeros in the second layer only",
+            lambda w1, w2: _where(w1, w2, _ranges(w1, w2)[1] > 0),
+            "A row of the first layer may be all 0, too. Dividing it by s = 0 gives NaN.",
+        ),
+        Misconception(
+            "takes the mean of the magnitudes",
+            _with(lambda r1, r2: torch.sqrt(r1 / r2), _mean_ranges),
+            "A scale must reach the largest weight: a range is the largest magnitude.",
         ),
     ),
 )

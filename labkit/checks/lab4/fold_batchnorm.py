@@ -132,5 +132,26 @@ FOLD_BATCHNORM = Exercise(
             _with_bias(lambda bias, mean, factor, beta: (bias + mean) * factor + beta),
             "Batch normalization subtracts the mean.",
         ),
+        Misconception(
+            "subtracts the mean after multiplying",
+            _with_bias(lambda bias, mean, factor, beta: bias * factor - mean + beta),
+            "The mean is subtracted first and multiplied with all the rest: (bias - mean) * factor "
+            "+ beta.",
+        ),
+        Misconception(
+            "multiplies beta by the factor as well",
+            _with_bias(lambda bias, mean, factor, beta: (bias - mean + beta) * factor),
+            "beta comes last, after the multiplication: (bias - mean) * factor + beta.",
+        ),
+        Misconception(
+            "uses an eps of 1e-5",
+            _with_factor(lambda gamma, var, eps: gamma / torch.sqrt(var + 1e-5)),
+            "That is torch's default. Networks are trained with others: use the eps that is given.",
+        ),
+        Misconception(
+            "leaves the weights as they are",
+            lambda weight, *rest: (weight, fold_batchnorm(weight, *rest)[1]),
+            "Everything that goes through batch normalization is multiplied: weights, too.",
+        ),
     ),
 )

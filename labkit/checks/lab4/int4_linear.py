@@ -61,6 +61,15 @@ def _offset(packed: Tensor) -> Tensor:
     return _unsigned(packed) - 8
 
 
+def _wrapped(packed: Tensor) -> Tensor:
+    return _unpacked(packed) & 255
+
+
+def _signed_from(packed: Tensor, least: int) -> Tensor:
+    codes = _unsigned(packed)
+    return torch.where(codes >= least, codes - 16, codes)
+
+
 def _halves(packed: Tensor) -> Tensor:
     codes = _unpacked(packed)
     return torch.cat([codes[:, ::2], codes[:, 1::2]], dim=1)
@@ -124,6 +133,26 @@ INT4_LINEAR = Exercise(
             "leaves the scales out",
             _with(dequantize=lambda q_w, scales: q_w.float()),
             "A code is a number of steps: times its group's scale it is a weight.",
+        ),
+        Misconception(
+            "subtracts 16 in uint8",
+            _with(_wrapped),
+            "uint8 has no negative numbers: 15 - 16 is 255. Convert to int32 first.",
+        ),
+        Misconception(
+            "takes the code 8 for 8",
+            _with(lambda packed: _signed_from(packed, 9)),
+            "Four bits end at 7: 8 is 1000, the lowest negative code, -8.",
+        ),
+        Misconception(
+            "takes the code 7 for a negative one",
+            _with(lambda packed: _signed_from(packed, 7)),
+            "7 is 0111, the largest positive code. Negative ones start with a 1: 8 to 15.",
+        ),
+        Misconception(
+            "multiplies by the mean of a row's scales",
+            _with(dequantize=lambda q_w, scales: q_w * scales.mean(1, keepdim=True)),
+            "Each group has its own scale: expand them over group_size neighbours.",
         ),
     ),
 )

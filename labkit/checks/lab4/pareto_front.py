@@ -28,14 +28,17 @@ def _cases(rng: torch.Generator) -> list[Case]:
         accuracy = torch.randint(100 - accuracies, 100, (count,), generator=rng) / 100
         return Case(label, (size, accuracy))
 
-    twins = torch.tensor([30, 20, 20, 10, 30]), torch.tensor([0.9, 0.8, 0.8, 0.7, 0.8])
-    order = torch.randperm(5, generator=rng)
+    def mixed(label: str, sizes: list[int], accuracies: list[float]) -> Case:
+        order = torch.randperm(len(sizes), generator=rng)
+        larger = int(torch.randint(90, generator=rng, size=()))
+        return Case(label, ((torch.tensor(sizes) + larger)[order], torch.tensor(accuracies)[order]))
+
     return [
-        Case("one network", (torch.tensor([10]), torch.tensor([0.5]))),
-        Case("two of which one is better", (torch.tensor([20, 10]), torch.tensor([0.8, 0.9]))),
-        Case("the same accuracy", (torch.tensor([10, 20, 30]), torch.tensor([0.9, 0.9, 0.9]))),
-        Case("the same size", (torch.tensor([10, 10, 10]), torch.tensor([0.7, 0.9, 0.8]))),
-        Case("two alike", (twins[0][order], twins[1][order])),
+        mixed("one network", [10], [0.5]),
+        mixed("two of which one is better", [20, 10], [0.8, 0.9]),
+        mixed("the same accuracy", [10, 20, 30, 40], [0.9, 0.9, 0.9, 0.9]),
+        mixed("the same size", [10, 10, 10, 10], [0.7, 0.9, 0.8, 0.6]),
+        mixed("two alike", [30, 20, 20, 10, 30], [0.9, 0.8, 0.8, 0.7, 0.8]),
         drawn("twelve networks", 12, 1000, 50),
         drawn("many ties", 30, 8, 8),
         drawn("forty networks", 40, 9999, 90),
@@ -68,6 +71,26 @@ def _running(keep: Callable[[float, float], bool]) -> Callable[[Tensor, Tensor],
         return found
 
     return wrong
+
+
+def _walk(order: Callable[[float, float], tuple]) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the answer of a walk in another order that keeps what is more accurate."""
+
+    def wrong(sizes: Tensor, accuracies: Tensor) -> Tensor:
+        pairs = list(zip(sizes.tolist(), accuracies.tolist(), strict=True))
+        found, best = torch.zeros(len(sizes), dtype=torch.bool), -1.0
+        for i in sorted(range(len(pairs)), key=lambda i: order(*pairs[i])):
+            if pairs[i][1] > best:
+                found[i], best = True, pairs[i][1]
+        return found
+
+    return wrong
+
+
+def _as_good_later(sizes: Tensor, accuracies: Tensor) -> Tensor:
+    worse = (sizes < sizes[:, None]) & (accuracies > accuracies[:, None])
+    same_size = (sizes == sizes[:, None]) & (accuracies > accuracies[:, None])
+    return ~(worse | same_size).any(1)
 
 
 PARETO_FRONT = Exercise(
@@ -122,6 +145,22 @@ PARETO_FRONT = Exercise(
             "walks through the networks without sorting them",
             _running(lambda accuracy, best: accuracy > best),
             "That works once they are sorted by size.",
+        ),
+        Misconception(
+            "sorts by size, whatever comes first of the same size",
+            _walk(lambda size, accuracy: (size, accuracy)),
+            "Of networks of the same size the most accurate comes first: sort by size, then by "
+            "falling accuracy.",
+        ),
+        Misconception(
+            "keeps a larger network that is no better",
+            _as_good_later,
+            "As accurate and larger is beaten: the accuracy must grow from one to the next.",
+        ),
+        Misconception(
+            "keeps the most accurate only",
+            lambda sizes, accuracies: accuracies == accuracies.max(),
+            "A smaller network with less accuracy is worth a look, too, if nothing beats it.",
         ),
     ),
 )

@@ -62,15 +62,41 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _with_scale(choose: Callable[[Tensor], Tensor]) -> Callable[..., Any]:
+def _with_scale(choose: Callable[[Tensor], Tensor], least: int = -127) -> Callable[..., Any]:
     """Return the answer with scales chosen in another way."""
 
     def wrong(weight: Tensor, bias: Tensor, x_scale: float) -> tuple[Tensor, Tensor, Tensor]:
         w_scale = choose(weight)
-        q_w = torch.round(weight / _per_output(w_scale, weight)).clamp(-128, 127).to(torch.int8)
+        q_w = torch.round(weight / _per_output(w_scale, weight)).clamp(least, 127).to(torch.int8)
         return q_w, w_scale, _bias(bias, x_scale, w_scale)
 
     return wrong
+
+
+def _with_wrapped_codes(choose: Callable[[Tensor], Tensor]) -> Callable[..., Any]:
+    """Return the answer with scales chosen in another way, and no clamp."""
+
+    def wrong(weight: Tensor, bias: Tensor, x_scale: float) -> tuple[Tensor, Tensor, Tensor]:
+        w_scale = choose(weight)
+        q_w = torch.round(weight / _per_output(w_scale, weight)).to(torch.int64).to(torch.int8)
+        return q_w, w_scale, _bias(bias, x_scale, w_scale)
+
+    return wrong
+
+
+def _with_weight(turn: Callable[[Tensor], Tensor]) -> Callable[..., Any]:
+    """Return the answer with weights turned into integers in another way."""
+
+    def wrong(weight: Tensor, bias: Tensor, x_scale: float) -> tuple[Tensor, Tensor, Tensor]:
+        _, w_scale, q_bias = quantize_layer(weight, bias, x_scale)
+        return turn(weight / _per_output(w_scale, weight)).to(torch.int8), w_scale, q_bias
+
+    return wrong
+
+
+def _fake_weights(weight: Tensor, bias: Tensor, x_scale: float) -> tuple[Tensor, Tensor, Tensor]:
+    q_w, w_scale, q_bias = quantize_layer(weight, bias, x_scale)
+    return q_w * _per_output(w_scale, weight), w_scale, q_bias
 
 
 def _with_bias(choose: Callable[[Tensor, float, Tensor], Tensor]) -> Callable[..., Any]:
@@ -98,6 +124,9 @@ def _zero_scale(weight: Tensor, bias: Tensor, x_scale: float) -> tuple[Tensor, T
     return q_w, w_scale, _bias(bias, x_scale, w_scale)
 
 
+NO_ABS = "A channel may have its largest weight below 0: take abs() first."
+BY_127 = "The largest weight has the code 127: divide its magnitude by 127."
+
 QUANTIZE_LAYER = Exercise(
     id="4.4",
     title="A layer as integers",
@@ -124,12 +153,27 @@ QUANTIZE_LAYER = Exercise(
         Misconception(
             "looks at the largest weight instead of the largest magnitude",
             _with_scale(_without_sign),
-            "A channel may have its largest weight below 0: take abs() first.",
+            NO_ABS,
+        ),
+        Misconception(
+            "looks at the largest weight instead of the largest magnitude, so that codes wrap",
+            _with_wrapped_codes(_without_sign),
+            NO_ABS,
         ),
         Misconception(
             "divides by 128",
             _with_scale(lambda weight: _scale_of(weight * 127 / 128)),
-            "The largest weight has the code 127: divide its magnitude by 127.",
+            BY_127,
+        ),
+        Misconception(
+            "divides by 128, and uses the code -128",
+            _with_scale(lambda weight: _scale_of(weight * 127 / 128), least=-128),
+            BY_127,
+        ),
+        Misconception(
+            "divides by 128, so that the largest weight wraps",
+            _with_wrapped_codes(lambda weight: _scale_of(weight * 127 / 128)),
+            BY_127,
         ),
         Misconception(
             "gives a dead channel the scale 0",
@@ -153,6 +197,32 @@ QUANTIZE_LAYER = Exercise(
                 lambda bias, x_scale, w_scale: _bias(bias, x_scale, w_scale).clamp(-127, 127)
             ),
             "The bias is an int32, like the accumulator it is added to.",
+        ),
+        Misconception(
+            "gives a dead channel a tiny scale",
+            _with_scale(lambda weight: weight.abs().flatten(1).amax(1).clamp(min=1e-8) / 127),
+            "That avoids 0 / 0, but its bias would then count billions of steps. A channel of "
+            "zeros has the scale 1 here.",
+        ),
+        Misconception(
+            "cuts the weights off instead of rounding them",
+            _with_weight(torch.trunc),
+            "Converting to int8 drops what is behind the point: torch.round first.",
+        ),
+        Misconception(
+            "makes the weights real again",
+            _fake_weights,
+            "The layer stores codes. Multiplying them by the scale is the product's business.",
+        ),
+        Misconception(
+            "cuts the bias off instead of rounding it",
+            _with_bias(lambda bias, x_scale, w_scale: (bias / (x_scale * w_scale)).to(torch.int32)),
+            "Converting to int32 drops what is behind the point: torch.round first.",
+        ),
+        Misconception(
+            "returns the bias before the scales",
+            lambda *args: tuple(quantize_layer(*args)[i] for i in (0, 2, 1)),
+            "The order is q_w, w_scale, q_bias.",
         ),
     ),
 )

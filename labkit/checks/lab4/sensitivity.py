@@ -1,5 +1,6 @@
 """Exercise 4.7: which layer suffers most."""
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -94,6 +95,41 @@ def _with(change: Callable[[Tensor, int], Tensor]) -> Callable[[Layers, Tensor, 
     return wrong
 
 
+def _running(
+    compute: Callable[[Layers, Tensor], Tensor],
+) -> Callable[[Layers, Tensor, int], Tensor]:
+    """Return the answer for networks that compute in another way."""
+
+    def wrong(layers: Layers, x: Tensor, bits: int) -> Tensor:
+        y, indices = compute(layers, x), range(len(layers))
+        return _in_db([(y, compute(_changed(layers, i, rounded, bits), x)) for i in indices])
+
+    return wrong
+
+
+def _without_relu(layers: Layers, x: Tensor) -> Tensor:
+    for weight, bias in layers:
+        x = x @ weight.t() + bias
+    return x
+
+
+def _codes(weight: Tensor, bits: int) -> Tensor:
+    return torch.round(weight / weight.abs().max() * (2 ** (bits - 1) - 1))
+
+
+def _wide(weight: Tensor, bits: int) -> Tensor:
+    scale = weight.abs().max() / 2 ** (bits - 1)
+    return torch.round(weight / scale) * scale
+
+
+def _with_biases(layers: Layers, x: Tensor, bits: int) -> Tensor:
+    y, pairs = run(layers, x), []
+    for i, (weight, bias) in enumerate(layers):
+        changed = [*layers[:i], (rounded(weight, bits), rounded(bias, bits)), *layers[i + 1 :]]
+        pairs.append((y, run(changed, x)))
+    return _in_db(pairs)
+
+
 SENSITIVITY = Exercise(
     id="4.7",
     title="Which layer suffers most",
@@ -140,6 +176,41 @@ SENSITIVITY = Exercise(
             "has signal and noise the wrong way round",
             lambda layers, x, bits: -sensitivity(layers, x, bits),
             "SQNR is signal over noise: it is positive while the noise is smaller.",
+        ),
+        Misconception(
+            "has a ReLU after the last layer",
+            _running(lambda layers, x: run(layers, x).relu()),
+            "Logits may be negative: no ReLU after the last layer.",
+        ),
+        Misconception(
+            "leaves the ReLUs out",
+            _running(_without_relu),
+            "As in 4.3: a ReLU after all layers but the last.",
+        ),
+        Misconception(
+            "leaves the weights as codes",
+            _with(_codes),
+            "The codes count steps. Multiply them by the scale, or the network is another one.",
+        ),
+        Misconception(
+            "divides by 2^(b-1)",
+            _with(_wide),
+            "The largest weight has the code 2^(b-1) - 1: divide by that.",
+        ),
+        Misconception(
+            "takes 10 log10 of a ratio of amplitudes",
+            lambda layers, x, bits: sensitivity(layers, x, bits) / 2,
+            "A norm has a root in it: 20 log10 of it, or 10 log10 of sums of squares.",
+        ),
+        Misconception(
+            "takes the natural logarithm",
+            lambda layers, x, bits: sensitivity(layers, x, bits) * math.log(10),
+            "torch.log is the logarithm to base e. dB need torch.log10.",
+        ),
+        Misconception(
+            "rounds the biases, too",
+            _with_biases,
+            "Only weights are quantized here. A bias has 32 bits (4.4).",
         ),
     ),
 )

@@ -16,9 +16,11 @@ def binary_weights(w: Tensor) -> tuple[Tensor, Tensor]:
 
 def _cases(rng: torch.Generator) -> list[Case]:
     rows = torch.tensor([0.1, 1.0, 4.0])[:, None]
+    with_zeros = randn(rng, 2, 4)
+    with_zeros[0, 1] = with_zeros[1, 3] = 0
     return [
-        Case("one channel", (torch.tensor([[1.0, -2.0, 3.0]]),)),
-        Case("a weight of 0", (torch.tensor([[0.0, -0.5], [1.5, 0.0]]),)),
+        Case("one channel", (randn(rng, 1, 3),)),
+        Case("a weight of 0", (with_zeros,)),
         Case("channels of different sizes", (rows * randn(rng, 3, 8),)),
         Case("a convolution", (randn(rng, 4, 3, 3, 3),)),
         Case("mostly negative", (randn(rng, 5, 6) - 1.0,)),
@@ -75,6 +77,31 @@ BINARY_WEIGHTS = Exercise(
             "has bits 0 and 1 instead of signs",
             lambda w: (torch.where(w < 0, 0, 1).to(torch.int8), w.abs().flatten(1).mean(1)),
             "The layer computes with -1 and +1. (In memory they are bits: lab 1 packs those.)",
+        ),
+        Misconception(
+            "gives 0 the sign -1",
+            lambda w: (torch.where(w > 0, 1, -1).to(torch.int8), w.abs().flatten(1).mean(1)),
+            "By agreement 0 counts as positive: w < 0 gives -1, all else 1.",
+        ),
+        Misconception(
+            "adds the magnitudes up",
+            lambda w: _scaled(w, w.abs().flatten(1).sum(1)),
+            "The squared error is smallest at the mean of |w|: divide by the number of weights.",
+        ),
+        Misconception(
+            "takes the standard deviation",
+            lambda w: _scaled(w, w.flatten(1).std(1)),
+            "That measures the spread around the mean of w. The squared error is smallest at mean "
+            "|w|.",
+        ),
+        Misconception(
+            "multiplies the signs by the scale",
+            lambda w: (
+                torch.where(w < 0, -1, 1)
+                * w.abs().flatten(1).mean(1).reshape(-1, *[1] * (w.ndim - 1)),
+                w.abs().flatten(1).mean(1),
+            ),
+            "The layer stores signs, one bit each, and multiplies once a channel, at the end.",
         ),
     ),
 )

@@ -30,12 +30,15 @@ def _cases(rng: torch.Generator) -> list[Case]:
         scale = uniform(rng, 0.05, 0.8)
         low, high = ends[0] - zero_point - 6, ends[1] - zero_point + 6
         x = between_ties(rng, scale, low, high, *shape)
-        x = clear_of_ends(x, scale, ends[0] - zero_point, ends[1] - zero_point)
+        low, high = ends[0] - zero_point, ends[1] - zero_point
+        x = clear_of_ends(x, scale, low, high)
+        # Clipped, if barely: floor and ceil would take them for the last codes.
+        x.view(-1)[:2] = scale * torch.tensor([low - 0.7, high + 0.7])
         return Case(label, (x, scale, zero_point, *ends, gradients(rng, *shape)))
 
-    middle = torch.tensor([0.3, -0.2, 9.0])
+    middle = torch.tensor([0.3, -0.2, 9.0])[torch.randperm(3, generator=rng)]
     return [
-        Case("two inside, one clipped", (middle, 0.1, 0, *INT4, torch.tensor([1.0, 2.0, 3.0]))),
+        Case("two inside, one clipped", (middle, 0.1, 0, *INT4, gradients(rng, 3))),
         case("symmetric", 0, INT4, 20),
         case("a zero point that is not 0", 5, UINT4, 20),
         case("a matrix", -3, INT4, 4, 6),
@@ -101,6 +104,47 @@ CLIPPING_GRADIENT = Exercise(
                 dy * (torch.round(x / scale) + zero_point <= qmax)
             ),
             "Values below qmin are clipped as well.",
+        ),
+        Misconception(
+            "checks only the lower end",
+            lambda x, scale, zero_point, qmin, qmax, dy: (
+                dy * (torch.round(x / scale) + zero_point >= qmin)
+            ),
+            "Values above qmax are clipped as well.",
+        ),
+        Misconception(
+            "leaves the last codes out",
+            lambda x, scale, zero_point, qmin, qmax, dy: (
+                dy * ~_clipped(x, scale, zero_point, qmin + 1, qmax - 1)
+            ),
+            "What rounds to qmin or qmax is rounded, not clipped: use <=, not <.",
+        ),
+        Misconception(
+            "subtracts the zero point",
+            lambda x, scale, zero_point, qmin, qmax, dy: (
+                dy * ~_clipped(x, scale, -zero_point, qmin, qmax)
+            ),
+            "A code is round(x / scale) + zero_point: the zero point is added on the way in.",
+        ),
+        Misconception(
+            "goes to the code below",
+            lambda x, scale, zero_point, qmin, qmax, dy: (
+                dy * ~_clipped(torch.floor(x / scale), 1.0, zero_point, qmin, qmax)
+            ),
+            "Whether a value is clipped is decided by the code that it rounds to: torch.round.",
+        ),
+        Misconception(
+            "gives no gradient at all",
+            lambda x, scale, zero_point, qmin, qmax, dy: torch.zeros_like(dy),
+            "That is the true slope of a staircase (5.1). Straight through: inside the range "
+            "rounding counts as slope 1.",
+        ),
+        Misconception(
+            "forgets the gradient that comes from above",
+            lambda x, scale, zero_point, qmin, qmax, dy: (
+                ~_clipped(x, scale, zero_point, qmin, qmax)
+            ).float(),
+            "The mask is the slope of this step. Multiply it by dy.",
         ),
     ),
 )

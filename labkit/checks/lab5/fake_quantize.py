@@ -16,15 +16,16 @@ def fake_quantize(x: Tensor, scale: float, zero_point: int, qmin: int, qmax: int
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
-    s = [uniform(rng, 0.03, 0.9) for _ in range(6)]
+    s = [uniform(rng, 0.03, 0.9) for _ in range(8)]
     beyond = torch.tensor([100.0, -100.0, 0.0])
+    zero_point = int(torch.randint(3, 12, (), generator=rng))
     return [
-        Case("one number", (torch.tensor([0.3]), 0.25, 0, *INT4)),
+        Case("one number", (between_ties(rng, s[6], 1, 6, 1), s[6], 0, *INT4)),
         Case("4 bits", (between_ties(rng, s[0], -7, 7, 9), s[0], 0, *INT4)),
         Case(
             "a zero point that is not 0", (between_ties(rng, s[1], -3, 12, 3, 4), s[1], 3, *UINT4)
         ),
-        Case("values above and below the range", (beyond, 0.5, 5, *UINT4)),
+        Case("values above and below the range", (beyond, s[7], zero_point, *UINT4)),
         Case("some out of range", (between_ties(rng, s[2], -20, 20, 4, 5), s[2], -2, *INT4)),
         Case("ternary", (between_ties(rng, s[3], -3, 3, 3, 2, 2), s[3], 0, *TERNARY)),
         Case("8 bits, unsigned", (between_ties(rng, s[4], -90, 250, 40), s[4], 77, *UINT8)),
@@ -87,6 +88,35 @@ FAKE_QUANTIZE = Exercise(
                 ((torch.round(x * scale) + zero_point).clamp(qmin, qmax) - zero_point) / scale
             ),
             "scale is the length of a step: divide to count steps, multiply to come back.",
+        ),
+        Misconception(
+            "does not round",
+            lambda x, scale, zero_point, qmin, qmax: (
+                ((x / scale + zero_point).clamp(qmin, qmax) - zero_point) * scale
+            ),
+            "Without torch.round nothing is quantized: only whole codes exist.",
+        ),
+        Misconception(
+            "cuts off instead of rounding",
+            lambda x, scale, zero_point, qmin, qmax: (
+                ((torch.trunc(x / scale) + zero_point).clamp(qmin, qmax) - zero_point) * scale
+            ),
+            "Converting to an integer dtype drops what is behind the point (and the gradient). Use "
+            "torch.round, and stay real.",
+        ),
+        Misconception(
+            "clamps x instead of its code",
+            lambda x, scale, zero_point, qmin, qmax: (
+                torch.round(x.clamp(qmin, qmax) / scale) * scale
+            ),
+            "qmin and qmax are codes: divide by scale, round and add zero_point before you clamp.",
+        ),
+        Misconception(
+            "clamps to 8 bits",
+            lambda x, scale, zero_point, qmin, qmax: (
+                ((torch.round(x / scale) + zero_point).clamp(-128, 127) - zero_point) * scale
+            ),
+            "The range is an argument: clamp to qmin and qmax.",
         ),
     ),
 )

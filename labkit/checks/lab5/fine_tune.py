@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.inputs import randn
+from labkit.checks.inputs import randn, uniform
 from labkit.checks.rules import Rule
 
 
@@ -34,7 +34,8 @@ def _cases(rng: torch.Generator) -> list[Case]:
     def case(label: str, classes: int, inputs: int, images: int, steps: int) -> Case:
         w, x = 0.5 * randn(rng, classes, inputs), randn(rng, images, inputs)
         labels = torch.randint(0, classes, (images,), generator=rng)
-        return Case(label, (w, x, labels, 0.5, steps, 0.3))
+        scale, rate = uniform(rng, 0.4, 0.7), uniform(rng, 0.2, 0.5)
+        return Case(label, (w, x, labels, scale, steps, rate))
 
     return [
         case("no step", 2, 3, 4, 0),
@@ -75,6 +76,21 @@ def _accumulated(
         total = total + _gradient(_ternary(w, scale), x, labels)
         w = w - rate * total
     return w
+
+
+def _never_rounded_again(
+    w: Tensor, x: Tensor, labels: Tensor, scale: float, steps: int, rate: float
+) -> Tensor:
+    return w - steps * rate * _gradient(_ternary(w, scale), x, labels)
+
+
+def _adam(w: Tensor, x: Tensor, labels: Tensor, scale: float, steps: int, rate: float) -> Tensor:
+    w = w.clone().requires_grad_()
+    optimizer = torch.optim.Adam([w], lr=rate)
+    for _ in range(steps):
+        w.grad = _gradient(_ternary(w.detach(), scale), x, labels)
+        optimizer.step()
+    return w.detach()
 
 
 FINE_TUNE = Exercise(
@@ -142,6 +158,54 @@ FINE_TUNE = Exercise(
                 w, x, labels, scale, steps + 1, rate
             ),
             "range(steps) is the right number of steps, 0 of them included.",
+        ),
+        Misconception(
+            "takes one step too few",
+            lambda w, x, labels, scale, steps, rate: fine_tune(
+                w, x, labels, scale, steps - 1, rate
+            ),
+            "range(steps) is the right number of steps: return after the loop.",
+        ),
+        Misconception(
+            "returns inside the loop",
+            lambda w, x, labels, scale, steps, rate: fine_tune(
+                w, x, labels, scale, min(steps, 1), rate
+            ),
+            "After the first step it is over. Move the return out of the loop.",
+        ),
+        Misconception(
+            "leaves the weights as they were",
+            lambda w, x, labels, scale, steps, rate: w.clone(),
+            "Is the gradient 0? Then the loss has torch.round in it without the straight-through "
+            "slope: use ternary(w, scale). Else assign what you compute: w = w - rate * gradient.",
+        ),
+        Misconception(
+            "makes the ternary weights only once",
+            _never_rounded_again,
+            "After each step the real weights are others: call ternary(w, scale) inside the loop.",
+        ),
+        Misconception(
+            "leaves out the rate",
+            lambda w, x, labels, scale, steps, rate: fine_tune(w, x, labels, scale, steps, 1.0),
+            "Each step goes against the gradient by rate times its length.",
+        ),
+        Misconception(
+            "gives clipped weights no gradient",
+            lambda w, x, labels, scale, steps, rate: _run(
+                lambda w, gradient: w - rate * gradient * (w.abs() <= 1.5 * scale),
+                w,
+                x,
+                labels,
+                scale,
+                steps,
+            ),
+            "That is 5.3. Here the gradient passes for all weights, as ternary(w, scale) does it.",
+        ),
+        Misconception(
+            "uses Adam",
+            _adam,
+            "Here it is plain gradient descent, w - rate * gradient, or torch.optim.SGD without "
+            "momentum. In 5.9 you are free.",
         ),
     ),
 )

@@ -41,9 +41,9 @@ def _cases(rng: torch.Generator) -> list[Case]:
         bias = 3 * randn(rng, outputs)
         return Case(label, (codes * w_scale[:, None], w_scale, bias, x_scale, y_scale, qmax))
 
-    small = (torch.tensor([[0.3, -0.1]]), torch.tensor([0.1]), torch.tensor([0.5]), 0.2, 0.4, 7)
     return [
-        Case("one output", small),
+        case("one output", 7, 0, 1, 2),
+        case("as many outputs as inputs", 7, 0, 4, 4),
         case("4 bits", 7, 0, 3, 5),
         case("weights beyond the last code", 7, 4, 4, 6),
         case("ternary", 1, 2, 5, 4),
@@ -61,10 +61,21 @@ def _with(change: str, *args: Any) -> tuple[Tensor, Tensor, Tensor]:
         q_w = torch.round(w / w_scale.mean()).clamp(-qmax, qmax).to(torch.int32)
     elif change == "bias at w_scale":
         q_bias = torch.round(bias / w_scale).to(torch.int32)
+    elif change == "bias at x_scale":
+        q_bias = torch.round(bias / x_scale).to(torch.int32)
     elif change == "bias at y_scale":
         q_bias = torch.round(bias / y_scale).to(torch.int32)
     elif change == "bias clamped":
         q_bias = q_bias.clamp(-qmax, qmax)
+    elif change == "along the inputs" and w.shape[0] == w.shape[1]:
+        q_w = torch.round(w / w_scale).clamp(-qmax, qmax).to(torch.int32)
+    elif change == "cut off":
+        q_w = (w / w_scale[:, None]).clamp(-qmax, qmax).to(torch.int32)
+        q_bias = (bias / (x_scale * w_scale)).to(torch.int32)
+    elif change == "one code more":
+        q_w = torch.round(w / w_scale[:, None]).clamp(-qmax - 1, qmax).to(torch.int32)
+    elif change == "no input scale":
+        multiplier = w_scale / y_scale
     elif change == "upside down":
         multiplier = 1 / multiplier
     elif change == "no output scale":
@@ -128,6 +139,32 @@ INTEGER_LAYER = Exercise(
             "leaves the output scale out of the multiplier",
             lambda *args: _with("no output scale", *args),
             "acc * S_x * S_w is the real result. To become a code it is divided by S_y.",
+        ),
+        Misconception(
+            "uses the scales along the inputs",
+            lambda *args: _with("along the inputs", *args),
+            "w / w_scale spreads the scales over the columns. They belong to the rows, the "
+            "outputs: w_scale[:, None].",
+        ),
+        Misconception(
+            "cuts off instead of rounding",
+            lambda *args: _with("cut off", *args),
+            "Converting to an integer dtype drops what is behind the point: torch.round first.",
+        ),
+        Misconception(
+            "quantizes the bias at the scale of the input",
+            lambda *args: _with("bias at x_scale", *args),
+            "The bias joins sums of q_x * q_w, which count in steps of S_x * S_w.",
+        ),
+        Misconception(
+            "uses the code -qmax - 1",
+            lambda *args: _with("one code more", *args),
+            "The range is narrow, -qmax to qmax, as it was in training.",
+        ),
+        Misconception(
+            "leaves the input scale out of the multiplier",
+            lambda *args: _with("no input scale", *args),
+            "The accumulator counts in steps of S_x * S_w: M = S_x S_w / S_y.",
         ),
     ),
 )

@@ -40,11 +40,14 @@ def _cases(rng: torch.Generator) -> list[Case]:
         x = clear_of_ends(x, scale, *ends)
         return Case(label, (x, scale, *ends, gradients(rng, *shape)))
 
-    one = torch.ones(1)
+    def one(label: str, least: float, most: float) -> Case:
+        x = round(0.1 * uniform(rng, least, most), 3)
+        return Case(label, (torch.tensor([x]), 0.1, *INT4, gradients(rng, 1)))
+
     return [
-        Case("one value that rounds up", (torch.tensor([0.18]), 0.1, *INT4, one)),
-        Case("one clipped value", (torch.tensor([2.0]), 0.1, *INT4, one)),
-        Case("one clipped below", (torch.tensor([-2.0]), 0.1, *INT4, one)),
+        one("one value that rounds up", 1.6, 1.9),
+        one("one clipped value", 10, 30),
+        one("one clipped below", -30, -10),
         case("nothing clipped", INT8, -3, 30),
         case("some clipped", INT4, 5, 25),
         case("unsigned codes", UINT4, 6, 4, 6),
@@ -128,6 +131,65 @@ LEARNED_STEP = Exercise(
                 x, _slopes(x, scale, qmin, qmax), torch.ones_like(dy), qmax
             ),
             "Multiply each value's slope by its dy before you add them up.",
+        ),
+        Misconception(
+            "leaves the root out",
+            lambda x, scale, qmin, qmax, dy: (
+                step_gradient(x, scale, qmin, qmax, dy) * _factor(x, qmax)
+            ),
+            "The factor is 1 / sqrt(N qmax).",
+        ),
+        Misconception(
+            "counts rows instead of values",
+            lambda x, scale, qmin, qmax, dy: (
+                step_gradient(x, scale, qmin, qmax, dy) * (x.numel() / len(x)) ** 0.5
+            ),
+            "len(x) is the length of the first dimension. N is x.numel().",
+        ),
+        Misconception(
+            "divides by the root of N only",
+            lambda x, scale, qmin, qmax, dy: step_gradient(x, scale, qmin, qmax, dy) * qmax**0.5,
+            "The factor is 1 / sqrt(N qmax): a finer grid needs smaller steps, too.",
+        ),
+        Misconception(
+            "takes clipped values at the lower end for inside",
+            lambda x, scale, qmin, qmax, dy: _total(
+                x,
+                torch.where(x > qmax * scale, float(qmax), torch.round(x / scale) - x / scale),
+                dy,
+                qmax,
+            ),
+            "A value below the range is clipped as well: its slope is qmin.",
+        ),
+        Misconception(
+            "takes -qmax for the slope below the range",
+            lambda x, scale, qmin, qmax, dy: _total(
+                x,
+                torch.where(x < qmin * scale, -float(qmax), _slopes(x, scale, qmin, qmax)),
+                dy,
+                qmax,
+            ),
+            "Below the range the result is qmin * s, so its slope is qmin, which is 0 for unsigned "
+            "codes.",
+        ),
+        Misconception(
+            "compares real numbers with codes",
+            lambda x, scale, qmin, qmax, dy: _total(
+                x,
+                torch.where(
+                    (x >= qmin) & (x <= qmax),
+                    torch.round(x / scale) - x / scale,
+                    x.clamp(qmin, qmax).round(),
+                ),
+                dy,
+                qmax,
+            ),
+            "x is in units of the data, qmin and qmax count steps: divide x by scale first.",
+        ),
+        Misconception(
+            "measures the rounding error in units of the data",
+            lambda x, scale, qmin, qmax, dy: step_gradient(x, scale, qmin, qmax, dy) * scale,
+            "The slope counts steps: round(v) - v with v = x / scale, and the codes qmin and qmax.",
         ),
     ),
 )

@@ -1,5 +1,7 @@
 """Exercise 5.2: the straight-through estimator."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -19,14 +21,22 @@ def _cases(rng: torch.Generator) -> list[Case]:
     def pair(*shape: int) -> tuple[Tensor, Tensor]:
         return between_ties(rng, 1.0, -6, 6, *shape), 3 * randn(rng, *shape)
 
+    both_ways = torch.tensor([0.3, -0.3, -0.3, 0.3]) + torch.tensor([2.0, 2.0, -2.0, -2.0])
+    one, far = pair(1), (between_ties(rng, 1.0, 20, 60, 2), -9 * torch.rand(2, generator=rng))
     return [
-        Case("one number", (torch.tensor([1.3]), torch.tensor([3.0]))),
-        Case("numbers that round up and down", (torch.tensor([0.7, -0.7, 1.2]), torch.zeros(3))),
-        Case("far from the target", (torch.tensor([40.2, -0.4]), torch.tensor([0.0, 60.0]))),
+        Case("one number", (one[0], one[1].round() + 0.5)),
+        Case("numbers that round up and down", (both_ways, pair(4)[1])),
+        Case("far from the target", far),
         Case("random numbers", pair(7)),
         Case("a matrix", pair(3, 4)),
         Case("three dimensions", pair(2, 3, 2)),
     ]
+
+
+def _answer(x: Tensor, target: Tensor, slope: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the right loss with another slope, made from ``round(x) - target``."""
+    error = torch.round(x) - target
+    return error.square().sum(), slope(error)
 
 
 ROUND_STRAIGHT_THROUGH = Exercise(
@@ -76,6 +86,37 @@ ROUND_STRAIGHT_THROUGH = Exercise(
                 2 * (torch.round(x) - target) * x,
             ),
             "The claimed slope of rounding is 1, not x. Return dy.",
+        ),
+        Misconception(
+            "forgets the factor 2",
+            lambda x, target: _answer(x, target, lambda error: error),
+            "The slope of a square is twice what is squared: 2 (round(x) - target). Leave it to "
+            "backward() on the loss.",
+        ),
+        Misconception(
+            "takes the slope at x instead of round(x)",
+            lambda x, target: (loss_and_slope(x, target)[0], 2 * (x - target)),
+            "The loss is made of round(x), so its slope is, too: 2 (round(x) - target).",
+        ),
+        Misconception(
+            "takes the mean instead of the sum",
+            lambda x, target: tuple(part / x.numel() for part in loss_and_slope(x, target)),
+            "The loss is the sum over all numbers: .sum().",
+        ),
+        Misconception(
+            "adds the slopes up",
+            lambda x, target: _answer(x, target, lambda error: (2 * error).sum()),
+            "Each number has a slope of its own: x.grad has the shape of x.",
+        ),
+        Misconception(
+            "has its sign turned round",
+            lambda x, target: _answer(x, target, lambda error: -2 * error),
+            "The slope points uphill: where round(x) is above the target it is positive.",
+        ),
+        Misconception(
+            "lets the gradient through near 0 only",
+            lambda x, target: _answer(x, target, lambda error: 2 * error * (x.abs() <= 1)),
+            "That is the clipped estimator for signs. Here it passes everywhere: return dy.",
         ),
     ),
 )

@@ -22,6 +22,17 @@ def _on_grid(w: Tensor, bits: int, per_channel: bool = True) -> Tensor:
     return torch.round(w / scale).clamp(-qmax, qmax) * scale
 
 
+def _on_wide_grid(w: Tensor, bits: int) -> Tensor:
+    scale = w.abs().amax(1, keepdim=True) / 2 ** (bits - 1)
+    return torch.round(w / scale) * scale
+
+
+def _on_signed_grid(w: Tensor, bits: int) -> Tensor:
+    qmax = 2 ** (bits - 1) - 1
+    scale = w.amax(1, keepdim=True) / qmax
+    return torch.round(w / scale).clamp(-qmax, qmax) * scale
+
+
 def _network(weights: list[Any], x: Tensor, change: Any, depth: int = 0) -> Tensor:
     """Compute nested blocks of linear layers."""
     for item in weights:
@@ -45,7 +56,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         return randn(rng, *shape) * torch.linspace(0.2, 2.0, shape[0])[:, None]
 
     return [
-        Case("one layer", ([torch.tensor([[1.0, 0.3], [0.2, 0.25]])], torch.ones(1, 2), 2)),
+        Case("one layer", ([w(2, 3)], torch.ones(1, 3), 2)),
         Case("two layers", ([w(4, 3), w(3, 4)], randn(rng, 5, 3), 4)),
         Case("a block in a network", ([w(4, 3), [w(5, 4), w(4, 5)], w(2, 4)], randn(rng, 6, 3), 3)),
         Case("blocks in blocks", ([[[w(4, 3)], w(4, 4)], w(3, 4)], randn(rng, 6, 3), 3)),
@@ -108,6 +119,38 @@ SWAP_LAYERS = Exercise(
             "has one scale for each input instead of each output",
             lambda weights, x, bits: _network(weights, x, lambda w: _on_grid(w.t(), bits).t()),
             "The rows of a weight [out, in] are the outputs: take the maximum along dim 1.",
+        ),
+        Misconception(
+            "divides by 2^(b-1)",
+            lambda weights, x, bits: _network(weights, x, lambda w: _on_wide_grid(w, bits)),
+            "Signed and narrow: the largest weight has the code 2 ** (bits - 1) - 1.",
+        ),
+        Misconception(
+            "leaves the weights as codes",
+            lambda weights, x, bits: _network(
+                weights, x, lambda w: torch.round(w / w.abs().amax(1, True) * (2 ** (bits - 1) - 1))
+            ),
+            "Fake quantization comes back to real numbers: multiply the codes by the scale.",
+        ),
+        Misconception(
+            "stops at the second level",
+            lambda weights, x, bits: _depth(
+                weights, x, lambda w: _on_grid(w, bits), lambda depth, index: depth <= 1
+            ),
+            "A block may hold blocks: model.modules() finds layers at any depth, and so does a "
+            "function that calls itself.",
+        ),
+        Misconception(
+            "quantizes the input as well",
+            lambda weights, x, bits: prepared_output(
+                weights, _on_grid(x.reshape(1, -1), bits).reshape(x.shape), bits
+            ),
+            "Only weights are quantized here; x stays as it is.",
+        ),
+        Misconception(
+            "takes the largest weight without its sign's being dropped",
+            lambda weights, x, bits: _network(weights, x, lambda w: _on_signed_grid(w, bits)),
+            "A row may have its largest weight below 0: w.abs() first.",
         ),
     ),
 )
