@@ -12,6 +12,7 @@ from tqdm import tqdm
 from labkit.grading.adjustments import adjust, read_adjustments
 from labkit.grading.course import Course, course_key, load_course
 from labkit.grading.entries import Entry, folders, read_entry
+from labkit.grading.gradebook import printable
 from labkit.grading.grader import Grader
 from labkit.grading.grades import Grades
 from labkit.grading.publish import publish
@@ -106,7 +107,8 @@ def grade(
                     for entry, record in _grade_all(entries, submit, jobs, grades):
                         grades.keep(record, entry, key)
                         done[submissions / entry.student] = record
-                        bar.set_postfix_str(f"{entry.student[:20]}, {_failures(done.values())}")
+                        name = printable(entry.student[:20])
+                        bar.set_postfix_str(f"{name}, {_failures(done.values())}")
                         bar.update()
         records = [record for record in done.values() if record is not None]
         return publish(adjust(records, given, late_penalty), course, out)

@@ -22,9 +22,10 @@ def requantize(
 def _requantize_cases(rng: torch.Generator) -> list[Case]:
     mantissas = whole(rng, 2**30, 2**31 - 1, 3).tolist()
     large = accumulators(rng, 2**28, 3, 3)
-    odd = (2 * whole(rng, 0, 9, 3) + 1).int()
+    # Below and above the tie the even neighbour; a zero point that changes the sign of all ties.
+    odd = torch.tensor([4 * one(rng, 0, 4) + 1, 4 * one(rng, 0, 4) + 3], dtype=torch.int32)
     ties = torch.cat([odd, -odd])
-    nearly_one, even = 2**31 - one(rng, 1, 999), 2 * one(rng, 1, 9)
+    nearly_one, even = 2**31 - one(rng, 1, 999), 2 * one(rng, 10, 30)
     return [
         Case("one accumulator", (whole(rng, 500, 2000, 1).int(), 3 * 2**29, 4, 0, *INT8)),
         Case("zero point 0", (accumulators(rng, 9000, 5), mantissas[0], 6, 0, *INT8)),
