@@ -72,9 +72,11 @@ def test_it_holds_every_lab_and_what_was_passed(tmp_path):
     assert page.words.count("✓ Passed") == 1
 
 
-def test_a_picture_stands_in_the_page_and_its_caption_is_escaped(tmp_path):
+def test_a_kept_picture_stands_in_the_page_of_every_later_lab(tmp_path):
     caption = 'mine: "<script>alert(1)</script>"'
-    Lab(1).page(tmp_path / "mine.html", picture(), caption)
+    Lab(1).keep(picture(), "an earlier one")
+    Lab(1).keep(picture(), caption)
+    Lab(3).page(tmp_path / "mine.html")
     page = Page(tmp_path / "mine.html")
     (image,) = [attributes for tag, attributes in page.tags if tag == "img"]
     assert image["alt"] == caption
@@ -84,8 +86,28 @@ def test_a_picture_stands_in_the_page_and_its_caption_is_escaped(tmp_path):
 
 
 def test_a_figure_is_as_good_as_its_axes(tmp_path):
-    Lab(1).page(tmp_path / "mine.html", picture().figure, "a line")
+    Lab(1).keep(picture().figure, "a line")
+    Lab(1).page(tmp_path / "mine.html")
     assert "a line" in Page(tmp_path / "mine.html").words
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        '{"caption": "a"}',
+        '{"caption": 1, "png": "aa"}',
+        '{"caption": "a", "png": "\'><b>"}',
+    ],
+)
+def test_a_broken_picture_is_said_and_does_no_harm(content, tmp_path):
+    Lab(1).keep(picture(), "a line")
+    (tmp_path / "progress" / "lab1.picture.json").write_text(content)
+    Lab(1).page(tmp_path / "mine.html")
+    page = Page(tmp_path / "mine.html")
+    assert any("could not be read" in word for word in page.words)
+    assert not any(tag in ("img", "b") for tag, _ in page.tags)
 
 
 def test_a_page_may_be_written_again_and_no_other_file_is_overwritten(tmp_path):
@@ -101,23 +123,18 @@ def test_a_page_may_be_written_again_and_no_other_file_is_overwritten(tmp_path):
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["mine.html"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        (("notebook.ipynb",), ValueError, r'ends in "\.html"'),
-        (("a.html", "picture.png", "x"), TypeError, "picture is a str; expected Axes or Figure"),
-    ],
-)
-def test_what_cannot_be_written_is_named(arguments, error, message, tmp_path, monkeypatch):
+def test_a_page_needs_the_name_of_a_page(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(error, match=message):
-        Lab(1).page(*arguments)
+    with pytest.raises(ValueError, match=r'ends in "\.html"'):
+        Lab(1).page("notebook.ipynb")
     assert not any(path.is_file() for path in tmp_path.iterdir())
 
 
-def test_a_picture_without_a_caption_is_refused(tmp_path):
+def test_what_cannot_be_kept_is_named(tmp_path):
+    with pytest.raises(TypeError, match="picture is a str; expected Axes or Figure"):
+        Lab(1).keep("picture.png", "x")
     with pytest.raises(ValueError, match="needs a caption"):
-        Lab(1).page(tmp_path / "a.html", picture())
+        Lab(1).keep(picture(), " ")
 
 
 def test_a_broken_progress_file_is_said_on_the_page(tmp_path):

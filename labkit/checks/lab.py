@@ -20,7 +20,7 @@ from labkit.checks.messages import (
     same_note,
     verdict_card,
 )
-from labkit.checks.page import write_page
+from labkit.checks.page import keep_picture, write_page
 from labkit.checks.progress import Progress
 from labkit.checks.values import number
 from labkit.checks.verdict import State, Verdict, judge
@@ -177,28 +177,42 @@ class Lab:
             note = f"Off by {number(abs(prediction - measured))}."
         show(Card("plain", question, (Table(("", "value"), rows), Text(note))))
 
-    def page(
-        self, path: str | Path, picture: Axes | Figure | None = None, caption: str = ""
-    ) -> None:
+    def keep(self, picture: Axes | Figure, caption: str) -> None:
+        """Keep one of your own pictures of this lab for the page with your results.
+
+        Parameters
+        ----------
+        picture : Axes or Figure
+            The picture, as `labkit.plots` returns it. It replaces an earlier one of this lab.
+        caption : str
+            What it shows, in a sentence.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `labkit.checks.page.keep_picture`.
+        """
+        keep_picture(self._number, picture, caption)
+
+    def page(self, path: str | Path) -> None:
         """Write one HTML page with your results of all labs, to keep or to hand on.
 
         Parameters
         ----------
         path : str or Path
             Where to: "my_results.html". An earlier page there is replaced, no other file is.
-        picture : Axes or Figure, optional
-            One of your own pictures, to stand on top.
-        caption : str
-            What the picture shows, in a sentence.
 
         Raises
         ------
-        ValueError, TypeError
+        ValueError
             As `labkit.checks.page.write_page`.
         """
         path = Path(path)
-        write_page(path, picture, caption)
-        text = f"Your results of all labs are in `{path}`, one file that opens in any browser."
+        write_page(path)
+        text = (
+            f"Your results of all labs, with the pictures that you kept, are in `{path}` beside "
+            "this notebook: one file that opens in any browser."
+        )
         show(Card("plain", "A page to keep", (Text(text),)))
 
     def _exercise(self, exercise_id: str) -> Exercise:

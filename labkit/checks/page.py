@@ -1,10 +1,12 @@
 """Something to keep: one HTML file with a student's results of all labs, which needs nothing else.
 
-The file refers to no other, a picture stands in it as data, and all text is escaped.
+The file refers to no other, pictures stand in it as data, and all text is escaped. A picture of
+one lab is kept beside the progress, so that the page of a later lab, and of another kernel, has it.
 """
 
 import base64
 import io
+import json
 from html import escape
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from labkit.checks import registry
 from labkit.checks.card import Table
 from labkit.checks.exercise import Exercise
 from labkit.checks.messages import TONES, points
-from labkit.checks.progress import Progress
+from labkit.checks.progress import Progress, write_whole
 from labkit.checks.verdict import State
 
 MARK = "<!-- labkit: results -->"
@@ -26,39 +28,58 @@ STYLE = (
 )
 
 
-def write_page(path: Path, picture: Axes | Figure | None = None, caption: str = "") -> None:
+def keep_picture(number: int, picture: Axes | Figure, caption: str) -> None:
+    """Keep a picture of lab `number` for the page, in place of an earlier one.
+
+    Parameters
+    ----------
+    number : int
+        The lab.
+    picture : Axes or Figure
+        One of the student's own.
+    caption : str
+        What it shows, in a sentence: its caption, and its text for who cannot see it.
+
+    Raises
+    ------
+    ValueError
+        If the caption is empty.
+    TypeError
+        If `picture` is neither Axes nor Figure.
+    """
+    if not isinstance(picture, Axes | Figure):
+        kind = type(picture).__name__
+        raise TypeError(f"picture is a {kind}; expected Axes or Figure, as labkit.plots returns.")
+    if not caption.strip():
+        raise ValueError("a picture needs a caption: say in a sentence what it shows.")
+    image = io.BytesIO()
+    picture.figure.canvas.print_figure(image, format="png", dpi=120, facecolor="white")
+    png = base64.b64encode(image.getvalue()).decode("ascii")
+    write_whole(_kept(number), json.dumps({"caption": caption, "png": png}))
+
+
+def write_page(path: Path) -> None:
     """Write the page, in place of an earlier one.
 
     Parameters
     ----------
     path : Path
         Where to, a name that ends in ".html".
-    picture : Axes or Figure, optional
-        A picture of the student's own.
-    caption : str
-        What the picture shows, in a sentence: its caption, and its text for who cannot see it.
 
     Raises
     ------
     ValueError
-        If a file is there that is no such page, if the name does not end in ".html", or if a
-        picture has no caption.
-    TypeError
-        If `picture` is neither Axes nor Figure.
+        If a file is there that is no such page, or if the name does not end in ".html".
     """
     if path.suffix != ".html":
         raise ValueError(f'the page is HTML; expected a name that ends in ".html", got {path}.')
     if path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace"):
         raise ValueError(f"{path} is there and is no page of results; choose another name.")
-    text = results_page(picture, caption)
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, results_page())
 
 
-def results_page(picture: Axes | Figure | None = None, caption: str = "") -> str:
+def results_page() -> str:
     """Return the page; see `write_page`."""
-    sections = [_section(number) for number in registry.STEMS]
     return "\n".join(
         [
             "<!DOCTYPE html>",
@@ -66,8 +87,7 @@ def results_page(picture: Axes | Figure | None = None, caption: str = "") -> str
             '<html lang="en"><head><meta charset="utf-8"><title>My quantization labs</title>',
             '<meta name="viewport" content="width=device-width">',
             f"<style>{STYLE}</style></head><body><main><h1>My quantization labs</h1>",
-            *([] if picture is None else [_figure(picture, caption)]),
-            *sections,
+            *map(_section, registry.STEMS),
             "</main></body></html>",
             "",
         ]
@@ -83,7 +103,7 @@ def _section(number: int) -> str:
     title = f"Lab {number}: {registry.title(number)} · {points(total)} of {most} points"
     problem = f"<p>{escape(best.problem)}</p>" if best.problem else ""
     table = Table(("exercise", "state", "points"), rows).html()
-    return f"<section><h2>{escape(title)}</h2>{problem}{table}</section>"
+    return f"<section><h2>{escape(title)}</h2>{problem}{table}{_figure(number)}</section>"
 
 
 def _row(exercise: Exercise, best: float) -> tuple[str, str, str]:
@@ -94,17 +114,22 @@ def _row(exercise: Exercise, best: float) -> tuple[str, str, str]:
     return f"{exercise.id} {exercise.title}", word, f"{points(best)} of {exercise.points}"
 
 
-def _figure(picture: Axes | Figure, caption: str) -> str:
-    if not isinstance(picture, Axes | Figure):
-        kind = type(picture).__name__
-        raise TypeError(f"picture is a {kind}; expected Axes or Figure, as labkit.plots returns.")
-    if not caption.strip():
-        raise ValueError("a picture needs a caption: say in a sentence what it shows.")
-    image = io.BytesIO()
-    picture.figure.canvas.print_figure(image, format="png", dpi=120, facecolor="white")
-    data = base64.b64encode(image.getvalue()).decode("ascii")
-    words = escape(caption)
+def _kept(number: int) -> Path:
+    return Progress.of_lab(number).path.with_suffix(".picture.json")
+
+
+def _figure(number: int) -> str:
+    """Return the kept picture of a lab as HTML, or what is wrong with it; "" if there is none."""
+    path = _kept(number)
+    if not path.is_file():
+        return ""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        words, png = escape(kept["caption"]), kept["png"]
+        base64.b64decode(png, validate=True)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return f"<p>The picture in {escape(str(path))} could not be read.</p>"
     return (
-        f'<figure><img src="data:image/png;base64,{data}" alt="{words}">'
+        f'<figure><img src="data:image/png;base64,{png}" alt="{words}">'
         f"<figcaption>{words}</figcaption></figure>"
     )

@@ -63,13 +63,16 @@ class Progress:
         _attempt(self, self._write)
 
     def _write(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"best": self.best}, indent=1, sort_keys=True)
-        handle, name = tempfile.mkstemp(dir=self.path.parent, suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-        # One rename: a crash leaves the old file or the new one, never half of one.
-        os.replace(name, self.path)
+        write_whole(self.path, json.dumps({"best": self.best}, indent=1, sort_keys=True) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file with one rename: a crash leaves the old one or the new one, never a half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(name, path)
 
 
 def _attempt(progress: Progress, action: Callable[[], object]) -> None:

@@ -9,11 +9,12 @@ from nbformat.v4 import new_code_cell, new_notebook
 from labkit.checks import registry
 from labkit.checks.calling import call_all
 from labkit.checks.messages import verdict_card
-from labkit.checks.page import results_page
+from labkit.checks.page import keep_picture, results_page
 from labkit.checks.verdict import judge
 from labkit.grading.class_page import class_page
 from labkit.grading.feedback import page as feedback_page
 from labkit.grading.results import Graded, Outcome, Record, Shown
+from labkit.plots import best_within_budget
 
 NOTEBOOK = """
 from labkit import Lab, plots
@@ -50,11 +51,17 @@ def graded():
     )
 
 
+def results_page_with_a_picture():
+    """The page of a student who kept a picture of lab 1."""
+    keep_picture(1, best_within_budget([("W4", 500_000, 0.9)], 600_000), "my networks")
+    return results_page()
+
+
 def pages():
     """Name to HTML of every page that stands alone."""
     record = Record("ada", graded(), flags=("edited",))
     return {
-        "results": results_page(),
+        "results": results_page_with_a_picture(),
         "feedback": feedback_page("Lab 1", record, instructor=False),
         "instructor": feedback_page("Lab 1", record, instructor=True),
         "class": class_page("Lab 1", [record, Record("eve", (), Outcome.BROKEN, "It is empty.")]),
