@@ -4,7 +4,10 @@ nbval runs `solutions/` and `labs/` as they are (see pyproject.toml); here labs 
 """
 
 import ast
+import io
 import re
+import tokenize
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -13,11 +16,24 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from labkit.checks import registry
+from labkit.grading.course_map import Effort
 from labkit.grading.release import ANSWER, CHECK, exercise_id, grade_id
 
 ROOT = Path(__file__).parents[1]
 LONGEST_CELL = 15
+PROSE_TO_CODE = 2, 4  # words of prose for a word of code
 WRONG = "    return None"
+LECTURE = "https://hanlab.mit.edu/courses/"
+# What the labs call otherwise: one word for one thing, one spelling.
+OTHER_WORDS = {
+    r"zero-?point|\bzp\b": "zero point",
+    r"bit-?widths?\b": "bits",
+    r"scaling factor|quantization step": "scale",
+    r"quantized (value|integer)s?\b": "code",
+    r"quantis|normalis|\bcolors?\b": "quantize, normalize, colour",
+    r"\bq_max|\bq_min|Q_\{|r_max|r_min": "q_{min}, q_{max}, r_{min}, r_{max}",
+    r"\bround\(x ?\* ?\(?1": "round(x / scale)",
+}
 
 
 def solution(stem: str) -> NotebookNode:
@@ -75,21 +91,97 @@ def test_every_check_of_the_solution_passes_and_is_compared(number: int) -> None
             assert "nbval-check-output" in cell.metadata.tags
 
 
-@pytest.mark.parametrize("number", registry.STEMS)
-def test_form(number: int) -> None:
-    notebook = solution(registry.STEMS[number])
+def words(text: str) -> int:
+    """Count words, without formulas, links and HTML."""
+    text = re.sub(r"\$\$.*?\$\$|\$[^$]*\$|\]\([^)]*\)|<[^>]*>", " ", text, flags=re.S)
+    return len(re.findall(r"[A-Za-z][\w'-]*", text))
+
+
+def prose_and_code(notebook: NotebookNode) -> tuple[int, int]:
+    """Count the words of Markdown, docstrings and comments, and the names and numbers of code."""
     prose = code = 0
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            prose += len(cell.source.split())
+            prose += words(cell.source)
             continue
-        lines = [line for line in cell.source.splitlines() if line.strip()]
-        body = [line for line in lines if "### " not in line]
-        allowed = LONGEST_CELL + (8 if grade_id(cell).startswith(ANSWER) else 0)
-        assert len(body) <= allowed, f"{len(body)} lines in: {lines[0]}"
-        code += len(re.findall(r"\w+", cell.source))
-        ast.parse(cell.source)
-    assert 0.8 <= prose / code <= 4, f"{prose} words of prose for {code} words of code"
+        nodes = ast.walk(ast.parse(cell.source))
+        functions = [n for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+        prose += sum(words(ast.get_docstring(function) or "") for function in functions)
+        for token in tokenize.generate_tokens(io.StringIO(cell.source).readline):
+            if token.type == tokenize.COMMENT:
+                prose += words(token.string)
+            code += token.type in (tokenize.NAME, tokenize.NUMBER)
+    return prose, code
+
+
+def exercises_in_prose(notebook: NotebookNode) -> dict[str, str]:
+    """Return the Markdown of each exercise, from its heading to the next."""
+    text = "\n\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    parts = [m.start() for m in re.finditer(r"^##? ", text, re.M)] + [len(text)]
+    sections = [text[start:end] for start, end in pairwise(parts)]
+    return {m[1]: s for s in sections if (m := re.match(r"## (\d\.\d+) ", s))}
+
+
+def labs_but(*unfinished: int) -> list:
+    """Every lab; those that are known to fall short may fail."""
+    mark = pytest.mark.xfail(reason="not written yet")
+    return [
+        pytest.param(number, marks=mark if number in unfinished else ())
+        for number in registry.STEMS
+    ]
+
+
+@pytest.mark.parametrize("number", registry.STEMS)
+def test_cells_are_short(number: int) -> None:
+    for cell in solution(registry.STEMS[number]).cells:
+        if cell.cell_type == "code":
+            lines = [line for line in cell.source.splitlines() if line.strip()]
+            body = [line for line in lines if "### " not in line]
+            allowed = LONGEST_CELL + (8 if grade_id(cell).startswith(ANSWER) else 0)
+            assert len(body) <= allowed, f"{len(body)} lines in: {lines[0]}"
+
+
+@pytest.mark.parametrize("number", labs_but(4))
+def test_there_are_two_to_four_words_of_prose_for_a_word_of_code(number: int) -> None:
+    prose, code = prose_and_code(lab(registry.STEMS[number]))
+    least, most = PROSE_TO_CODE
+    assert least <= prose / code <= most, f"{prose} words of prose for {code} of code"
+
+
+@pytest.mark.parametrize("number", registry.STEMS)
+def test_one_word_for_one_thing(number: int) -> None:
+    text = "\n".join(c.source for c in lab(registry.STEMS[number]).cells if c.cell_type != "code")
+    found = {m[0]: ours for other, ours in OTHER_WORDS.items() for m in re.finditer(other, text)}
+    assert found == {}
+
+
+@pytest.mark.parametrize("number", labs_but(2, 3, 4, 5))
+def test_every_exercise_names_its_place_in_the_lecture_and_a_source(number: int) -> None:
+    sections = exercises_in_prose(lab(registry.STEMS[number]))
+    assert list(sections) == [exercise.id for exercise in registry.exercises(number)]
+    for key, text in sections.items():
+        links = re.findall(r"\]\((https?://[^)\s]+)\)", text)
+        assert any(link.startswith(LECTURE) for link in links), key
+        assert any(not link.startswith(LECTURE) for link in links), key
+
+
+@pytest.mark.parametrize("number", labs_but(2, 3, 4, 5))
+def test_every_lab_links_to_the_next_and_says_how_long_it_takes(number: int) -> None:
+    notebook = lab(registry.STEMS[number])
+    text = " ".join(" ".join(c.source for c in notebook.cells).split())
+    if number + 1 in registry.STEMS:
+        assert f"({registry.STEMS[number + 1]}.ipynb)" in text
+    least, most = map(int, re.search(r"\*\*Time:\*\* (\d+) to (\d+) minutes", text).groups())
+    assert least <= Effort.of(notebook).total <= most
+
+
+@pytest.mark.parametrize("number", labs_but(2, 3, 4, 5))
+def test_every_picture_says_what_it_shows(number: int) -> None:
+    outputs = [o for c in solution(registry.STEMS[number]).cells for o in c.get("outputs", ())]
+    pictures = [output.data for output in outputs if "image/png" in output.get("data", {})]
+    assert pictures
+    for data in pictures:
+        assert re.search(r' alt="[^"]{20,}"', data["text/html"]), data["text/plain"]
 
 
 @pytest.mark.parametrize("number", registry.STEMS)

@@ -1,5 +1,8 @@
 """The pictures: drawn for right answers, and a sentence instead of a crash for all others."""
 
+import re
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import pytest
 import torch
@@ -116,6 +119,16 @@ def test_histogram_counts_the_values_that_are_left() -> None:
     w = torch.randn(100)
     ax = plots.collapsing_histogram(w, {"1 step": torch.round(w.clamp(-1, 1))})
     assert ax.get_title(loc="left") == "1 step: 3 different values"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path(plots.__file__).parent.glob("*.py")), ids=lambda p: p.stem
+)
+def test_every_colour_is_one_of_the_palette(path: Path) -> None:
+    if path.stem != "style":
+        assert (
+            re.findall(r"color=[\"'](?!none)|#[0-9A-Fa-f]{6}|[\"']C\d[\"']", path.read_text()) == []
+        )
 
 
 def test_colours_are_told_apart() -> None:
