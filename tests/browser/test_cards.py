@@ -10,8 +10,11 @@ from labkit.grading.release import NOTEBOOK_METADATA
 
 THEMES = ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast")
 STATES = ("Not started", "raised", "Not yet", "Almost", "Passed", "Hint", "measured")
+OTHERS = ("The course", "has not run since", "passed before")
 CARDS = """
-from labkit import Lab
+from labkit import Lab, progress
+from labkit.checks.card import show
+from labkit.checks.restart import missing_card
 
 lab = Lab(1)
 
@@ -40,6 +43,9 @@ lab.hint("1.1")
 lab.hint("1.1")
 lab.progress()
 lab.reveal("SQNR in dB", 30, 37.5)
+lab.check("1.1", right)
+progress()
+show(missing_card("w", "w = layer.weight"))
 """
 
 
@@ -73,7 +79,7 @@ def test_the_text_of_every_card_can_be_read(kind, theme, request):
     desk = request.getfixturevalue(kind)
     desk.command("apputils:change-theme", theme=theme)
     words = desk.shown_html(0)
-    assert [state for state in STATES if state not in words] == []
+    assert [state for state in STATES + OTHERS if state not in words] == []
     assert pale(desk.page, ".labkit-card") == []
 
 

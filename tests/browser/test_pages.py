@@ -1,5 +1,7 @@
 """The pages that stand alone: results, feedback, the class, a notebook as HTML."""
 
+import os
+
 import pytest
 from accessibility import pale, serious
 from nbclient import NotebookClient
@@ -78,17 +80,48 @@ def test_axe_finds_nothing_serious_in_a_page(name, scheme, browser, axe):
     page.close()
 
 
-def test_a_notebook_as_html_has_readable_cards_and_described_pictures(browser, axe, monkeypatch):
-    monkeypatch.delenv("MPLBACKEND")  # as people run it, with pictures
+@pytest.fixture(scope="module")
+def executed():
+    """A small notebook that has been run as people run it, with pictures."""
     notebook = new_notebook(cells=[new_code_cell(NOTEBOOK)])
-    NotebookClient(notebook).execute()
-    html, _ = HTMLExporter().from_notebook_node(notebook)
+    environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    NotebookClient(notebook).execute(env=environment)
+    return notebook
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_notebook_as_html_has_readable_cards_and_described_pictures(
+    theme, executed, browser, axe
+):
+    html, _ = HTMLExporter(theme=theme).from_notebook_node(executed)
     page = browser.new_page()
     page.set_content(html, wait_until="domcontentloaded")
     assert page.locator(".labkit-card").count() == 2
     assert serious(page, axe, ".labkit-card") == []
     assert pale(page, ".labkit-card") == []
     assert "picojoules" in page.get_by_role("img").get_attribute("alt")
+    page.close()
+
+
+# What VS Code gives an output to stand on, in the themes it comes with; links and code as there.
+VS_CODE = {
+    "light": "body{color:#3b3b3b; background:#fff} code{color:#a31515}",
+    "dark": "body{color:#cccccc; background:#1f1f1f} code{color:#d7ba7d}",
+    "high contrast": "body{color:#fff; background:#000} code{color:#d7ba7d}",
+}
+
+
+@pytest.mark.parametrize("theme", VS_CODE)
+def test_cards_can_be_read_on_the_grounds_of_vs_code(theme, executed, browser, axe):
+    outputs = (o.data["text/html"] for o in executed.cells[0].outputs if "text/html" in o.data)
+    page = browser.new_page()
+    page.set_content(
+        f"<!doctype html><html lang='en'><title>x</title><style>{VS_CODE[theme]}</style>"
+        f"<main>{''.join(outputs)}</main></html>"
+    )
+    assert page.locator(".labkit-card").count() == 2
+    assert serious(page, axe, ".labkit-card") == []
+    assert pale(page, ".labkit-card") == []
     page.close()
 
 
