@@ -157,7 +157,8 @@ def test_bundle_holds_no_solution_and_is_the_same_every_time(tmp_path) -> None:
     bundle(ROOT, tmp_path / "b.zip")
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
     assert "labkit/linear.py" in names
-    assert {"requirements.txt", "labs/index.ipynb", "etc/ipython/ipython_config.py"} <= set(names)
+    needed = {"requirements.txt", "setup.py", "etc/ipython/ipython_config.py", "labs/index.ipynb"}
+    assert needed <= set(names)
     assert not any(n.startswith(("solutions", "tests")) for n in names)
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         for name in archive.namelist():

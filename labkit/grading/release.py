@@ -27,7 +27,7 @@ NOTEBOOK_METADATA = {
     "language_info": {"name": "python"},
     "labkit": {"version": __version__},
 }
-BUNDLED = ("README.md", "requirements.txt", "pyproject.toml", "etc", "labs", "labkit")
+BUNDLED = ("README.md", "requirements.txt", "pyproject.toml", "setup.py", "etc", "labs", "labkit")
 
 
 @dataclass(frozen=True)
