@@ -81,8 +81,8 @@ def _in_uint8(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -
 
 
 def _relu_before(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
-    parts = _real(q_a, a), _real(q_b, b)
-    return _rounded(sum(part.relu() for part in parts) if relu else sum(parts), y, relu)
+    first, second = _real(q_a, a), _real(q_b, b)
+    return _rounded(first.relu() + second.relu() if relu else first + second, y, relu)
 
 
 def _with_zero_points(
