@@ -1,4 +1,7 @@
-"""Pictures of lab 4: ranges of channels, mean errors, layers that suffer, and the trade-off."""
+"""Pictures of lab 4: ranges of channels, mean errors, layers that suffer, and the trade-off.
+
+A student's function gets copies, so that one that works in place spoils nothing that is drawn.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -25,7 +28,7 @@ def equalized_ranges(
     w1, w2 : Tensor
         [channels, ...] and [out, channels, ...].
     """
-    s = _one_number_each(equalization_factors(w1, w2), len(w1))
+    s = _one_number_each(equalization_factors(w1.clone(), w2.clone()), len(w1))
     r1 = w1.abs().flatten(1).amax(1).double().numpy()
     r2 = w2.abs().transpose(0, 1).flatten(1).amax(1).double().numpy()
     panels = (("before", r1, r2), ("after your factors", r1 / s, r2 * s))
@@ -56,7 +59,8 @@ def mean_errors(
     ax: Axes,
 ) -> Axes:
     """Draw the mean error of each channel, and what a student's new bias leaves of it."""
-    corrected = _one_number_each(correct_bias(bias, y, y_quantized), len(bias))
+    given = bias.clone(), y.clone(), y_quantized.clone()
+    corrected = _one_number_each(correct_bias(*given), len(bias))
     error = (y_quantized - y).transpose(0, 1).flatten(1).mean(1).double().numpy()
     left = error + corrected - bias.double().numpy()
     channels = np.arange(len(error))
@@ -93,7 +97,7 @@ def trade_off(
         For one batch.
     """
     bytes_, right = torch.tensor(sizes), torch.tensor(accuracies, dtype=torch.float64)
-    front = _one_number_each(pareto_front(bytes_, right), len(names)).astype(bool)
+    front = _one_number_each(pareto_front(bytes_.clone(), right.clone()), len(names)).astype(bool)
     x, y = bytes_.numpy() / KILO, 100 * right.numpy()
     order = [i for i in np.argsort(x, kind="stable") if front[i]]
     ax.plot(x[order], y[order], "-", color=COLOURS["rounding"], label="your front")

@@ -1,4 +1,7 @@
-"""The pictures of lab 5, quantization-aware training."""
+"""The pictures of lab 5, quantization-aware training.
+
+A student's function gets copies, so that one that works in place spoils nothing that is drawn.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -29,7 +32,9 @@ def slope_of_rounding(
     ax.plot(real, _numbers(slope, x.shape), color=COLOURS["error"], lw=3, label="slope of y")
     ax.set_xlabel("x")
     ax.set_ylabel("y, and its slope")
-    ax.set_title(f"the slope is 0 at {100 * float((slope == 0).double().mean()):.0f} % of all x")
+    share = 100 * float((slope == 0).double().mean())
+    cut = "no gradient came back: an integer dtype on the way cut it off"
+    ax.set_title(f"the slope is 0 at {share:.0f} % of all x" if y.requires_grad else cut)
     ax.legend(fontsize=9)
     return ax
 
@@ -47,7 +52,7 @@ def descent_through_rounding(
     x, goal = torch.tensor(start), torch.tensor(target)
     path = [x]
     for _ in range(steps):
-        _, slope = loss_and_slope(x, goal)
+        _, slope = loss_and_slope(x.clone(), goal.clone())
         x = x - rate * torch.as_tensor(_numbers(slope, x.shape), dtype=x.dtype)
         path.append(x)
     moved = torch.stack(path)
@@ -77,7 +82,8 @@ def gradient_window(
     margin = 0.3 * (high - low)
     x = torch.linspace(low - margin, high + margin, 801)
     code = (torch.round(x / scale) + zero_point).clamp(qmin, qmax)
-    through = fake_quantize_backward(x, scale, zero_point, qmin, qmax, torch.ones_like(x))
+    one = torch.ones_like(x)
+    through = fake_quantize_backward(x.clone(), scale, zero_point, qmin, qmax, one)
     ax.axvspan(low, high, color=COLOURS["rounding"], alpha=0.1, label="values of the codes")
     ax.plot(x, (code - zero_point) * scale, color=COLOURS["codes"], label="fake quantization")
     ax.plot(x, _numbers(through, x.shape), color=COLOURS["error"], lw=3, label="your gradient")
@@ -125,7 +131,8 @@ def paths_of_weights(
     ax : Axes
     """
     w, x, labels, scale = problem
-    paths = [_numbers(fine_tune(w, x, labels, scale, n, rate), w.shape) for n in range(steps + 1)]
+    found = [fine_tune(w.clone(), x, labels, scale, n, rate) for n in range(steps + 1)]
+    paths = [_numbers(weights, w.shape) for weights in found]
     lines = np.stack(paths).reshape(steps + 1, -1) / scale
     codes = np.rint(lines).clip(-1, 1)
     crossed = (codes != codes[0]).any(0)
@@ -145,7 +152,7 @@ def binary_error(
 ) -> Axes:
     """Draw the squared error of one channel against the scale of its signs, and a student's."""
     row = w[:1]
-    signs, scale = binary_weights(row)
+    signs, scale = binary_weights(row.clone())
     signs, own = torch.as_tensor(signs).float(), float(torch.as_tensor(scale).reshape(()))
     scales = torch.linspace(0, 2.5 * float(row.abs().mean()), 200)
     errors = [float((row - s * signs).square().mean()) for s in scales]
