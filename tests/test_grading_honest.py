@@ -1,7 +1,9 @@
 """Honest answers that the grader fails: none, of the right answers of all labs; none is flagged."""
 
 import json
+import os
 
+import grading_support as support
 import honest_answers
 import pytest
 
@@ -22,7 +24,10 @@ def records(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         folder = root / "submissions" / f"style-{style}"
         folder.mkdir(parents=True)
         (folder / f"{registry.STEMS[lab]}.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
-    return grade(root / "submissions", lab, root / "out", honest_answers.PROJECT / "solutions")
+    # The same inputs at every run in CI; everywhere else others each time.
+    seed = support.SEED if os.environ.get("CI") else None
+    solutions = honest_answers.PROJECT / "solutions"
+    return grade(root / "submissions", lab, root / "out", solutions, seed=seed)
 
 
 def test_every_right_answer_gets_all_its_points(records: list[Record]) -> None:
