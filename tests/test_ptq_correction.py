@@ -33,13 +33,17 @@ def test_the_mean_error_of_every_layer_becomes_0(name):
     batches = [pictures(3, seed=1), pictures(5, seed=2)]
     correct_biases(corrected, weights, batches)
     inputs: dict[str, list[torch.Tensor]] = {path: [] for path in weights}
-    for path in weights:
+    hooks = [
         folded.get_submodule(path).register_forward_pre_hook(
             lambda _, args, path=path: inputs[path].append(args[0].clone())
         )
+        for path in weights
+    ]
     with torch.no_grad():
         for batch in batches:
             folded(batch)
+        for hook in hooks:
+            hook.remove()
         for path, grid in weights.items():
             real, rounded = weighted_layer(folded, path), weighted_layer(corrected, path)
             assert torch.equal(rounded.weight, real.weight)
