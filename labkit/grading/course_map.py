@@ -15,7 +15,7 @@ from labkit.checks import registry
 
 WORDS_PER_MINUTE = 200
 NEED = re.compile(r"\*\*You need\*\* (.*?)\. \*\*Time")
-EXERCISE_MINUTES = re.compile(r"(\d+) minutes?\. Done")
+EXERCISE_MINUTES = re.compile(r"\*(\d+) minutes?\. (?:Done|Open)")
 
 
 @dataclass(frozen=True)
