@@ -185,6 +185,16 @@ class Desk:
         """Run all cells; true if none raised."""
         return self.command("notebook:run-all-cells")
 
+    def start_all(self):
+        """Begin to run all cells, and do not wait."""
+        self._js(
+            "() => { window.ran = window.jupyterapp.commands.execute('notebook:run-all-cells') }"
+        )
+
+    def ran_all(self):
+        """Wait for what `start_all` began; true if no cell raised."""
+        return self._js("async () => await window.ran")
+
     def restart(self):
         """Restart the kernel, without the question whether one is sure."""
         self._content("await w.sessionContext.session.kernel.restart()")
