@@ -190,5 +190,5 @@ def test_a_student_can_run_the_bundle(tmp_path) -> None:
 def test_doctor_names_what_a_bug_report_needs(capsys) -> None:
     assert main(["doctor"]) == 0
     printed = capsys.readouterr().out
-    for what in ("python", "torch", "processor", "int8 engines", "sandbox", "progress"):
+    for what in ("python", "torch", "processor", "int8 engines", "progress", "bubblewrap", "docker"):
         assert what in printed
