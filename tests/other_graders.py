@@ -112,6 +112,10 @@ class Grader:
         """Return a student's points, and what the grader keeps of the outputs."""
         raise NotImplementedError
 
+    def program(self) -> str:
+        """Return the grader's command."""
+        return str(Path(self.python).with_name(self.name))
+
     def version(self) -> str:
         """Return the grader's name and version."""
         code = f"import {self.name}; print({self.name}.__version__)"
@@ -139,14 +143,14 @@ class Nbgrader(Grader):
         test = f"{visible}\n### BEGIN HIDDEN TESTS\n{hidden}\n### END HIDDEN TESTS"
         save(self.template / "source" / "lab", notebook(SOLVED, test))
         command = ["generate_assignment", "lab", "--create", "--IncludeHeaderFooter.header="]
-        confined.output([self.python, "-m", "nbgrader", *command], self.template)
+        confined.output([self.program(), *command], self.template)
 
     def submission(self, course: Path, student: str) -> Path:
         return _made(course / "submitted" / student / "lab")
 
     def commands(self) -> list[list[str]]:
         limit = f"--ExecutePreprocessor.timeout={CELL_SECONDS}"
-        autograde = [self.python, "-m", "nbgrader", "autograde", "lab", "--create", limit]
+        autograde = [self.program(), "autograde", "lab", "--create", limit]
         return [autograde, [self.python, "-c", READ_SCORES]]
 
     def read(self, course: Path, student: str) -> tuple[float | None, str]:
@@ -172,7 +176,7 @@ class Otter(Grader):
         test = {"name": "q1", "points": POINTS, "suites": [suite]}
         code = f"OK_FORMAT = True\ntest = {test!r}\n"
         _made(self.template / "tests").joinpath("q1.py").write_text(code, encoding="utf-8")
-        command = [self.python, "-m", "otter", "generate", "-t", "tests", "--no-environment"]
+        command = [self.program(), "generate", "-t", "tests", "--no-environment"]
         confined.output(command, self.template)
 
     def submission(self, course: Path, student: str) -> Path:
@@ -180,7 +184,7 @@ class Otter(Grader):
         return _made(course / "submissions" / student)
 
     def commands(self) -> list[list[str]]:
-        run = [self.python, "-m", "otter", "run", "-a", "autograder.zip", "--no-logo"]
+        run = [self.program(), "run", "-a", "autograder.zip", "--no-logo"]
         return [
             [*run, "-o", f"results/{student}", f"submissions/{student}/{NAME}"]
             for student in (HOSTILE, HONEST)

@@ -48,6 +48,9 @@ def in_other_grader(grader: other_graders.Grader, names: Sequence[str]) -> dict[
     attacks = other_attacks.attacks(grader.name)
     for name in tqdm(names, desc=grader.name):
         result = grader.grade(attacks[name])
+        if "neighbour" in result.effects:
+            # Once more: on a busy machine an honest submission may run out of time by itself.
+            result = grader.grade(attacks[name])
         found[name] = result.effects or ([] if result.points is not None else ["no result"])
     return found
 
