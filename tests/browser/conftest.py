@@ -181,6 +181,21 @@ class Desk:
             "async a => await window.jupyterapp.commands.execute(a[0], a[1])", [name, arguments]
         )
 
+    def theme(self, name):
+        """Change JupyterLab's theme, and wait until its colours are there."""
+        self.command("apputils:change-theme", theme=name)
+        self.page.wait_for_function(
+            """dark => {
+                const body = getComputedStyle(document.body)
+                const probe = document.body.appendChild(document.createElement('i'))
+                probe.style.color = body.getPropertyValue('--jp-layout-color0')
+                const [red] = getComputedStyle(probe).color.match(/\\d+/g).map(Number)
+                probe.remove()
+                return document.body.dataset.jpThemeLight === String(!dark) && red < 128 === dark
+            }""",
+            arg="Dark" in name,
+        )
+
     def run_all(self):
         """Run all cells; true if none raised."""
         return self.command("notebook:run-all-cells")

@@ -77,7 +77,7 @@ def untrusted(labs, desk_with):
 @pytest.mark.parametrize("kind", ["cards", "untrusted"])
 def test_the_text_of_every_card_can_be_read(kind, theme, request):
     desk = request.getfixturevalue(kind)
-    desk.command("apputils:change-theme", theme=theme)
+    desk.theme(theme)
     words = desk.shown_html(0)
     assert [state for state in STATES + OTHERS if state not in words] == []
     assert pale(desk.page, ".labkit-card") == []
@@ -85,13 +85,13 @@ def test_the_text_of_every_card_can_be_read(kind, theme, request):
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_axe_finds_nothing_serious_in_the_cards(theme, cards, axe):
-    cards.command("apputils:change-theme", theme=theme)
+    cards.theme(theme)
     assert serious(cards.page, axe, ".labkit-card") == []
 
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_axe_finds_nothing_serious_in_the_map_of_the_course(theme, cards, axe):
-    cards.command("apputils:change-theme", theme=theme)
+    cards.theme(theme)
     cards.command("docmanager:open", path="README.md", factory="Markdown Preview")
     cards.page.wait_for_selector(".jp-MarkdownViewer table")
     assert serious(cards.page, axe, ".jp-MarkdownViewer .jp-RenderedMarkdown") == []
