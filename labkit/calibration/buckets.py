@@ -11,7 +11,6 @@ from itertools import repeat
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 __all__ = ["BUCKETS", "NEGATIVE", "Counts", "Float32s", "Floats", "bucket", "count", "inner_edge"]
 
@@ -47,31 +46,31 @@ def count(counts: Counts, values: Float32s, times: int = 1) -> tuple[float, floa
     (float, float)
         The smallest and the largest value; NaN if there is one.
     """
-    if len(values) < 2 * _SHARE:
-        return _count(torch.from_numpy(counts), values, times)
     threads = min(torch.get_num_threads(), len(values) // _SHARE)
-    # Tables of 4-byte counts are half as much to move in and out of the cache; none may overflow.
-    shares = np.array_split(values, max(threads, len(values) // 2**31 + 1))
-    tables = [torch.zeros(BUCKETS, dtype=torch.int32) for _ in shares]
-    with ThreadPoolExecutor(len(shares)) as pool:
+    if threads < 2:
+        return _count(counts, values, times)
+    shares = np.array_split(values, threads)
+    # Not torch.zeros, whose own threads wait for one another on a busy machine.
+    tables = [counts, *(np.zeros(BUCKETS, np.int64) for _ in shares[1:])]
+    with ThreadPoolExecutor(threads) as pool:
         extremes = list(pool.map(_count, tables, shares, repeat(times)))
-    for table in tables:
-        np.add(counts, table.numpy(), out=counts)
+    for table in tables[1:]:
+        counts += table
     lows, highs = zip(*extremes, strict=True)
     return float(np.min(lows)), float(np.max(highs))
 
 
-def _count(table: Tensor, values: Float32s, times: int) -> tuple[float, float]:
+def _count(counts: Counts, values: Float32s, times: int) -> tuple[float, float]:
     low, high = np.float32(np.inf), np.float32(-np.inf)
-    step = torch.tensor(times, dtype=table.dtype)
+    filled, step = torch.from_numpy(counts), torch.tensor(times)
     buckets = np.empty(min(_PIECE, len(values)), np.uint32)
     for start in range(0, len(values), _PIECE):
         piece = values[start : start + _PIECE]
         low, high = np.minimum(low, piece.min()), np.maximum(high, piece.max())
         found = torch.from_numpy(bucket(piece, buckets[: len(piece)]).view(np.int32))
         # Unlike bincount this needs no pass over the buckets beforehand, no second array to add
-        # up, and none of torch's own threads, which on a busy machine wait for one another.
-        table.index_add_(0, found, step.expand(len(piece)))
+        # up, and none of torch's own threads.
+        filled.index_add_(0, found, step.expand(len(piece)))
     return float(low), float(high)
 
 
