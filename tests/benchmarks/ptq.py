@@ -4,7 +4,8 @@
 
     python tests/benchmarks/ptq.py [--save] [--threads 2]
 
-All take turns, and the median counts, so that other work on the machine slows all of them.
+All take turns, and the median counts, so that other work on the machine slows all of them. Before
+each turn all threads get the time to fall asleep.
 ``--save`` writes the tables to ptq.md beside this file.
 """
 
@@ -131,7 +132,10 @@ def speed(name: str, threads: int) -> Iterator[tuple]:
         models = rivals(name, threads, folder)
         times = {
             batch: milliseconds(
-                models, images[:batch].contiguous(memory_format=LAST), 301 if batch == 1 else 31
+                models,
+                images[:batch].contiguous(memory_format=LAST),
+                101 if batch == 1 else 31,
+                pause=0.1,
             )
             for batch in BATCHES
         }
