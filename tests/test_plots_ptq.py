@@ -17,7 +17,7 @@ OWN = {
     "equalization_factors": lambda f: plots.equalized_ranges(f, W1, W2),
     "correct_bias": lambda f: plots.mean_errors(f, torch.ones(3), Y, Y + SHIFT),
     "pareto_front": lambda f: plots.trade_off(
-        f, ["a", "b", "c"], [3000, 1000, 2000], [0.9, 0.8, 0.7], [1.0, 2.0, 3.0]
+        f, ["a", "b", "c"], [3000, 1000, 2000], [0.9, 0.8, 0.7], [1.0, 2.0, 3.0], [0.02] * 3
     ),
 }
 
@@ -73,3 +73,20 @@ def test_the_worst_layer_stands_out() -> None:
     colours = [bar.get_facecolor() for bar in ax.patches]
     assert colours[0] == colours[2] != colours[1]
     assert "No picture" in plots.layers_in_db([("conv", float("nan"))]).texts[0].get_text()
+
+
+def test_logits_lie_beside_those_of_the_float_network() -> None:
+    real = torch.tensor([[1.0, -2.0], [0.5, 3.0]])
+    ax = plots.logits_beside_float(real, {"near": real + 0.1, "far": -real})
+    panels = ax.child_axes
+    assert [panel.get_title() for panel in panels] == ["near", "far"]
+    for panel, shown in zip(panels, (real + 0.1, -real), strict=True):
+        assert panel.lines[0].get_xdata() == pytest.approx(real.flatten().numpy())
+        assert panel.lines[0].get_ydata() == pytest.approx(shown.flatten().numpy())
+        assert panel.get_xlabel()
+    assert panels[0].get_ylabel()
+
+
+@pytest.mark.parametrize("others", [{}, {"broken": torch.full((2, 2), torch.nan)}])
+def test_logits_that_cannot_be_drawn_are_a_sentence(others) -> None:
+    assert "No picture" in plots.logits_beside_float(torch.ones(2, 2), others).texts[0].get_text()

@@ -34,7 +34,13 @@ from labkit.plots.linear import (
     staircase,
     tie_drift,
 )
-from labkit.plots.ptq import equalized_ranges, layers_in_db, mean_errors, trade_off
+from labkit.plots.ptq import (
+    equalized_ranges,
+    layers_in_db,
+    logits_beside_float,
+    mean_errors,
+    trade_off,
+)
 from labkit.plots.style import new_axes
 from labkit.plots.training import (
     binary_error,
@@ -75,6 +81,7 @@ __all__ = [
     "kl_of_coins",
     "kl_search",
     "layers_in_db",
+    "logits_beside_float",
     "mean_errors",
     "merged_histogram",
     "mse_curves",

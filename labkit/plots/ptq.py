@@ -1,9 +1,9 @@
-"""Pictures of lab 4: ranges of channels, mean errors, layers that suffer, and the trade-off.
+"""Pictures of lab 4: ranges of channels, mean errors, layers that suffer, logits, the trade-off.
 
 A student's function gets copies, so that one that works in place spoils nothing that is drawn.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -79,6 +79,7 @@ def trade_off(
     sizes: Sequence[int],
     accuracies: Sequence[float],
     milliseconds: Sequence[float],
+    errors: Sequence[float],
     ax: Axes,
 ) -> Axes:
     """Draw accuracy against bytes, the milliseconds as numbers, and a student's Pareto front.
@@ -95,11 +96,14 @@ def trade_off(
         0 to 1.
     milliseconds : sequence of float
         For one batch.
+    errors : sequence of float
+        Standard errors of the accuracies, 0 to 1.
     """
     bytes_, right = torch.tensor(sizes), torch.tensor(accuracies, dtype=torch.float64)
     front = _one_number_each(pareto_front(bytes_.clone(), right.clone()), len(names)).astype(bool)
     x, y = bytes_.numpy() / KILO, 100 * right.numpy()
     order = [i for i in np.argsort(x, kind="stable") if front[i]]
+    ax.errorbar(x, y, 100 * np.array(errors), fmt="none", color=COLOURS["other"], elinewidth=1)
     ax.plot(x[order], y[order], "-", color=COLOURS["rounding"], label="your front")
     ax.plot(x[front], y[front], "o", color=COLOURS["rounding"], ms=8)
     ax.plot(x[~front], y[~front], "s", color=COLOURS["faint"], ms=6, label="beaten by another")
@@ -142,6 +146,38 @@ def layers_in_db(rows: Sequence[tuple[str, float]], ax: Axes | None = None) -> A
     ax.invert_yaxis()
     ax.set_xlabel("SQNR of the logits in dB, this layer alone quantized")
     ax.set_ylabel("layer, in the order they run")
+    return ax
+
+
+def logits_beside_float(
+    real: Tensor, quantized: Mapping[str, Tensor], ax: Axes | None = None
+) -> Axes:
+    """Draw each logit of quantized networks against the float network's, a panel a network.
+
+    Parameters
+    ----------
+    real : Tensor
+        The float network's logits, of any shape.
+    quantized : mapping of str to Tensor
+        Logits of the same shape by name; one network or more.
+    """
+    ax = new_axes((8.0, 3.8)) if ax is None else ax
+    tensors = (real, *quantized.values())
+    if not quantized or not all(bool(logits.isfinite().all()) for logits in tensors):
+        return say(ax, "No picture: expected finite logits of at least one network.")
+    ax.set_axis_off()
+    ends = [float(real.min()), float(real.max())]
+    width = 1 / len(quantized)
+    for place, (name, logits) in enumerate(quantized.items()):
+        panel = ax.inset_axes((place * width + 0.04, 0.08, width - 0.1, 0.82))
+        dots = panel.plot(real.flatten(), logits.flatten(), ".", color=COLOURS["codes"], ms=2)[0]
+        dots.set_rasterized(True)
+        panel.plot(ends, ends, ":", color=COLOURS["ink"], label="what the float network says")
+        panel.set_xlabel("logit of the float network")
+        panel.set_ylabel("logit of the integers" if place == 0 else "")
+        panel.set_title(name, size=10)
+        panel.grid(alpha=0.25)
+    panel.legend(fontsize=8)
     return ax
 
 
