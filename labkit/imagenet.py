@@ -68,9 +68,12 @@ def cropped(picture: Image.Image) -> Image.Image:
 
 
 def dead_channels(model: nn.Module) -> int:
-    """Count the channels whose batch normalization never saw them vary: their variance is 0."""
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    return sum(int((norm.get_buffer("running_var") == 0).sum()) for norm in norms)
+    """Count the depthwise channels that never varied in training: their variance is 0.
+
+    In this network a depthwise convolution's normalization is called ``_bn1``.
+    """
+    variances = [value for name, value in model.named_buffers() if "_bn1.running_var" in name]
+    return sum(int((variance == 0).sum()) for variance in variances)
 
 
 def _pixels(picture: Image.Image) -> Tensor:

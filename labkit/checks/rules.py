@@ -13,6 +13,7 @@ import numpy as np
 from labkit.checks.values import Plain, as_array, describe, number
 
 TIE_WINDOW = 1e-3
+JOIN = " `torch.tensor` makes one of a list of numbers, `torch.stack` of a list of tensors."
 ROWS = 5
 
 
@@ -57,7 +58,8 @@ class Rule:
         if value is not None and wanted.ndim == 0 and value.size == 1:
             value = value.reshape(())
         if value is None or value.shape != wanted.shape:
-            return Mismatch(f"{name} is {describe(got)}; expected {kind(wanted)}.")
+            advice = JOIN if wanted.ndim and isinstance(got, tuple) else ""
+            return Mismatch(f"{name} is {describe(got)}; expected {kind(wanted)}.{advice}")
         wrong = ~self._accepted(value, wanted, args)
         if wrong.any():
             return Mismatch(_count(name, wrong), _rows(wrong, value, wanted, self, args))

@@ -98,7 +98,8 @@ def describe(value: Plain) -> str:
     if isinstance(value, np.ndarray):
         if value.ndim == 0:
             return f"the {value.dtype} number {number(value.item())}"
-        return f"a {value.dtype} tensor of shape {value.shape}"
+        article = "an" if value.dtype.kind == "i" else "a"
+        return f"{article} {value.dtype} tensor of shape {value.shape}"
     if value is None:
         return "None (is a `return` missing?)"
     if isinstance(value, tuple):

@@ -23,6 +23,7 @@ from labkit.ptq import bytes_on_disk, milliseconds, quantize_model
 from labkit.qparams import Scheme
 
 STORED = Path(__file__).with_suffix(".md")
+COMMAND = f"python tests/benchmarks/{Path(__file__).name} --save"
 SETTINGS: dict[str, dict] = {
     "INT8 per channel": {},
     "INT8 per channel, 7-bit activations": {"activation_scheme": Scheme(7, signed=False)},
@@ -78,11 +79,13 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     head = ("EfficientNet-Lite0", "top-1 of 20", "top-5 of 20", "SQNR dB", "bytes", "ms, batch 1")
-    text = f"{machine()}\n\nDead channels: {imagenet.dead_channels(imagenet.load_network())}.\n\n"
+    dead = imagenet.dead_channels(imagenet.load_network())
+    text = f"{machine()}\n\nDead depthwise channels: {dead}.\n\n"
     text += markdown(head, rows())
     print(text)
     if arguments.save:
-        STORED.write_text(f"# A network that nobody here trained\n\n{text}\n", encoding="utf-8")
+        title = f"# A network that nobody here trained\n\n`{COMMAND}` wrote this file.\n\n"
+        STORED.write_text(f"{title}{text}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

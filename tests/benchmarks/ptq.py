@@ -35,6 +35,7 @@ from labkit.ptq import (
 from labkit.qparams import Scheme
 
 STORED = Path(__file__).with_suffix(".md")
+COMMAND = f"python tests/benchmarks/{Path(__file__).name} --save"
 BATCHES = (1, 32, 256)
 SHAPE = (1, 1, 28, 28)
 LAST = torch.channels_last
@@ -174,7 +175,8 @@ def accuracies(name: str) -> Iterator[tuple]:
 
 def tables(threads: int) -> Iterator[str]:
     """Yield the report, piece by piece."""
-    yield f"# Integer networks beside their rivals\n\n{machine('onnxruntime')}\n"
+    yield f"# Integer networks beside their rivals\n\n`{COMMAND}` wrote this file.\n"
+    yield f"{machine('onnxruntime')}\n"
     yield "Milliseconds a batch (times as fast as torch FP32, channels last):\n"
     head = ("network", "", *(f"batch {b}" for b in BATCHES), "accuracy")
     yield markdown(head, [row for name in zoo.MODELS for row in speed(name, threads)])
