@@ -22,3 +22,13 @@ def neat(rng: torch.Generator, *shape: int) -> Tensor:
 def uniform(rng: torch.Generator, low: float, high: float) -> float:
     """Return one number between `low` and `high`, with four decimals."""
     return round(float(torch.rand((), generator=rng)) * (high - low) + low, 4)
+
+
+def whole(rng: torch.Generator, low: int, high: int, *shape: int) -> Tensor:
+    """Return whole numbers from `low` to `high`, both included, as int64."""
+    return torch.randint(low, high + 1, shape, generator=rng)
+
+
+def one(rng: torch.Generator, low: int, high: int) -> int:
+    """Return one whole number from `low` to `high`, both included."""
+    return int(whole(rng, low, high))

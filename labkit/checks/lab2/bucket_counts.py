@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.inputs import randn
-from labkit.checks.lab2.draws import short, whole
+from labkit.checks.inputs import randn, whole
+from labkit.checks.lab2.draws import short
 from labkit.checks.rules import Codes
 
 

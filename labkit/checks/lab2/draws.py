@@ -8,8 +8,3 @@ def short(rng: torch.Generator, low: float, high: float, *shape: int) -> Tensor:
     """Return evenly spread numbers from `low` to `high` with two decimals."""
     drawn = low + (high - low) * torch.rand(shape, generator=rng)
     return (100 * drawn).round() / 100
-
-
-def whole(rng: torch.Generator, low: int, high: int, *shape: int) -> Tensor:
-    """Return whole numbers from `low` to `high`, both included, as int64."""
-    return torch.randint(low, high + 1, shape, generator=rng)

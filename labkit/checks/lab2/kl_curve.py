@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.lab2.draws import whole
+from labkit.checks.inputs import whole
 from labkit.checks.lab2.kl_divergence import kl_divergence
 from labkit.checks.lab2.merge_levels import merge_levels
 from labkit.checks.rules import Rule

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.lab2.draws import whole
+from labkit.checks.inputs import whole
 from labkit.checks.rules import Rule
 
 

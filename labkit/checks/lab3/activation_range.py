@@ -6,8 +6,7 @@ from collections.abc import Callable
 import torch
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.inputs import INT4, INT8, UINT8
-from labkit.checks.lab3.inputs import one
+from labkit.checks.inputs import INT4, INT8, UINT8, one
 from labkit.checks.rules import Codes
 
 

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.lab3.inputs import accumulators, weight_codes, whole
+from labkit.checks.inputs import whole
+from labkit.checks.lab3.inputs import accumulators, weight_codes
 from labkit.checks.rules import Codes
 
 

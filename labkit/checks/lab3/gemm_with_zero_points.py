@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import whole
 from labkit.checks.lab3.gemm import gemm
-from labkit.checks.lab3.inputs import int8_codes, uint8_codes, whole
+from labkit.checks.lab3.inputs import int8_codes, uint8_codes
 from labkit.checks.rules import Codes
 
 

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.lab3.inputs import int8_codes, one, uint8_codes
+from labkit.checks.inputs import one
+from labkit.checks.lab3.inputs import int8_codes, uint8_codes
 from labkit.checks.rules import Codes
 
 

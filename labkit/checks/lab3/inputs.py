@@ -30,16 +30,6 @@ class Integer(Codes):
         )
 
 
-def whole(rng: torch.Generator, low: int, high: int, *shape: int) -> Tensor:
-    """Return whole numbers from `low` to `high`, both included, as int64."""
-    return torch.randint(low, high + 1, shape, generator=rng)
-
-
-def one(rng: torch.Generator, low: int, high: int) -> int:
-    """Return one whole number from `low` to `high`, both included."""
-    return int(whole(rng, low, high))
-
-
 def int8_codes(rng: torch.Generator, *shape: int) -> Tensor:
     """Return codes from all of int8."""
     return torch.randint(-128, 128, shape, generator=rng, dtype=torch.int8)

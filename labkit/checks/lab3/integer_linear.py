@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.inputs import INT8, UINT8
+from labkit.checks.inputs import INT8, UINT8, whole
 from labkit.checks.lab3.fold_zero_point import fold_zero_point
 from labkit.checks.lab3.gemm import gemm
 from labkit.checks.lab3.inputs import (
@@ -15,7 +15,6 @@ from labkit.checks.lab3.inputs import (
     int8_codes,
     uint8_codes,
     weight_codes,
-    whole,
 )
 from labkit.checks.lab3.requantize import requantize
 from labkit.checks.rules import Codes

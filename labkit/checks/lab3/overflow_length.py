@@ -3,7 +3,7 @@
 import torch
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.lab3.inputs import one, whole
+from labkit.checks.inputs import one, whole
 from labkit.checks.rules import Codes
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import torch
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.inputs import uniform
-from labkit.checks.lab3.inputs import Integer, one
+from labkit.checks.inputs import one, uniform
+from labkit.checks.lab3.inputs import Integer
 
 
 def quantize_multiplier(multiplier: float) -> tuple[int, int]:

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.inputs import INT4, INT8, UINT8
-from labkit.checks.lab3.inputs import INT32, accumulators, one, whole
+from labkit.checks.inputs import INT4, INT8, UINT8, one, whole
+from labkit.checks.lab3.inputs import INT32, accumulators
 from labkit.checks.lab3.rounding_right_shift import rounding_right_shift
 from labkit.checks.rules import Codes
 

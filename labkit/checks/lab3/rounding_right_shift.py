@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.lab3.inputs import one, whole
+from labkit.checks.inputs import one, whole
 from labkit.checks.rules import Codes
 
 
