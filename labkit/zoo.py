@@ -265,9 +265,9 @@ def difference(before: Accuracy, after: Accuracy) -> tuple[float, float]:
     lost : float
         before.mean - after.mean.
     standard_error : float
-        Of `lost`, from the images on which the two disagree only: sqrt(N_b + N_a) / N with N_b
-        right before and wrong after, N_a the reverse. Much smaller than that of two independent
-        accuracies.
+        Of `lost`: sqrt(N_b + N_a - (N_b - N_a)^2 / N) / N with N_b images right before and wrong
+        after, N_a the reverse. Smaller than that of two independent accuracies, by much where the
+        two seldom disagree.
 
     Raises
     ------
@@ -276,13 +276,15 @@ def difference(before: Accuracy, after: Accuracy) -> tuple[float, float]:
 
     Notes
     -----
-    McNemar, "Note on the sampling error of the difference between correlated proportions",
-    Psychometrika 1947.
+    Each image is a difference of -1, 0 or 1, and this is the standard error of their mean. McNemar,
+    "Note on the sampling error of the difference between correlated proportions", Psychometrika
+    1947, leaves the second term out, which asks whether there is any difference at all.
     """
     if len(before.correct) != len(after.correct):
         raise ValueError(
             f"before saw {len(before.correct)} images and after {len(after.correct)}; "
             "expected the same images for both."
         )
+    count, lost = len(before.correct), before.mean - after.mean
     disagree = int((before.correct != after.correct).sum())
-    return before.mean - after.mean, disagree**0.5 / len(before.correct)
+    return lost, max(disagree / count - lost**2, 0.0) ** 0.5 / count**0.5

@@ -139,6 +139,11 @@ def test_an_unknown_exercise_names_the_known_ones(name: str) -> None:
         Lab(1).check(name, right)
 
 
+def test_an_exercise_without_quotes_is_told_to_have_some() -> None:
+    with pytest.raises(ValueError, match=r'no exercise 1\.3; .* Write it in quotes: "1\.3"\.'):
+        Lab(1).hint(1.3)
+
+
 def test_hints_come_one_by_one_and_stop_at_the_last(cards: list[Card]) -> None:
     checked = Lab(1)
     for _ in range(4):
@@ -237,6 +242,11 @@ def test_a_prediction_stands_beside_what_was_measured(cards: list[Card]) -> None
     assert "your prediction     30" in repr(cards[0])
     assert "Off by 7.5." in repr(cards[0])
     assert "No prediction yet" in repr(cards[1])
+
+
+def test_a_prediction_in_words_is_told_to_be_a_number() -> None:
+    with pytest.raises(TypeError, match="the prediction is '30 dB'; expected a number"):
+        Lab(1).reveal("SQNR in dB", "30 dB", 37.5)
 
 
 def endless(x):

@@ -188,9 +188,15 @@ def test_difference_is_that_of_paired_answers():
     lost, error = difference(Accuracy(torch.from_numpy(before)), Accuracy(torch.from_numpy(after)))
     paired = before.astype(float) - after
     assert lost == pytest.approx(paired.mean())
-    # McNemar's error takes the difference as zero, so it is a little larger than the sample's.
-    assert error == pytest.approx(((paired**2).mean() / 4_000) ** 0.5)
-    assert error == pytest.approx(paired.std() / 4_000**0.5, rel=0.05)
+    assert error == pytest.approx(paired.std() / 4_000**0.5)
+
+
+def test_the_error_of_a_difference_is_right_where_nearly_everything_is_lost():
+    before, after = torch.ones(400) > 0, torch.arange(400) < 40
+    lost, error = difference(Accuracy(before), Accuracy(after))
+    assert lost == pytest.approx(0.9)
+    assert error == pytest.approx(Accuracy(after).standard_error)
+    assert difference(Accuracy(before), Accuracy(~before)) == (1.0, 0.0)
 
 
 def test_accuracy_refuses_what_would_give_a_wrong_number():

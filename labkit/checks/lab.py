@@ -168,7 +168,16 @@ class Lab:
             The student's number; None if there is none yet.
         measured : float
             What the notebook computed.
+
+        Raises
+        ------
+        TypeError
+            If the prediction is no number.
         """
+        if not isinstance(prediction, int | float | None):
+            raise TypeError(
+                f"the prediction is {prediction!r}; expected a number without quotes, or None."
+            )
         rows: tuple[tuple[str, ...], ...] = (("measured", number(measured)),)
         if prediction is None:
             note = "No prediction yet: write a number first, it makes the result stick."
@@ -218,8 +227,12 @@ class Lab:
     def _exercise(self, exercise_id: str) -> Exercise:
         if exercise_id not in self._exercises:
             known = ", ".join(self._exercises)
+            advice = (
+                "" if isinstance(exercise_id, str) else f' Write it in quotes: "{exercise_id}".'
+            )
             raise ValueError(
                 f"lab {self._number} has no exercise {exercise_id!r}; expected one of {known}."
+                f"{advice}"
             )
         return self._exercises[exercise_id]
 

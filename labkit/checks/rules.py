@@ -122,8 +122,9 @@ class Codes(Rule):
             )
         if got.ndim and got.dtype.kind not in "iu":
             return Mismatch(
-                f"{name} has dtype {got.dtype}; expected an integer dtype. The numbers are right, "
-                "but they still take as many bytes as real ones: convert them at the end.",
+                f"{name} has dtype {got.dtype}; expected an integer dtype. The numbers are right: "
+                "convert them at the end. (Real ones take more bytes than codes need, and float32 "
+                "stops counting at 2^24.)",
                 form_only=True,
             )
         return None

@@ -140,9 +140,9 @@ PERCENTILE_THRESHOLD = Exercise(
             "Look up what stands there: values[place].",
         ),
         Misconception(
-            "ignores `percent`",
+            "always returns the largest value",
             lambda values, counts, percent: float(values[-1]),
-            "That is the largest value: only 100 percent asks for it.",
+            "Only 100 percent asks for it. Is `percent` divided by 100?",
         ),
     ),
 )

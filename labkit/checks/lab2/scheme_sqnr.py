@@ -69,6 +69,13 @@ def _not_widened(x: Tensor, bits: int) -> tuple[float, float]:
     return _symmetric(x.double(), bits), _sqnr(x.double(), back)
 
 
+def _zero_point_not_rounded(x: Tensor, bits: int) -> tuple[float, float]:
+    x = x.double()
+    rmin, rmax = min(float(x.min()), 0.0), max(float(x.max()), 0.0)
+    scale = (rmax - rmin) / (2**bits - 1)
+    return _symmetric(x, bits), _sqnr(x, torch.round((x - rmin) / scale) * scale + rmin)
+
+
 def _steps(x: Tensor, scale: float) -> float:
     return _sqnr(x, torch.round(x / scale) * scale)
 
@@ -146,6 +153,11 @@ SCHEME_SQNR = Exercise(
             "returns the affine scheme first",
             lambda x, bits: scheme_sqnr(x, bits)[::-1],
             "The symmetric one comes first: return symmetric, affine.",
+        ),
+        Misconception(
+            "does not round the zero point",
+            _zero_point_not_rounded,
+            "The zero point is a code: round(-rmin / scale). Otherwise 0.0 has none.",
         ),
         Misconception(
             "does not widen the affine range to contain 0",

@@ -60,6 +60,16 @@ def _in_one_direction(
     return patches[:, :, ::stride].reshape(len(columns), -1)
 
 
+def _one_position_early(
+    q_x: Tensor, kernel_size: int, stride: int, padding: int, zero_point: int
+) -> Tensor:
+    padded = F.pad(q_x.to(torch.int32), (padding,) * 4, value=zero_point)
+    height, width = padded.shape[1:]
+    if min(height, width) <= kernel_size:
+        return q_x.new_zeros(0)
+    return im2col(padded[:, : height - 1, : width - 1], kernel_size, stride, 0, zero_point)
+
+
 def _padded_behind(
     q_x: Tensor, kernel_size: int, stride: int, padding: int, zero_point: int
 ) -> Tensor:
@@ -107,6 +117,12 @@ IM2COL = Exercise(
                 else q_x.new_zeros(0)
             ),
             "Add `padding` rows and columns on each side first.",
+        ),
+        Misconception(
+            "stops one position early",
+            _one_position_early,
+            "The last patch starts at H - k, which range(0, H - k, stride) leaves out: "
+            "range(0, H - k + 1, stride).",
         ),
         Misconception(
             "moves by one pixel always",

@@ -117,6 +117,12 @@ QUANTIZE_BIAS = Exercise(
             "The largest int32 is 2**31 - 1.",
         ),
         Misconception(
+            "does not saturate, in float32",
+            lambda bias, x_scale, w_scale: torch.round(bias / (x_scale * w_scale)).to(torch.int64),
+            "A bias of more than 2^31 steps does not fit into int32: clamp it to [-2**31, 2**31 - "
+            "1] before you convert, in float64, which has the upper end.",
+        ),
+        Misconception(
             "does not saturate",
             _unsaturated,
             "A bias of more than 2^31 steps does not fit into int32: clamp it to [-2**31, 2**31 - "

@@ -137,8 +137,8 @@ ROUNDING_RIGHT_SHIFT = Exercise(
         Misconception(
             "goes through float32",
             lambda x, shift: torch.round(x.float() / 2**shift).to(torch.int64),
-            "float32 holds 24 bits, a product of accumulator and mantissa up to 62. Stay in "
-            "integers.",
+            "float32 holds 24 bits, a product of accumulator and mantissa up to 62; and "
+            "torch.round sends ties to the even neighbour. Stay in integers.",
         ),
         Misconception(
             "rounds in int32",

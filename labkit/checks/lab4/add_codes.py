@@ -71,6 +71,13 @@ def _rounded_apart(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bo
     return q.clamp(y[1] if relu else 0, 255).to(torch.uint8)
 
 
+def _rounded_apart_as_written(
+    q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool
+) -> Tensor:
+    parts = [torch.round(s / y[0] * (q.double() - z)) for q, (s, z) in ((q_a, a), (q_b, b))]
+    return (parts[0] + parts[1] + y[1]).clamp(y[1] if relu else 0, 255).to(torch.uint8)
+
+
 def _wraps(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
     q = torch.round((_real(q_a, a) + _real(q_b, b)) / y[0]) + y[1]
     return (q.clamp(min=y[1]) if relu else q).to(torch.int64).to(torch.uint8)
@@ -125,6 +132,11 @@ ADD_CODES = Exercise(
             "Two roundings lose more than one. Add first, then round once.",
         ),
         Misconception(
+            "rounds each of the two before adding",
+            _rounded_apart_as_written,
+            "Two roundings lose more than one. Add first, then round once.",
+        ),
+        Misconception(
             "leaves out the zero points of the inputs",
             _with_zero_points(lambda a, b, y: ((a[0], 0), (b[0], 0), y)),
             "A code q stands for (q - Z) S: subtract a's and b's zero point.",
@@ -140,7 +152,7 @@ ADD_CODES = Exercise(
             "Each of the two was calibrated on its own.",
         ),
         Misconception(
-            "ignores relu",
+            "lets negative sums through a ReLU",
             lambda q_a, a, q_b, b, y, relu: add_codes(q_a, a, q_b, b, y, False),
             "With relu the lowest code is that of 0.0, the zero point of the result.",
         ),

@@ -221,6 +221,13 @@ CALIBRATE = Exercise(
             "Converting to an integer dtype goes to the code below: torch.round first.",
         ),
         Misconception(
+            "keeps the zero points as int8",
+            lambda layers, batches: _changed_zero_points(
+                layers, batches, lambda z: z.to(torch.int8)
+            ),
+            "The codes are 0 to 255, and int8 ends at 127: 163 becomes -93. Use torch.int64.",
+        ),
+        Misconception(
             "makes the grids symmetric",
             _symmetric,
             "Activations have the codes 0 to 255 and a zero point of their own: 4.2, second row.",

@@ -203,9 +203,9 @@ CHOOSE_BITS = Exercise(
         "they matter?",
         "sensitivity(layers, x, bits) gives dB; 10 ** (-dB / 10) is the noise, relative to the "
         "signal. Noises of several layers roughly add up. How many ways are there to choose?",
-        "itertools.product((2, 4, 8), repeat=len(layers)) lists all ways. Drop those whose bytes, "
-        "the sum of w.numel() * bits over the layers // 8, exceed the budget. Of the rest return "
-        "the one with the least sum of noises, as a tensor.",
+        "from itertools import product: product((2, 4, 8), repeat=len(layers)) lists all ways. "
+        "Drop those whose bytes, the sum of w.numel() * bits over the layers // 8, exceed the "
+        "budget. Of the rest return the one with the least sum of noises, as a tensor.",
     ),
     misconceptions=(
         Misconception(

@@ -99,6 +99,12 @@ def _fake_weights(weight: Tensor, bias: Tensor, x_scale: float) -> tuple[Tensor,
     return q_w * _per_output(w_scale, weight), w_scale, q_bias
 
 
+def _cut_off(weight: Tensor, bias: Tensor, x_scale: float) -> tuple[Tensor, Tensor, Tensor]:
+    w_scale = _scale_of(weight)
+    q_w = (weight / _per_output(w_scale, weight)).to(torch.int8)
+    return q_w, w_scale, (bias / (x_scale * w_scale)).to(torch.int32)
+
+
 def _with_bias(choose: Callable[[Tensor, float, Tensor], Tensor]) -> Callable[..., Any]:
     """Return the answer with another bias."""
 
@@ -203,6 +209,17 @@ QUANTIZE_LAYER = Exercise(
             _with_scale(lambda weight: weight.abs().flatten(1).amax(1).clamp(min=1e-8) / 127),
             "That avoids 0 / 0, but its bias would then count billions of steps. A channel of "
             "zeros has the scale 1 here.",
+        ),
+        Misconception(
+            "gives a dead channel a tiny scale",
+            _with_scale(lambda weight: (weight.abs().flatten(1).amax(1) / 127).clamp(min=1e-8)),
+            "That avoids 0 / 0, but its bias would then count billions of steps. A channel of "
+            "zeros has the scale 1 here.",
+        ),
+        Misconception(
+            "cuts weights and bias off instead of rounding them",
+            _cut_off,
+            "Converting to an integer dtype drops what is behind the point: torch.round first.",
         ),
         Misconception(
             "cuts the weights off instead of rounding them",

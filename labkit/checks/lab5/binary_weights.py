@@ -51,7 +51,7 @@ BINARY_WEIGHTS = Exercise(
         Misconception(
             "gives 0 the sign 0",
             lambda w: (w.sign().to(torch.int8), w.abs().flatten(1).mean(1)),
-            "One bit has two values, and 0 is none of them: torch.where(w < 0, -1, 1).",
+            "One bit has two values, and 0 is neither: torch.where(w < 0, -1, 1).",
         ),
         Misconception(
             "uses one scale for all channels",

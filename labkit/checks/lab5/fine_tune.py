@@ -68,6 +68,16 @@ def _real_weights(
     return w
 
 
+def _softmax_twice(
+    w: Tensor, x: Tensor, labels: Tensor, scale: float, steps: int, rate: float
+) -> Tensor:
+    for _ in range(steps):
+        grid = _ternary(w, scale).requires_grad_()
+        loss = F.cross_entropy((x @ grid.t()).softmax(1), labels)
+        w = w - rate * torch.autograd.grad(loss, grid)[0]
+    return w
+
+
 def _accumulated(
     w: Tensor, x: Tensor, labels: Tensor, scale: float, steps: int, rate: float
 ) -> Tensor:
@@ -105,7 +115,7 @@ FINE_TUNE = Exercise(
         "anew in every step, which compute the loss.",
         "Make a copy w = w.clone().requires_grad_(). In each step: loss from x @ "
         "ternary(w, scale).t(), then loss.backward(), then change w and forget its gradient.",
-        "loss = F.cross_entropy(x @ ternary(w, scale).t(), labels); gradient, = "
+        "loss = nn.functional.cross_entropy(x @ ternary(w, scale).t(), labels); gradient, = "
         "torch.autograd.grad(loss, w); w = (w - rate * gradient).detach().requires_grad_(). Return "
         "w.detach().",
     ),
@@ -122,6 +132,23 @@ FINE_TUNE = Exercise(
             ),
             "Small steps are rounded away before they add up. Keep the real weights, and move "
             "those.",
+        ),
+        Misconception(
+            "rounds the weights after each step",
+            lambda w, x, labels, scale, steps, rate: _run(
+                lambda w, gradient: _ternary(w - rate * gradient, scale),
+                w,
+                x,
+                labels,
+                scale,
+                steps,
+            ),
+            "Small steps are rounded away before they add up. Keep the real weights.",
+        ),
+        Misconception(
+            "takes the softmax before the cross entropy",
+            _softmax_twice,
+            "cross_entropy takes logits: it has the softmax inside.",
         ),
         Misconception(
             "computes the loss with the real weights",
@@ -150,7 +177,7 @@ FINE_TUNE = Exercise(
             lambda w, x, labels, scale, steps, rate: fine_tune(
                 w, x, labels, scale, steps, rate * len(x)
             ),
-            "The loss is the mean over the images, as F.cross_entropy gives it.",
+            "The loss is the mean over the images, as nn.functional.cross_entropy gives it.",
         ),
         Misconception(
             "takes one step too many",

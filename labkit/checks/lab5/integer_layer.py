@@ -78,6 +78,8 @@ def _with(change: str, *args: Any) -> tuple[Tensor, Tensor, Tensor]:
         multiplier = w_scale / y_scale
     elif change == "upside down":
         multiplier = 1 / multiplier
+    elif change == "times the output scale":
+        multiplier = x_scale * w_scale * y_scale
     elif change == "no output scale":
         multiplier = x_scale * w_scale
     return q_w, q_bias, multiplier
@@ -134,6 +136,11 @@ INTEGER_LAYER = Exercise(
             "has the multiplier upside down",
             lambda *args: _with("upside down", *args),
             "acc * S_x * S_w is the real result; divided by S_y it is a code: S_x * S_w / S_y.",
+        ),
+        Misconception(
+            "multiplies by the output scale",
+            lambda *args: _with("times the output scale", *args),
+            "acc * S_x * S_w is the real result. To become a code it is divided by S_y.",
         ),
         Misconception(
             "leaves the output scale out of the multiplier",

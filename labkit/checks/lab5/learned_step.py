@@ -72,7 +72,7 @@ LEARNED_STEP = Exercise(
         "Inside, use the product rule, with the straight-through slope 1 for round: the code, "
         "plus s times the slope of x / s. That is code - x / s, the rounding error in steps.",
         "slopes = torch.where(inside, code - x / scale, code.clamp(qmin, qmax)); the gradient is "
-        "(slopes * dy).sum() / math.sqrt(x.numel() * qmax).",
+        "(slopes * dy).sum() / (x.numel() * qmax) ** 0.5.",
     ),
     misconceptions=(
         Misconception(
@@ -80,6 +80,23 @@ LEARNED_STEP = Exercise(
             lambda x, scale, qmin, qmax, dy: float((_slopes(x, scale, qmin, qmax) * dy).sum()),
             "Thousands of values pull at one step size. LSQ divides by sqrt(N qmax), N the number "
             "of values in x.",
+        ),
+        Misconception(
+            "takes the mean instead of the factor 1 / sqrt(N qmax)",
+            lambda x, scale, qmin, qmax, dy: float((_slopes(x, scale, qmin, qmax) * dy).mean()),
+            "Add the slopes up, and divide by sqrt(N qmax), N the number of values in x.",
+        ),
+        Misconception(
+            "gives values inside no say",
+            lambda x, scale, qmin, qmax, dy: _total(
+                x,
+                torch.round(x / scale).clamp(qmin, qmax)
+                * (torch.round(x / scale) != torch.round(x / scale).clamp(qmin, qmax)),
+                dy,
+                qmax,
+            ),
+            "The step moves them, too: inside the slope is the rounding error in steps, "
+            "code - x / s.",
         ),
         Misconception(
             "uses the clipped rule everywhere",

@@ -121,8 +121,9 @@ TERNARY_NETWORK = Exercise(
         "S can be 1.4 times the mean of |w| in each row, taken anew in every step. 80 steps of "
         "Adam with a learning rate of 0.05 are plenty.",
         "In each step: ternary = torch.round(w / S).clamp(-1, 1) * S; logits = x @ (w + (ternary "
-        "- w).detach()).t(); F.cross_entropy(logits, labels).backward(); optimizer.step(). At the "
-        "end return the ternary weights, not w.",
+        "- w).detach()).t(); nn.functional.cross_entropy(logits, labels).backward(); "
+        "optimizer.step(); optimizer.zero_grad(). Return the ternary weights that were right most "
+        "often, not w.",
     ),
     misconceptions=(
         Misconception(
