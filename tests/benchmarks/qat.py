@@ -276,7 +276,7 @@ What is lost against FP32 is measured on the same images, and stands with its st
 ends of a network have 8 bits, except where "ends, too" says that they have as few as the rest. W1
 are binary weights. QAT fine-tunes on the 10,000 calibration images, once over (resnet) or twice
 (mobilenet), imitates FP32, and learns its step sizes. Times are those of fine-tuning, on
-{threads} thread(s) of a machine that others used as well.
+{threads} thread(s); CPU seconds hardly depend on what else the machine does.
 
 {table(results)}
 
