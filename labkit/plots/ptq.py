@@ -124,7 +124,7 @@ def trade_off(
         )
     ax.set_xlabel("size on disk in kB")
     ax.set_ylabel("accuracy in %")
-    ax.legend(fontsize=9, loc="center")
+    ax.legend(fontsize=9, ncols=2, loc="lower left", bbox_to_anchor=(0, 1), frameon=False)
     return ax
 
 
