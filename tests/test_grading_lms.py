@@ -89,6 +89,13 @@ def test_a_name_that_two_share_gets_no_points() -> None:
     assert fill_canvas(doubled, [earned("S4")], 1).unmatched == ()
 
 
+def test_two_folders_of_one_student_overwrite_nothing() -> None:
+    # A login and a number of the same row.
+    filled = fill_canvas(CANVAS, [earned("ada@x.edu"), earned("101"), earned("grace")], 1)
+    assert filled.unmatched == ("ada@x.edu", "101")
+    assert filled.empty == ("Lovelace, Ada",)
+
+
 @pytest.mark.parametrize(
     "name", ["Ada Lovelace_7_assignsubmission_file_", "Participant 7", "ada@x.edu"]
 )

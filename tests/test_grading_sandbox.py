@@ -17,6 +17,12 @@ from labkit.grading.sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}")
 
+# An operation on a futex that is not private, so that it reaches all who have the page.
+FUTEX = (
+    "(lambda c: c.CDLL(None).syscall(98 if os.uname().machine == 'aarch64' else 202, "
+    "c.byref(c.c_int(0)), {}, 1, None, None, 0))(__import__('ctypes')) < 0 and 1 / 0"
+)
+
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
@@ -91,12 +97,39 @@ libc.capget(struct.pack("<Ii", 0x20080522, 0), data)
         "__import__('fcntl').fcntl(open('/course/labkit/__init__.py'), 1024, 0)",
         "__import__('ctypes').CDLL(None).inotify_init1(0) < 0 and 1 / 0",
         "__import__('ctypes').CDLL(None).klogctl(3, bytes(64), 64) < 0 and 1 / 0",
+        # What lies in memory of a file that both may read, numbers that the kernel counts up, and
+        # what a page that both have is good for.
+        "os.preadv(os.open('/course/labkit/__init__.py', 0), [bytearray(1)], 0, os.RWF_NOWAIT)",
+        "os.posix_fadvise(os.open('/course/labkit/__init__.py', 0), 0, 0, 4)",
+        "os.pipe()",
+        "__import__('socket').socketpair()",
+        "__import__('ctypes').CDLL(None).readahead(0, 0, 0) < 0 and 1 / 0",
+        *(FUTEX.format(operation) for operation in (1, 3, 4, 5, 6, 10)),
     ],
 )
 def test_it_cannot(sandbox: Sandbox, action: str) -> None:
     with sandbox.process() as process:
         status, _ = process.ask(("cell", "<probe>", f"import os\n{action}"), 20)
     assert status == "raised"
+
+
+def test_threads_still_wait_and_wake_one_another(sandbox: Sandbox) -> None:
+    source = """
+import queue, threading
+todo, done = queue.Queue(), queue.Queue()
+def work():
+    while (n := todo.get()) is not None: done.put(2 * n)
+threads = [threading.Thread(target=work) for _ in range(4)]
+for t in threads: t.start()
+for n in [*range(200), *[None] * 4]: todo.put(n)
+for t in threads: t.join()
+assert sorted(done.get() for _ in range(200)) == [2 * n for n in range(200)]
+import torch
+torch.set_num_threads(4)
+assert float((torch.ones(400, 400) @ torch.ones(400, 400)).sum()) == 400.0 ** 3
+"""
+    with sandbox.process() as process:
+        assert process.ask(("cell", "<probe>", source), 20) == ("ran", "")
 
 
 def test_the_reference_of_the_lab_can_be_imported_but_not_used(sandbox: Sandbox) -> None:
@@ -191,3 +224,13 @@ with Sandbox(sandbox_files(1)) as box, box.process() as process:
 def test_a_sandbox_without_a_course_says_why() -> None:
     with pytest.raises(SandboxError, match="did not start"), Sandbox({}):
         pass
+
+
+def test_who_closes_the_channel_and_lives_on_is_to_blame_and_not_the_sandbox(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labkit.grading.process.KILL_SECONDS", 0.5)
+    with sandbox.process() as process, pytest.raises(Died, match="closed the channel") as end:
+        process.ask(("cell", "<probe>", "import os, time\nos.close(4)\ntime.sleep(60)"), 20)
+    assert end.value.reason == "crash"
+    assert seen(sandbox, "1 + 1") == "2"

@@ -88,6 +88,9 @@ def test_what_the_code_does_matters(unpack: Task, old: str, new: str) -> None:
         "a" + ".a" * 9_000,
         "if 1:\n" + "".join(f"{' ' * i}if 1:\n" for i in range(1, 99)) + " " * 99 + "x",
         "\n".join(["x = 1"] * 30_000),
+        "x = 0x" + "f" * 5_000,
+        "x = f'{\"a\u00a0b\"}'",
+        "\n".join(["x = " + "-" * 150 + "1"] * 120),
     ],
     ids=lambda answer: answer[:12],
 )

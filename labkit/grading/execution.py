@@ -9,8 +9,9 @@ input: it calls the function on the inputs of the notebook.
 """
 
 import builtins
+import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from labkit.checks.messages import verdict_card
 from labkit.checks.verdict import State, Verdict, judge
 from labkit.grading.course import Course, Task
 from labkit.grading.fitted import is_fitted
+from labkit.grading.inside.cells import OWN
 from labkit.grading.process import Died
 from labkit.grading.results import Graded, Outcome, Shown
 from labkit.grading.run import SETUP, Cell, Run, Seconds
@@ -40,6 +42,19 @@ OUTCOMES = {
 EXPLAINED = (Outcome.ALMOST, Outcome.WRONG, Outcome.ERROR)
 FITTED = "right for inputs of the notebook only, wrong for all new ones: no points"
 OUT_OF_MEMORY = ("MemoryError", "can't allocate memory", "bad_alloc")
+
+
+def inputs_seed(
+    secret: int, exercise_id: str, answers: Mapping[str, str], own: Sequence[str] = ()
+) -> int:
+    """Return what the hidden inputs of one exercise of one submission are drawn from.
+
+    What a submission finds out about its own inputs, and gets out somehow, is then worth nothing:
+    another exercise has others, another submission has others, and so has this one if it is
+    changed.
+    """
+    text = repr((secret, exercise_id, sorted(answers.items()), list(own)))
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8])
 
 
 def grade_answers(
@@ -61,7 +76,7 @@ def grade_answers(
     sandbox : Sandbox
         Where to run them.
     seed : int
-        The secret seed that the inputs are drawn from.
+        The secret that hidden inputs are drawn from, by way of `inputs_seed`.
     seconds : Seconds, optional
         Wall time for each step.
     own : sequence of str
@@ -89,7 +104,8 @@ def grade_answers(
                 reason = "Not reached: the answers before it took too long."
                 graded.append(_graded(task, cell.source, Outcome.TIMEOUT, summary=reason))
             else:
-                graded.append(_grade(task, cell, run, seed))
+                drawn_from = inputs_seed(seed, task.exercise.id, answers, own)
+                graded.append(_grade(task, cell, run, drawn_from))
             if graded[-1].outcome is not Outcome.RIGHT:
                 # First: a process that knows secret inputs could pass them to one that writes
                 # what the student will read.
@@ -98,7 +114,7 @@ def grade_answers(
                     with run.again() as fresh:
                         card = _notebook_card(task, cell, fresh, graded[-1])
                     graded[-1] = replace(graded[-1], student_card=shown(card))
-                run.cells.append(Cell(cell.name, task.replacement))
+                run.cells.append(Cell(f"{OWN} {task.exercise.id}>", task.replacement))
     return graded
 
 

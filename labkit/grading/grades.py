@@ -66,7 +66,7 @@ class Grades:
                     "name another folder with --out, or leave --seed out."
                 )
             return int(kept["seed"])
-        seed = secrets.randbits(62) if given is None else given
+        seed = secrets.randbits(128) if given is None else given
         write_whole(path, json.dumps({"lab": lab, "seed": seed}) + "\n")
         return seed
 

@@ -8,7 +8,7 @@ there: a login, a number, an address, a full name.
 import csv
 import io
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -214,14 +214,18 @@ def _fill(
         cells = {name: cell for name, cell in zip(sheet.head, row, strict=False) if name in who}
         for name in {_folded(name) for name in names_of(cells)} - {""}:
             known[name].append(index)
+    records = list(records)
+    places = {record.student: _places(record.student, known) for record in records}
+    claimed = Counter(row for rows in places.values() for row in rows)
     unmatched, filled = [], set()
     for record in records:
-        places = _places(record.student, known)
-        if len(places) != 1 or not (record.graded or record.extra):
+        rows = places[record.student]
+        # Two folders for one row: neither may overwrite the other.
+        if len(rows) != 1 or claimed[rows[0]] > 1 or not (record.graded or record.extra):
             unmatched.append(record.student)
             continue
-        sheet.rows[places[0]][target] = sheet.number(record.total)
-        filled.add(places[0])
+        sheet.rows[rows[0]][target] = sheet.number(record.total)
+        filled.add(rows[0])
     left = (row for index, row in enumerate(sheet.rows) if index not in filled)
     empty = tuple(row[0] for row in left if _is_student(row))
     return Filled(sheet.written(), sheet.head[target], tuple(unmatched), empty, most)

@@ -114,7 +114,10 @@ class Process:
             raise Died("timeout", "Your code ran too long and was stopped.")
 
     def _death(self) -> Died:
-        report = self._report(READY_SECONDS)
+        report = self._report(KILL_SECONDS)
+        if report is None:
+            # Alive, and silent by its own doing: the keeper, which it cannot reach, is there.
+            return Died("crash", "Your code closed the channel that its results are sent through.")
         if not report.startswith("ended "):
             # The keeper cannot be reached from inside: if it is gone, the sandbox is.
             raise SandboxError(f"a confined process was lost: {report or 'no report'}")
@@ -129,10 +132,13 @@ class Process:
         how = f"by signal {-code}" if code < 0 else "by an exit"
         return Died("crash", f"Your code ended the whole process, {how}.")
 
-    def _report(self, seconds: float) -> str:
+    def _report(self, seconds: float) -> str | None:
+        """Return what the keeper reports; nothing if it is gone, None if it has nothing to say."""
         self.leash.settimeout(seconds)
         try:
             return self.leash.recv(4096).decode("utf-8", "replace")
+        except TimeoutError:
+            return None
         except OSError:
             return ""
 

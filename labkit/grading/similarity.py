@@ -18,6 +18,8 @@ SMALLEST = 80
 """Nodes of the syntax tree: five to ten lines."""
 LONGEST = 20_000
 """Characters: no honest answer is longer, and trees of what is could take minutes to compare."""
+MOST_NODES = 2_000
+"""Of a tree, for the same reasons."""
 SHORTEST_HINT = 20
 """Characters: an expression of so many that stands in a hint was taken from there."""
 COMMON = 0.2
@@ -74,13 +76,16 @@ def structure(answer: str, task: Task) -> str:
         tree, stub = ast.parse(_plain(answer)), ast.parse(_plain(task.stub))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
+    if sum(1 for _ in ast.walk(tree)) > MOST_NODES:
+        return ""
     given = {ast.dump(node) for node in ast.walk(stub) if isinstance(node, ast.stmt)}
     hints = _compact(" ".join(task.exercise.hints))
     try:
         names = _local_names(tree, task.exercise.function)
         _Normalised(given, hints, names).generic_visit(tree)
         text = ast.dump(tree)
-    except RecursionError:
+    except (ValueError, RecursionError, MemoryError):
+        # Not everything that Python reads can be written: integers of thousands of digits cannot.
         return ""
     return text if sum(1 for _ in ast.walk(tree)) >= SMALLEST else ""
 

@@ -20,7 +20,7 @@ DTYPES = (
     *("float32", "float64", "float16", "bfloat16"),
 )
 TENSORS_ONLY = ("bfloat16",)
-DEEPEST = 8
+DEEPEST = 12
 LARGEST = 1 << 24  # bytes in a frame
 MOST_VALUES = 1 << 16  # in a frame; an array counts as one
 LONGEST_INT = 16  # bytes: larger integers come from no exercise
@@ -105,7 +105,7 @@ def _write(value: object, parts: list[bytes], depth: int) -> None:
     elif type(value) is bool:
         parts.append(b"T" if value else b"F")
     elif type(value) is int:
-        size = value.bit_length() // 8 + 1
+        size = (value if value >= 0 else ~value).bit_length() // 8 + 1
         if size > LONGEST_INT:
             raise WireError(f"an int of {value.bit_length()} bits")
         parts.append(b"I" + bytes([size]) + value.to_bytes(size, "little", signed=True))
@@ -182,7 +182,10 @@ class _Reader:
         if kind == b"D":
             return struct.unpack("<d", self._take(8))[0]
         if kind == b"S":
-            return self._take(self._length()).decode("utf-8", "replace")
+            try:
+                return self._take(self._length()).decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise WireError(f"text that is none: {error.reason}.") from None
         if kind in b"([":
             items = [self.value(depth + 1) for _ in range(self._length())]
             return tuple(items) if kind == b"(" else items

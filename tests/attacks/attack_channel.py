@@ -35,6 +35,24 @@ def quantize(*args):
     os.write(4, forged(b"\\x80\\x04cos\\nsystem\\n", COUNT))
     os._exit(0)
 """,
+    "forges the lowest of all integers": FORGE
+    + """
+def quantize(*args):
+    os.write(4, forged(b"I" + bytes([16]) + bytes(15) + b"\\x80", COUNT))
+    globals()["quantize"] = lambda *args: None
+""",
+    "forges text that is none": FORGE
+    + """
+def quantize(*args):
+    os.write(4, forged(b"S" + struct.pack("<Q", 99999) + b"\\xff" * 99999, COUNT))
+    globals()["quantize"] = lambda *args: None
+""",
+    "closes its channel and waits": """
+import os, time
+def quantize(*args):
+    os.close(4)
+    time.sleep(60)
+""",
     "forges deep nesting": FORGE
     + """
 def quantize(*args):

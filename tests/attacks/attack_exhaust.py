@@ -75,6 +75,11 @@ def quantize(*args):
     "compiles for ever": "quantize = " + "-" * 90000 + "1",
     # Short enough to be compared with the answers of others, where no sandbox is around the parser.
     "nests unary operators": "quantize = " + "-" * 19000 + "1",
+    # What can be read and not be written again.
+    "holds an integer of thousands of digits": "quantize = 0x" + "f" * 5000,
+    "holds a space that is none": "quantize = f'{\"a\u00a0b\"}'",
+    "nests small expressions by the thousand": "\n".join(f"x{i} = {'-' * 140}1" for i in range(120))
+    + "\ndef quantize(*args): return None",
     "chains attributes": "quantize = a" + ".b" * 9000,
     "chains sums": "quantize = 1" + "+1" * 9000,
     "chains calls": "quantize = f" + "()" * 9000,

@@ -28,8 +28,11 @@ from labkit.checks import registry
 from labkit.checks.lab import NOTEBOOK_SEED
 from labkit.grading import grade
 from labkit.grading.bubblewrap import problem
+from labkit.grading.course import Course, load_course
+from labkit.grading.execution import inputs_seed
 from labkit.grading.results import Outcome, Record
 from labkit.grading.run import Seconds
+from labkit.grading.submission import parse
 
 CELLS = {
     **attack_check.ATTACKS,
@@ -58,6 +61,8 @@ class Aftermath:
     out: Path
     trace: Path
     connections: list[object]
+    submissions: Path
+    course: Course
 
 
 def solved() -> dict:
@@ -98,7 +103,8 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Aftermath:
         del os.environ["LABKIT_CANARY"]
         tempfile.tempdir = None
         listener.close()
-    return Aftermath({r.student: r for r in records}, out, trace, connections)
+    found = {r.student: r for r in records}
+    return Aftermath(found, out, trace, connections, submissions, load_course(1, solutions))
 
 
 def folder(submissions: Path, name: str) -> Path:
@@ -161,14 +167,31 @@ def written(path: Path) -> set[str]:
     return set(re.findall(r"(?<![\d.])-?\d+\.\d{5}(?!\d)", path.read_text("utf-8")))
 
 
-def test_hidden_inputs_do_not_reach_a_student(aftermath: Aftermath) -> None:
-    secret = digits(SEED) - digits(NOTEBOOK_SEED)
+def hidden_digits(aftermath: Aftermath, name: str) -> set[str]:
+    """Return the hidden inputs of one submission, as the attacks write them."""
+    data = next((aftermath.submissions / name).glob("*.ipynb")).read_bytes()
+    handed_in = parse(data, aftermath.course)
+    seed = inputs_seed(SEED, EXERCISE.id, handed_in.answers, handed_in.own)
+    return digits(seed) - digits(NOTEBOOK_SEED)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_hidden_inputs_do_not_reach_a_student(aftermath: Aftermath, name: str) -> None:
+    secret = hidden_digits(aftermath, name)
     assert len(secret) > 20
     for path in [*aftermath.out.rglob("feedback.html"), *aftermath.out.rglob("results.json")]:
         assert not secret & written(path), path
-    # The instructor's page does show them: this attack did deliver what it saw.
-    private = aftermath.out / "hides the inputs in its answer" / "instructor.html"
-    assert secret & written(private)
+
+
+def test_what_an_instructor_may_see_was_delivered(aftermath: Aftermath) -> None:
+    name = "hides the inputs in its answer"
+    assert hidden_digits(aftermath, name) & written(aftermath.out / name / "instructor.html")
+
+
+def test_no_two_submissions_have_the_same_hidden_inputs(aftermath: Aftermath) -> None:
+    one, other = (hidden_digits(aftermath, name) for name in list(CELLS)[:2])
+    assert one != other
+    assert len(one - other) > len(one & other)
 
 
 def test_nothing_was_written_connected_or_left_running(aftermath: Aftermath) -> None:

@@ -1,6 +1,7 @@
 """Exercise 3.9: a linear layer in integers only."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,9 +59,20 @@ def _linear_cases(rng: torch.Generator) -> list[Case]:
         Case("as many rows as inputs and outputs", (*square, 101, mantissas[3], 10, 20, *UINT8)),
         Case("everything at once", (*wide, 131, mantissas[4], 11, -30, *INT8)),
         Case("signed codes, unsigned results", (*signed, -90, mantissas[1], 11, 128, *UINT8)),
+        Case("results beyond the codes", (*signed, -3, mantissas[3], 6, 5, *INT8)),
         Case("results that end in one half", (*halves, 1, 2**30, 0, 7, *INT8)),
         Case("the lower end at the zero point", (*square, 128, mantissas[0], 10, 30, 30, 127)),
     ]
+
+
+def _clamped(ends: Callable[[int, int], tuple[int, int]]) -> Callable[..., Tensor]:
+    """Return a layer that clamps to other ends."""
+
+    def wrong(*args: Any) -> Tensor:
+        changed = (*args[:-2], *ends(*args[-2:]))
+        return integer_linear(*changed)
+
+    return wrong
 
 
 Bias = Callable[[Tensor, Tensor, int], Tensor]
@@ -154,6 +166,16 @@ INTEGER_LINEAR = Exercise(
             _with(lambda q_bias, q_w, x_zero_point: q_bias),
             "gemm multiplies codes: take x_zero_point times the sums of the weights away "
             "(exercise 3.4).",
+        ),
+        Misconception(
+            "does not clamp above",
+            _clamped(lambda qmin, qmax: (qmin, INT32[1])),
+            "A result may lie beyond the codes on either side: clamp to [qmin, qmax].",
+        ),
+        Misconception(
+            "does not clamp below",
+            _clamped(lambda qmin, qmax: (INT32[0], qmax)),
+            "A result may lie beyond the codes on either side: clamp to [qmin, qmax].",
         ),
         Misconception(
             "leaves out the bias",

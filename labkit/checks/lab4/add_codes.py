@@ -56,6 +56,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         case("with a ReLU", (4, 6), 0.05, 90, 160, relu=True),
         case("a ReLU with zero point 0", (4, 6), 0.03, 0, 1, relu=True),
         case("sums beyond the grid", (5, 6), 0.008, 90, 160, relu=False),
+        case("sums beyond the grid, with a ReLU", (5, 6), 0.008, 90, 160, relu=True),
         case("a batch of images", (2, 3, 4, 4), 0.06, 90, 160, relu=True),
         Case("three times the same grid", (*after, False)),
     ]
@@ -155,6 +156,13 @@ ADD_CODES = Exercise(
             "lets negative sums through a ReLU",
             lambda q_a, a, q_b, b, y, relu: add_codes(q_a, a, q_b, b, y, False),
             "With relu the lowest code is that of 0.0, the zero point of the result.",
+        ),
+        Misconception(
+            "saturates without a ReLU only",
+            lambda q_a, a, q_b, b, y, relu: (_wraps if relu else add_codes)(
+                q_a, a, q_b, b, y, relu
+            ),
+            "A sum beyond the grid wraps around in uint8, with a ReLU, too: clamp to 255.",
         ),
         Misconception(
             "does not saturate",

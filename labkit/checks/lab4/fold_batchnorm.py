@@ -33,7 +33,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         out = shape[0]
         bias, mean, beta = randn(rng, 3, out)
         var = least + torch.rand(out, generator=rng)
-        gamma = 0.5 + torch.rand(out, generator=rng)
+        gamma = (0.5 + torch.rand(out, generator=rng)) * randn(rng, out).sign()
         return Case(label, (randn(rng, *shape), bias, mean, var, gamma, beta, eps))
 
     dead = list(case("", (3, 1, 3, 3), 1e-3).args)
@@ -90,6 +90,11 @@ FOLD_BATCHNORM = Exercise(
         "weight * factor.reshape(shape), (bias - mean) * factor + beta.",
     ),
     misconceptions=(
+        Misconception(
+            "loses the sign of gamma",
+            _with_factor(lambda gamma, var, eps: torch.sqrt(gamma**2 / (var + eps))),
+            "gamma may be negative: take the root of var + eps alone.",
+        ),
         Misconception(
             "leaves out eps",
             _with_factor(lambda gamma, var, eps: gamma / torch.sqrt(var)),

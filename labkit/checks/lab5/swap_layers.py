@@ -60,6 +60,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         Case("two layers", ([w(4, 3), w(3, 4)], randn(rng, 5, 3), 4)),
         Case("a block in a network", ([w(4, 3), [w(5, 4), w(4, 5)], w(2, 4)], randn(rng, 6, 3), 3)),
         Case("blocks in blocks", ([[[w(4, 3)], w(4, 4)], w(3, 4)], randn(rng, 6, 3), 3)),
+        Case("a layer five blocks deep", ([w(3, 4), [[[[[w(4, 3)]]]]]], randn(rng, 6, 4), 3)),
         Case("2 bits", ([w(6, 5), [w(6, 6)], w(4, 6)], randn(rng, 7, 5), 2)),
         Case("8 bits", ([w(6, 5), [w(6, 6)], w(4, 6)], randn(rng, 7, 5), 8)),
     ]

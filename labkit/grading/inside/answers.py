@@ -17,7 +17,7 @@ import torch
 
 from labkit.checks.calling import Outcome, call_all, explain
 from labkit.checks.exercise import Case
-from labkit.grading.inside.cells import definitions, parse
+from labkit.grading.inside.cells import OWN, definitions, parse
 from labkit.grading.inside.lab import NAMES
 from labkit.grading.wire import WireError, decode, encode, read_frame, write_frame
 
@@ -72,7 +72,8 @@ def _define(main: types.ModuleType, sources: list[str]) -> tuple[str, str]:
 
 
 def _compile(source: str, name: str) -> types.CodeType:
-    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    if not name.startswith(OWN):
+        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     return compile(parse(source, name), name, "exec")
 
 

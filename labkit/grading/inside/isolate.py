@@ -44,9 +44,16 @@ DENIED = (
     *(("pidfd_getfd", 438, 438), ("personality", 135, 92), ("flock", 73, 32)),
     *(("inotify_init", 253, None), ("inotify_init1", 294, 26), ("fanotify_init", 300, 262)),
     *(("syslog", 103, 116), ("sync", 162, 81), ("io_setup", 206, 0)),
+    *(("preadv2", 327, 286), ("fadvise64", 221, 223), ("readahead", 187, 213)),
+    *(("mincore", 27, 232), ("cachestat", 451, 451), ("pipe", 22, None), ("pipe2", 293, 59)),
+    *(("socketpair", 53, 199), ("futex_waitv", 449, 449), ("futex_wake", 454, 454)),
+    *(("futex_wait", 455, 455), ("futex_requeue", 456, 456)),
 )
 CLONE = {"x86_64": 56, "aarch64": 220}
 FCNTL = {"x86_64": 72, "aarch64": 25}
+FUTEX = {"x86_64": 202, "aarch64": 98}
+# Of its operations: all that may reach another process, apart from waiting, as for a thread's end.
+FUTEX_PRIVATE, FUTEX_COMMANDS, FUTEX_WAITS = 128, 127, (0, 9)
 # Of its commands: locks (F_GETLK to F_SETLKW, F_OFD_GETLK to F_OFD_SETLKW), leases, notices.
 FCNTL_DENIED = (5, 6, 7, 36, 37, 38, 1024, 1025, 1026)
 CLONE3 = 435
@@ -151,7 +158,8 @@ def filter_system_calls() -> bool:
     on_x86 = machine == "x86_64"
     columns = ((x86 if on_x86 else arm) for _, x86, arm in DENIED)
     numbers = sorted({number for number in columns if number is not None})
-    program = _filter(ARCHITECTURE[machine], CLONE[machine], FCNTL[machine], numbers)
+    looked_at = CLONE[machine], FUTEX[machine], FCNTL[machine]
+    program = _filter(ARCHITECTURE[machine], *looked_at, numbers)
     buffer = ctypes.create_string_buffer(program, len(program))
     pointer = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
     _call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
@@ -159,9 +167,9 @@ def filter_system_calls() -> bool:
     return True
 
 
-def _filter(architecture: int, clone: int, fcntl: int, numbers: list[int]) -> bytes:
+def _filter(architecture: int, clone: int, futex: int, fcntl: int, numbers: list[int]) -> bytes:
     """Return the classic BPF program; offsets are those of ``struct seccomp_data``."""
-    load, equal, at_least, bits, leave = 0x20, 0x15, 0x35, 0x45, 0x06
+    load, equal, at_least, bits, mask, leave = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
     number, first_argument, second_argument = 0, 16, 24
     kill, allow, refused, absent = 0x80000000, 0x7FFF0000, 0x00050001, 0x00050026
 
@@ -185,6 +193,13 @@ def _filter(architecture: int, clone: int, fcntl: int, numbers: list[int]) -> by
         step(equal, clone, no=3),
         step(load, first_argument),
         step(bits, CLONE_THREAD, yes=1),
+        step(leave, refused),
+        step(load, number),
+        step(equal, futex, no=4 + len(FUTEX_WAITS)),
+        step(load, second_argument),
+        step(bits, FUTEX_PRIVATE, yes=2 + len(FUTEX_WAITS)),
+        step(mask, FUTEX_COMMANDS),
+        *(step(equal, w, yes=len(FUTEX_WAITS) - i) for i, w in enumerate(FUTEX_WAITS)),
         step(leave, refused),
         step(load, number),
         step(equal, fcntl, no=1 + 2 * len(FCNTL_DENIED)),
