@@ -153,8 +153,11 @@ def test_a_run_is_drawn_in_three_panels(steps: int) -> None:
 
 def test_every_result_is_drawn_beside_fp32() -> None:
     points = {"W4A4": (0.9, 0.01), "W2A8": (0.5, 0.02)}
-    results = {name: {"PTQ": points, "QAT": points} for name in ("resnet", "mobilenet")}
-    ax = plots.bits_and_accuracy(results, {"resnet": 0.93, "mobilenet": 0.92})
+    results = {
+        name: {"FP32": {"FP32": (real, 0.0)}, "PTQ": points, "QAT": points}
+        for name, real in (("resnet", 0.93), ("mobilenet", 0.92))
+    }
+    ax = plots.bits_and_accuracy(results)
     assert [panel.get_title() for panel in ax.figure.axes] == ["resnet", "mobilenet"]
     assert ax.lines[0].get_ydata()[0] == 92
     assert [bar.lines[0].get_ydata().tolist() for bar in ax.containers] == [[90, 50]] * 2

@@ -5,7 +5,7 @@ from statistics import mean
 import pytest
 
 from labkit import zoo
-from labkit.qat import EPOCHS, RECIPES, prepare, stored_results
+from labkit.qat import EPOCHS, RECIPES, mean_results, prepare, stored_results
 
 RESULTS = stored_results()
 
@@ -34,6 +34,21 @@ def test_the_stored_results_are_complete(network: str) -> None:
     for bits in RECIPES:
         assert len(rows(network, bits, "PTQ")) == 1
         assert [row["seed"] for row in rows(network, bits, "QAT")] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("network", zoo.MODELS)
+def test_means_are_those_of_the_runs(network: str) -> None:
+    found = mean_results()[network]
+    assert {method: list(bits) for method, bits in found.items()} == {
+        "FP32": ["FP32"],
+        "PTQ": list(RECIPES),
+        "QAT": list(RECIPES),
+    }
+    runs = rows(network, "W2A8", "QAT")
+    assert found["QAT"]["W2A8"].accuracy == pytest.approx(mean(r["accuracy"] for r in runs))
+    assert found["QAT"]["W2A8"].lost == pytest.approx(mean(r["lost"] for r in runs))
+    real = rows(network, "FP32", "FP32")[0]
+    assert found["FP32"]["FP32"] == (real["accuracy"], real["standard_error"], 0.0)
 
 
 @pytest.mark.parametrize(

@@ -190,17 +190,15 @@ def fine_tuning(
 
 
 def bits_and_accuracy(
-    results: Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]],
-    fp32: Mapping[str, float],
+    results: Mapping[str, Mapping[str, Mapping[str, tuple[float, ...]]]],
 ) -> Axes:
     """Draw accuracy at each number of bits after PTQ and after QAT, a panel a network.
 
     Parameters
     ----------
     results : mapping
-        Network to method to bits to (accuracy, its uncertainty), as shares of 1.
-    fp32 : mapping of str to float
-        Accuracy of each network before quantization.
+        Network to method ("FP32", "PTQ", "QAT") to bits to (accuracy, its uncertainty, ...), as
+        shares of 1: what `labkit.qat.mean_results` returns.
 
     Returns
     -------
@@ -218,10 +216,11 @@ def bits_and_accuracy(
     )
     looks = {"PTQ": ("real", "o", "--"), "QAT": ("codes", "s", "-")}
     for ax, (network, methods) in zip(axes[0], results.items(), strict=True):
-        styled(ax).axhline(100 * fp32[network], color=COLOURS["ink"], ls=":", label="FP32")
-        for method, points in methods.items():
-            colour, marker, line = looks[method]
-            mean, error = np.array(list(points.values()), dtype=float).T
+        real = methods["FP32"]["FP32"][0]
+        styled(ax).axhline(100 * real, color=COLOURS["ink"], ls=":", label="FP32")
+        for method, (colour, marker, line) in looks.items():
+            points = methods[method]
+            mean, error = np.array([found[:2] for found in points.values()], dtype=float).T
             ax.errorbar(
                 list(points),
                 100 * mean,

@@ -13,7 +13,14 @@ The modules, each on top of those before:
 from labkit.qat.convert import Agreement, compare, convert
 from labkit.qat.prepare import BINARY, activation_quantizers, prepare, weight_quantizers
 from labkit.qat.quantizers import LSQ, Binary, FakeQuantize, Quantizer
-from labkit.qat.recipes import EPOCHS, RECIPES, Recipe, stored_results
+from labkit.qat.recipes import (
+    EPOCHS,
+    RECIPES,
+    Reached,
+    Recipe,
+    mean_results,
+    stored_results,
+)
 from labkit.qat.straight_through import fake_quantize, sign
 from labkit.qat.training import History, freeze_observers, learning_rate, train
 
@@ -27,6 +34,7 @@ __all__ = [
     "FakeQuantize",
     "History",
     "Quantizer",
+    "Reached",
     "Recipe",
     "activation_quantizers",
     "compare",
@@ -34,6 +42,7 @@ __all__ = [
     "fake_quantize",
     "freeze_observers",
     "learning_rate",
+    "mean_results",
     "prepare",
     "sign",
     "stored_results",

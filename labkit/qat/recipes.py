@@ -3,12 +3,13 @@
 import json
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from statistics import mean
+from typing import Any, NamedTuple
 
 from labkit.qat.prepare import BINARY
 from labkit.qparams import Scheme
 
-__all__ = ["EPOCHS", "RECIPES", "Recipe", "stored_results"]
+__all__ = ["EPOCHS", "RECIPES", "Reached", "Recipe", "mean_results", "stored_results"]
 
 EPOCHS = {"resnet": 1, "mobilenet": 2}
 """Passes over the 10,000 calibration images."""
@@ -58,3 +59,43 @@ def stored_results() -> list[dict[str, Any]]:
     """
     file = resources.files("labkit.data") / "qat_results.json"
     return json.loads(file.read_text(encoding="utf-8"))
+
+
+class Reached(NamedTuple):
+    """What a network reached at some bits, the mean over the seeds.
+
+    Attributes
+    ----------
+    accuracy : float
+        On the 10,000 test images, 0 to 1.
+    standard_error : float
+        Of the accuracy.
+    lost : float
+        Against FP32, 0 to 1.
+    """
+
+    accuracy: float
+    standard_error: float
+    lost: float
+
+
+def mean_results() -> dict[str, dict[str, dict[str, Reached]]]:
+    """Return the stored results of each network, by method ("FP32", "PTQ", "QAT") and bits.
+
+    Bits are those of `RECIPES`, in that order, and "FP32" alone for the method "FP32".
+    """
+    runs = stored_results()
+
+    def reached(network: str, method: str, bits: str) -> Reached:
+        kind = (network, method, bits)
+        same = [r for r in runs if (r["network"], r["method"], r["bits"]) == kind]
+        return Reached(*(mean(run[field] for run in same) for field in Reached._fields))
+
+    order = {"FP32": ["FP32"], "PTQ": list(RECIPES), "QAT": list(RECIPES)}
+    return {
+        network: {
+            method: {bits: reached(network, method, bits) for bits in names}
+            for method, names in order.items()
+        }
+        for network in EPOCHS
+    }
