@@ -12,7 +12,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -24,6 +23,7 @@ import labkit.grading.docker as docker
 from labkit.grading.bubblewrap import COURSE, command_line, environment, site_folders
 from labkit.grading.inside.isolate import Limits
 from labkit.grading.process import KILL_SECONDS, READY_SECONDS, Process, SandboxError
+from labkit.grading.scratch import ScratchFolder
 
 NOBODY = 65534
 START_SECONDS = 120.0
@@ -66,7 +66,7 @@ class Sandbox:
         self._lock = threading.Lock()
         self._warm: subprocess.Popen | None = None
         self._control: socket.socket | None = None
-        self._folder = tempfile.TemporaryDirectory(prefix="labkit-")
+        self._folder = ScratchFolder()
 
     def __enter__(self) -> "Sandbox":
         with self._lock:
@@ -76,7 +76,7 @@ class Sandbox:
     def __exit__(self, *exception: object) -> None:
         with self._lock:
             self._stop()
-        self._folder.cleanup()
+        self._folder.remove()
 
     @contextlib.contextmanager
     def process(self) -> Iterator[Process]:
@@ -131,7 +131,7 @@ class Sandbox:
 
     def _start(self) -> None:
         confined = self.kind == "bubblewrap"
-        root = Path(self._folder.name)
+        root = self._folder.path
         self._course = _copy(self.files, root / "course")
         if self.kind == "docker":
             root.chmod(0o755)  # nobody has to read the course through it
@@ -186,7 +186,7 @@ class Sandbox:
             self._warm = None
 
     def _complaint(self) -> str:
-        log = Path(self._folder.name) / "log"
+        log = self._folder.path / "log"
         lines = log.read_text("utf-8", "replace").strip().splitlines()
         return lines[-1] if lines else "no answer from the process in it."
 
