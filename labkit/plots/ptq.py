@@ -36,16 +36,13 @@ def equalized_ranges(
     lowest = max(min(float(r[r > 0].min()) for r in (r1, r2)) / 2, 1e-4)
     highest = 2 * max(float(r.max()) for _, *pair in panels for r in pair)
     for place, (title, first, second) in enumerate(panels):
-        panel = ax.inset_axes((place * 0.53, 0.05, 0.46, 0.85))
+        label = "largest |w|" if place == 0 else ""
+        panel = _panel(ax, (place * 0.53, 0.05, 0.46, 0.85), title, "channel", label)
         panel.semilogy(first, "o", color=COLOURS["real"], ms=4, label="first layer, its outputs")
         panel.semilogy(
             second, "s", color=COLOURS["codes"], ms=7, mfc="none", label="second layer, its inputs"
         )
         panel.set_ylim(lowest, highest)
-        panel.set_xlabel("channel")
-        panel.set_ylabel("largest |w|" if place == 0 else "")
-        panel.set_title(title, size=10)
-        panel.grid(alpha=0.25)
     panel.legend(fontsize=8)
     return ax
 
@@ -169,16 +166,26 @@ def logits_beside_float(
     ends = [float(real.min()), float(real.max())]
     width = 1 / len(quantized)
     for place, (name, logits) in enumerate(quantized.items()):
-        panel = ax.inset_axes((place * width + 0.04, 0.08, width - 0.1, 0.82))
+        box = (place * width + 0.04, 0.08, width - 0.1, 0.82)
+        label = "logit of the integers" if place == 0 else ""
+        panel = _panel(ax, box, name, "logit of the float network", label)
         dots = panel.plot(real.flatten(), logits.flatten(), ".", color=COLOURS["codes"], ms=2)[0]
         dots.set_rasterized(True)
         panel.plot(ends, ends, ":", color=COLOURS["ink"], label="what the float network says")
-        panel.set_xlabel("logit of the float network")
-        panel.set_ylabel("logit of the integers" if place == 0 else "")
-        panel.set_title(name, size=10)
-        panel.grid(alpha=0.25)
     panel.legend(fontsize=8)
     return ax
+
+
+def _panel(
+    ax: Axes, box: tuple[float, float, float, float], title: str, across: str, up: str
+) -> Axes:
+    """Return axes inset in others, with a title and labels."""
+    panel = ax.inset_axes(box)
+    panel.set_title(title, size=10)
+    panel.set_xlabel(across)
+    panel.set_ylabel(up)
+    panel.grid(alpha=0.25)
+    return panel
 
 
 def _one_number_each(result: object, count: int) -> np.ndarray:

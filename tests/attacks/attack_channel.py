@@ -39,13 +39,11 @@ def quantize(*args):
     + """
 def quantize(*args):
     os.write(4, forged(b"I" + bytes([16]) + bytes(15) + b"\\x80", COUNT))
-    globals()["quantize"] = lambda *args: None
 """,
     "forges text that is none": FORGE
     + """
 def quantize(*args):
     os.write(4, forged(b"S" + struct.pack("<Q", 99999) + b"\\xff" * 99999, COUNT))
-    globals()["quantize"] = lambda *args: None
 """,
     "closes its channel and waits": """
 import os, time

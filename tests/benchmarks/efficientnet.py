@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from table import machine, markdown
+from table import machine, markdown, saved_by
 from torch import nn
 
 from labkit import imagenet
@@ -23,7 +23,6 @@ from labkit.ptq import bytes_on_disk, milliseconds, quantize_model
 from labkit.qparams import Scheme
 
 STORED = Path(__file__).with_suffix(".md")
-COMMAND = f"python tests/benchmarks/{Path(__file__).name} --save"
 SETTINGS: dict[str, dict] = {
     "INT8 per channel": {},
     "INT8 per channel, 7-bit activations": {"activation_scheme": Scheme(7, signed=False)},
@@ -84,7 +83,7 @@ def main() -> None:
     text += markdown(head, rows())
     print(text)
     if arguments.save:
-        title = f"# A network that nobody here trained\n\n`{COMMAND}` wrote this file.\n\n"
+        title = f"# A network that nobody here trained\n\n{saved_by(__file__)} wrote this file.\n\n"
         STORED.write_text(f"{title}{text}\n", encoding="utf-8")
 
 

@@ -23,7 +23,7 @@ import grading_support as support
 import other_attacks
 import other_graders
 import pytest
-from table import markdown
+from table import markdown, saved_by
 from tqdm import tqdm
 
 from labkit.grading import grade
@@ -108,8 +108,8 @@ def main() -> None:
     table = markdown(("attack", *columns), [*rows, (f"of {len(names)}, get through", *through)])
     print(table)
     if parsed.save:
-        command = f"python tests/benchmarks/{Path(__file__).name} --save"
-        STORED.write_text(f"# Attacks on graders\n\n`{command}`\n{LEGEND}\n{table}\n", "utf-8")
+        text = f"# Attacks on graders\n\n{saved_by(__file__)}\n{LEGEND}\n{table}\n"
+        STORED.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

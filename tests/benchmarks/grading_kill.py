@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import grading_support as support
-from table import machine, markdown
+from table import machine, markdown, saved_by
 
 from labkit.grading.files import GRADEBOOK
 from labkit.grading.grades import RECORD
@@ -85,8 +85,7 @@ def main() -> None:
         ("files that differ", len(differ)),
         ("the gradebook", "differs" if GRADEBOOK in differ else "is the same, byte for byte"),
     ]
-    call = f"python tests/benchmarks/{Path(__file__).name} --save"
-    text = f"`{call}`\n\n{machine()}\n\n{markdown(('what', 'found'), rows)}\n"
+    text = f"{saved_by(__file__)}\n\n{machine()}\n\n{markdown(('what', 'found'), rows)}\n"
     print(text, *differ, sep="\n")
     if parsed.save:
         STORED.write_text(f"# Killed while grading\n\n{text}", "utf-8")

@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import nbgrader_course
-from table import machine, markdown
+from table import machine, markdown, saved_by
 
 from labkit.checks import registry
 from labkit.grading import grade
@@ -69,7 +69,7 @@ def main() -> None:
     exercises = sum(row[2] for row in rows)
     differ = sum(len(row[-1].split(", ")) for row in rows if row[-1] != "none")
     text = (
-        f"`python tests/benchmarks/{Path(__file__).name} --save` with {nbgrader_course.version()}: "
+        f"{saved_by(__file__)} with {nbgrader_course.version()}: "
         f"{len(rows)} submissions with {exercises} exercises, {differ} of which get other points.\n"
         f"\n{machine()}\n\n{markdown(HEAD, rows)}\n"
     )

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import grading_support as support
 import nbgrader_course
-from table import machine, markdown
+from table import machine, markdown, saved_by
 
 from labkit.grading.files import GRADEBOOK
 from labkit.grading.release import ANSWER
@@ -141,7 +141,7 @@ def main() -> None:
     head = ("lab 1", "grader", "submissions", "s each", "a minute", "times nbgrader")
     kept = ("submissions", "MiB of the grader", "MiB of it and all its processes")
     text = (
-        f"`python tests/benchmarks/{Path(__file__).name} --save`, all starts included, on "
+        f"{saved_by(__file__)}, all starts included, on "
         f"{len(os.sched_getaffinity(0))} cores.\n\n{machine()}\n\n{markdown(head, speed)}\n\n"
         "The most memory at one time, of a class of its exercises only (proportional set size, "
         f"looked at five times a second):\n\n"

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import onnxruntime
 import torch
-from table import machine, markdown
+from table import machine, markdown, saved_by
 from torch import Tensor, nn
 from torch.ao.quantization import get_default_qconfig_mapping
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
@@ -35,7 +35,6 @@ from labkit.ptq import (
 from labkit.qparams import Scheme
 
 STORED = Path(__file__).with_suffix(".md")
-COMMAND = f"python tests/benchmarks/{Path(__file__).name} --save"
 BATCHES = (1, 32, 256)
 SHAPE = (1, 1, 28, 28)
 LAST = torch.channels_last
@@ -175,7 +174,7 @@ def accuracies(name: str) -> Iterator[tuple]:
 
 def tables(threads: int) -> Iterator[str]:
     """Yield the report, piece by piece."""
-    yield f"# Integer networks beside their rivals\n\n`{COMMAND}` wrote this file.\n"
+    yield f"# Integer networks beside their rivals\n\n{saved_by(__file__)} wrote this file.\n"
     yield f"{machine('onnxruntime')}\n"
     yield "Milliseconds a batch (times as fast as torch FP32, channels last):\n"
     head = ("network", "", *(f"batch {b}" for b in BATCHES), "accuracy")

@@ -4,6 +4,7 @@ import os
 import platform
 from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import torch
 
@@ -20,6 +21,11 @@ def machine(*packages: str) -> str:
         f"({'saturates' if info.saturates else 'does not saturate'}); "
         f"Python {platform.python_version()}, {', '.join(_version(name) for name in found)}."
     )
+
+
+def saved_by(file: str) -> str:
+    """Return the command that stores the table of a benchmark, as code."""
+    return f"`python tests/benchmarks/{Path(file).name} --save`"
 
 
 def markdown(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:

@@ -63,12 +63,6 @@ def _beyond_qmax(
     )
 
 
-def _without_zero_point(
-    activation: str, scale: float, zero_point: int, qmin: int, qmax: int
-) -> tuple[int, int]:
-    return activation_range(activation, scale, 0, qmin, qmax)
-
-
 def _six_at(end: Callable[[float, int], float]) -> Callable[..., tuple[int, float]]:
     """Return a range whose relu6 ends at ``end(scale, zero_point)``, or at qmax."""
 
@@ -105,7 +99,9 @@ ACTIVATION_RANGE = Exercise(
     misconceptions=(
         Misconception(
             "forgets the zero point",
-            _without_zero_point,
+            lambda activation, scale, zero_point, qmin, qmax: activation_range(
+                activation, scale, 0, qmin, qmax
+            ),
             "0.0 has the code zero_point, and 6.0 lies round(6 / scale) steps above it.",
         ),
         Misconception(

@@ -67,16 +67,14 @@ def _codes_added(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool
     return q.clamp(y[1] if relu else 0, 255).to(torch.uint8)
 
 
-def _rounded_apart(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
-    q = torch.round(_real(q_a, a) / y[0]) + torch.round(_real(q_b, b) / y[0]) + y[1]
-    return q.clamp(y[1] if relu else 0, 255).to(torch.uint8)
+def _rounded_apart(steps: Callable[[Tensor, Grid, Grid], Tensor]) -> Callable[..., Tensor]:
+    """Return the answer that rounds ``steps(q, its grid, y)`` of each input for itself."""
 
+    def wrong(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
+        q = torch.round(steps(q_a, a, y)) + torch.round(steps(q_b, b, y)) + y[1]
+        return q.clamp(y[1] if relu else 0, 255).to(torch.uint8)
 
-def _rounded_apart_as_written(
-    q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool
-) -> Tensor:
-    parts = [torch.round(s / y[0] * (q.double() - z)) for q, (s, z) in ((q_a, a), (q_b, b))]
-    return (parts[0] + parts[1] + y[1]).clamp(y[1] if relu else 0, 255).to(torch.uint8)
+    return wrong
 
 
 def _wraps(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
@@ -105,6 +103,8 @@ def _with_zero_points(
     return wrong
 
 
+TWO_ROUNDINGS = "Two roundings lose more than one. Add first, then round once."
+
 ADD_CODES = Exercise(
     id="4.5",
     title="A residual sum",
@@ -129,13 +129,14 @@ ADD_CODES = Exercise(
         ),
         Misconception(
             "rounds each of the two before adding",
-            _rounded_apart,
-            "Two roundings lose more than one. Add first, then round once.",
+            _rounded_apart(lambda q, grid, y: _real(q, grid) / y[0]),
+            TWO_ROUNDINGS,
         ),
         Misconception(
             "rounds each of the two before adding",
-            _rounded_apart_as_written,
-            "Two roundings lose more than one. Add first, then round once.",
+            # The same in the order of the formula: another last bit, and so other ties.
+            _rounded_apart(lambda q, grid, y: grid[0] / y[0] * (q.double() - grid[1])),
+            TWO_ROUNDINGS,
         ),
         Misconception(
             "leaves out the zero points of the inputs",

@@ -132,23 +132,30 @@ def _from_above(by_bytes: bool) -> Callable[[Layers, Tensor, int], Tensor]:
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
-    def case(label: str, count: int, least: float, most: float) -> Case:
+    def clear(label: str, draw: Callable[[], tuple[list[tuple[Tensor, Tensor]], int]]) -> Case:
+        """Draw a network and a budget until they make a clear case."""
         while True:
-            hard = (1 + torch.randperm(len(SIZES) - 2, generator=rng)[:count]).tolist()
-            layers = _network(rng, hard)
-            bits = uniform(rng, least, most)  # a weight, on average
-            budget = int(bits * sum(w.numel() for w, _ in layers) / 8)
+            layers, budget = draw()
             args = layers, randn(rng, IMAGES, SIZES[0]), budget
             if _is_clear(*args):
                 return Case(label, args)
 
+    def case(label: str, count: int, least: float, most: float) -> Case:
+        def draw() -> tuple[list[tuple[Tensor, Tensor]], int]:
+            hard = (1 + torch.randperm(len(SIZES) - 2, generator=rng)[:count]).tolist()
+            layers = _network(rng, hard)
+            bits = uniform(rng, least, most)  # a weight, on average
+            return layers, int(bits * sum(w.numel() for w, _ in layers) / 8)
+
+        return clear(label, draw)
+
     def to_the_last_byte(label: str, hard: int) -> Case:
-        while True:
+        def draw() -> tuple[list[tuple[Tensor, Tensor]], int]:
             layers = _network(rng, [hard])
             bits = [8 if index == hard else 4 for index in range(len(layers))]
-            args = layers, randn(rng, IMAGES, SIZES[0]), weight_bytes(layers, bits)
-            if _is_clear(*args):
-                return Case(label, args)
+            return layers, weight_bytes(layers, bits)
+
+        return clear(label, draw)
 
     return [
         case("about 5.3 bits a weight", 1, 5.2, 5.5),

@@ -99,12 +99,6 @@ def _fake_weights(weight: Tensor, bias: Tensor, x_scale: float) -> tuple[Tensor,
     return q_w * _per_output(w_scale, weight), w_scale, q_bias
 
 
-def _cut_off(weight: Tensor, bias: Tensor, x_scale: float) -> tuple[Tensor, Tensor, Tensor]:
-    w_scale = _scale_of(weight)
-    q_w = (weight / _per_output(w_scale, weight)).to(torch.int8)
-    return q_w, w_scale, (bias / (x_scale * w_scale)).to(torch.int32)
-
-
 def _with_bias(choose: Callable[[Tensor, float, Tensor], Tensor]) -> Callable[..., Any]:
     """Return the answer with another bias."""
 
@@ -113,6 +107,15 @@ def _with_bias(choose: Callable[[Tensor, float, Tensor], Tensor]) -> Callable[..
         return q_w, w_scale, choose(bias, x_scale, w_scale)
 
     return wrong
+
+
+def _bias_cut_off(bias: Tensor, x_scale: float, w_scale: Tensor) -> Tensor:
+    return (bias / (x_scale * w_scale)).to(torch.int32)
+
+
+def _both_cut_off(weight: Tensor, bias: Tensor, x_scale: float) -> tuple[Tensor, Tensor, Tensor]:
+    q_w, w_scale, _ = _with_weight(torch.trunc)(weight, bias, x_scale)
+    return q_w, w_scale, _bias_cut_off(bias, x_scale, w_scale)
 
 
 def _one_scale(weight: Tensor) -> Tensor:
@@ -131,6 +134,10 @@ def _zero_scale(weight: Tensor, bias: Tensor, x_scale: float) -> tuple[Tensor, T
 
 
 NO_ABS = "A channel may have its largest weight below 0: take abs() first."
+TINY = (
+    "That avoids 0 / 0, but its bias would then count billions of steps. A channel of zeros has "
+    "the scale 1 here."
+)
 BY_127 = "The largest weight has the code 127: divide its magnitude by 127."
 
 QUANTIZE_LAYER = Exercise(
@@ -207,18 +214,16 @@ QUANTIZE_LAYER = Exercise(
         Misconception(
             "gives a dead channel a tiny scale",
             _with_scale(lambda weight: weight.abs().flatten(1).amax(1).clamp(min=1e-8) / 127),
-            "That avoids 0 / 0, but its bias would then count billions of steps. A channel of "
-            "zeros has the scale 1 here.",
+            TINY,
         ),
         Misconception(
             "gives a dead channel a tiny scale",
             _with_scale(lambda weight: (weight.abs().flatten(1).amax(1) / 127).clamp(min=1e-8)),
-            "That avoids 0 / 0, but its bias would then count billions of steps. A channel of "
-            "zeros has the scale 1 here.",
+            TINY,
         ),
         Misconception(
             "cuts weights and bias off instead of rounding them",
-            _cut_off,
+            _both_cut_off,
             "Converting to an integer dtype drops what is behind the point: torch.round first.",
         ),
         Misconception(
@@ -233,7 +238,7 @@ QUANTIZE_LAYER = Exercise(
         ),
         Misconception(
             "cuts the bias off instead of rounding it",
-            _with_bias(lambda bias, x_scale, w_scale: (bias / (x_scale * w_scale)).to(torch.int32)),
+            _with_bias(_bias_cut_off),
             "Converting to int32 drops what is behind the point: torch.round first.",
         ),
         Misconception(
