@@ -62,11 +62,15 @@ def _release(parsed: argparse.Namespace) -> int:
 
 
 def _doctor(parsed: argparse.Namespace) -> int:
-    from labkit.doctor import report
+    from labkit.doctor import problems, report
     from labkit.grading.sandbox import problem
 
     for what, found in report():
         print(f"{what:14} {found}")
     print(f"{'bubblewrap':14} {problem('bubblewrap') or 'works'}")
     print(f"{'docker':14} {problem('docker') or 'works'}")
-    return 0
+    stops = problems()
+    print(f"{'verdict':14} {'not ready for the labs:' if stops else 'ready for the labs'}")
+    for wrong, remedy in stops:
+        print(f"- {wrong}. Do this: {remedy}.")
+    return 1 if stops else 0

@@ -1,11 +1,17 @@
-"""What a bug report needs: versions, processor, engines, folder of the progress file."""
+"""What a bug report needs: versions, processor, engines, folder of the progress file; a verdict."""
 
 import os
 import platform
+import shutil
 from importlib import metadata
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 PACKAGES = ("labkit", "torch", "numpy", "matplotlib", "jupyterlab", "ipykernel", "nbval")
+
+# What a lab's longest cells need besides torch itself.
+FREE_BYTES = 200 * 2**20
 
 
 def report() -> list[tuple[str, str]]:
@@ -22,6 +28,50 @@ def report() -> list[tuple[str, str]]:
         ("progress", _progress_folder()),
     ]
     return lines
+
+
+def problems() -> list[tuple[str, str]]:
+    """Return (what is wrong, what to do) for all that would stop a student; empty if ready.
+
+    The versions asked for are those that the installed labkit declares, with what its extra
+    ``labs`` adds.
+    """
+    found = [
+        (wrong, "pip install -r requirements.txt, in the environment that runs labkit")
+        for requirement in _requirements()
+        if (wrong := _unmet(requirement))
+    ]
+    folder = _progress_parent()
+    if not os.access(folder, os.W_OK):
+        found.append(
+            (
+                f"the folder {folder} cannot be written, so progress would not last",
+                "work in a folder of your own: labkit start my_labs",
+            )
+        )
+    elif (free := shutil.disk_usage(folder).free) < FREE_BYTES:
+        found.append(
+            (f"{folder} has {free / 2**20:.0f} MiB left", "make room, or work in another folder")
+        )
+    return found
+
+
+def _requirements() -> list[Requirement]:
+    """Return what labkit and its extra ``labs`` ask for, here and on this Python."""
+    asked = [Requirement(text) for text in metadata.requires("labkit") or ()]
+    here = {"extra": "labs"}
+    return [one for one in asked if one.marker is None or one.marker.evaluate(here)]
+
+
+def _unmet(requirement: Requirement) -> str:
+    """Say how a requirement is not met, or ""."""
+    try:
+        installed = metadata.version(requirement.name)
+    except metadata.PackageNotFoundError:
+        return f"{requirement.name} is not installed"
+    if requirement.specifier.contains(installed, prereleases=True):
+        return ""
+    return f"{requirement.name} is {installed}, and labkit needs {requirement.specifier}"
 
 
 def _version(name: str) -> str:
@@ -41,7 +91,15 @@ def _processor() -> str:
 
 
 def _progress_folder() -> str:
-    folder = Path(os.environ.get("LABKIT_PROGRESS", ".labkit"))
-    parent = folder if folder.exists() else folder.parent
-    state = "writable" if os.access(parent, os.W_OK) else "not writable: progress will not last"
-    return f"{folder} ({state})"
+    state = "writable" if os.access(_progress_parent(), os.W_OK) else "not writable"
+    return f"{_progress()} ({state})"
+
+
+def _progress() -> Path:
+    return Path(os.environ.get("LABKIT_PROGRESS", ".labkit"))
+
+
+def _progress_parent() -> Path:
+    """Return the folder of the progress file, or the one that it would be made in."""
+    folder = _progress()
+    return folder if folder.exists() else folder.parent

@@ -15,8 +15,10 @@ from pathlib import Path
 
 from labkit import __version__
 
-# In a checkout, in the students' zip and in an editable install the labs stand beside the package.
-LABS = Path(__file__).parents[1] / "labs"
+# An installed package holds the labs; in a checkout, in the students' zip and in an editable
+# install they stand beside it.
+_INSTALLED = Path(__file__).parent / "labs"
+LABS = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[1] / "labs"
 RECORD = Path(".labkit") / "start.json"
 
 
@@ -67,7 +69,8 @@ def start(folder: Path, labs: Path = LABS) -> list[Placed]:
         If there are no labs to copy, if `folder` is the folder of the labs itself, or if its
         record cannot be read.
     """
-    sources = [*sorted(labs.glob("lab*.ipynb")), *labs.glob("index.ipynb"), *labs.glob("README.md")]
+    patterns = ("lab*.ipynb", "index.ipynb", "*.md")
+    sources = [path for pattern in patterns for path in sorted(labs.glob(pattern))]
     if not sources:
         raise ValueError(
             f"{labs} holds no lab*.ipynb: this labkit was installed without its labs. Run the "

@@ -27,7 +27,17 @@ NOTEBOOK_METADATA = {
     "language_info": {"name": "python"},
     "labkit": {"version": __version__},
 }
-BUNDLED = ("README.md", "requirements.txt", "pyproject.toml", "setup.py", "etc", "labs", "labkit")
+BUNDLED = (
+    "README.md",
+    "LICENSE",
+    "NOTICE.md",
+    "requirements.txt",
+    "pyproject.toml",
+    "setup.py",
+    "etc",
+    "labs",
+    "labkit",
+)
 
 
 @dataclass(frozen=True)

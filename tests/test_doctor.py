@@ -1,0 +1,59 @@
+"""`labkit doctor`: what a bug report needs, and whether one can begin."""
+
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from labkit import doctor
+from labkit.cli import main
+
+
+def test_doctor_names_what_a_bug_report_needs(capsys) -> None:
+    assert main(["doctor"]) == 0
+    printed = capsys.readouterr().out
+    named = {line.split("  ")[0] for line in printed.splitlines()}
+    assert {"python", "torch", "processor", "int8 engines", "progress"} <= named
+    assert {"bubblewrap", "docker"} <= {line.split()[0] for line in printed.splitlines()}
+
+    assert "verdict        ready for the labs\n" in printed
+
+
+def test_a_missing_package_and_a_wrong_version_are_named(monkeypatch, capsys):
+    asked = [
+        "torch==1.0",
+        "numpy>=2.1",
+        "nowhere-to-be-found>=3",
+        'pytest==1; extra == "test"',
+        'never-heard-of; extra == "labs"',
+        'other-system; sys_platform == "nothing"',
+    ]
+    monkeypatch.setattr(metadata, "requires", lambda name: asked)
+    assert [wrong for wrong, _ in doctor.problems()] == [
+        f"torch is {metadata.version('torch')}, and labkit needs ==1.0",
+        "nowhere-to-be-found is not installed",
+        "never-heard-of is not installed",
+    ]
+    assert main(["doctor"]) == 1
+    printed = capsys.readouterr().out
+    assert "not ready for the labs:\n- torch is " in printed
+    assert "Do this: pip install -r requirements.txt" in printed
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_folder_for_progress_that_cannot_be_written(inside, monkeypatch, tmp_path):
+    monkeypatch.delenv("LABKIT_PROGRESS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    closed = Path(".labkit") if inside else Path()
+    closed.mkdir(exist_ok=True)
+    monkeypatch.setattr(doctor.os, "access", lambda path, mode: Path(path) != closed)
+    ((wrong, do),) = doctor.problems()
+    assert f"the folder {closed} cannot be written" in wrong
+    assert "labkit start" in do
+
+
+def test_a_full_disk_is_named(monkeypatch):
+    usage = doctor.shutil.disk_usage(".")
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: usage._replace(free=3 << 20))
+    ((wrong, _),) = doctor.problems()
+    assert wrong.endswith("has 3 MiB left")
