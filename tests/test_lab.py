@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from labkit import Lab
-from labkit.checks import calling, lab
+from labkit.checks import calling, console, lab
 from labkit.checks.calling import call_all
 from labkit.checks.card import Card, Code, Fold, Table, Text
 from labkit.checks.exercise import Case
@@ -304,7 +304,7 @@ def recurse(x):
 def test_what_an_answer_prints_is_kept_short() -> None:
     outcome = call_all(lambda x: print("word " * 10**6), ONE)[0]
     assert outcome.printed.startswith("word word")
-    assert len(outcome.printed) < calling.PRINTED + 10
+    assert len(outcome.printed) < console.PRINTED + 10
 
 
 def test_each_call_gets_its_own_copy_of_the_inputs() -> None:
@@ -324,3 +324,36 @@ def test_a_card_says_the_same_in_html_and_in_text_and_escapes_what_it_shows() ->
     assert "<script" not in html
     assert "<style" not in html
     assert html.count("&lt;script&gt;") == text.count("<script>") == 8
+
+
+def test_an_endless_print_runs_out_of_time_and_not_of_memory() -> None:
+    def flood(x):
+        while True:
+            print("x" * 10**6)
+
+    (outcome,) = call_all(flood, ONE, 0.5)
+    assert outcome.status == "stopped"
+
+
+def test_an_error_inside_the_standard_library_names_the_students_line() -> None:
+    import random
+
+    def draws(x):
+        return random.choice([])
+
+    (outcome,) = call_all(draws, ONE)
+    assert "of draws: return random.choice([])" in outcome.message
+
+
+def test_input_is_an_error_that_says_what_to_do() -> None:
+    (outcome,) = call_all(lambda x: input("n? "), ONE)
+    assert outcome.status == "raised"
+    assert "nobody does while it is checked" in outcome.message
+
+
+def test_only_a_stub_is_not_started() -> None:
+    def todo(x):
+        raise NotImplementedError("to do")
+
+    (outcome,) = call_all(todo, ONE)
+    assert outcome.message.startswith("NotImplementedError: to do")

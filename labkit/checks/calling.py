@@ -6,28 +6,27 @@ thread and the check answers all the same. Nothing here needs signals, ``fork`` 
 works alike on Linux, macOS and Windows.
 """
 
-import contextlib
 import contextvars
 import copy
 import ctypes
 import functools
-import io
-import linecache
+import re
 import threading
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
+from labkit.checks.console import captured
+from labkit.checks.errors import explain
 from labkit.checks.exercise import Case
-from labkit.checks.values import Plain, Unplain, plain, steady
+from labkit.checks.values import Plain, Unplain, plain
 
 SECONDS = 5.0
-PRINTED = 600
+STUB = re.compile(r"(Exercise \d+\.\d+)?")
+"""What a stub says; a NotImplementedError with other words is an error like any other."""
 
 Status = Literal["returned", "not started", "raised", "stopped", "unplain", "not called"]
 
@@ -82,9 +81,13 @@ def call_all(
     outcomes: list[Outcome] = []
 
     def work() -> None:
-        with contextlib.suppress(OutOfTime):
+        try:
             for case in cases:
                 outcomes.append(_call(function, case.args))
+        except OutOfTime:
+            return
+        except BaseException as error:  # such as MemoryError while an outcome is put together
+            outcomes.append(Outcome("raised", message=explain(error)))
 
     thread = threading.Thread(
         target=contextvars.copy_context().run, args=(work,), name="labkit-check", daemon=True
@@ -112,21 +115,20 @@ def call_all(
 
 def _call(function: Callable[..., Any], args: tuple[Any, ...]) -> Outcome:
     given = copy.deepcopy(args)
-    printed = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+    with captured() as printed:
+        try:
             returned = function(*given)
-        value = plain(returned)
-    except OutOfTime:
-        raise
-    except NotImplementedError as error:
-        return Outcome("not started", message=steady(str(error)))
-    except Unplain as error:
-        return Outcome("unplain", message=f"{error}", printed=_head(printed))
-    except BaseException as error:  # SystemExit and KeyboardInterrupt are answers, too
-        return Outcome("raised", message=explain(error), printed=_head(printed))
+            value = plain(returned)
+        except OutOfTime:
+            raise
+        except Unplain as error:
+            return Outcome("unplain", message=f"{error}", printed=printed.text())
+        except BaseException as error:  # SystemExit and KeyboardInterrupt are answers, too
+            if isinstance(error, NotImplementedError) and STUB.fullmatch(str(error)):
+                return Outcome("not started", message=str(error))
+            return Outcome("raised", message=explain(error), printed=printed.text())
     changed = tuple(i for i, (a, b) in enumerate(zip(args, given, strict=True)) if not _same(a, b))
-    return Outcome("returned", value, "", _head(printed), changed, _holds_numpy(returned))
+    return Outcome("returned", value, "", printed.text(), changed, _holds_numpy(returned))
 
 
 def _stop(thread: threading.Thread) -> None:
@@ -138,36 +140,6 @@ def _stop(thread: threading.Thread) -> None:
         thread.join(0.05)
         if not thread.is_alive():
             return
-
-
-def explain(error: BaseException) -> str:
-    """Say what was raised and on which line of the student's code, without a traceback."""
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    lines = text.splitlines()
-    shown = lines[0] if lines else text
-    frame = _students_frame(error)
-    if frame is None:
-        return steady(shown)
-    source = linecache.getline(frame.filename, frame.lineno or 0).strip()
-    at = f"line {frame.lineno} of {frame.name}"
-    return steady(f"{shown}\nat {at}: {source}" if source else f"{shown}\nat {at}")
-
-
-def _students_frame(error: BaseException) -> traceback.FrameSummary | None:
-    """Return the innermost frame that is neither labkit's nor an installed package's."""
-    here = str(Path(__file__).resolve().parents[1])
-    packages = (here, str(Path(torch.__file__).parent), str(Path(np.__file__).parent))
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(packages) and not frame.filename.startswith("<frozen")
-    ]
-    return frames[-1] if frames else None
-
-
-def _head(printed: io.StringIO) -> str:
-    text = steady(printed.getvalue())
-    return text if len(text) <= PRINTED else text[:PRINTED] + "\n..."
 
 
 def _holds_numpy(value: Any) -> bool:

@@ -30,6 +30,8 @@ MACHINERY = (
     "__init__.py",
     "checks/__init__.py",
     "checks/calling.py",
+    "checks/console.py",
+    "checks/errors.py",
     "checks/exercise.py",
     "checks/rules.py",
     "checks/values.py",

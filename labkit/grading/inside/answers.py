@@ -6,16 +6,17 @@ only the student: what is sent out is a claim, and the verdict is reached elsewh
 
 import ast
 import contextlib
-import io
 import linecache
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from labkit.checks.calling import Outcome, call_all, explain
+from labkit.checks.calling import Outcome, call_all
+from labkit.checks.console import captured
+from labkit.checks.errors import explain
 from labkit.checks.exercise import Case
 from labkit.grading.inside.cells import OWN, definitions, parse
 from labkit.grading.inside.lab import NAMES
@@ -46,7 +47,7 @@ def serve(requests: int, replies: int) -> None:
 
 def _run_cell(main: types.ModuleType, name: str, source: str) -> tuple[str, str]:
     try:
-        with _quiet():
+        with captured():
             exec(_compile(source, name), main.__dict__)
     except NotImplementedError as error:
         return "not started", str(error)[:LONGEST_MESSAGE]
@@ -66,7 +67,7 @@ def _define(main: types.ModuleType, sources: list[str]) -> tuple[str, str]:
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
         for statement in statements:
             # One may need what only the whole notebook has; an answer that needs it will say so.
-            with _quiet(), contextlib.suppress(Exception):
+            with captured(), contextlib.suppress(Exception):
                 exec(compile(ast.Module([statement], []), name, "exec"), main.__dict__)
     return "ran", ""
 
@@ -75,13 +76,6 @@ def _compile(source: str, name: str) -> types.CodeType:
     if not name.startswith(OWN):
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     return compile(parse(source, name), name, "exec")
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-        yield
 
 
 def _call(main: types.ModuleType, function: str, seconds: float, inputs: list[Any]) -> list[Any]:

@@ -1,0 +1,48 @@
+"""An error in a student's code, said in two lines: what was raised, and on which of their lines."""
+
+import linecache
+import sysconfig
+import traceback
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from labkit.checks.values import steady
+
+# A student's code lies in none of these: labkit, the standard library, installed packages.
+INSTALLED = tuple(
+    {
+        str(Path(__file__).resolve().parents[1]),
+        str(Path(torch.__file__).parent),
+        str(Path(np.__file__).parent),
+        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+    }
+)
+
+
+def explain(error: BaseException) -> str:
+    """Say what was raised and on which line of the student's code, without a traceback."""
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    lines = text.splitlines()
+    shown = lines[0] if lines else text
+    frame = _students_frame(error)
+    if frame is not None:
+        source = linecache.getline(frame.filename, frame.lineno or 0).strip()
+        at = f"line {frame.lineno} of {frame.name}"
+    elif isinstance(error, SyntaxError) and error.lineno:
+        source, at = (error.text or "").strip(), f"line {error.lineno}"
+    else:
+        return steady(shown)
+    return steady(f"{shown}\nat {at}: {source}" if source else f"{shown}\nat {at}")
+
+
+def _students_frame(error: BaseException) -> traceback.FrameSummary | None:
+    """Return the innermost frame in code that the student wrote."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((*INSTALLED, "<frozen"))
+    ]
+    return frames[-1] if frames else None
