@@ -178,7 +178,9 @@ def test_a_class_is_graded_into_the_files_that_others_read(tmp_path: Path) -> No
     assert "1.3 almost" in rows["student-02"]["outcomes"]
     assert rows["broken"]["status"].startswith("broken file: The notebook is not valid JSON")
     assert rows["broken"]["total"] == ""
-    assert rows["empty"]["status"] == "broken file: There is no notebook in the folder."
+    assert (
+        rows["empty"]["status"] == "broken file: There is no notebook in the folder; it is empty."
+    )
     results = json.loads((tmp_path / "out" / "student-02" / "results.json").read_text())
     assert results["score"] == records[4].points
     assert [test["number"] for test in results["tests"]] == [t.exercise for t in records[4].graded]
@@ -282,7 +284,9 @@ def test_copies_are_flagged_in_the_class_and_on_the_instructors_page_only(tmp_pa
 def test_a_wrong_solution_stops_the_run_before_any_student_pays(tmp_path: Path) -> None:
     submissions, solutions = support.class_of(tmp_path)
     notebook = support.solved_notebook()
-    notebook["cells"][1]["source"] = "def integer_range(*args):\n    return 0, 0"
+    notebook["cells"][1]["source"] = (
+        "def integer_range(*args):\n    ### BEGIN SOLUTION\n    return 0, 0\n    ### END SOLUTION"
+    )
     support.save(solutions, notebook)
     with pytest.raises(ValueError, match=r"own solution of exercise 1\.1"):
         grade(submissions, support.LAB, tmp_path / "out", solutions)
@@ -294,8 +298,11 @@ def test_folders_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         grade(submissions, support.LAB, submissions / "out", solutions)
     with pytest.raises(ValueError, match="is no folder"):
         grade(tmp_path / "nothing", support.LAB, tmp_path / "out", solutions)
-    with pytest.raises(ValueError, match="holds no folders"):
+    with pytest.raises(ValueError, match="the folder of the solutions"):
         grade(solutions, support.LAB, tmp_path / "out", solutions)
+    (tmp_path / "nobody").mkdir()
+    with pytest.raises(ValueError, match="holds no folders"):
+        grade(tmp_path / "nobody", support.LAB, tmp_path / "out", solutions)
     with pytest.raises(ValueError, match="--solutions"):
         grade(submissions, support.LAB, tmp_path / "out", tmp_path / "elsewhere")
 

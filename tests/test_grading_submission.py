@@ -7,7 +7,6 @@ import copy
 import json
 import os
 from dataclasses import replace
-from pathlib import Path
 
 import grading_support as support
 import pytest
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 
 from labkit.grading.course import Course
 from labkit.grading.release import ANSWER
-from labkit.grading.submission import Broken, find_notebook, parse, read_bytes
+from labkit.grading.submission import Broken, parse
 
 EXAMPLES = int(os.environ.get("LABKIT_FUZZ", "300"))
 KEY = "exercise-1-3"
@@ -191,36 +190,6 @@ def mutate(node: object, data: st.DataObject) -> None:
         else:
             node[key] = data.draw(JSON)  # type: ignore[index]
             return
-
-
-def test_the_notebook_of_the_right_name_is_taken(tmp_path: Path, course: Course) -> None:
-    for name in ("old.ipynb", support.NAME):
-        support.save(tmp_path, {}, name)
-    assert find_notebook(tmp_path, course) == (tmp_path / support.NAME, ())
-
-
-def test_another_name_is_flagged_and_two_are_refused(tmp_path: Path, course: Course) -> None:
-    with pytest.raises(Broken, match="no notebook"):
-        find_notebook(tmp_path, course)
-    support.save(tmp_path, {}, "mine.ipynb")
-    path, flags = find_notebook(tmp_path, course)
-    assert path.name == "mine.ipynb"
-    assert flags
-    support.save(tmp_path, {}, "other.ipynb")
-    with pytest.raises(Broken, match="2 notebooks"):
-        find_notebook(tmp_path, course)
-
-
-def test_only_regular_files_of_a_fair_size_are_read(tmp_path: Path) -> None:
-    (tmp_path / "good").write_bytes(b"x")
-    (tmp_path / "link").symlink_to(tmp_path / "good")
-    os.mkfifo(tmp_path / "pipe")
-    with open(tmp_path / "large", "wb") as file:
-        file.truncate(1 << 32)
-    assert read_bytes(tmp_path / "good") == b"x"
-    for name in ("link", "pipe", "large", "missing", "."):
-        with pytest.raises(Broken):
-            read_bytes(tmp_path / name)
 
 
 def test_every_answer_cell_is_a_task(course: Course) -> None:

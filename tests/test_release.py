@@ -102,7 +102,7 @@ def solved_with_ids() -> NotebookNode:
             "cell 1 ended in an error",
         ),
         (lambda n: n.cells[2].update(source="### BEGIN SOLUTION\nx = 1"), "opened and not closed"),
-        (lambda n: n.cells[2].update(source="x = 1\n### END SOLUTION"), "opened and not closed"),
+        (lambda n: n.cells[2].update(source="x = 1\n### END SOLUTION"), "closed and not opened"),
         (lambda n: n.cells.pop(), "the exercises declared for lab 1 are"),
         (lambda n: n.cells[3].metadata.nbgrader.update(points=99), "the exercises declared"),
         (lambda n: n.cells.append(n.cells[-1]), "stands on more than one cell"),

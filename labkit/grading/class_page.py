@@ -15,8 +15,18 @@ STEPS = (1, 2, 5, 10, 20, 50)
 BINS = 15
 
 
-def class_page(title: str, records: Sequence[Record]) -> str:
-    """Return the page about a class; for the instructor, since it names students."""
+def class_page(title: str, records: Sequence[Record], passed_over: Sequence[str] = ()) -> str:
+    """Return the page about a class; for the instructor, since it names students.
+
+    Parameters
+    ----------
+    title : str
+        The lab's name.
+    records : sequence of Record
+        The class.
+    passed_over : sequence of str
+        What lay among the submissions and is nobody's, and why.
+    """
     graded = [record for record in records if record.graded]
     parts = [f"<h1>{text(title)}: the class</h1>"]
     counts = Counter(str(record.status) for record in records)
@@ -24,6 +34,8 @@ def class_page(title: str, records: Sequence[Record]) -> str:
     parts.append(f"<p>{len(records)} submissions: {text(statuses)}.</p>")
     if left := [(r.student, f"{r.status}: {r.reason}") for r in records if not r.graded]:
         parts += ["<h2>Not graded</h2>", table(("Student", "Why"), left)]
+    if passed_over:
+        parts += ["<h2>Passed over</h2>", f"<p>{_lines(passed_over)}</p>"]
     if graded:
         by_exercise = list(zip(*(record.graded for record in graded), strict=True))
         parts += ["<h2>Points</h2>", _histogram(graded)]

@@ -10,8 +10,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from labkit.grading.adjustments import adjust, read_adjustments
+from labkit.grading.collecting.students import students
 from labkit.grading.course import Course, course_key, load_course
-from labkit.grading.entries import Entry, folders, read_entry
+from labkit.grading.entries import Entry, read_entry
 from labkit.grading.gradebook import printable
 from labkit.grading.grader import Grader
 from labkit.grading.grades import Grades
@@ -87,14 +88,16 @@ def grade(
     """
     submissions, out, solutions = Path(submissions), Path(out), Path(solutions)
     course = load_course(lab, solutions)
-    students = folders(submissions, out)
+    if submissions.resolve() == solutions.resolve():
+        raise ValueError(f"{submissions} is the folder of the solutions; name the submissions'.")
+    handed_in, passed_over = students(submissions, out)
     given = read_adjustments(Path(adjustments), course) if adjustments is not None else {}
     grades = Grades(out)
     with grades.locked():
         seed = grades.seed(seed, lab)
         key = course_key(course, seed)
-        done = {folder: grades.finished(read_entry(folder, course), key) for folder in students}
-        todo = [folder for folder in students if done[folder] is None]
+        done = {one.name: grades.finished(read_entry(one, course), key) for one in handed_in}
+        todo = [one for one in handed_in if done[one.name] is None]
         if todo:
             hidden = (submissions, out, solutions)
             with (
@@ -102,16 +105,16 @@ def grade(
                 if scheduler is None
                 else _workers_at(scheduler, course, seed, sandbox, seconds, jobs)
             ) as (submit, jobs):
-                entries = (read_entry(folder, course) for folder in todo)
+                entries = (read_entry(one, course) for one in todo)
                 with tqdm(total=len(todo), disable=not progress) as bar:
                     for entry, record in _grade_all(entries, submit, jobs, grades):
                         grades.keep(record, entry, key)
-                        done[submissions / entry.student] = record
+                        done[entry.student] = record
                         name = printable(entry.student[:20])
                         bar.set_postfix_str(f"{name}, {_failures(done.values())}")
                         bar.update()
         records = [record for record in done.values() if record is not None]
-        return publish(adjust(records, given, late_penalty), course, out)
+        return publish(adjust(records, given, late_penalty), course, out, passed_over)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from labkit.grading.results import Record
 
 SANDBOXES = ("bubblewrap", "docker", "none")
+MOST_LINES = 20
 SYSTEMS = ("canvas", "moodle")
 
 
@@ -59,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Grade, say what came of it; 1 if a submission could not be graded for our own failure."""
     from labkit.grading.classroom import grade
+    from labkit.grading.collecting.students import students
     from labkit.grading.files import CLASS_PAGE, GRADEBOOK
     from labkit.grading.process import SandboxError
     from labkit.grading.results import Outcome
@@ -89,6 +92,7 @@ def run(parsed: argparse.Namespace) -> int:
         )
     except SandboxError as error:
         return _complain(str(error))
+    _list("passed over", students(parsed.submissions, parsed.out)[1])
     counts = Counter(str(record.status) for record in records)
     print(", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
     print(parsed.out / GRADEBOOK)
@@ -130,6 +134,18 @@ def _write(path: Path, filled: "Filled", records: "list[Record]") -> None:
         print(f"  no points entered for the folders: {', '.join(map(defused, filled.unmatched))}")
     if filled.empty:
         print(f"  left as they were: {', '.join(map(defused, filled.empty))}")
+
+
+def _list(what: str, found: "Sequence[object]") -> None:
+    """Print what an instructor should know about, as much as fits on a screen."""
+    from labkit.grading.gradebook import printable
+
+    if found:
+        print(f"{what}:")
+    for one in found[:MOST_LINES]:
+        print(f"  {printable(str(one))}")
+    if found[MOST_LINES:]:
+        print(f"  and {len(found) - MOST_LINES} more, in the page about the class")
 
 
 def _complain(message: str) -> int:

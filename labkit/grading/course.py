@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
-
 from labkit.checks import registry
 from labkit.checks.exercise import Exercise
 from labkit.grading.inside.cells import definitions, parse
-from labkit.grading.release import ANSWER, CHECK, exercise_id, grade_id, release_notebook
+from labkit.grading.release import ANSWER, CHECK, exercise_id, grade_id, student_copy
+from labkit.grading.releasing.identity import read_solution
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # The modules and packages that hold what each lab asks for. An answer to lab n may use those of
@@ -93,6 +92,8 @@ class Course:
         Imports and definitions of the cells that are given.
     tasks : tuple of Task
         In the notebook's order.
+    release : str
+        The mark that the released lab carries; it changes with the code of its cells.
     """
 
     lab: int
@@ -102,6 +103,7 @@ class Course:
     setup: str
     given: tuple[str, ...]
     tasks: tuple[Task, ...]
+    release: str = ""
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -127,15 +129,15 @@ def load_course(lab: int, solutions: Path) -> Course:
             f"{path} is missing; the grader takes the given cells and the solutions from it. "
             "Name the folder that holds it with --solutions."
         )
-    return course_from(lab, path.read_text("utf-8"))
+    return course_from(lab, path.read_text("utf-8-sig"))
 
 
 def course_from(lab: int, text: str) -> Course:
     """Return the course that the text of a solved notebook holds; raises as `load_course`."""
     exercises = {e.id: e for e in registry.exercises(lab)}
     stem = registry.STEMS[lab]
-    solved = nbformat.reads(text, as_version=4)
-    released = release_notebook(solved, stem)
+    solved = read_solution(text, f"{stem}.ipynb")
+    released = student_copy(solved, stem)
     pairs = {
         grade_id(cell): (cell, other.source)
         for cell, other in zip(solved.cells, released.cells, strict=True)
@@ -153,7 +155,8 @@ def course_from(lab: int, text: str) -> Course:
         cell.source for cell in released.cells if cell.cell_type == "code" and not grade_id(cell)
     )
     setup = _definitions(given)
-    return Course(lab, stem, registry.title(lab), text, setup, given, tuple(tasks))
+    mark = released.metadata["labkit"]["release"]
+    return Course(lab, stem, registry.title(lab), text, setup, given, tuple(tasks), mark)
 
 
 def course_key(course: Course, seed: int) -> str:
@@ -162,8 +165,7 @@ def course_key(course: Course, seed: int) -> str:
     digest = hashlib.sha256(repr((seed, course.setup, course.given, texts)).encode())
     own = PACKAGE / "checks" / f"lab{course.lab}"
     sources = {*sandbox_files(course.lab).values(), *own.glob("*.py")}
-    for folder in ("checks", "grading", "grading/inside"):
-        sources |= set((PACKAGE / folder).glob("*.py"))
+    sources |= {*(PACKAGE / "checks").glob("*.py"), *(PACKAGE / "grading").rglob("*.py")}
     for path in sorted(sources):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -2,13 +2,14 @@
 
 import hashlib
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from labkit.grading.collecting.choosing import choose
+from labkit.grading.collecting.students import Student, is_notebook
 from labkit.grading.course import Course
 from labkit.grading.files import RESERVED
-from labkit.grading.submission import Broken, find_notebook, read_bytes
+from labkit.grading.submission import Broken
 
 
 @dataclass(frozen=True)
@@ -41,44 +42,21 @@ class Entry:
         return digest.hexdigest()
 
 
-def read_entry(folder: Path, course: Course) -> Entry:
-    """Read a student's folder; whatever is wrong with it becomes a reason."""
+def read_entry(student: Student, course: Course) -> Entry:
+    """Read what a student handed in; whatever is wrong with it becomes a reason."""
+    first = student.places[0]
     try:
-        if not stat.S_ISDIR(folder.lstat().st_mode):
+        if first.is_symlink() and not is_notebook(first.name):
             raise Broken("The folder is a link to another place.")
-        if folder.name in RESERVED:
+        if student.name in RESERVED:
             raise Broken("A folder of this name cannot be graded; rename it.")
-        notebook, flags = find_notebook(folder, course)
-        return Entry(folder.name, read_bytes(notebook), flags)
+        data, flags = choose(student.places, course)
+        return Entry(student.name, data, (*flags, *_loose(first)))
     except OSError as error:  # gone since the class was listed, or not for us to read
-        return Entry(folder.name, problem=f"The folder cannot be read ({error.strerror}).")
+        return Entry(student.name, problem=f"The folder cannot be read ({error.strerror}).")
     except Broken as error:
-        return Entry(folder.name, problem=str(error))
+        return Entry(student.name, problem=str(error))
 
 
-def folders(submissions: Path, out: Path) -> list[Path]:
-    """Return the students' folders, by name.
-
-    Raises
-    ------
-    ValueError
-        If there are none, or the results would lie among them.
-    """
-    if not submissions.is_dir():
-        raise ValueError(f"{submissions} is no folder; expected the folder of all submissions.")
-    one, other = submissions.resolve(), out.resolve()
-    if one.is_relative_to(other) or other.is_relative_to(one):
-        raise ValueError(
-            f"the submissions ({submissions}) and the results ({out}) lie inside one another; "
-            "choose folders apart."
-        )
-    found = [
-        path
-        for path in submissions.iterdir()
-        if not path.name.startswith(".") and (path.is_dir() or path.is_symlink())
-    ]
-    if not found:
-        raise ValueError(
-            f"{submissions} holds no folders; expected one for each student, with their notebook."
-        )
-    return sorted(found)
+def _loose(place: Path) -> tuple[str, ...]:
+    return () if place.is_dir() else ("the notebook lies loose, in no folder of its student",)

@@ -17,8 +17,21 @@ from labkit.grading.results import Record
 from labkit.grading.similarity import similarities
 
 
-def publish(records: Iterable[Record], course: Course, out: Path) -> list[Record]:
+def publish(
+    records: Iterable[Record], course: Course, out: Path, passed_over: Iterable[object] = ()
+) -> list[Record]:
     """Write every student's files, the gradebook and the page about the class.
+
+    Parameters
+    ----------
+    records : iterable of Record
+        The class.
+    course : Course
+        The lab.
+    out : Path
+        Where to.
+    passed_over : iterable
+        What lay among the submissions and is nobody's.
 
     Returns
     -------
@@ -38,6 +51,6 @@ def publish(records: Iterable[Record], course: Course, out: Path) -> list[Record
         write_whole(folder / "results.json", gradescope(record))
         write_whole(folder / "feedback.html", page(title, record, instructor=False))
         write_whole(folder / "instructor.html", page(title, record, instructor=True))
-    write_whole(out / CLASS_PAGE, class_page(title, records))
+    write_whole(out / CLASS_PAGE, class_page(title, records, [str(one) for one in passed_over]))
     write_whole(out / GRADEBOOK, gradebook(records, course))
     return records

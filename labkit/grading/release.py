@@ -3,9 +3,11 @@
 Between ``### BEGIN SOLUTION`` and ``### END SOLUTION`` stands what students do not see; a line that
 raises NotImplementedError takes its place. ``### BEGIN HIDDEN TESTS`` to ``### END HIDDEN TESTS``
 goes without a trace. Outputs are cleared. The same solution gives the same bytes.
+
+What could hand a solution out is refused, in the words of `labkit.grading.releasing`.
 """
 
-import re
+import hashlib
 import zipfile
 from collections import Counter
 from dataclasses import dataclass
@@ -17,16 +19,23 @@ from nbformat import NotebookNode
 from labkit import __version__
 from labkit.checks import registry
 from labkit.grading.course_map import course_map, index
+from labkit.grading.releasing.identity import ids, kept_metadata, read_solution
+from labkit.grading.releasing.leaks import leak, stub_reason
+from labkit.grading.releasing.regions import MARKS, cut, has_mark
 
 ANSWER, CHECK = "exercise-", "check-"
-SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION.*?### END SOLUTION[^\n]*", re.M | re.S)
-HIDDEN = re.compile(r"^[ \t]*### BEGIN HIDDEN TESTS.*?### END HIDDEN TESTS[^\n]*\n?", re.M | re.S)
-LEFT_OVER = re.compile(r"### (BEGIN|END) (SOLUTION|HIDDEN TESTS)")
 NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
     "labkit": {"version": __version__},
 }
+NEW_CELL = {
+    "code": nbformat.v4.new_code_cell,
+    "markdown": nbformat.v4.new_markdown_cell,
+    "raw": nbformat.v4.new_raw_cell,
+}
+_MARKED = " and ".join(list(MARKS)[::2])
+_A_MARK = "a mark of a solution or hidden-test region"
 BUNDLED = (
     "README.md",
     "LICENSE",
@@ -63,7 +72,7 @@ def exercise_id(cell: NotebookNode) -> str:
 
 
 def release_notebook(solution: NotebookNode, name: str) -> NotebookNode:
-    """Return the student's copy of a solved notebook.
+    """Return the student's copy of a solved notebook that was run.
 
     Parameters
     ----------
@@ -75,23 +84,53 @@ def release_notebook(solution: NotebookNode, name: str) -> NotebookNode:
     Raises
     ------
     ValueError
-        If a solution region is not closed, a code cell was never run or holds an error, or answer
-        and check cells do not agree with the exercises of the lab.
+        As `student_copy`, or if a code cell was never run or holds an error.
     """
     _require_executed(solution, name)
+    return student_copy(solution, name)
+
+
+def student_copy(solution: NotebookNode, name: str) -> NotebookNode:
+    """Return the student's copy of a solved notebook, whether it was run or not.
+
+    Parameters
+    ----------
+    solution, name
+        As for `release_notebook`.
+
+    Raises
+    ------
+    ValueError
+        If a part of a solution would be handed out, or the cells do not agree with the exercises of
+        the lab.
+    """
     _require_exercises(solution, name)
-    lab = nbformat.v4.new_notebook(metadata=NOTEBOOK_METADATA)
-    for cell in solution.cells:
+    lab = nbformat.v4.new_notebook(metadata=dict(NOTEBOOK_METADATA))
+    solutions: dict[str, tuple[str, ...]] = {}
+    for cell, key in zip(solution.cells, ids(solution.cells), strict=True):
+        source = cell.source
         if cell.cell_type == "code":
-            source = _student_source(cell, name)
-            copy = nbformat.v4.new_code_cell(source, metadata=cell.metadata)
-        else:
-            copy = nbformat.v4.new_markdown_cell(cell.source, metadata=cell.metadata)
-        copy.metadata.pop("execution", None)
-        copy["id"] = cell["id"]
+            source = _student_source(cell, key, name, solutions)
+        elif has_mark(source):
+            raise ValueError(f"{_place(cell, key, name)} holds {_A_MARK} and is no code cell.")
+        copy = NEW_CELL[cell.cell_type](source, metadata=kept_metadata(cell.metadata))
+        if "attachments" in cell:
+            copy["attachments"] = cell["attachments"]
+        copy["id"] = key
         lab.cells.append(copy)
+    functions = [exercise.function for exercise in registry.exercises(_number(name))]
+    if found := leak(lab.cells, solutions, functions):
+        raise ValueError(f"{_place(found[0], found[0]['id'], name)} holds {found[1]}.")
+    code = [cell.source for cell in lab.cells if cell.cell_type == "code"]
+    release_mark = hashlib.sha256(repr(code).encode()).hexdigest()[:12]
+    lab.metadata["labkit"] = {"version": __version__, "release": release_mark}
     nbformat.validate(lab)
     return lab
+
+
+def read(path: Path) -> NotebookNode:
+    """Return the solved notebook in a file; raises as `read_solution`."""
+    return read_solution(path.read_text("utf-8-sig"), path.name)
 
 
 def release(root: Path, check: bool = False) -> list[Stale]:
@@ -117,10 +156,7 @@ def release(root: Path, check: bool = False) -> list[Stale]:
     solutions = sorted((root / "solutions").glob("lab*.ipynb"))
     if not solutions:
         raise ValueError(f"{root / 'solutions'} holds no lab*.ipynb; run this in the project.")
-    labs = {
-        path.name: release_notebook(nbformat.read(path, as_version=4), path.stem)
-        for path in solutions
-    }
+    labs = {path.name: release_notebook(read(path), path.stem) for path in solutions}
     numbered = {_number(Path(name).stem): lab for name, lab in labs.items()}
     notebooks = labs | {"index.ipynb": index(numbered, NOTEBOOK_METADATA)}
     texts = {name: nbformat.writes(notebook) + "\n" for name, notebook in notebooks.items()}
@@ -170,21 +206,32 @@ def _bundled(path: Path) -> bool:
     return not any(part.startswith(".") or part == "__pycache__" for part in path.parts)
 
 
-def _student_source(cell: NotebookNode, name: str) -> str:
+def _student_source(
+    cell: NotebookNode, key: str, name: str, solutions: dict[str, tuple[str, ...]]
+) -> str:
+    """Return a code cell as students get it, and note in `solutions` what was cut out of it."""
     number = exercise_id(cell)
-    stub = rf'\1raise NotImplementedError("Exercise {number}")'
-    source = HIDDEN.sub("", SOLUTION.sub(stub, cell.source)).rstrip("\n")
-    if LEFT_OVER.search(source):
+    is_answer = grade_id(cell).startswith(ANSWER)
+    try:
+        found = cut(cell.source, f'raise NotImplementedError("Exercise {number}")')
+    except ValueError as error:
+        raise ValueError(f"{_place(cell, key, name)}: {error}.") from None
+    if found.solutions and not is_answer:
         raise ValueError(
-            f"{name}: a solution or hidden-test region in cell {grade_id(cell) or cell['id']} is "
-            "opened and not closed, or closed and not opened."
-        )
-    if source != cell.source.rstrip("\n") and not number and SOLUTION.search(cell.source):
-        raise ValueError(
-            f"{name}: cell {cell['id']} holds a solution but no nbgrader grade_id of the form "
+            f"{_place(cell, key, name)} holds a solution but no nbgrader grade_id of the form "
             f'"{ANSWER}1-3".'
         )
-    return source
+    if is_answer:
+        solutions[number] = found.solutions
+        if reason := stub_reason(found.source, cell.source):
+            raise ValueError(f"{_place(cell, key, name)}: {reason}. Mark it with {_MARKED}.")
+    return found.source
+
+
+def _place(cell: NotebookNode, key: str, name: str) -> str:
+    """Say which cell a message is about."""
+    number = exercise_id(cell)
+    return f"{name}: cell {key}" + (f" (exercise {number})" if number else "")
 
 
 def _number(stem: str) -> int:

@@ -1,22 +1,20 @@
 """Reading what students hand in: any bytes become answers and flags, or a reason why not."""
 
 import json
-import os
 import re
-import stat
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from labkit.grading.collecting.handed_out import edits, lines, not_this_lab, same_code
+from labkit.grading.collecting.kinds import what_it_is
 from labkit.grading.course import Course, Task
 
 LARGEST = 20 << 20  # bytes in a notebook
 MOST_VALUES = 1_000_000  # commas and opening brackets: what a parser has to build
 LONGEST_ANSWER = 100_000  # characters in an answer cell
 MOST_CELLS = 5_000
-TO_FILL_IN = re.compile(r"\s*\w+ = None( |#|$)")  # a cell that asks for a prediction
 
 
 class Broken(ValueError):
@@ -50,57 +48,6 @@ class Submission:
     own: tuple[str, ...] = ()
 
 
-def find_notebook(folder: Path, course: Course) -> tuple[Path, tuple[str, ...]]:
-    """Return a student's notebook in their folder, and flags.
-
-    Raises
-    ------
-    Broken
-        If there is none, or none that is clearly meant.
-    """
-    try:
-        # Hidden: what macOS puts beside each file in an archive, for one.
-        visible = (name for name in os.listdir(folder) if not name.startswith("."))
-        names = sorted(name for name in visible if name.lower().endswith(".ipynb"))
-    except OSError as error:
-        raise Broken(f"The folder cannot be read ({error.strerror}).") from None
-    wanted = f"{course.stem}.ipynb"
-    if wanted in names:
-        return folder / wanted, ()
-    if not names:
-        raise Broken("There is no notebook in the folder.")
-    if len(names) > 1:
-        raise Broken(f"There are {len(names)} notebooks in the folder, none named {wanted}.")
-    return folder / names[0], (f"the notebook is not named {wanted}",)
-
-
-def read_bytes(path: Path) -> bytes:
-    """Read a file that a student made: only a regular one, and only up to `LARGEST` bytes.
-
-    Raises
-    ------
-    Broken
-        If it is a link, a pipe or a device, too large, or cannot be read.
-    """
-    try:
-        # Not through a link, and without waiting for a writer if it is a named pipe.
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise Broken(f"The notebook cannot be read ({error.strerror}).") from None
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise Broken("The notebook is not a regular file.")
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            data = file.read(LARGEST + 1)
-    except OSError as error:
-        raise Broken(f"The notebook cannot be read ({error.strerror}).") from None
-    finally:
-        os.close(handle)
-    if len(data) > LARGEST:
-        raise Broken(f"The notebook is larger than {LARGEST >> 20} MiB.")
-    return data
-
-
 def parse(data: bytes, course: Course) -> Submission:
     """Find the answers of `course` in the bytes of a notebook.
 
@@ -111,9 +58,12 @@ def parse(data: bytes, course: Course) -> Submission:
     Raises
     ------
     Broken
-        If `data` is no notebook.
+        If `data` is no notebook, or none of the lab.
     """
-    cells = _code_cells(_notebook(data))
+    notebook = _notebook(data)
+    cells = _code_cells(notebook)
+    if reason := not_this_lab(cells, course):
+        raise Broken(reason)
     flags: list[str] = []
     answers: dict[str, str] = {}
     for task in course.tasks:
@@ -124,7 +74,9 @@ def parse(data: bytes, course: Course) -> Submission:
             flags.append(f"{task.exercise.id}: the answer is longer than {LONGEST_ANSWER} letters")
         else:
             answers[task.grade_id] = source
-    flags += _order(cells, course) + _checks(cells, course) + _given(cells, course)
+    metadata = notebook.get("metadata")
+    flags += _order(cells, course)
+    flags += edits(cells, course, metadata if isinstance(metadata, dict) else {})
     return Submission(answers, tuple(flags), _own(cells, course))
 
 
@@ -136,13 +88,15 @@ def _notebook(data: bytes) -> dict[str, Any]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Broken("The notebook is not written in UTF-8.") from None
+        kind = what_it_is(data) or "not written in UTF-8"
+        raise Broken(f"The notebook is {kind}.") from None
     try:
         notebook = json.loads(text)
     except RecursionError:
         raise Broken("The notebook is nested too deeply.") from None
     except ValueError as error:
-        raise Broken(f"The notebook is not valid JSON: {str(error)[:100]}.") from None
+        kind = what_it_is(data) or f"not valid JSON: {str(error)[:100]}"
+        raise Broken(f"The notebook is {kind}.") from None
     if not isinstance(notebook, dict):
         raise Broken("The file is JSON, but no notebook.")
     if "worksheets" in notebook:
@@ -211,10 +165,10 @@ def _defines(source: str, function: str) -> bool:
 
 def _own(cells: list[Cell], course: Course) -> tuple[str, ...]:
     """Return the cells that are not the course's, as many as an answer may be long."""
-    given = {_lines(source) for source in course.given}
+    given = {lines(source) for source in course.given}
     room, own = LONGEST_ANSWER, []
     for source in _strays(cells, course):
-        if len(source) <= room and source.strip() and _lines(source) not in given:
+        if len(source) <= room and source.strip() and lines(source) not in given:
             room -= len(source)
             own.append(source)
     return tuple(own)
@@ -226,39 +180,3 @@ def _order(cells: list[Cell], course: Course) -> list[str]:
     found = [c.grade_id for c in cells if c.grade_id in wanted and counts[c.grade_id] == 1]
     in_order = [key for key in wanted if counts[key] == 1]
     return [] if found == in_order else ["answer cells were moved; the lab's own order counts"]
-
-
-def _checks(cells: list[Cell], course: Course) -> list[str]:
-    flags = []
-    sources = {cell.grade_id: cell.source for cell in cells}
-    for task in course.tasks:
-        source = sources.get(task.check_id)
-        if source is None:
-            flags.append(f"{task.exercise.id}: the check cell is missing; the lab's own was used")
-        elif not same_code(source, task.check_source):
-            flags.append(f"{task.exercise.id}: the check cell was edited; the lab's own was used")
-    return flags
-
-
-def _given(cells: list[Cell], course: Course) -> list[str]:
-    """Point out the given cells that are not there as they were handed out."""
-    sources = {_lines(cell.source) for cell in cells}
-    changed = [
-        source.strip().splitlines()[0]
-        for source in course.given
-        if source.strip() and not TO_FILL_IN.match(source) and _lines(source) not in sources
-    ]
-    if not changed:
-        return []
-    first = changed[0] if len(changed[0]) <= 60 else changed[0][:60] + "..."
-    more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-    return [f"given cells were edited or removed: {first!r}{more}; the lab's own were used"]
-
-
-def same_code(one: str, other: str) -> bool:
-    """Return whether two cells hold the same text, but for white space at the ends of lines."""
-    return _lines(one) == _lines(other)
-
-
-def _lines(source: str) -> tuple[str, ...]:
-    return tuple(line.rstrip() for line in source.strip().splitlines())

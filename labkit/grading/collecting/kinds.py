@@ -1,0 +1,57 @@
+"""What a file is that should be a notebook and is none, in words for whoever handed it in."""
+
+import re
+
+# How each kind of file begins.
+BEGINNINGS = (
+    (b"PK\x03\x04", "a zip archive; unpack it and take the .ipynb file out of it"),
+    (b"PK\x05\x06", "an empty zip archive"),
+    (b"\x1f\x8b", "a gzip archive; unpack it"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it"),
+    (b"Rar!", "a rar archive; unpack it"),
+    (b"\xfd7zXZ", "an xz archive; unpack it"),
+    (b"%PDF", "a PDF document"),
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"GIF8", "a picture"),
+    (b"\xd0\xcf\x11\xe0", "a document of Microsoft Office"),
+    (b"{\\rtf", "a document of a text editor (RTF)"),
+    (b"\x00\x05\x16\x07", "what macOS keeps beside a file, not the file itself"),
+    (b"bplist", "a link that macOS keeps (a property list)"),
+    (b"L\x00\x00\x00\x01\x14\x02\x00", "a Windows shortcut to the notebook"),
+    (b"[InternetShortcut]", "a link to a web page"),
+    (
+        b"version https://git-lfs.github.com/spec/",
+        "a pointer of Git LFS: the notebook itself was not uploaded (`git lfs pull` fetches it)",
+    ),
+)
+MARKUP = re.compile(rb"<(!doctype|html|head|body|\?xml|!--|svg|div|script)", re.IGNORECASE)
+CONFLICT = re.compile(rb"^(<{7}|={7}|>{7})([ \r\n]|$)", re.MULTILINE)
+CODE = re.compile(rb"^(#|import |from \w+ import |def |%)")
+
+
+def what_it_is(data: bytes) -> str:
+    """Return what bytes are that cannot be read as a notebook, or an empty string.
+
+    Parameters
+    ----------
+    data : bytes
+        The file, which is no valid JSON.
+    """
+    start = data.removeprefix(b"\xef\xbb\xbf").lstrip()[:200]
+    if not data.strip(b"\0 \t\r\n"):
+        return "filled with nothing but zeros: a copy that was not finished" if data.strip() else ""
+    for beginning, kind in BEGINNINGS:
+        if start.startswith(beginning):
+            return kind
+    if MARKUP.match(start):
+        return "a web page; download the notebook itself, not the page that shows it"
+    if len({found[1][:1] for found in CONFLICT.finditer(data)}) > 1:
+        return "a notebook with the marks of a git conflict in it (<<<<<<<); resolve the conflict"
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in start:
+        return "not written in UTF-8; open and save it in Jupyter"
+    if start.startswith(b"{") and not data.rstrip(b" \t\r\n\0").endswith(b"}"):
+        return "not valid JSON: it is cut off in the middle, so uploading or saving did not finish"
+    if CODE.match(start):
+        return "a Python script or plain text, not a notebook"
+    return ""

@@ -1,0 +1,77 @@
+"""Nothing of a solution in what students get: every cell is looked at once the regions are cut."""
+
+import ast
+import re
+from collections.abc import Mapping, Sequence
+
+from nbformat import NotebookNode
+
+from labkit.grading.inside.cells import parse
+
+SHORTEST = 12
+"""Letters of a solution, without white space; what is shorter may stand anywhere by chance."""
+
+
+def stub_reason(source: str, solved: str) -> str:
+    """Return why the released answer cell would hand out an answer, or an empty string.
+
+    Parameters
+    ----------
+    source : str
+        The cell as released.
+    solved : str
+        The same cell as solved.
+    """
+    if source.strip() == solved.strip():
+        return "no solution region stands in it, so it would come out as it went in"
+    try:
+        tree = parse(source)
+    except SyntaxError as error:
+        return f"what is left of it without the solution does not parse ({error.msg})"
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if not isinstance(body, list):
+            continue
+        returns = [i for i, statement in enumerate(body) if isinstance(statement, ast.Return)]
+        stubs = [i for i, statement in enumerate(body) if isinstance(statement, ast.Raise)]
+        if returns and stubs and returns[0] < stubs[-1]:
+            return "a return stands above the solution region"
+    return ""
+
+
+def leak(
+    cells: Sequence[NotebookNode], solutions: Mapping[str, Sequence[str]], functions: Sequence[str]
+) -> tuple[NotebookNode, str] | None:
+    """Return a released cell that holds a solution, and what it holds; None if none does.
+
+    Parameters
+    ----------
+    cells : sequence of NotebookNode
+        As released.
+    solutions : mapping
+        Exercise to what was cut out of its cell.
+    functions : sequence of str
+        What the exercises ask for: a cell of the course must not define it.
+    """
+    wanted = {
+        number: [text for region in regions if len(text := _squeezed(region)) >= SHORTEST]
+        for number, regions in solutions.items()
+    }
+    for cell in cells:
+        # With comments and without: a solution may stand in one, or be interrupted by one.
+        texts = {_squeezed(cell.source), _squeezed(cell.source, comments=True)}
+        for number, regions in wanted.items():
+            if any(region in text for region in regions for text in texts):
+                return cell, f"the solution of exercise {number}"
+        if cell.cell_type == "code" and "nbgrader" not in cell.metadata:
+            for function in functions:
+                if re.search(rf"^\s*(async )?def {re.escape(function)}\b", cell.source, re.M):
+                    return cell, f"a definition of {function}, which an exercise asks for"
+    return None
+
+
+def _squeezed(text: str, comments: bool = False) -> str:
+    """Return code without white space, and without its comments or only without their signs."""
+    if not comments:
+        text = re.sub(r"(^|\s)#.*", "", text)
+    return re.sub(r"[\s#>`]+", "", text)
