@@ -44,10 +44,13 @@ class Rule:
     ----------
     relative, absolute : float
         The tolerance; 0 and 0 mean equal.
+    dtype : str, optional
+        The dtype that a tensor must have, or "real" for any real one. None accepts all.
     """
 
     relative: float = 0.0
     absolute: float = 0.0
+    dtype: str | None = None
 
     def mismatch(self, name: str, got: Plain, expected: Plain, args: tuple) -> Mismatch | None:
         """Return why `got` is refused for the call with `args`, or None if it is accepted."""
@@ -72,7 +75,10 @@ class Rule:
         return np.isfinite(wanted) & near | (real == wanted)
 
     def _form(self, name: str, got: np.ndarray, expected: np.ndarray) -> Mismatch | None:
-        return None
+        real = self.dtype == "real" and got.dtype.kind == "f"
+        if self.dtype is None or got.ndim == 0 or real or got.dtype.name == self.dtype:
+            return None
+        return _only_the_dtype(name, got, self.dtype)
 
     def shown(self, expected: Any, where: tuple, args: tuple) -> str:
         """Write the expected number at index `where` for the table."""
@@ -90,11 +96,10 @@ class Codes(Rule):
         and the range they are clamped to. Within 0.001 of a tie both neighbours are right, so
         that round(x / S + Z), round(x / S) + Z and round(x * (1 / S)) + Z all pass. None: exact.
     dtype : str, optional
-        The dtype that a tensor must have; None accepts every integer dtype.
+        As in `Rule`; None accepts every integer dtype.
     """
 
     unrounded: Callable[..., tuple[Any, int, int]] | None = None
-    dtype: str | None = None
 
     def neighbours(self, args: tuple) -> tuple[np.ndarray, np.ndarray] | None:
         """Return the lowest and the highest integer that are right, for each number."""
@@ -106,7 +111,7 @@ class Codes(Rule):
         return low, np.floor(real + 0.5 + TIE_WINDOW).clip(qmin, qmax)
 
     def _accepted(self, got: np.ndarray, expected: np.ndarray, args: tuple) -> np.ndarray:
-        equal = got.astype(np.float64) == expected.astype(np.float64)
+        equal = got == expected  # of two integers as integers: float64 holds 53 bits
         near = self.neighbours(args)
         if near is None:
             return equal
@@ -114,12 +119,9 @@ class Codes(Rule):
         return equal | (whole & (near[0] <= got) & (got <= near[1]))
 
     def _form(self, name: str, got: np.ndarray, expected: np.ndarray) -> Mismatch | None:
-        if self.dtype is not None and got.ndim and got.dtype.name != self.dtype:
-            return Mismatch(
-                f"{name} has dtype {got.dtype}; expected {self.dtype}. The numbers are right: "
-                f"end with `.to(torch.{self.dtype})`.",
-                form_only=True,
-            )
+        mismatch = super()._form(name, got, expected)
+        if mismatch is not None:
+            return mismatch
         if got.ndim and got.dtype.kind not in "iu":
             return Mismatch(
                 f"{name} has dtype {got.dtype}; expected an integer dtype. The numbers are right: "
@@ -138,6 +140,33 @@ class Codes(Rule):
                 word = "or" if high == low + 1 else "to"
                 return f"{number(int(low))} {word} {number(int(high))}"
         return number(int(expected))
+
+
+@dataclass(frozen=True)
+class Integer(Codes):
+    """One integer. A float of the same value is almost right: what it multiplies becomes a float.
+
+    float32 holds 24 bits, so the later cells of the notebook would come out nearly right.
+    """
+
+    def _form(self, name: str, got: np.ndarray, expected: np.ndarray) -> Mismatch | None:
+        if got.dtype.kind in "iu":
+            return None
+        found = describe(got.reshape(()))
+        return Mismatch(
+            f"{name} is {found}; expected an integer. The value is right, but all that is "
+            "multiplied by it becomes a float: end with int(...).",
+            form_only=True,
+        )
+
+
+def _only_the_dtype(name: str, got: np.ndarray, wanted: str) -> Mismatch:
+    asked = "a real dtype" if wanted == "real" else wanted
+    end = "`.float()`" if wanted == "real" else f"`.to(torch.{wanted})`"
+    return Mismatch(
+        f"{name} has dtype {got.dtype}; expected {asked}. The numbers are right: end with {end}.",
+        form_only=True,
+    )
 
 
 def kind(wanted: np.ndarray) -> str:

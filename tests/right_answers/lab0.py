@@ -119,7 +119,7 @@ def energy_in_float32(macs, bytes_moved, multiply_pj, add_pj, access_pj):
 RIGHT_ANSWERS = {
     "0.1": [
         lambda b: 1 << b,
-        lambda bits: float(2**bits),
+        lambda bits: np.int64(1) << bits,
         lambda bits: torch.tensor(2) ** bits,
         lambda bits: len(range(2**bits)),
     ],

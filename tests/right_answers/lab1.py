@@ -95,11 +95,11 @@ class Quantizer:
 
 
 def dequantize_in_numpy(q, scale, zero_point):
-    return (q.numpy().astype(np.float64) - zero_point) * scale
+    return ((q.numpy().astype(np.float64) - zero_point) * scale).astype(np.float32)
 
 
 def dequantize_multiplied_out(q, scale, zero_point):
-    return q.double() * scale - zero_point * scale
+    return (q.double() * scale - zero_point * scale).float()
 
 
 def dequantize_multiplied_out_in_float32(q, scale, zero_point):
@@ -154,7 +154,7 @@ def symmetric_lecture(x, bits):
     scale = x.abs().amax().clamp(min=0) / levels
     scale = scale + (scale == 0)
     q = torch.floor(x / scale + 0.5)
-    return q.clamp(-levels, levels).to(torch.int8), scale.item()
+    return q.clamp(-levels, levels).to(torch.int16), scale.item()
 
 
 # 1.7 ---------------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ def channels_in_numpy(w, axis, bits):
     others = tuple(d for d in range(values.ndim) if d != axis)
     scale = np.abs(values).max(axis=others, keepdims=True) / top
     scale[scale == 0] = 1
-    return np.rint(values / scale).astype(np.int8), scale.reshape(-1)
+    return np.rint(values / scale).astype(np.int16), scale.reshape(-1)
 
 
 def channels_moved_to_the_end(w, axis, bits):
@@ -222,7 +222,7 @@ def channels_moved_to_the_end(w, axis, bits):
     moved = w.movedim(axis, -1)
     largest = moved.reshape(-1, w.shape[axis]).abs().max(dim=0).values
     scale = largest.where(largest > 0, torch.full_like(largest, top)) / top
-    return (moved / scale).round().clamp(-top, top).movedim(-1, axis).to(torch.int8), scale
+    return (moved / scale).round().clamp(-top, top).movedim(-1, axis).to(torch.int16), scale
 
 
 # 1.9 ---------------------------------------------------------------------------------------------
@@ -246,7 +246,7 @@ def groups_by_padding(w, group_size, bits):
     padded = torch.nn.functional.pad(w, (0, -columns % group_size)).reshape(rows, -1, group_size)
     scale = padded.abs().amax(-1) / top
     scale = scale.masked_fill(scale == 0, 1.0)
-    q = torch.round(padded / scale[..., None]).to(torch.int8)
+    q = torch.round(padded / scale[..., None]).to(torch.int16)
     return q.reshape(rows, -1)[:, :columns], scale
 
 

@@ -79,9 +79,11 @@ def average_by_lerp(batches, momentum):
     return low, high
 
 
-def average_of_widened(batches, momentum):
-    low, high = average_with_none(batches, momentum)
-    return min(low, 0.0), max(high, 0.0)
+def average_with_lerp(batches, momentum):
+    ends = torch.stack(batches[0].aminmax())
+    for x in batches[1:]:
+        ends = torch.stack(x.aminmax()).lerp(ends, momentum)
+    return tuple(ends)
 
 
 def average_by_recursion(batches, momentum):
@@ -540,7 +542,7 @@ RIGHT_ANSWERS = {
         average_by_steps,
         average_by_weights,
         average_by_lerp,
-        average_of_widened,
+        average_with_lerp,
         average_by_recursion,
     ],
     "2.3": [

@@ -16,7 +16,7 @@ def length_by_shifting(largest_x, largest_w, bits):
 
 
 def length_by_floor(x, w, bits):
-    return math.floor((2 ** (bits - 1) - 1) / (x * w))
+    return math.floor(fractions.Fraction(2 ** (bits - 1) - 1, x * w))
 
 
 def length_in_numpy(largest_x, largest_w, bits):
@@ -36,7 +36,7 @@ def length_by_counting(largest_x, largest_w, bits):
 
 
 def length_as_a_float(largest_x, largest_w, bits):
-    return (2.0 ** (bits - 1) - 1) // (largest_x * largest_w)
+    return (2 ** (bits - 1) - 1 - (2 ** (bits - 1) - 1) % (x := largest_x * largest_w)) / x
 
 
 # 3.2 ---------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ def fake_value_by_value(x, scale, zero_point, qmin, qmax):
 
 def fake_from_the_codes(x, scale, zero_point, qmin, qmax):
     low, high = qmin - zero_point, qmax - zero_point
-    return torch.round(x * (1 / scale)).clamp(low, high).to(torch.int32) * scale
+    return torch.round(x * (1 / scale)).clamp(low, high) * scale
 
 
 def fake_with_the_clamp_first(x, scale, zero_point, qmin, qmax):

@@ -3,7 +3,7 @@
 import torch
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.rules import Codes
+from labkit.checks.rules import Integer
 
 
 def count_values(bits: int) -> int:
@@ -23,7 +23,7 @@ COUNT_VALUES = Exercise(
     points=1,
     reference=count_values,
     cases=_count_cases,
-    rules=(Codes(),),
+    rules=(Integer(),),
     hints=(
         "Write down all patterns of 1 bit, of 2 bits, of 3 bits. How does their number grow?",
         "Each further bit can be 0 or 1 after every pattern that you had: it doubles them.",
@@ -45,6 +45,12 @@ COUNT_VALUES = Exercise(
             "uses ^ for a power",
             lambda bits: 2 ^ bits,
             "In Python ^ compares bits (exclusive or); a power is written 2**bits.",
+        ),
+        Misconception(
+            "returns a float",
+            lambda bits: 2.0**bits,
+            "A count is whole: 2**bits. math.pow and 2.0 make a float of it, which counts by one "
+            "up to 2^53 only.",
         ),
         Misconception(
             "gives the largest value",

@@ -27,7 +27,11 @@ def _gap_cases(rng: torch.Generator) -> list[Case]:
         Case("a small number", (uniform(rng, 0.26, 0.49), *FP16)),
         Case("beyond fp32's integers", (2.0**24 + 2 * integer(rng, 1, 10**6), *FP32)),
         Case("a subnormal of fp16", (integer(rng, 1, 1000) * 2.0**-24, *FP16)),
+        Case("a negative power of two", (-(2.0 ** -integer(rng, 1, 9)), *BF16)),
+        Case("the smallest normal of fp16", (2.0**-14, *FP16)),
+        Case("a negative subnormal of fp16", (integer(rng, 1, 500) * -(2.0**-24), *FP16)),
         Case("zero", (0.0, *FP16)),
+        Case("zero in bf16", (0.0, *BF16)),
         *(Case("a random number", (uniform(rng, 9, 120), *split)) for split in (FP16, BF16)),
     ]
 
@@ -80,6 +84,13 @@ FLOAT_GAP = Exercise(
             _shrinks_to_zero,
             "Subnormals keep the spacing of the smallest normal numbers, down to 0: k is never "
             "below 1 - bias.",
+        ),
+        Misconception(
+            "looks at negative numbers as if they were small",
+            lambda x, exponent_bits, mantissa_bits: float_gap(
+                max(x, 0.0), exponent_bits, mantissa_bits
+            ),
+            "The sign is a bit of its own and changes no gap: take abs(x) first.",
         ),
         Misconception(
             "gives half a gap",

@@ -41,6 +41,8 @@ def _value_cases(rng: torch.Generator) -> list[Case]:
         normal("a random bf16", 0, BF16),
         normal("a random negative bf16", 1, BF16),
         normal("4 exponent bits, 9 mantissa bits", 0, (4, 9)),
+        normal("3 exponent bits, 4 mantissa bits", 1, (3, 4)),
+        Case("a subnormal with 3 exponent bits", (0, 0, integer(rng, 1, 16), 3, 4)),
     ]
 
 

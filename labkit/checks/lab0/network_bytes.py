@@ -32,6 +32,7 @@ def _bytes_cases(rng: torch.Generator) -> list[Case]:
         Case("a small network in 16 bits", (network, 16)),
         Case("one tensor", ([(128, 64, 3, 3)], 8)),
         Case("3 bits", (uneven, 3)),
+        Case("a single number, shape ()", ([(odd(), 3), ()], 4)),
     ]
 
 
@@ -75,6 +76,12 @@ NETWORK_BYTES = Exercise(
             "leaves the biases out",
             lambda shapes, bits: network_bytes([s for s in shapes if len(s) > 1], bits),
             "One-dimensional tensors are parameters as well.",
+        ),
+        Misconception(
+            "takes a tensor of shape () for an empty one",
+            lambda shapes, bits: network_bytes([s for s in shapes if s], bits),
+            "Such a tensor has no dimensions, and one number: batch normalization counts its "
+            "batches in one. math.prod(()) is 1.",
         ),
         Misconception(
             "adds the dimensions",

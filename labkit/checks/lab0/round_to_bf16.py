@@ -28,6 +28,8 @@ def _bf16_cases(rng: torch.Generator) -> list[Case]:
         ("a tie above an odd pattern", 0x3F818000),
         ("the largest float32, which becomes infinity", 0x7F7FFFFF),
         ("a subnormal", 0x00018000),
+        ("zero", 0x00000000),
+        ("minus infinity", 0xFF800000),
         ("a number that bf16 has", upper() << 16),
         ("a negative tie", 0x80008000 | (upper() | 1) << 16),
         ("a negative number", 0x80000000 | upper() << 16 | integer(rng, 0x8001, 0x10000)),

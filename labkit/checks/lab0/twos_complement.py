@@ -25,8 +25,11 @@ def _twos_cases(rng: torch.Generator) -> list[Case]:
         Case("a negative number of 8 bits", drawn(8, -1)),
         Case("a positive number of 12 bits", drawn(12, 1)),
         Case("a negative number of 12 bits", drawn(12, -1)),
+        Case("minus one in 1 bit", (-1, 1)),
+        Case("the smallest of 16 bits", (-(2**15), 16)),
         Case("a positive number of 16 bits", drawn(16, 1)),
         Case("a negative number of 16 bits", drawn(16, -1)),
+        Case("a negative number of 40 bits", drawn(40, -1)),
     ]
 
 
@@ -66,6 +69,11 @@ TWOS_COMPLEMENT = Exercise(
             "knows only 8 bits",
             lambda value, bits: value % 256,
             "The number of patterns is 2**bits: -3 is 1101 in 4 bits.",
+        ),
+        Misconception(
+            "converts to an integer dtype of torch",
+            lambda value, bits: value % 2 ** min(bits, 32),
+            "Those end at 8, 16, 32 or 64 bits, and `bits` may be any number: value % 2**bits.",
         ),
         Misconception(
             "drops the sign",

@@ -16,7 +16,8 @@ def _dequantize_cases(rng: torch.Generator) -> list[Case]:
     def codes(low: int, high: int, count: int = 3) -> Tensor:
         return torch.randint(low, high, (count,), generator=rng)
 
-    wide = torch.randint(-500, 500, (5, 3), generator=rng, dtype=torch.int32).t()
+    wide = torch.randint(-500, 500, (5, 3), generator=rng, dtype=torch.int32)
+    far = torch.randint(-32000, -30000, (2,), generator=rng, dtype=torch.int16)
     return [
         Case("the code of 0.0", (torch.tensor([7], dtype=torch.int8), 0.37, 7)),
         Case("zero point 0", (codes(-90, 90).char(), 0.1, 0)),
@@ -29,13 +30,19 @@ def _dequantize_cases(rng: torch.Generator) -> list[Case]:
             "signed codes far from the zero point",
             (torch.cat([codes(100, 128), codes(-128, -100)]).char(), 0.5, -120),
         ),
-        Case("a 32-bit tensor, not contiguous", (wide, 0.013, -77)),
+        Case("codes of 16 bits, far from the zero point", (far, 0.002, 9000)),
+        Case("a matrix of 32-bit codes", (wide, 0.013, -77)),
+        Case("codes of 64 bits", (codes(-90, 90), 0.3, 12)),
         Case("all codes equal", (codes(-100, 100, 1).char().expand(2, 2), 0.013, -4)),
     ]
 
 
 def _wraps(q: Tensor, scale: float, zero_point: int) -> Tensor:
     return (q - torch.tensor(zero_point).to(q.dtype)) * scale
+
+
+def _wraps_in_16_bits(q: Tensor, scale: float, zero_point: int) -> Tensor:
+    return (q.to(torch.int16) - zero_point) * scale
 
 
 DEQUANTIZE = Exercise(
@@ -45,7 +52,7 @@ DEQUANTIZE = Exercise(
     reference=dequantize,
     cases=_dequantize_cases,
     # q * scale - zero_point * scale, in float32, is right as well: about 1e-6 off.
-    rules=(Rule(relative=1e-5, absolute=1e-5),),
+    rules=(Rule(relative=1e-5, absolute=1e-5, dtype="float32"),),
     hints=(
         "Undo the steps of quantize, the last one first.",
         "Which dtype has q - zero_point if q is uint8? Try torch.tensor([3]).byte() - 128.",
@@ -57,6 +64,17 @@ DEQUANTIZE = Exercise(
             _wraps,
             "The difference wraps around: 3 - 128 is 131 in uint8. Convert q to int32 or float32 "
             "first.",
+        ),
+        Misconception(
+            "subtracts in 16 bits",
+            _wraps_in_16_bits,
+            "A difference of 16-bit codes needs 17 bits, and wraps around. Convert q to int32 or "
+            "float32 first.",
+        ),
+        Misconception(
+            "returns float64",
+            lambda q, scale, zero_point: (q.double() - zero_point) * scale,
+            "It takes twice the bytes, and no layer in float32 accepts it: end with .float().",
         ),
         Misconception(
             "leaves out the zero point",

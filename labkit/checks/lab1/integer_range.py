@@ -19,7 +19,7 @@ def _range_cases(rng: torch.Generator) -> list[Case]:
             f"{'signed' if signed else 'unsigned'}{', narrow' if narrow else ''}",
             (bits, signed, narrow),
         )
-        for bits in (3, *drawn.tolist())
+        for bits in (3, 1, *drawn.tolist())
         for signed in (True, False)
         for narrow in (False, True)
     ]

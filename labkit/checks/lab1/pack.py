@@ -30,7 +30,8 @@ def _pack_cases(rng: torch.Generator) -> list[Case]:
         Case("a last byte that is not full", (_codes(rng, 4, 7), 4)),
         Case("a last byte that is not full, 2 bits", (_codes(rng, 2, 9), 2)),
         Case("unsigned codes", (_codes(rng, 4, 6).add(8).byte(), 4)),
-        Case("every second of a longer tensor", (_codes(rng, 4, 12)[::2], 4)),
+        Case("unsigned codes of 2 bits", (_codes(rng, 2, 6).add(2).byte(), 2)),
+        Case("codes in 32 bits each, as quantize returns them", (_codes(rng, 4, 6).int(), 4)),
         Case("nothing but zeros", (torch.zeros(8, dtype=torch.int8), 2)),
     ]
 

@@ -42,7 +42,7 @@ def _error_cases(rng: torch.Generator) -> list[Case]:
             "an outlier",
             (torch.cat([normal[:30], torch.tensor([40.0])]).reshape(1, 31), 0.1, 10, *INT8),
         ),
-        Case("not contiguous", (randn(rng, 11, 7).t() + 1, 0.07, -9, -16, 15)),
+        Case("a matrix", (randn(rng, 7, 11) + 1, 0.07, -9, -16, 15)),
     ]
 
 
@@ -133,7 +133,7 @@ QUANTIZATION_ERROR = Exercise(
         "The codes reach from (qmin - zero_point) * scale to (qmax - zero_point) * scale. Divide "
         "both sums by the number of all values, so that they add up to the total error.",
         "squared = (x - round_trip) ** 2; clipping = squared[clipped].sum() / x.numel(); rounding "
-        "the same with ~clipped; sqnr = 10 * math.log10((x ** 2).mean() / (clipping + rounding)).",
+        "the same with ~clipped; sqnr = 10 * torch.log10((x**2).mean() / (clipping + rounding)).",
     ),
     misconceptions=(
         Misconception(

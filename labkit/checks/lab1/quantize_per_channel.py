@@ -12,13 +12,16 @@ from labkit.checks.rules import Codes
 def quantize_per_channel(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
     """Return symmetric codes of `w` and one scale for each index along `axis`."""
     qmax = 2 ** (bits - 1) - 1
-    channels = w.transpose(axis, 0).reshape(w.shape[axis], -1)
-    largest = channels.abs().amax(dim=1)
+    largest = _channels(w, axis).abs().amax(dim=1)
     scale = torch.where(largest > 0, largest / qmax, 1.0)
     shape = [1] * w.ndim
     shape[axis] = -1
     q = torch.round(w / scale.reshape(shape)).clamp(-qmax, qmax)
     return q.to(torch.int32), scale
+
+
+def _channels(w: Tensor, axis: int) -> Tensor:
+    return w.movedim(axis, 0).flatten(1)
 
 
 def _real_per_channel(w: Tensor, axis: int, bits: int) -> tuple[Tensor, int, int]:
@@ -45,7 +48,9 @@ def _channel_cases(rng: torch.Generator) -> list[Case]:
         Case("a convolution's weights", (randn(rng, 5, 2, 3, 3), 0, 8)),
         Case("a middle axis", (neat(rng, 2, 5, 3), 1, 4)),
         Case("one channel", (neat(rng, 1, 7), 0, 2)),
-        Case("a vector: one value a channel", (torch.tensor([0.3, -2.0, 7.0]), 0, 8)),
+        Case("the last of three axes", (neat(rng, 2, 3, 4), 2, 8)),
+        Case("the third of four axes", (neat(rng, 2, 3, 4, 2), 2, 4)),
+        Case("12 bits", (neat(rng, 2, 3), 0, 12)),
         Case("not contiguous", (neat(rng, 6, 5).t(), 0, 8)),
     ]
 
@@ -57,7 +62,7 @@ def _one_scale(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
 
 def _signed_maximum(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
     qmax = 2 ** (bits - 1) - 1
-    largest = w.transpose(axis, 0).reshape(w.shape[axis], -1).amax(dim=1)
+    largest = _channels(w, axis).amax(dim=1)
     scale = torch.where(largest != 0, largest / qmax, 1.0)
     shape = [1] * w.ndim
     shape[axis] = -1
@@ -72,9 +77,19 @@ def _other_axis(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
     return quantize_per_channel(w, w.ndim - 1 - axis, bits)
 
 
+def _moved_to_the_wrong_place(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
+    q, scale = quantize_per_channel(w.movedim(0, axis), 0, bits)
+    return q.movedim(axis, 0), scale
+
+
+def _left_in_front(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
+    q, scale = quantize_per_channel(w, axis, bits)
+    return q.movedim(axis, 0), scale
+
+
 def _zero_channel_nan(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
     qmax = 2 ** (bits - 1) - 1
-    scale = w.transpose(axis, 0).reshape(w.shape[axis], -1).abs().amax(dim=1) / qmax
+    scale = _channels(w, axis).abs().amax(dim=1) / qmax
     q, _ = quantize_per_channel(w, axis, bits)
     return q, scale
 
@@ -91,9 +106,9 @@ QUANTIZE_PER_CHANNEL = Exercise(
         "Over which axes do you take the maximum, if one number per index of `axis` must remain?",
         "torch.amax takes several axes at once: all but `axis`. To divide w by the scales they "
         "need the shape [1, ..., -1, ..., 1] with -1 at `axis`.",
-        "others = [d for d in range(w.ndim) if d != axis]; scale = w.abs().amax(others) / qmax "
-        "(a vector w has no others: then w.abs() / qmax); shape = [1] * w.ndim; shape[axis] = -1; "
-        "q = torch.round(w / scale.reshape(shape)). Scales of 0 become 1.0.",
+        "others = [d for d in range(w.ndim) if d != axis]; scale = w.abs().amax(others) / qmax; "
+        "shape = [1] * w.ndim; shape[axis] = -1; q = torch.round(w / scale.reshape(shape)). Scales "
+        "of 0 become 1.0.",
     ),
     misconceptions=(
         Misconception(
@@ -116,6 +131,17 @@ QUANTIZE_PER_CHANNEL = Exercise(
             "takes the maximum along `axis` instead of over all others",
             _other_axis,
             "One number per channel must remain: reduce every axis except `axis`.",
+        ),
+        Misconception(
+            "leaves the codes with the channels in front",
+            _left_in_front,
+            "The codes have the shape of w: move the axis back, q.movedim(0, axis).",
+        ),
+        Misconception(
+            "moves the first axis to `axis`, instead of `axis` to the front",
+            _moved_to_the_wrong_place,
+            "w.movedim(0, axis) moves axis 0 away. w.movedim(axis, 0) brings `axis` to the front; "
+            "with two axes both are the same.",
         ),
         Misconception(
             "gives a channel of zeros the scale 0",

@@ -39,7 +39,8 @@ def _group_cases(rng: torch.Generator) -> list[Case]:
         Case("a group larger than the row", (neat(rng, 3, 4), 9, 4)),
         Case("a square matrix", (neat(rng, 4, 4), 2, 4)),
         Case("an outlier", (torch.cat([neat(rng, 2, 8), torch.tensor([[50.0], [1.0]])], 1), 3, 4)),
-        Case("not contiguous", (neat(rng, 9, 2).t(), 4, 2)),
+        Case("2 bits", (neat(rng, 2, 9), 4, 2)),
+        Case("12 bits", (neat(rng, 3, 5), 2, 12)),
     ]
 
 

@@ -34,7 +34,7 @@ def _symmetric_cases(rng: torch.Generator) -> list[Case]:
         Case("nothing but zeros", (torch.zeros(2, 3), 8)),
         Case("two bits", (neat(rng, 3, 5), 2)),
         Case("an outlier", (torch.cat([neat(rng, 9), torch.tensor([-33.0])]), 5)),
-        Case("not contiguous", (neat(rng, 7, 3).t(), 8)),
+        Case("12 bits", (neat(rng, 7, 3), 12)),
     ]
 
 
@@ -102,6 +102,14 @@ QUANTIZE_SYMMETRIC = Exercise(
             "always uses 127",
             lambda x, bits: _with_scale(x, float(x.abs().max()) / 127 or 1.0, bits),
             "The largest code depends on the bits: 7 for four of them.",
+        ),
+        Misconception(
+            "returns int8, however many bits are asked for",
+            lambda x, bits: (
+                quantize_symmetric(x, bits)[0].to(torch.int8),
+                quantize_symmetric(x, bits)[1],
+            ),
+            "Codes of more than 8 bits wrap around in int8. Use int32.",
         ),
         Misconception(
             "returns the codes without the range of `bits`",

@@ -29,6 +29,8 @@ def _tie_cases(rng: torch.Generator) -> list[Case]:
         Case("ties above zero", (torch.cat([above_even, above_odd]),)),
         Case("ties below zero", (-torch.cat([above_even, above_odd]),)),
         Case("the largest float32 below one half", (torch.tensor([0.49999997]),)),
+        Case("a hair beside a tie", (torch.cat([above_even - 2.0**-9, above_odd + 2.0**-9]),)),
+        Case("a hair beside a tie, below zero", (2.0**-9 - torch.cat([above_odd, above_even]),)),
         Case("odd integers too large for decimals", (large * torch.tensor([1.0, -1.0, 1.0]),)),
         Case("ties and others", (torch.cat([-above_odd, whole(9) - 4.3]).reshape(2, 3),)),
     ]
@@ -44,6 +46,12 @@ def _half_up(x: Tensor) -> Tensor:
     return below + (x - below >= 0.5)
 
 
+def _near_is_tie(x: Tensor) -> Tensor:
+    below = torch.floor(x)
+    rest = x - below
+    return torch.where((rest - 0.5).abs() < 0.01, below + below % 2, below + (rest > 0.5))
+
+
 def _adds_half(x: Tensor) -> Tensor:
     up = torch.floor(x + 0.5)
     return torch.where((up - x == 0.5) & (up % 2 == 1), up - 1, up)
@@ -55,7 +63,7 @@ ROUND_HALF_EVEN = Exercise(
     points=2,
     reference=round_half_even,
     cases=_tie_cases,
-    rules=(Rule(),),
+    rules=(Rule(dtype="real"),),
     hints=(
         "torch.floor(x) is the integer below, x - torch.floor(x) how far it is from there.",
         "Go up if the rest is above one half; at exactly one half go up only if the integer below "
@@ -86,6 +94,16 @@ ROUND_HALF_EVEN = Exercise(
             _adds_half,
             "In float32 the sum x + 0.5 is itself rounded, which moves 0.49999997 to 1. Compare "
             "x - floor(x) with 0.5 instead.",
+        ),
+        Misconception(
+            "takes what is near a tie for a tie",
+            _near_is_tie,
+            "2.502 has one nearest integer, 3. Halves are exact in binary: compare with == 0.5.",
+        ),
+        Misconception(
+            "converts to an integer dtype",
+            lambda x: round_half_even(x).to(torch.int32),
+            "The result keeps a real dtype, as torch.round's does.",
         ),
         Misconception("cuts off decimals", torch.trunc, "Nearest means that 0.8 becomes 1, not 0."),
     ),

@@ -51,6 +51,8 @@ def _scale_cases(rng: torch.Generator) -> list[Case]:
         Case("all values positive, signed codes", (above(1, 2), above(2.5, 4), *INT8)),
         Case("all values negative", (below(2.5, 4), below(1, 2), *INT8)),
         Case("values from zero up", (0.0, above(3, 9), *INT8)),
+        Case("values up to zero", (below(3, 9), 0.0, *UINT8)),
+        Case("one value alone", (1.7, 1.7, *UINT8)),
         Case("few bits", (-0.9, 1.3, *INT4)),
         Case("few bits, more above zero", (-1.3, 2.0, *INT4)),
         Case("few bits, drawn at random", (below(), above(), *INT4)),
@@ -84,6 +86,12 @@ def _forgets_qmin(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float
 def _truncates_zero_point(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float, int]:
     scale, _ = scale_and_zero_point(rmin, rmax, qmin, qmax)
     return scale, int(qmin - min(rmin, 0.0) / scale)
+
+
+def _constant_is_empty(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float, int]:
+    if rmin == rmax:
+        return 1.0, min(max(0, qmin), qmax)
+    return scale_and_zero_point(rmin, rmax, qmin, qmax)
 
 
 def _wrong_sign(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float, int]:
@@ -134,6 +142,12 @@ SCALE_AND_ZERO_POINT = Exercise(
             "cuts off the zero point's decimals",
             _truncates_zero_point,
             "int() cuts towards 0; round() goes to the nearest.",
+        ),
+        Misconception(
+            "takes a range of one value for an empty one",
+            _constant_is_empty,
+            "Widen first: from 1.7 to 1.7 becomes from 0 to 1.7, which has a length. Only [0, 0] "
+            "has none.",
         ),
         Misconception(
             "has the wrong sign in the zero point",

@@ -31,6 +31,7 @@ def _unpack_cases(rng: torch.Generator) -> list[Case]:
         Case("a last byte that is not full", (drawn(5), 4, 9, True)),
         Case("a last byte that is not full, 2 bits", (drawn(5), 2, 17, True)),
         Case("many bytes, unsigned", (drawn(7), 4, 14, False)),
+        Case("a last byte that is not full, unsigned", (drawn(3) | 0b11000000, 2, 10, False)),
     ]
 
 

@@ -29,6 +29,7 @@ def _bucket_cases(rng: torch.Generator) -> list[Case]:
     sizes = torch.tensor([1e-30, 1e-3, 1.0, 1e3, 1e30]) * (1 + torch.rand(5, generator=rng))
     a, b, c = short(rng, 1.0, 1.9, 3) * torch.tensor([1.0, 2.0, 4.0])
     octave = 2.0 ** int(whole(rng, -3, 3))
+    infinite = torch.tensor([torch.inf, -torch.inf])
     return [
         Case("one value", ([b.reshape(1)], 10)),
         Case("the same bucket three times", ([octave * torch.tensor([2.0, 2.001, 2.0])], 10)),
@@ -36,12 +37,17 @@ def _bucket_cases(rng: torch.Generator) -> list[Case]:
         Case("0 and -0", ([torch.stack([b, 0 * b, -0.0 * b])], 10)),
         Case("values just below a bucket's end", ([octave * torch.tensor([1.999, -0.9999])], 11)),
         Case("two batches", ([torch.stack([a, c]), a.reshape(1)], 10)),
-        Case("tiny and huge values", ([sizes, -sizes], 12)),
+        Case("tiny and huge values", ([sizes, -sizes, infinite], 12)),
         Case("zeros, as after a ReLU", ([x.relu() for x in normal], 12)),
         Case("random batches of two shapes", (normal, 12)),
         Case("16 bits", (normal, 16)),
         Case("many values in one batch", ([randn(rng, 3000)], 11)),
+        Case("70,000 times the same value", ([b.expand(200, 350).clone()], 10)),
     ]
+
+
+def _small_counters(dtype: torch.dtype) -> Callable[[list[Tensor], int], Tensor]:
+    return lambda batches, bits: bucket_counts(batches, bits).to(dtype)
 
 
 def _last_batch(batches: list[Tensor], bits: int) -> Tensor:
@@ -113,6 +119,15 @@ BUCKET_COUNTS = Exercise(
             _each_bucket_once,
             "counts[buckets] += 1 adds 1 to each bucket named, once. torch.bincount counts every "
             "mention.",
+        ),
+        *(
+            Misconception(
+                f"counts in {str(dtype).removeprefix('torch.')}",
+                _small_counters(dtype),
+                "A layer puts out millions of values, and many are 0: such a counter wraps. "
+                "Start from torch.zeros(2**bits, dtype=torch.int64).",
+            )
+            for dtype in (torch.int16, torch.uint8, torch.int8)
         ),
         Misconception(
             "takes the lower bits",

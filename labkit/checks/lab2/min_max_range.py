@@ -39,6 +39,7 @@ def _range_cases(rng: torch.Generator) -> list[Case]:
         Case("an outlier in the middle", ([drawn[0], short(rng, 50, 99, 1, 1), -drawn[0]],)),
         Case("drawn at random", (drawn,)),
         Case("after a ReLU", ([x.relu() for x in drawn],)),
+        Case("batches of several shapes", ([drawn[0], inner, drawn[1][:, :2].reshape(3, 1, 2)],)),
     ]
 
 

@@ -19,7 +19,6 @@ def moving_average_range(batches: list[Tensor], momentum: float) -> tuple[float,
 
 
 def _average_cases(rng: torch.Generator) -> list[Case]:
-    # Every batch has values on both sides of 0: whether the range is widened makes no difference.
     ends = torch.tensor([-0.1, 0.1])
     drawn = [torch.cat([scale * randn(rng, 6), ends]) for scale in (1.0, 5.0, 0.5, 2.0, 3.0)]
     several = [x.flip(0)[: i + 4].reshape(1, -1) for i, x in enumerate(drawn[:4])]
@@ -36,6 +35,9 @@ def _average_cases(rng: torch.Generator) -> list[Case]:
         Case("five batches", (drawn, 0.9)),
         Case("another momentum", (drawn, uniform(rng, 0.6, 0.8))),
         Case("batches of several sizes", (several, 0.7)),
+        Case("all values positive", ([low, high, low + 0.5], 0.8)),
+        Case("all values negative", ([-high, -low], 0.6)),
+        Case("two batches once more", ([first, second], 0.75)),
     ]
 
 
@@ -136,6 +138,14 @@ MOVING_AVERAGE_RANGE = Exercise(
             _as_adam,
             "That gives the first batches other weights. Here the average starts as the first "
             "batch's own extremes.",
+        ),
+        Misconception(
+            "widens the range to contain 0",
+            lambda batches, momentum: (
+                min(0.0, moving_average_range(batches, momentum)[0]),
+                max(0.0, moving_average_range(batches, momentum)[1]),
+            ),
+            "That comes later, when the scale is chosen. Here the averages stay as they are.",
         ),
         Misconception(
             "returns rmax first",

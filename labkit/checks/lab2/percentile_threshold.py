@@ -1,5 +1,8 @@
 """Exercise 2.4: a percentile, from counts."""
 
+import math
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,6 +33,9 @@ def _percentile_cases(rng: torch.Generator) -> list[Case]:
         values[0] = 0.0
         return values, torch.tensor(counts) * whole(rng, 1, 4)
 
+    # After 2^24 values float32 does not see a single one more, and 40 of them decide.
+    many = torch.tensor([2**24, *[1] * 40, 100, 60])
+    ascending = torch.rand(len(many), generator=rng).cumsum(0)
     values, counts = few(30, 40, 20, 6, 1)
     values[-1] *= 50
     return [
@@ -45,6 +51,7 @@ def _percentile_cases(rng: torch.Generator) -> list[Case]:
         Case("25 percent", (*drawn(30, 50), 25)),
         Case("97.5 percent", (*drawn(300, 20), 97.5)),
         Case("99.9 percent", (*drawn(300, 99, rare=8), 99.9)),
+        Case("more values than float32 counts", (ascending, many, 100 - 8e3 / 2**24)),
     ]
 
 
@@ -52,17 +59,28 @@ def _each_once(values: Tensor, counts: Tensor, percent: float) -> float:
     return percentile_threshold(values, torch.ones_like(counts), percent)
 
 
+def _in_float32(values: Tensor, counts: Tensor, percent: float) -> float:
+    up_to = np.cumsum(counts.numpy().astype(np.float32))  # torch's cumsum adds in float64
+    return float(values[int((up_to >= percent / 100 * int(counts.sum())).argmax())])
+
+
 def _next(values: Tensor, counts: Tensor, percent: float) -> float:
     return float(values[min(_place(values, counts, percent) + 1, len(values) - 1)])
 
 
 def _interpolated(values: Tensor, counts: Tensor, percent: float) -> float:
-    return float(torch.quantile(values.repeat_interleave(counts), percent / 100))
+    rank = percent / 100 * (int(counts.sum()) - 1)
+    below, above = (_value_at(values, counts, int(r)) for r in (rank, math.ceil(rank)))
+    return below + (rank % 1) * (above - below)
 
 
 def _rank_rounded_down(values: Tensor, counts: Tensor, percent: float) -> float:
-    everything = values.repeat_interleave(counts)
-    return float(everything[int(percent / 100 * len(everything)) - 1])
+    return _value_at(values, counts, max(int(percent / 100 * int(counts.sum())) - 1, 0))
+
+
+def _value_at(values: Tensor, counts: Tensor, rank: int) -> float:
+    """Return the value at place `rank` of all that were counted, 0 for the smallest."""
+    return float(values[torch.searchsorted(counts.cumsum(0), rank, right=True)])
 
 
 def _place(values: Tensor, counts: Tensor, percent: float) -> int:
@@ -133,6 +151,12 @@ PERCENTILE_THRESHOLD = Exercise(
             _rank_rounded_down,
             "At least `percent` percent must be inside: 60 percent of 7 values are 5 values, not "
             "4.",
+        ),
+        Misconception(
+            "adds the counts up in float32",
+            _in_float32,
+            "float32 counts by one up to 2^24, and calibration sees more values. Add integers: "
+            "counts.cumsum(0).",
         ),
         Misconception(
             "returns the place of the value",

@@ -81,6 +81,11 @@ GEMM = Exercise(
             "In int8 the code 255 of uint8 becomes -1. Convert each operand straight to int32.",
         ),
         Misconception(
+            "takes the left operand for unsigned, whatever its dtype",
+            lambda q_lhs, q_rhs: gemm(q_lhs.to(torch.uint8), q_rhs),
+            "In uint8 the code -1 of int8 becomes 255. Convert each operand straight to int32.",
+        ),
+        Misconception(
             "clamps the sums to 8 bits",
             lambda q_lhs, q_rhs: gemm(q_lhs, q_rhs).clamp(-128, 127),
             "These sums are accumulators, not codes yet: they need all of their 32 bits.",

@@ -1,33 +1,9 @@
-"""What the cases of lab 3 are made of: codes drawn from a generator, and integers that stay so."""
+"""What the cases of lab 3 are made of: codes drawn from a generator."""
 
-from dataclasses import dataclass
-
-import numpy as np
 import torch
 from torch import Tensor
 
-from labkit.checks.rules import Codes, Mismatch
-from labkit.checks.values import describe
-
 INT32 = (-(2**31), 2**31 - 1)
-
-
-@dataclass(frozen=True)
-class Integer(Codes):
-    """One integer. A float of the same value is refused: what is multiplied by it is a float, too.
-
-    float32 holds 24 bits, so the later cells of the notebook would come out nearly right.
-    """
-
-    def _form(self, name: str, got: np.ndarray, expected: np.ndarray) -> Mismatch | None:
-        if got.dtype.kind in "iu":
-            return None
-        found = describe(got.reshape(()))
-        return Mismatch(
-            f"{name} is {found}; expected an integer. The value is right, but all that is "
-            "multiplied by it becomes a float: end with int(...).",
-            form_only=True,
-        )
 
 
 def int8_codes(rng: torch.Generator, *shape: int) -> Tensor:

@@ -23,6 +23,7 @@ def _overflow_cases(rng: torch.Generator) -> list[Case]:
         Case("powers of two", (2 ** one(rng, 3, 7), 2 ** one(rng, 3, 7), one(rng, 16, 24))),
         # The largest number is none of float32's.
         Case("powers of two, many bits", (2 ** one(rng, 5, 7), 128, one(rng, 26, 32))),
+        Case("powers of two in 64 bits", (2 ** one(rng, 22, 24), 2 ** one(rng, 22, 24), 64)),
         Case("4 bits in 16 bits", (one(rng, 9, 15), one(rng, 3, 7), 16)),
         *(Case("drawn at random", (x, w, 20 + 4 * i)) for i, (x, w) in enumerate(drawn)),
     ]
@@ -61,6 +62,11 @@ OVERFLOW_LENGTH = Exercise(
             "divides to a real number",
             lambda largest_x, largest_w, bits: (2 ** (bits - 1) - 1) / (largest_x * largest_w),
             "A count is whole: use // instead of /.",
+        ),
+        Misconception(
+            "cuts off a quotient of floats",
+            lambda largest_x, largest_w, bits: int((2 ** (bits - 1) - 1) / (largest_x * largest_w)),
+            "/ makes a float of 53 bits, in which 2**63 - 1 is 2**63. // stays in integers.",
         ),
         Misconception(
             "rounds to the nearest",

@@ -7,7 +7,7 @@ import torch
 
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.inputs import one, uniform
-from labkit.checks.lab3.inputs import Integer
+from labkit.checks.rules import Integer
 
 
 def quantize_multiplier(multiplier: float) -> tuple[int, int]:
@@ -28,6 +28,8 @@ def _multiplier_cases(rng: torch.Generator) -> list[Case]:
         Case("a power of two", (2.0 ** -one(rng, 2, 9),)),
         Case("a typical S_x S_w / S_y", (typical,)),
         Case("one", (1.0,)),
+        Case("one half", (0.5,)),
+        Case("a power of two above one", (2.0 ** one(rng, 1, 5),)),
         Case("above one", (uniform(rng, 2, 9),)),
         Case(
             "so close below one that the mantissa rounds up to 2^31",
@@ -35,6 +37,8 @@ def _multiplier_cases(rng: torch.Generator) -> list[Case]:
         ),
         Case("the same, smaller", ((1 - 2.0 ** -one(rng, 34, 44)) / 2 ** one(rng, 2, 6),)),
         *(Case("drawn at random", (m,)) for m in small),
+        Case("very large", (uniform(rng, 1, 9) * 1e9,)),
+        Case("very small", (uniform(rng, 1, 9) * 1e-12,)),
     ]
 
 

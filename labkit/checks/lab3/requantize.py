@@ -26,6 +26,7 @@ def _requantize_cases(rng: torch.Generator) -> list[Case]:
     odd = torch.tensor([4 * one(rng, 0, 4) + 1, 4 * one(rng, 0, 4) + 3], dtype=torch.int32)
     ties = torch.cat([odd, -odd])
     nearly_one, even = 2**31 - one(rng, 1, 999), 2 * one(rng, 10, 30)
+    huge = torch.tensor([2**30, -(2**30), 2**31 - 1, one(rng, 0, 2**29)], dtype=torch.int32)
     return [
         Case("one accumulator", (whole(rng, 500, 2000, 1).int(), 3 * 2**29, 4, 0, *INT8)),
         Case("zero point 0", (accumulators(rng, 9000, 5), mantissas[0], 6, 0, *INT8)),
@@ -42,6 +43,7 @@ def _requantize_cases(rng: torch.Generator) -> list[Case]:
         ),
         Case("large accumulators", (large, mantissas[2], 21, 0, *INT8)),
         Case("a multiplier above 1", (accumulators(rng, 30, 6), mantissas[1], -2, 5, *INT8)),
+        Case("a shift by 62 in all", (huge, mantissas[0], 31, 0, *INT8)),
         Case(
             "the lower end at the zero point", (accumulators(rng, 9000, 8), 2**30, 6, 10, 10, 127)
         ),

@@ -21,6 +21,7 @@ def _shift_cases(rng: torch.Generator) -> list[Case]:
     odd, ties = 2 * whole(rng, 0, 9, 4) + 1, 2 * whole(rng, -9, 8, 9) + 1
     wide = whole(rng, 2**29, 2**31)
     # Of two neighbours one is odd: float64 takes both for ties and rounds one of them up.
+    wide_odd = torch.stack([wide, -wide]) * 2**30 + 1
     just_below = (torch.stack([wide, wide + 1]) << 30) + 2**29 - 1
     return [
         Case("positive, no ties", (beside, middle)),
@@ -28,13 +29,15 @@ def _shift_cases(rng: torch.Generator) -> list[Case]:
         Case("ties above zero", (odd << (few - 1), few)),
         Case("ties below zero", (-odd[:3] << few, few + 1)),
         Case("ties on both sides", (ties << (many - 1), many)),
-        Case("a shift by nothing", (whole(rng, -9, 9, 3), 0)),
+        Case("a shift by nothing", (whole(rng, 1, 9, 3) * torch.tensor([1, -1, 0]), 0)),
+        Case("a shift by nothing, larger than float64 can tell", (wide_odd, 0)),
         Case("a 32-bit tensor", (torch.tensor([2**31 - 1, -(2**31), one(rng, 50, 99)]).int(), 4)),
         Case(
             "just below a tie, larger than float64 can tell",
             (torch.cat([just_below, -just_below]), 30),
         ),
         Case("up to 2^62", (torch.tensor([2**62, -(2**62), 2**62 - one(rng, 1, 2**40)]), 31)),
+        Case("a shift by 62", (torch.tensor([2**61, -(2**61), 2**61 - 1, 2**62]), 62)),
         Case("drawn at random", (whole(rng, -(2**50), 2**50, 3, 4), one(rng, 3, 9))),
     ]
 
@@ -54,6 +57,11 @@ def _in_its_own_dtype(x: Tensor, shift: int) -> Tensor:
 
 def _half_away(x: Tensor, shift: int) -> Tensor:
     return (x.to(torch.int64) + x.sign() * ((1 << shift) >> 1)) >> shift
+
+
+def _one_less_below_zero(x: Tensor, shift: int) -> Tensor:
+    x = x.to(torch.int64)
+    return (x + ((1 << shift) >> 1) - (x < 0).to(torch.int64)) >> shift
 
 
 def _through_float64(x: Tensor, shift: int) -> Tensor:
@@ -77,7 +85,7 @@ ROUNDING_RIGHT_SHIFT = Exercise(
     points=2,
     reference=rounding_right_shift,
     cases=_shift_cases,
-    rules=(Codes(),),
+    rules=(Codes(dtype="int64"),),
     hints=(
         "x >> shift rounds down, towards minus infinity. What must be added to x first so that it "
         "rounds to the nearest?",
@@ -150,6 +158,11 @@ ROUNDING_RIGHT_SHIFT = Exercise(
             _in_its_own_dtype,
             "In int32 the sum with half of the divisor wraps, and -2^31 has no magnitude. Convert "
             "x to int64 first.",
+        ),
+        Misconception(
+            "takes one off below zero even where nothing is shifted",
+            _one_less_below_zero,
+            "With shift 0 there are no ties, and x must stay as it is: treat x.abs().",
         ),
         Misconception(
             "goes through float64",

@@ -58,7 +58,13 @@ def _cases(rng: torch.Generator) -> list[Case]:
     def batches(inputs: int, *factors: float) -> list[Tensor]:
         return [factor * randn(rng, 5, inputs) for factor in factors]
 
-    three, far = layers(3, 6, 5, 4), layers(3, 6, 4)
+    def above(layer: tuple[Tensor, Tensor], sign: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Make what a layer puts out for positive inputs lie far above 0, or below."""
+        weight, bias = layer
+        return sign * weight.abs(), sign * (1 + bias.abs())
+
+    positive = 1 + torch.rand(4, 3, generator=rng)
+    three, far, two = layers(3, 6, 5, 4), layers(3, 6, 4), layers(3, 5, 2)
     far[0][0][0].abs_()  # or all hidden values may be 0, which have no scale
     return [
         Case("one layer, one batch", (layers(2, 2), batches(2, 1))),
@@ -66,6 +72,10 @@ def _cases(rng: torch.Generator) -> list[Case]:
         Case("the largest values in the first batch", (three, batches(3, 4, 1, 1))),
         Case("the largest values in the second batch", (three, batches(3, 1, 4, 1))),
         Case("inputs far above 0", (far, [5 + torch.rand(4, 3, generator=rng)])),
+        Case("no tensor contains 0", ([above(layer) for layer in two], [positive])),
+        Case(
+            "logits far below 0", ([above(two[0]), above(two[1], -1.0)], [positive, 2 * positive])
+        ),
         Case("four layers", (layers(4, 6, 7, 6, 3), batches(4, 1, 2))),
     ]
 
@@ -133,6 +143,13 @@ def _not_widened_or_clamped(layers: Layers, batches: Sequence[Tensor]) -> tuple[
     low, high = _ends(layers, batches)
     scale = (high - low) / 255
     return scale, torch.round(-low / scale).to(torch.int64)
+
+
+def _input_alone_widened(layers: Layers, batches: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    low, high = _ends(layers, batches)
+    low[0], high[0] = low[0].clamp(max=0), high[0].clamp(min=0)
+    scale = (high - low) / 255
+    return scale, torch.round(-low / scale).clamp(0, 255).to(torch.int64)
 
 
 def _symmetric(layers: Layers, batches: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -206,6 +223,12 @@ CALIBRATE = Exercise(
             "0.0 must have a code in every tensor: low = min(low, 0), high = max(high, 0).",
         ),
         Misconception(
+            "widens the range of the input only",
+            _input_alone_widened,
+            "0.0 must have a code in every tensor, those between the layers and the result "
+            "included: start low and high at 0.0.",
+        ),
+        Misconception(
             "leaves the ReLUs out",
             _with_ends(_without_relu),
             "What the next layer reads is what comes out of the ReLU.",
@@ -213,7 +236,7 @@ CALIBRATE = Exercise(
         Misconception(
             "has the sign of the zero points turned round",
             lambda layers, batches: _changed_zero_points(layers, batches, lambda z: -z),
-            "The smallest value shall have the code 0: zero_point = round(-low / scale).",
+            "The smallest value gets the code 0: zero_point = round(-low / scale).",
         ),
         Misconception(
             "cuts the zero points off instead of rounding them",

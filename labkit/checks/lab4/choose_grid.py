@@ -47,6 +47,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         case("a weight, more below 0", "weight", (-3, -2), (0.5, 1)),
         case("a weight, more above 0", "weight", (-1, -0.5), (2, 3)),
         case("a weight, all of one sign", "weight", (-3, -2), (-1, -0.5)),
+        case("a weight, all above 0", "weight", (0.5, 1), (2, 3)),
         case("an activation after a ReLU", "activation", (0, 0), (2, 6)),
         with_zero_point("an activation of both signs", 0.6, 0.9),
         with_zero_point("another one of both signs", 0.1, 0.4),

@@ -44,6 +44,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         case("as many outputs as inputs", (3, 3), 0.02),
         case("a convolution", (4, 3, 3, 3), 1e-3),
         case("a depthwise convolution", (5, 1, 3, 3), 1e-3),
+        case("a convolution over time", (3, 2, 5), 0.01),
         case("a small variance", (3, 2, 1, 1), 0.05, 0.0),
         Case("a dead channel, variance 0", tuple(dead)),
     ]
@@ -94,6 +95,15 @@ FOLD_BATCHNORM = Exercise(
             "loses the sign of gamma",
             _with_factor(lambda gamma, var, eps: torch.sqrt(gamma**2 / (var + eps))),
             "gamma may be negative: take the root of var + eps alone.",
+        ),
+        Misconception(
+            "knows layers of two and of four dimensions only",
+            lambda weight, *rest: (
+                fold_batchnorm(weight, *rest)[0] if weight.ndim != 3 else weight,
+                fold_batchnorm(weight, *rest)[1],
+            ),
+            "[out, ...] may have any number of dimensions: "
+            "factor.reshape(-1, *[1] * (weight.ndim - 1)).",
         ),
         Misconception(
             "leaves out eps",

@@ -99,7 +99,7 @@ PARETO_FRONT = Exercise(
     points=2,
     reference=pareto_front,
     cases=_cases,
-    rules=(Rule(),),
+    rules=(Rule(dtype="bool"),),
     hints=(
         "Take one network and look for another that makes it pointless. When is that so?",
         "Another one beats it if it is at most as large and at least as accurate, and better in "
@@ -124,6 +124,11 @@ PARETO_FRONT = Exercise(
             "keeps what is beaten",
             lambda sizes, accuracies: _beaten(sizes, accuracies).any(1),
             "The front is what nobody beats.",
+        ),
+        Misconception(
+            "returns zeros and ones",
+            lambda sizes, accuracies: pareto_front(sizes, accuracies).float(),
+            "A mask is bool: with 0.0 and 1.0 nothing can be picked out, sizes[front] fails.",
         ),
         Misconception(
             "prefers large networks",

@@ -146,7 +146,11 @@ QUANTIZE_LAYER = Exercise(
     points=3,
     reference=quantize_layer,
     cases=_cases,
-    rules=(Codes(unrounded=_unrounded_weight), SCALE, Codes(unrounded=_unrounded_bias)),
+    rules=(
+        Codes(unrounded=_unrounded_weight),
+        SCALE,
+        Codes(unrounded=_unrounded_bias),
+    ),
     names=("q_w", "w_scale", "q_bias"),
     hints=(
         "Three things to return. Only the scale needs thought: one number for each output "

@@ -18,12 +18,15 @@ def _cases(rng: torch.Generator) -> list[Case]:
     rows = torch.tensor([0.1, 1.0, 4.0])[:, None]
     with_zeros = randn(rng, 2, 4)
     with_zeros[0, 1] = with_zeros[1, 3] = 0
+    with_dead = randn(rng, 3, 5)
+    with_dead[1] = 0
     return [
         Case("one channel", (randn(rng, 1, 3),)),
         Case("a weight of 0", (with_zeros,)),
         Case("channels of different sizes", (rows * randn(rng, 3, 8),)),
         Case("a convolution", (randn(rng, 4, 3, 3, 3),)),
         Case("mostly negative", (randn(rng, 5, 6) - 1.0,)),
+        Case("a channel of zeros", (with_dead,)),
         Case("one outlier", (torch.cat([randn(rng, 2, 7), torch.full((2, 1), 30.0)], 1),)),
     ]
 

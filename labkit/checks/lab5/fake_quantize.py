@@ -19,6 +19,8 @@ def _cases(rng: torch.Generator) -> list[Case]:
     s = [uniform(rng, 0.03, 0.9) for _ in range(8)]
     beyond = torch.tensor([100.0, -100.0, 0.0])
     zero_point = int(torch.randint(3, 12, (), generator=rng))
+    # Multiples of a large power of two: float32 has them and what they are rounded to.
+    many = 2.0**20 * torch.randint(2**12, 2**15, (3,), generator=rng)
     return [
         Case("one number", (between_ties(rng, s[6], 1, 6, 1), s[6], 0, *INT4)),
         Case("4 bits", (between_ties(rng, s[0], -7, 7, 9), s[0], 0, *INT4)),
@@ -29,6 +31,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         Case("some out of range", (between_ties(rng, s[2], -20, 20, 4, 5), s[2], -2, *INT4)),
         Case("ternary", (between_ties(rng, s[3], -3, 3, 3, 2, 2), s[3], 0, *TERNARY)),
         Case("8 bits, unsigned", (between_ties(rng, s[4], -90, 250, 40), s[4], 77, *UINT8)),
+        Case("codes that int32 does not hold", (many, 1.0, 0, 0, 2**40)),
         Case("8 bits, signed", (between_ties(rng, s[5], -150, 150, 40), s[5], 0, *INT8)),
     ]
 
@@ -110,6 +113,24 @@ FAKE_QUANTIZE = Exercise(
                 torch.round(x.clamp(qmin, qmax) / scale) * scale
             ),
             "qmin and qmax are codes: divide by scale, round and add zero_point before you clamp.",
+        ),
+        Misconception(
+            "goes through int32",
+            lambda x, scale, zero_point, qmin, qmax: (
+                (
+                    (
+                        (torch.round(x / scale) + zero_point)
+                        .clamp(qmin, qmax)
+                        .clamp(-(2.0**31), 2.0**31)
+                    )
+                    .to(torch.int64)
+                    .to(torch.int32)
+                    - zero_point
+                )
+                * scale
+            ),
+            "A conversion to an integer dtype cuts the gradient off, and int32 ends at 2^31. Stay "
+            "real: torch.round and clamp do.",
         ),
         Misconception(
             "clamps to 8 bits",

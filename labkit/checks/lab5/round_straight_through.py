@@ -30,6 +30,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         Case("random numbers", pair(7)),
         Case("a matrix", pair(3, 4)),
         Case("three dimensions", pair(2, 3, 2)),
+        Case("one number, the first call once more", (one[0], one[1].round() + 0.5)),
     ]
 
 
