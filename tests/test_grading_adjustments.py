@@ -56,6 +56,14 @@ def test_an_empty_file_changes_nothing(tmp_path: Path, course: Course) -> None:
         ("student,days_late\nada,-1\n", "expected 0 or more"),
         ("student,1.3\nada,2.5\n", "expected 0 to 2"),
         ("student,extra\nada,1,2\n", "more cells than"),
+        ("student,extra\nada,1\n,2\n", "line 3, names no student"),
+        ("student,extra,\nada,1,x\n", "line 2, has 'x' in a column without a name"),
+        ("student,1.1,1.1\nada,1,0\n", r"'1.1' may be 1.1 or 1.10.*'exercise 1.10'"),
+        ("student,1.1\nada,1\n", r"'1.1' may be 1.1 or 1.10"),
+        ("student,1.3,Exercise 1.3\nada,1,1\n", "more than once"),
+        ("student,01. Okt\nada,1\n", "column '01. Okt'.*a date"),
+        ("student;extra\nada;1,500\n", "line 2, has '1,500' as extra of 'ada'"),
+        ("student,extra\nzo\u00eb,1\nzoe\u0308,2\n", "two rows"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -63,6 +71,52 @@ def test_what_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         read(tmp_path, course, text)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "student,extra,comment\nzo\u00eb,1.5,caf\u00e9\n".encode(),
+        "\ufeffstudent;extra;comment\r\nzo\u00eb;1,5;caf\u00e9\r\n;;\r\n".encode(),
+        "student,extra,comment\r\nzo\u00eb,1.5,caf\u00e9\r\n,,\r\n,,\r\n".encode("cp1252"),
+        "student\textra\tcomment\r\nzo\u00eb\t1.5\tcaf\u00e9\r\n".encode("utf-16"),
+        "student\textra\tcomment\nzo\u00eb\t1,5\tcaf\u00e9\n".encode("utf-16-le"),
+        "sep=;\nstudent;extra;comment\nzo\u00eb;1,5;caf\u00e9\n".encode(),
+        "student,extra,comment,,\rzo\u00eb,1.5,caf\u00e9,,\r,,,,\r".encode(),
+        'Student , Extra,COMMENT\n zo\u00eb ,"1,5", caf\u00e9\n'.encode(),
+    ],
+)
+def test_what_spreadsheets_make_of_it_is_read(tmp_path: Path, course: Course, data: bytes) -> None:
+    path = tmp_path / "by hand.csv"
+    path.write_bytes(data)
+    assert read_adjustments(path, course) == {"zo\u00eb": Adjustment(0.0, 1.5, "caf\u00e9")}
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"PK\x03\x04", "workbook"),
+        (b"student,extra\nada,\x81\n", "encoding"),
+        ("student,comment\nada,\u0142\u0105ka\n".encode("cp1250"), "encoding"),
+        (b"student,extra\nada,\0\n", "by hand.csv"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(
+    tmp_path: Path, course: Course, data: bytes, message: str
+) -> None:
+    path = tmp_path / "by hand.csv"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=f"by hand.csv.*{message}|{message}"):
+        read_adjustments(path, course)
+
+
+def test_columns_that_a_spreadsheet_cannot_change_are_understood(
+    tmp_path: Path, course: Course
+) -> None:
+    text = "student,exercise 1.1,Exercise 1.10,exercise-1-3\nada,1,2,0.5\n"
+    assert read(tmp_path, course, text)["ada"].points == {"1.1": 1, "1.10": 2, "1.3": 0.5}
+    text = "student,1.1,1.10\nada,1,2\n"
+    assert read(tmp_path, course, text)["ada"].points == {"1.1": 1, "1.10": 2}
 
 
 def test_points_by_hand_replace_and_are_flagged() -> None:

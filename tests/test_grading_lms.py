@@ -156,6 +156,92 @@ def test_what_is_no_export_is_refused(fill: object, text: str) -> None:
         fill(text, [], 1)  # type: ignore[operator]
 
 
+EXCUSED = CANVAS.replace("ada@x.edu,A,,", "ada@x.edu,A,EX,")
+
+
+def test_whom_canvas_excuses_stays_excused_and_is_named() -> None:
+    filled = fill_canvas(EXCUSED, [earned("ada@x.edu"), earned("grace")], 1)
+    assert filled.text == EXCUSED.replace("grace,A,3,", "grace,A,7.5,")
+    assert filled.excused == ("Lovelace, Ada",)
+    assert filled.unmatched == filled.empty == ()
+
+
+def test_a_folder_without_work_takes_no_row_from_the_one_with_it() -> None:
+    text = Record("Ada Lovelace_7_assignsubmission_onlinetext", (), Outcome.BROKEN, "No notebook.")
+    filled = fill_moodle(WORKSHEET, [earned("Ada Lovelace_7_assignsubmission_file"), text], 1)
+    assert filled.text == WORKSHEET.replace("Submitted,,", "Submitted,7.5,")
+    assert filled.unmatched == (text.student,)
+
+
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        (CANVAS, "lovelaceada_101"),
+        (WORKSHEET, "Ada Lovelace_7"),
+        (WORKSHEET, "Ada Lovelace_99"),
+    ],
+)
+def test_folders_as_collect_names_them_are_understood(template: str, name: str) -> None:
+    fill = fill_canvas if template is CANVAS else fill_moodle
+    filled = fill(template, [earned(name)], 1)
+    assert ",7.5," in filled.text.split("Hopper")[0]
+    assert filled.unmatched == ()
+
+
+@pytest.mark.parametrize("name", ["student_101", "hoppergrace_101", "Grace_7"])
+def test_a_number_at_the_end_of_another_name_means_nobody(name: str) -> None:
+    assert fill_canvas(CANVAS, [earned(name)], 1).unmatched == (name,)
+    assert fill_moodle(WORKSHEET, [earned(name)], 1).unmatched == (name,)
+
+
+@pytest.mark.parametrize("name", ["Zoe\u0308 O'Neill", "Zo\u00eb O'Neill", "o'neillzoe_101"])
+def test_an_accent_may_be_written_in_two_ways(name: str) -> None:
+    assert fill_canvas(SECTIONS, [earned(name)], 1).unmatched == ()
+
+
+# Worksheets of Moodle in other languages; the headings are translated, the order is the same.
+WORKSHEETS = (
+    "ID,Vollständiger Name,ID-Nummer,E-Mail-Adresse,Status,Bewertung,Bestwertung,Neu\n"
+    'Teilnehmer/in7,Ada Lovelace,123456,ada@x.edu,Abgegeben,,"24,00",-\n'
+    'Teilnehmer/in8,Grace Hopper,123457,grace@x.edu,-,"3,50","24,00",-\n',
+    "Identifiant,Nom complet,Adresse de courriel,Statut,Note,Note maximale,Modifié\n"
+    'Participant 7,Ada Lovelace,ada@x.edu,Remis,,"24,00",-\n'
+    'Participant 8,Grace Hopper,grace@x.edu,Remis,,"24,00",-\n',
+    "Identificador;Nombre completo;Estado;Calificación;Calificación máxima;Cambiable\n"
+    "Participante 7;Ada Lovelace;Enviado;;24,00;Sí\n",
+    "ID,Volledige naam,E-mailadres,Status,Cijfer,Maximumcijfer\n"
+    "Deelnemer 7,Ada Lovelace,ada@x.edu,Ingestuurd,,24.00\n",
+    "識別子,氏名,状態,評点,最大評点\n参加者 7,Ada Lovelace,提出,,24.00\n",
+)
+
+
+@pytest.mark.parametrize("template", WORKSHEETS)
+@pytest.mark.parametrize("name", ["Ada Lovelace_7_assignsubmission_file", "Ada Lovelace"])
+def test_a_worksheet_in_any_language_is_filled_in(template: str, name: str) -> None:
+    filled = fill_moodle(template, [earned(name)], 1)
+    delimiter = ";" if ";" in template else ","
+    before, after = cells(template, delimiter), cells(filled.text, delimiter)
+    target = before[0].index(filled.column)
+    assert after[1][target] == ("7,5" if "24,00" in template else "7.5")
+    before[1][target] = after[1][target]
+    assert before == after
+    assert filled.most == 24
+    named = fill_moodle(template, [earned(name)], 1, filled.column)
+    assert named.text == filled.text
+
+
+def test_a_gradebook_in_another_language_is_filled_in_by_the_name_of_its_column() -> None:
+    report = (
+        "Vorname,Nachname,ID-Nummer,E-Mail-Adresse,Aufgabe: Quiz (Punkte),Aufgabe: Lab 1 (Punkte)\n"
+        "Ada,Lovelace,123456,ada@x.edu,24,-\nAda,Hopper,123457,grace@x.edu,3,-\n"
+    )
+    column = "Aufgabe: Lab 1 (Punkte)"
+    records = [earned("Ada Lovelace"), earned("123457", 3), earned("Ada", 1), earned("24", 1)]
+    filled = fill_moodle(report, records, 1, column)
+    assert [row[5] for row in cells(filled.text)] == [column, "7.5", "3"]
+    assert filled.unmatched == ("Ada", "24")
+
+
 @given(
     st.lists(
         st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"))),

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from labkit import Lab
-from labkit.checks import calling, console, lab
+from labkit.checks import console, lab
 from labkit.checks.calling import call_all
 from labkit.checks.card import Card, Code, Fold, Table, Text
 from labkit.checks.exercise import Case

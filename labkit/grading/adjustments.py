@@ -2,20 +2,26 @@
 
 The file has a column ``student`` and any of ``days_late``, ``extra`` (points to add), ``comment``,
 and exercises by their number: ``1.3`` holds points that replace those of the grader. An empty cell
-changes nothing.
+changes nothing. What spreadsheets make of such a file is read, or refused with its line.
 """
 
-import csv
 import math
-from collections.abc import Iterable, Mapping
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from labkit.grading.course import Course
 from labkit.grading.gradebook import defused
 from labkit.grading.results import Graded, Record
+from labkit.grading.sheets.table import Table, decoded
 
 COLUMNS = ("student", "days_late", "extra", "comment")
+EXERCISE = re.compile(r"(?:ex(?:ercise)?[ ._-]*)?(\d+[.-]\d+)")
+DECIMAL_COMMA = re.compile(r"-?\d+,\d{1,2}")
+SPREADSHEET = "a spreadsheet saves 1.10 as 1.1, or as a date"
 
 
 @dataclass(frozen=True)
@@ -48,42 +54,83 @@ def read_adjustments(path: Path, course: Course) -> dict[str, Adjustment]:
     ValueError
         If there is a column, a number or a second row for a student that makes no sense.
     """
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
+    table = Table.read(decoded(path.read_bytes(), str(path)), str(path))
     most = {task.exercise.id: task.exercise.points for task in course.tasks}
-    if any(None in row for row in rows):
-        raise ValueError(f"{path} has a row with more cells than there are columns.")
-    names = [name for name in (rows[0] if rows else ()) if name not in (*COLUMNS, *most)]
-    if names or (rows and "student" not in rows[0]):
-        raise ValueError(
-            f"{path} has the column {names[0] if names else None!r}; expected student and any of "
-            f"{', '.join([*COLUMNS[1:], *most])}."
-        )
+    columns = _columns(path, table.head, most)
     found: dict[str, Adjustment] = {}
-    for row in rows:
-        student = row["student"]
-        if student in found:
-            raise ValueError(f"{path} has two rows for {student!r}; join them.")
+    for row in table.rows:
+        cells = [cell.strip() for cell in row.cells]
+        if not any(cells):
+            continue  # spreadsheets write such rows below a table
+        where = f"{path}, line {row.number},"
+        if any(cells[len(columns) :]):
+            raise ValueError(f"{where} has a row with more cells than there are columns.")
+        values = {key: cell for key, cell in zip(columns, cells, strict=False) if cell}
+        if "" in values:
+            raise ValueError(f"{where} has {values['']!r} in a column without a name.")
+        student = values.pop("student", "")
+        if not student:
+            raise ValueError(f"{where} names no student; expected a name in the column student.")
+        if any(same_name(student, other) for other in found):
+            raise ValueError(f"{where} has two rows for {student!r}; join them.")
+        comment = values.pop("comment", "")
         numbers = {
-            key: _number(path, student, key, text.strip(), most.get(key))
-            for key, text in row.items()
-            if key not in ("student", "comment") and text and text.strip()
+            key: _number(where, student, key, text, most.get(key)) for key, text in values.items()
         }
         days, extra = numbers.pop("days_late", 0.0), numbers.pop("extra", 0.0)
-        found[student] = Adjustment(days, extra, (row.get("comment") or "").strip(), numbers)
+        found[student] = Adjustment(days, extra, comment, numbers)
     return found
 
 
-def _number(path: Path, student: str, key: str, text: str, most: float | None) -> float:
+def _columns(path: Path, head: Sequence[str], most: Mapping[str, float]) -> list[str]:
+    """Return the name of each column as `Adjustment` knows it; "" for one without a name.
+
+    Spreadsheets save the column 1.10 as 1.1, and some make a date of either. So "1.1" alone is
+    refused where there is a 1.10; with a word in front, both are told apart.
+    """
+    names = [" ".join(name.split()).casefold() for name in head]
+    columns = [_column(name) for name in names]
+    expected = f"expected student and any of {', '.join([*COLUMNS[1:], *most])}"
+    for name, column in zip(head, columns, strict=True):
+        if column not in ("", *COLUMNS, *most):
+            hint = f" ({SPREADSHEET})" if any(c.isdigit() for c in name) else ""
+            raise ValueError(f"{path} has the column {name!r}; {expected}{hint}.")
+    if columns and "student" not in columns:
+        raise ValueError(f"{path} has no column 'student'; {expected}.")
+    for column, count in Counter(filter(None, columns)).items():
+        longer = f"{column}0"
+        unclear = column in names and longer in most and longer not in columns
+        if count > 1 or unclear:
+            which = f"may be {column} or {longer}" if unclear else "is there more than once"
+            raise ValueError(
+                f"{path}: the column {column!r} {which} ({SPREADSHEET}). Name it 'exercise "
+                f"{column}'" + (f" or 'exercise {longer}'." if longer in most else ".")
+            )
+    return columns
+
+
+def _column(name: str) -> str:
+    """Return "1.10" for "Exercise 1.10" and "exercise-1-10", "days_late" for "Days late"."""
+    if found := EXERCISE.fullmatch(name):
+        return found[1].replace("-", ".")
+    return name.replace(" ", "_")
+
+
+def same_name(one: str, other: str) -> bool:
+    """Return whether two names are the same to a reader: accents are written in two ways."""
+    return unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
+
+
+def _number(where: str, student: str, key: str, text: str, most: float | None) -> float:
     try:
-        value = float(text)
+        value = float(text.replace(",", ".") if DECIMAL_COMMA.fullmatch(text) else text)
     except ValueError:
         value = math.nan
     wrong = (key == "days_late" and value < 0) or (most is not None and not 0 <= value <= most)
     if not math.isfinite(value) or wrong:
         wanted = "a number" if key == "extra" else "0 or more"
         wanted = wanted if most is None else f"0 to {most:g}"
-        raise ValueError(f"{path} has {text!r} as {key} of {student!r}; expected {wanted}.")
+        raise ValueError(f"{where} has {text!r} as {key} of {student!r}; expected {wanted}.")
     return value
 
 
@@ -111,7 +158,8 @@ def adjust(
     records, left = list(records), dict(adjustments)
     adjusted = []
     for record in records:
-        name = record.student if record.student in left else defused(record.student)
+        spellings = (record.student, defused(record.student))
+        name = next((n for n in left if any(same_name(n, one) for one in spellings)), "")
         adjusted.append(_adjusted(record, left.pop(name, Adjustment()), late_penalty))
     if left:
         names = ", ".join(map(repr, sorted(left)))

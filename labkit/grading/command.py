@@ -132,6 +132,8 @@ def _write(path: Path, filled: "Filled", records: "list[Record]") -> None:
         print(f"  out of {number(filled.most)} there and {number(lab)} here: change it there")
     if filled.unmatched:
         print(f"  no points entered for the folders: {', '.join(map(defused, filled.unmatched))}")
+    if filled.excused:
+        print(f"  excused there, so left: {', '.join(map(defused, filled.excused))}")
     if filled.empty:
         print(f"  left as they were: {', '.join(map(defused, filled.empty))}")
 

@@ -5,22 +5,28 @@ delimiter, whatever they hold. A student's folder finds its row by anything that
 there: a login, a number, an address, a full name.
 """
 
-import csv
-import io
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 from labkit.grading.gradebook import number
 from labkit.grading.results import Record
+from labkit.grading.sheets.people import (
+    CANVAS,
+    MOODLE,
+    People,
+    canvas_people,
+    identifiers,
+    moodle_people,
+)
+from labkit.grading.sheets.table import Table
 
-# As Moodle names the folders of a downloaded assignment: "Ada Lovelace_1234_assignsubmission_file".
-MOODLE_FOLDER = re.compile(r"(?P<name>.+)_(?P<number>\d+)_assignsubmission_\w*")
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
-BYTE_ORDER_MARK = "\ufeff"
+POINTS = re.compile(r"\d+([.,]\d+)?")
 POINTS_POSSIBLE = "Points Possible"
+EXCUSED = "EX"
+"""What Canvas has in place of points for whoever need not hand in; points would lift it."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,8 @@ class Filled:
         Rows of the template for which there are no points, left as they were.
     most : float, optional
         How many points the template says can be had.
+    excused : tuple of str
+        Rows of people whom the system excuses, left as they were.
     """
 
     text: str
@@ -46,6 +54,7 @@ class Filled:
     unmatched: tuple[str, ...]
     empty: tuple[str, ...]
     most: float | None
+    excused: tuple[str, ...] = ()
 
 
 def fill_canvas(
@@ -70,8 +79,8 @@ def fill_canvas(
     ValueError
         If this is no such file, or the column is not clear.
     """
-    who = ("Student", "ID", "SIS User ID", "SIS Login ID")
-    return _fill(template, records, who, _canvas_names, _the_labs_own(lab, column))
+    table = _exported(template, CANVAS)
+    return _fill(table, records, canvas_people(table), _the_labs_own(lab, column)(table.head))
 
 
 def fill_moodle(
@@ -82,9 +91,9 @@ def fill_moodle(
     Parameters
     ----------
     template : str
-        The file's text. A worksheet has Identifier, Full name, Email address, Grade; a gradebook
-        has First name, Last name (or Surname), ID number, Email address, and a column an
-        assignment.
+        The file's text. A worksheet has Identifier, Full name, Email address, Grade, Maximum grade;
+        a gradebook has First name, Last name (or Surname), ID number, Email address, and a column
+        an assignment; the same in other languages.
     records : iterable of Record
         The class. Folders may be named as Moodle names those of a downloaded assignment.
     lab : int
@@ -97,32 +106,20 @@ def fill_moodle(
     ValueError
         If this is no such file, or the column is not clear.
     """
-    who = (
-        *("Identifier", "Full name", "Email address", "ID number", "Username"),
-        *("First name", "Last name", "Surname"),
-    )
-
-    def choose(head: Sequence[str]) -> int:
-        if column is None and "Identifier" in head and "Grade" in head:
-            return head.index("Grade")
-        return _the_labs_own(lab, column)(head)
-
-    return _fill(template, records, who, _moodle_names, choose)
+    table = _exported(template, MOODLE if column is None else ())
+    target = _column(table, column, lab)
+    return _fill(table, records, moodle_people(table, target), target)
 
 
-def _canvas_names(row: dict[str, str]) -> set[str]:
-    last, _, first = row.get("Student", "").partition(",")
-    return {*row.values(), f"{first.strip()} {last.strip()}"}
-
-
-def _moodle_names(row: dict[str, str]) -> set[str]:
-    last = row.get("Last name", row.get("Surname", ""))
-    first = row.get("First name", "")
-    # Two people may share one of these alone, and nobody signs a folder with it.
-    whole = {
-        value for key, value in row.items() if key not in ("First name", "Last name", "Surname")
-    }
-    return {*whole, f"{first} {last}", f"{last} {first}"}
+def _exported(template: str, who: Sequence[str]) -> Table:
+    """Read a template, which has some of the columns `who`, or the identifiers of Moodle."""
+    table = Table.read(template, "the template")
+    if not table.head or (who and not set(who) & set(table.head) and not identifiers(table)):
+        raise ValueError(
+            f"this is no export that can be filled in: it has the columns {table.head}, expected "
+            f"some of {', '.join(who)}. In another language, name the column with --column."
+        )
+    return table
 
 
 def _the_labs_own(lab: int, column: str | None) -> Callable[[Sequence[str]], int]:
@@ -149,100 +146,78 @@ def _unnumbered(name: str) -> str:
     return re.sub(r" \(\d+\)$", "", name)
 
 
-@dataclass
-class _Sheet:
-    """A CSV file as its program wrote it."""
-
-    mark: str
-    delimiter: str
-    ending: str
-    head: list[str]
-    rows: list[list[str]]
-
-    @classmethod
-    def read(cls, text: str) -> "_Sheet":
-        mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
-        text = text.removeprefix(mark)
-        first = text.split("\n", 1)[0]
-        delimiter = max(",;\t", key=first.count)
-        ending = "\r\n" if first.endswith("\r") else "\n"
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
-        head = lines[0] if lines else []
-        rows = [row + [""] * (len(head) - len(row)) for row in lines[1:] if row]
-        return cls(mark, delimiter, ending, head, rows)
-
-    def written(self) -> str:
-        text = io.StringIO()
-        writer = csv.writer(text, delimiter=self.delimiter, lineterminator=self.ending)
-        writer.writerows([self.head, *self.rows])
-        return self.mark + text.getvalue()
-
-    def number(self, points: float) -> str:
-        """Write points with a comma where the file has one in its numbers."""
-        comma = self.delimiter != "," and any(map(DECIMAL_COMMA.fullmatch, chain(*self.rows)))
-        return number(points).replace(".", ",") if comma else number(points)
-
-    def most(self, target: int) -> float | None:
-        """Return what Canvas says in a row above the students, Moodle in a column of its own."""
-        above = [row[target] for row in self.rows if row[0].strip() == POINTS_POSSIBLE]
-        names = [name.casefold() for name in self.head]
-        beside = names.index("maximum grade") if "maximum grade" in names else None
-        cells = above or ([row[beside] for row in self.rows] if beside is not None else [])
-        try:
-            return float(cells[0].replace(",", ".")) if cells else None
-        except ValueError:
-            return None
+def _column(table: Table, column: str | None, lab: int) -> int:
+    """Return which column of a table of Moodle is to be filled in."""
+    numbered = identifiers(table) is not None
+    if column is None and "Grade" in table.head and (numbered or "Identifier" in table.head):
+        return table.head.index("Grade")
+    # In other languages: the grade stands before the most that can be had, which is always there.
+    if column is None and numbered and (beside := _most_beside(table)) is not None:
+        return beside - 1
+    return _the_labs_own(lab, column)(table.head)
 
 
-def _fill(
-    template: str,
-    records: Iterable[Record],
-    who: Sequence[str],
-    names_of: Callable[[dict[str, str]], set[str]],
-    choose: Callable[[Sequence[str]], int],
-) -> Filled:
-    sheet = _Sheet.read(template)
-    if not set(who) & set(sheet.head):
-        raise ValueError(
-            f"this is no export that can be filled in: it has the columns {sheet.head}, expected "
-            f"some of {', '.join(who)}."
-        )
-    target = choose(sheet.head)
-    most = sheet.most(target)
-    known: dict[str, list[int]] = defaultdict(list)
-    for index, row in enumerate(sheet.rows):
-        cells = {name: cell for name, cell in zip(sheet.head, row, strict=False) if name in who}
-        for name in {_folded(name) for name in names_of(cells)} - {""}:
-            known[name].append(index)
+def _most_beside(table: Table) -> int | None:
+    """Return the column of a worksheet of Moodle that holds the most points in every row."""
+    for index in range(3, len(table.head)):
+        here = {row.cells[index].strip() for row in table.rows}
+        before = {row.cells[index - 1].strip() for row in table.rows} - {"", "-"}
+        if len(here) == 1 and all(POINTS.fullmatch(cell) for cell in here | before):
+            return index
+    return None
+
+
+def _most(table: Table, target: int) -> float | None:
+    """Return what Canvas says in a row above the students, Moodle in a column of its own."""
+    above = [row.cells[target] for row in table.rows if row.cells[0].strip() == POINTS_POSSIBLE]
+    names = [name.casefold() for name in table.head]
+    beside = names.index("maximum grade") if "maximum grade" in names else None
+    if beside is None and identifiers(table):
+        beside = _most_beside(table)
+    cells = above or ([row.cells[beside] for row in table.rows] if beside is not None else [])
+    try:
+        return float(cells[0].replace(",", ".")) if cells else None
+    except ValueError:
+        return None
+
+
+def _fill(table: Table, records: Iterable[Record], people: People, target: int) -> Filled:
     records = list(records)
-    places = {record.student: _places(record.student, known) for record in records}
+    # Moodle has a folder for text beside the one for files: what holds no work claims no row.
+    earned = [record for record in records if record.graded or record.extra]
+    places = {record.student: people.rows(record.student) for record in earned}
     claimed = Counter(row for rows in places.values() for row in rows)
-    unmatched, filled = [], set()
+    unmatched, excused, filled = [], [], set()
+    comma = _writes_commas(table, target)
     for record in records:
-        rows = places[record.student]
+        rows = places.get(record.student, [])
         # Two folders for one row: neither may overwrite the other.
-        if len(rows) != 1 or claimed[rows[0]] > 1 or not (record.graded or record.extra):
+        if len(rows) != 1 or claimed[rows[0]] > 1:
             unmatched.append(record.student)
             continue
-        sheet.rows[rows[0]][target] = sheet.number(record.total)
         filled.add(rows[0])
-    left = (row for index, row in enumerate(sheet.rows) if index not in filled)
-    empty = tuple(row[0] for row in left if _is_student(row))
-    return Filled(sheet.written(), sheet.head[target], tuple(unmatched), empty, most)
+        cells = table.rows[rows[0]].cells
+        if cells[target].strip().upper() == EXCUSED:
+            excused.append(cells[0])
+        else:
+            points = number(record.total)
+            cells[target] = points.replace(".", ",") if comma else points
+    left = (row.cells for index, row in enumerate(table.rows) if index not in filled)
+    empty = tuple(cells[0] for cells in left if _is_student(cells))
+    most, column = _most(table, target), table.head[target]
+    return Filled(table.written(), column, tuple(unmatched), empty, most, tuple(excused))
 
 
-def _places(student: str, known: dict[str, list[int]]) -> list[int]:
-    moodle = MOODLE_FOLDER.fullmatch(student)
-    if moodle:
-        by_number = known.get(_folded(f"Participant {moodle['number']}"), [])
-        return by_number or known.get(_folded(moodle["name"]), [])
-    return known.get(_folded(student), [])
+def _writes_commas(table: Table, target: int) -> bool:
+    """Return whether numbers have a decimal comma in the table, or around the column to fill in."""
+    everywhere = table.delimiter != ","
+    return any(
+        DECIMAL_COMMA.fullmatch(cell)
+        for row in table.rows
+        for cell in (row.cells if everywhere else row.cells[target : target + 2])
+    )
 
 
 def _is_student(row: Sequence[str]) -> bool:
     # Canvas also has rows on how an assignment is posted, on its points, and for trying things out.
     return any(row) and row[0].strip() not in ("", POINTS_POSSIBLE, "Student, Test")
-
-
-def _folded(name: str) -> str:
-    return " ".join(name.split()).casefold()

@@ -1,0 +1,1 @@
+"""Tables that spreadsheets and learning platforms write, read as they are or refused by name."""
