@@ -1,6 +1,7 @@
 """No machine-made mistake passes a check; `tests/mutation.py` prints the table."""
 
 import ast
+from dataclasses import replace
 
 import mutation
 import pytest
@@ -8,12 +9,14 @@ import pytest
 from labkit.checks import registry
 
 
+@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("number", registry.STEMS)
 def test_no_mutant_that_changes_results_passes_its_check(number: int) -> None:
-    rows, notes = mutation.run(number)
-    assert [note for note in notes if "SURVIVED" in note] == []
-    assert all(refused > 0 for _, _, refused, _ in rows)
-    assert sum(refused for _, _, refused, _ in rows) > 0.9 * sum(row[1] for row in rows)
+    rows = mutation.run(number, mutation.stored())
+    assert {row.exercise: row.survived for row in rows if row.survived} == {}
+    assert all(row.refused > 0 for row in rows)
+    assert sum(row.refused for row in rows) > 0.9 * sum(row.total for row in rows)
 
 
 def test_mutants_differ_from_their_source_and_from_one_another() -> None:
@@ -26,16 +29,27 @@ def test_mutants_differ_from_their_source_and_from_one_another() -> None:
     assert len(set(found)) == len(found)
 
 
-def test_a_check_that_looks_at_too_little_lets_a_mutant_through() -> None:
+def blind_trial(stored=()) -> mutation.Trial:
+    """Exercise 1.1 with a check that looks at one call only."""
     exercise = next(e for e in registry.exercises(1) if e.id == "1.1")
-    blind = type(exercise)(
-        **{
-            **vars(exercise),
-            "cases": lambda rng: (
-                exercise.cases(rng)[:1] if rng.initial_seed() == 5 else exercise.cases(rng)
-            ),
-        }
-    )
-    source = mutation.answers(1)["1.1"]
-    names = mutation.namespace(1)
-    assert any(mutation.survives(blind, mutant, names) for mutant in mutation.mutants(source))
+
+    def cases(rng):
+        found = exercise.cases(rng)
+        return found[:1] if rng.initial_seed() == mutation.NOTEBOOK_SEED else found
+
+    return mutation.Trial(replace(exercise, cases=cases), mutation.namespace(1), stored)
+
+
+def test_a_check_that_looks_at_too_little_lets_a_mutant_through_stored_or_not() -> None:
+    trial, found = blind_trial(), list(mutation.mutants(mutation.answers(1)["1.1"]))
+    assert any(trial.survives(mutant) for mutant in found)
+    assert any(blind_trial(set(map(trial.key, found))).survives(mutant) for mutant in found)
+
+
+def test_what_is_stored_counts_for_the_same_mutant_of_the_same_exercise_only() -> None:
+    trial = blind_trial()
+    one, other, *_ = mutation.mutants(mutation.answers(1)["1.1"])
+    before = trial.key(one)
+    assert before != trial.key(other)
+    trial.declared += "\n"
+    assert before != trial.key(one)
