@@ -7,6 +7,7 @@ from pathlib import Path
 
 from labkit import __version__
 from labkit.grading import command
+from labkit.grading.collecting import command as collect
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,6 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
     release.add_argument("--bundle", type=Path, metavar="FILE.zip", help="also zip it for students")
     release.add_argument("--root", type=Path, default=Path(), help="the project's folder")
     release.set_defaults(run=_release)
+    collecting = commands.add_parser("collect", help="make a folder of submissions of a download")
+    collect.add_arguments(collecting)
+    collecting.set_defaults(run=collect.run)
     grade = commands.add_parser("grade", help="grade a folder of submissions in a sandbox")
     command.add_arguments(grade)
     grade.set_defaults(run=command.run)

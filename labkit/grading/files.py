@@ -9,13 +9,13 @@ RESERVED = (GRADEBOOK, CLASS_PAGE, CANVAS, MOODLE)
 """What lies beside the students' folders, and so can be no student's name."""
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write `text` to `path` in UTF-8, so that a crash leaves the old file or the new one.
+def write_whole(path: Path, text: str | bytes) -> None:
+    """Write text in UTF-8, or bytes, to `path`, so that a crash leaves the old file or the new one.
 
     A file that holds it already is left alone.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = text.encode("utf-8", "backslashreplace")
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
     if path.is_file() and path.read_bytes() == data:
         return
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".partial")
