@@ -30,6 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
     grade = commands.add_parser("grade", help="grade a folder of submissions in a sandbox")
     command.add_arguments(grade)
     grade.set_defaults(run=command.run)
+    site = commands.add_parser("site", help="make a site of static pages from the labs")
+    site.add_argument("folder", type=Path, metavar="DIR", help="where the pages go")
+    site.add_argument("--root", type=Path, default=Path(), help="the project's folder")
+    site.set_defaults(run=_site)
     doctor = commands.add_parser("doctor", help="versions and capabilities, for bug reports")
     doctor.set_defaults(run=_doctor)
     parsed = parser.parse_args(arguments)
@@ -62,6 +66,14 @@ def _release(parsed: argparse.Namespace) -> int:
     if parsed.bundle is not None:
         names = bundle(parsed.root, parsed.bundle)
         print(f"{parsed.bundle}: {len(names)} files, no solutions.")
+    return 0
+
+
+def _site(parsed: argparse.Namespace) -> int:
+    from labkit.site import build
+
+    pages = build(parsed.root, parsed.folder)
+    print(f"{len(pages)} pages. Open {parsed.folder / 'index.html'}")
     return 0
 
 

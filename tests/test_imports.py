@@ -89,8 +89,8 @@ def wrong_ways(graph):
     wrong |= {("formats", other) for other in families_reached(graph, "formats") & others}
     for name in names:
         forbidden = {"cli"}
-        if name != "cli":
-            forbidden |= {"grading"}
+        if name not in {"cli", "site"}:
+            forbidden |= {"grading", "site"}
         if name in REFERENCES:
             forbidden |= {"checks"}
         wrong |= {(name, other) for other in families_reached(graph, name) & forbidden}

@@ -46,6 +46,12 @@ class Effort:
         return self.reading + self.exercises
 
 
+def needs(notebook: NotebookNode) -> str:
+    """Return what a lab says that one needs for it, or ""."""
+    found = NEED.search(_prose(notebook))
+    return found.group(1) if found else ""
+
+
 def course_map(labs: Mapping[int, NotebookNode]) -> str:
     """Return the map as Markdown.
 
@@ -105,12 +111,11 @@ def _table(labs: Mapping[int, NotebookNode]) -> str:
 
 def _row(number: int, notebook: NotebookNode) -> str:
     exercises = registry.exercises(number)
-    found = NEED.search(_prose(notebook))
     effort = Effort.of(notebook)
     cells = (
         f"[{number} {registry.title(number)}]({registry.STEMS[number]}.ipynb)",
         " · ".join(exercise.title for exercise in exercises),
-        found.group(1) if found else "",
+        needs(notebook),
         f"{effort.total}: {effort.reading} + {effort.exercises}",
         str(sum(exercise.points for exercise in exercises)),
     )

@@ -1,0 +1,126 @@
+"""The front page: what one will be able to do, in real cards and pictures, and the way there."""
+
+from collections.abc import Mapping
+from html import escape
+
+from nbformat import NotebookNode
+
+from labkit.checks import registry
+from labkit.checks.calling import call_all
+from labkit.checks.messages import verdict_card
+from labkit.checks.verdict import judge
+from labkit.grading.course_map import Effort, needs
+from labkit.site.notebooks import PICTURES
+
+SEED = 0
+# A lab's picture: the first one at or after the cell with this grade_id.
+THUMBNAILS = {
+    0: "exercise-0-3",
+    1: "check-1-4",
+    2: "check-2-5",
+    3: "exercise-3-3",
+    4: "check-4-10",
+    5: "check-5-9",
+}
+# The front page's own: a slip that has a name, and what comes of the right answers.
+SLIP = ("1.3", "converts to integers before it clamps")
+SHOWN = (
+    (
+        (1, "check-1-11", 1),
+        "A network that falls apart when its weights share one scale per tensor, and does not mind "
+        "one scale per channel. You find out why, and repair it. From lab 1.",
+    ),
+    (
+        (5, "check-5-9", 0),
+        "Two networks in fewer and fewer bits, quantized after training and trained for it. From "
+        "lab 5.",
+    ),
+)
+
+WELCOME = """\
+---
+hide-toc: true
+---
+
+# Quantization labs
+
+<p class="lead">Take a trained network from 32-bit floats to integers, with your own code: number
+formats, scales and zero points, calibration, int8 kernels, a whole network in integers, training
+for few bits. Every function that matters you write yourself. A check answers within a second.</p>
+
+<p class="doors"><a class="door" href="start.html">Start</a>
+<a class="door quiet" href="lab0_formats.html">Look into lab 0</a></p>
+"""
+
+
+def front_page(labs: Mapping[int, NotebookNode]) -> str:
+    """Return the front page in MyST.
+
+    Parameters
+    ----------
+    labs : mapping of int to NotebookNode
+        The labs' pages by number.
+    """
+    shown = [
+        _figure(_picture(labs[number], place, skip), caption)
+        for (number, place, skip), caption in SHOWN
+    ]
+    parts = [
+        WELCOME,
+        '<div class="shown">',
+        f"<figure>{_card(*SLIP)}<figcaption>What a learner sees who converts to int8 before "
+        "clamping. The check knows the slip by name.</figcaption></figure>",
+        f"<div>{''.join(shown)}</div>",
+        "</div>",
+        "",
+        "## The labs",
+        "",
+        '<div class="labs">',
+        *(_entry(number, labs[number]) for number in sorted(labs)),
+        "</div>",
+        "",
+        "```{toctree}\n:hidden:\n:caption: Begin\n\nstart\n```",
+        "```{toctree}\n:hidden:\n:caption: Labs\n\n"
+        + "\n".join(registry.STEMS[number] for number in sorted(labs))
+        + "\n```",
+        "```{toctree}\n:hidden:\n:caption: More\n\nglossary\nNOTICE\n```",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _card(exercise_id: str, slip: str) -> str:
+    """Return the card that an answer with a known slip gets."""
+    exercise = next(e for e in registry.exercises(int(exercise_id[0])) if e.id == exercise_id)
+    wrong = next(m.wrong for m in exercise.misconceptions if m.name == slip)
+    cases = exercise.draw(SEED)
+    return verdict_card(judge(exercise, cases, call_all(wrong, cases)))._repr_html_()
+
+
+def _picture(lab: NotebookNode, place: str, skip: int = 0) -> tuple[str, str]:
+    """Return file name and description of a picture: the first behind a cell, or a later one."""
+    places = [cell.metadata.get("place") for cell in lab.cells]
+    if place not in places:
+        raise ValueError(f"no cell {place!r} to take a picture from; see THUMBNAILS in {__file__}.")
+    behind = lab.cells[places.index(place) :]
+    outputs = [output.get("metadata", {}) for c in behind for output in c.get("outputs", [])]
+    found = [described for described in outputs if "picture" in described]
+    return found[skip]["picture"], found[skip]["words"]
+
+
+def _figure(picture: tuple[str, str], caption: str) -> str:
+    name, words = picture
+    image = f'<img src="{PICTURES}/{name}" alt="{escape(words)}" loading="lazy">'
+    return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _entry(number: int, lab: NotebookNode) -> str:
+    name, _ = _picture(lab, THUMBNAILS[number])
+    exercises = registry.exercises(number)
+    effort, points = Effort.of(lab), sum(exercise.points for exercise in exercises)
+    return (
+        f'<a class="lab" href="{registry.STEMS[number]}.html">'
+        f'<img src="{PICTURES}/{name}" alt="" loading="lazy">'
+        f"<strong>{number} {escape(registry.title(number))}</strong>"
+        f"<span>{len(exercises)} exercises, {points} points, about {effort.total} minutes</span>"
+        f"<span>You need {escape(needs(lab))}.</span></a>"
+    )
