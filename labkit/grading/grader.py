@@ -10,6 +10,7 @@ from labkit.grading.course import Course, sandbox_files
 from labkit.grading.entries import Entry
 from labkit.grading.execution import grade_answers
 from labkit.grading.process import SandboxError
+from labkit.grading.releasing.proved import is_proved, keep_proof
 from labkit.grading.results import Outcome, Record
 from labkit.grading.run import Seconds
 from labkit.grading.sandbox import Kind, Sandbox
@@ -43,6 +44,7 @@ class Grader:
     ) -> None:
         self.course = course
         self._seed = seed
+        self._kind = kind
         self._seconds = seconds
         files = sandbox_files(course.lab)
         self._box = Sandbox(files, modules=course.modules, hidden=hidden, kind=kind)
@@ -55,7 +57,9 @@ class Grader:
         torch.set_num_threads(1)
         self._open.enter_context(self._box)
         try:
-            self._require_solved()
+            if not is_proved(self.course, self._kind):
+                self._require_solved()
+                keep_proof(self.course, self._kind)
         except BaseException:
             self._open.close()
             raise
@@ -98,7 +102,7 @@ class Grader:
         return Record(entry.student, tuple(graded), flags=flags)
 
     def _require_solved(self) -> None:
-        """Grade the lab's own solution first: what it cannot reach, no student can."""
+        """Grade the lab's own solution: what it cannot reach, no student can."""
         answers = {task.grade_id: task.solution for task in self.course.tasks}
         graded = grade_answers(self.course, answers, self._box, self._seed)
         missed = [one for one in graded if one.outcome is not Outcome.RIGHT]
