@@ -7,7 +7,8 @@ import pytest
 from grading_support import STEM, solved_notebook
 from nbformat import NotebookNode
 
-from labkit.grading.release import release, release_notebook, student_copy
+from labkit.grading.release import release, release_notebook
+from labkit.grading.releasing.cells import student_cells
 from labkit.grading.releasing.identity import ids, read_solution
 from labkit.grading.releasing.regions import cut, has_mark, resembles_a_mark
 
@@ -194,7 +195,7 @@ def test_pictures_in_the_text_are_released_with_it() -> None:
 
 def test_the_mark_of_a_release_changes_with_its_code_only() -> None:
     def mark(notebook: NotebookNode) -> str:
-        return student_copy(notebook, STEM).metadata["labkit"]["release"]
+        return release_notebook(notebook, STEM).metadata["labkit"]["release"]
 
     first, prose, code = solved(), solved(), solved()
     prose.cells.insert(0, nbformat.v4.new_markdown_cell("A sentence more."))
@@ -206,7 +207,7 @@ def test_a_solution_without_outputs_is_enough_for_grading_and_not_for_a_release(
     notebook = solved()
     for cell in notebook.cells:
         cell.execution_count = None
-    assert student_copy(notebook, STEM).cells
+    assert student_cells(notebook.cells, STEM)
     assert "was never run" in refused(notebook)
 
 

@@ -9,7 +9,14 @@ from pathlib import Path
 from labkit.checks import registry
 from labkit.checks.exercise import Exercise
 from labkit.grading.inside.cells import definitions, parse
-from labkit.grading.release import ANSWER, CHECK, exercise_id, grade_id, student_copy
+from labkit.grading.releasing.cells import (
+    ANSWER,
+    CHECK,
+    exercise_id,
+    grade_id,
+    release_mark,
+    student_cells,
+)
 from labkit.grading.releasing.identity import read_solution
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -136,11 +143,11 @@ def course_from(lab: int, text: str) -> Course:
     """Return the course that the text of a solved notebook holds; raises as `load_course`."""
     exercises = {e.id: e for e in registry.exercises(lab)}
     stem = registry.STEMS[lab]
-    solved = read_solution(text, f"{stem}.ipynb")
-    released = student_copy(solved, stem)
+    solved = read_solution(text, f"{stem}.ipynb")["cells"]
+    released = student_cells(solved, stem)
     pairs = {
-        grade_id(cell): (cell, other.source)
-        for cell, other in zip(solved.cells, released.cells, strict=True)
+        grade_id(cell): (cell, other["source"])
+        for cell, other in zip(solved, released, strict=True)
         if grade_id(cell)
     }
     tasks = []
@@ -149,13 +156,13 @@ def course_from(lab: int, text: str) -> Course:
             number = exercise_id(cell)
             check_id = CHECK + key.removeprefix(ANSWER)
             check = pairs[check_id][1]
-            task = Task(exercises[number], key, check_id, check, stub, cell.source)
+            task = Task(exercises[number], key, check_id, check, stub, cell["source"])
             tasks.append(task)
     given = tuple(
-        cell.source for cell in released.cells if cell.cell_type == "code" and not grade_id(cell)
+        cell["source"] for cell in released if cell["cell_type"] == "code" and not grade_id(cell)
     )
     setup = _definitions(given)
-    mark = released.metadata["labkit"]["release"]
+    mark = release_mark(released)
     return Course(lab, stem, registry.title(lab), text, setup, given, tuple(tasks), mark)
 
 

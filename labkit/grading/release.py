@@ -7,35 +7,35 @@ goes without a trace. Outputs are cleared. The same solution gives the same byte
 What could hand a solution out is refused, in the words of `labkit.grading.releasing`.
 """
 
-import hashlib
 import zipfile
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
 
 from labkit import __version__
-from labkit.checks import registry
 from labkit.grading.course_map import course_map, index
-from labkit.grading.releasing.identity import ids, kept_metadata, read_solution
-from labkit.grading.releasing.leaks import leak, stub_reason
-from labkit.grading.releasing.regions import MARKS, cut, has_mark
+from labkit.grading.releasing.cells import (
+    ANSWER,
+    CHECK,
+    exercise_id,
+    grade_id,
+    lab_number,
+    release_mark,
+    student_cells,
+)
+from labkit.grading.releasing.identity import read_solution
 
-ANSWER, CHECK = "exercise-", "check-"
+__all__ = ["ANSWER", "CHECK", "bundle", "exercise_id", "grade_id", "release", "release_notebook"]
+
 NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
     "labkit": {"version": __version__},
 }
-NEW_CELL = {
-    "code": nbformat.v4.new_code_cell,
-    "markdown": nbformat.v4.new_markdown_cell,
-    "raw": nbformat.v4.new_raw_cell,
-}
-_MARKED = " and ".join(list(MARKS)[::2])
-_A_MARK = "a mark of a solution or hidden-test region"
 BUNDLED = (
     "README.md",
     "LICENSE",
@@ -57,26 +57,12 @@ class Stale:
     reason: str
 
 
-def grade_id(cell: NotebookNode) -> str:
-    """Return the nbgrader id of a cell, or an empty string."""
-    return str(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
-
-
-def exercise_id(cell: NotebookNode) -> str:
-    """Return "1.3" for a cell with the grade_id "exercise-1-3" or "check-1-3", else ""."""
-    name = grade_id(cell)
-    for prefix in (ANSWER, CHECK):
-        if name.startswith(prefix):
-            return name.removeprefix(prefix).replace("-", ".")
-    return ""
-
-
-def release_notebook(solution: NotebookNode, name: str) -> NotebookNode:
-    """Return the student's copy of a solved notebook that was run.
+def release_notebook(solution: Mapping[str, Any], name: str) -> NotebookNode:
+    """Return the student's copy of a solved notebook.
 
     Parameters
     ----------
-    solution : NotebookNode
+    solution : mapping
         The notebook from `solutions/`.
     name : str
         Its stem, for messages and for finding the exercises that it must hold.
@@ -84,53 +70,16 @@ def release_notebook(solution: NotebookNode, name: str) -> NotebookNode:
     Raises
     ------
     ValueError
-        As `student_copy`, or if a code cell was never run or holds an error.
+        If a code cell was never run or holds an error, a part of a solution would be handed out, or
+        the cells do not agree with the exercises of the lab.
     """
-    _require_executed(solution, name)
-    return student_copy(solution, name)
-
-
-def student_copy(solution: NotebookNode, name: str) -> NotebookNode:
-    """Return the student's copy of a solved notebook, whether it was run or not.
-
-    Parameters
-    ----------
-    solution, name
-        As for `release_notebook`.
-
-    Raises
-    ------
-    ValueError
-        If a part of a solution would be handed out, or the cells do not agree with the exercises of
-        the lab.
-    """
-    _require_exercises(solution, name)
-    lab = nbformat.v4.new_notebook(metadata=dict(NOTEBOOK_METADATA))
-    solutions: dict[str, tuple[str, ...]] = {}
-    for cell, key in zip(solution.cells, ids(solution.cells), strict=True):
-        source = cell.source
-        if cell.cell_type == "code":
-            source = _student_source(cell, key, name, solutions)
-        elif has_mark(source):
-            raise ValueError(f"{_place(cell, key, name)} holds {_A_MARK} and is no code cell.")
-        copy = NEW_CELL[cell.cell_type](source, metadata=kept_metadata(cell.metadata))
-        if "attachments" in cell:
-            copy["attachments"] = cell["attachments"]
-        copy["id"] = key
-        lab.cells.append(copy)
-    functions = [exercise.function for exercise in registry.exercises(_number(name))]
-    if found := leak(lab.cells, solutions, functions):
-        raise ValueError(f"{_place(found[0], found[0]['id'], name)} holds {found[1]}.")
-    code = [cell.source for cell in lab.cells if cell.cell_type == "code"]
-    release_mark = hashlib.sha256(repr(code).encode()).hexdigest()[:12]
-    lab.metadata["labkit"] = {"version": __version__, "release": release_mark}
+    _require_executed(solution["cells"], name)
+    cells = student_cells(solution["cells"], name)
+    made_for = {"labkit": {"version": __version__, "release": release_mark(cells)}}
+    lab = nbformat.v4.new_notebook(metadata=NOTEBOOK_METADATA | made_for)
+    lab.cells = nbformat.from_dict(cells)
     nbformat.validate(lab)
     return lab
-
-
-def read(path: Path) -> NotebookNode:
-    """Return the solved notebook in a file; raises as `read_solution`."""
-    return read_solution(path.read_text("utf-8-sig"), path.name)
 
 
 def release(root: Path, check: bool = False) -> list[Stale]:
@@ -156,8 +105,8 @@ def release(root: Path, check: bool = False) -> list[Stale]:
     solutions = sorted((root / "solutions").glob("lab*.ipynb"))
     if not solutions:
         raise ValueError(f"{root / 'solutions'} holds no lab*.ipynb; run this in the project.")
-    labs = {path.name: release_notebook(read(path), path.stem) for path in solutions}
-    numbered = {_number(Path(name).stem): lab for name, lab in labs.items()}
+    labs = {path.name: release_notebook(_read(path), path.stem) for path in solutions}
+    numbered = {lab_number(Path(name).stem): lab for name, lab in labs.items()}
     notebooks = labs | {"index.ipynb": index(numbered, NOTEBOOK_METADATA)}
     texts = {name: nbformat.writes(notebook) + "\n" for name, notebook in notebooks.items()}
     texts["README.md"] = course_map(numbered)
@@ -206,74 +155,21 @@ def _bundled(path: Path) -> bool:
     return not any(part.startswith(".") or part == "__pycache__" for part in path.parts)
 
 
-def _student_source(
-    cell: NotebookNode, key: str, name: str, solutions: dict[str, tuple[str, ...]]
-) -> str:
-    """Return a code cell as students get it, and note in `solutions` what was cut out of it."""
-    number = exercise_id(cell)
-    is_answer = grade_id(cell).startswith(ANSWER)
-    try:
-        found = cut(cell.source, f'raise NotImplementedError("Exercise {number}")')
-    except ValueError as error:
-        raise ValueError(f"{_place(cell, key, name)}: {error}.") from None
-    if found.solutions and not is_answer:
-        raise ValueError(
-            f"{_place(cell, key, name)} holds a solution but no nbgrader grade_id of the form "
-            f'"{ANSWER}1-3".'
-        )
-    if is_answer:
-        solutions[number] = found.solutions
-        if reason := stub_reason(found.source, cell.source):
-            raise ValueError(f"{_place(cell, key, name)}: {reason}. Mark it with {_MARKED}.")
-    return found.source
+def _read(path: Path) -> dict[str, Any]:
+    return read_solution(path.read_text("utf-8-sig"), path.name)
 
 
-def _place(cell: NotebookNode, key: str, name: str) -> str:
-    """Say which cell a message is about."""
-    number = exercise_id(cell)
-    return f"{name}: cell {key}" + (f" (exercise {number})" if number else "")
-
-
-def _number(stem: str) -> int:
-    for number, known in registry.STEMS.items():
-        if known == stem:
-            return number
-    raise ValueError(f"{stem} is no lab that labkit.checks.registry knows.")
-
-
-def _require_executed(solution: NotebookNode, name: str) -> None:
-    for position, cell in enumerate(solution.cells):
-        if cell.cell_type != "code" or not cell.source.strip():
+def _require_executed(cells: Sequence[Mapping[str, Any]], name: str) -> None:
+    for position, cell in enumerate(cells):
+        if cell["cell_type"] != "code" or not cell["source"].strip():
             continue
-        if cell.execution_count is None:
+        if cell["execution_count"] is None:
             raise ValueError(
                 f"{name}: code cell {position} was never run, and nbval would compare nothing "
                 "there. Run the whole notebook and save it."
             )
-        if any(output.output_type == "error" for output in cell.outputs):
+        if any(output["output_type"] == "error" for output in cell["outputs"]):
             raise ValueError(f"{name}: code cell {position} ended in an error. Repair it first.")
-
-
-def _require_exercises(solution: NotebookNode, name: str) -> None:
-    """Refuse a notebook whose cells and declared exercises differ in number, order or points."""
-    number = _number(name)
-    wanted = [(e.id, e.points) for e in registry.exercises(number)]
-    answers = [exercise_id(c) for c in solution.cells if grade_id(c).startswith(ANSWER)]
-    checks = [
-        (exercise_id(c), c.metadata.nbgrader.get("points"))
-        for c in solution.cells
-        if grade_id(c).startswith(CHECK)
-    ]
-    doubled = [
-        key for key, count in Counter(map(grade_id, solution.cells)).items() if key and count > 1
-    ]
-    if doubled:
-        raise ValueError(f"{name}: the grade_id {doubled[0]} stands on more than one cell.")
-    if checks != wanted or answers != [key for key, _ in wanted]:
-        raise ValueError(
-            f"{name}: the notebook has answers {answers} and checks with points {checks}; the "
-            f"exercises declared for lab {number} are {wanted}."
-        )
 
 
 def _write_whole(path: Path, text: str) -> None:

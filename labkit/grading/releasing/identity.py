@@ -11,9 +11,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import nbformat
-from nbformat import NotebookNode
-
 from labkit.grading.collecting.kinds import what_it_is
 
 ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -28,8 +25,8 @@ KEPT: dict[str, tuple[str, ...] | None] = {
 }
 
 
-def read_solution(text: str, name: str) -> NotebookNode:
-    """Return a solved notebook whose cells all have ids.
+def read_solution(text: str, name: str) -> dict[str, Any]:
+    """Return a solved notebook as JSON, its cells with ids and with sources in one string.
 
     Parameters
     ----------
@@ -44,17 +41,25 @@ def read_solution(text: str, name: str) -> NotebookNode:
         If it is no notebook.
     """
     try:
-        raw = json.loads(text)
-        cells = raw.get("cells", [])
-        # Before nbformat sees them: it draws those that are missing.
-        for cell, key in zip(cells, ids(cells), strict=True):
+        notebook = json.loads(text)
+        if notebook["nbformat"] != 4:
+            notebook = _converted(text)
+        for cell in notebook["cells"]:
+            cell["source"] = "".join(cell["source"])
+            cell.setdefault("metadata", {})
+        for cell, key in zip(notebook["cells"], ids(notebook["cells"]), strict=True):
             cell["id"] = key
-        if raw.get("nbformat") == 4:
-            raw["nbformat_minor"] = max(5, raw.get("nbformat_minor", 5))
-        return nbformat.reads(json.dumps(raw), as_version=4)
-    except (ValueError, TypeError, AttributeError, nbformat.ValidationError) as error:
-        kind = what_it_is(text.encode("utf-8", "replace")) or str(error).split("\n")[0][:200]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        kind = what_it_is(text.encode("utf-8", "replace")) or f"not one ({str(error)[:100]})"
         raise ValueError(f"{name} cannot be read as a notebook: it is {kind}.") from None
+    return notebook
+
+
+def _converted(text: str) -> dict[str, Any]:
+    """Return a notebook of an older format in the one that all current programs write."""
+    import nbformat
+
+    return json.loads(nbformat.writes(nbformat.reads(text, as_version=4)))
 
 
 def ids(cells: Sequence[Mapping[str, Any]]) -> list[str]:

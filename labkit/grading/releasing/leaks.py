@@ -3,8 +3,7 @@
 import ast
 import re
 from collections.abc import Mapping, Sequence
-
-from nbformat import NotebookNode
+from typing import Any
 
 from labkit.grading.inside.cells import parse
 
@@ -40,13 +39,15 @@ def stub_reason(source: str, solved: str) -> str:
 
 
 def leak(
-    cells: Sequence[NotebookNode], solutions: Mapping[str, Sequence[str]], functions: Sequence[str]
-) -> tuple[NotebookNode, str] | None:
+    cells: Sequence[Mapping[str, Any]],
+    solutions: Mapping[str, Sequence[str]],
+    functions: Sequence[str],
+) -> tuple[Mapping[str, Any], str] | None:
     """Return a released cell that holds a solution, and what it holds; None if none does.
 
     Parameters
     ----------
-    cells : sequence of NotebookNode
+    cells : sequence of mapping
         As released.
     solutions : mapping
         Exercise to what was cut out of its cell.
@@ -59,13 +60,13 @@ def leak(
     }
     for cell in cells:
         # With comments and without: a solution may stand in one, or be interrupted by one.
-        texts = {_squeezed(cell.source), _squeezed(cell.source, comments=True)}
+        texts = {_squeezed(cell["source"]), _squeezed(cell["source"], comments=True)}
         for number, regions in wanted.items():
             if any(region in text for region in regions for text in texts):
                 return cell, f"the solution of exercise {number}"
-        if cell.cell_type == "code" and "nbgrader" not in cell.metadata:
+        if cell["cell_type"] == "code" and "nbgrader" not in cell["metadata"]:
             for function in functions:
-                if re.search(rf"^\s*(async )?def {re.escape(function)}\b", cell.source, re.M):
+                if re.search(rf"^\s*(async )?def {re.escape(function)}\b", cell["source"], re.M):
                     return cell, f"a definition of {function}, which an exercise asks for"
     return None
 

@@ -13,6 +13,7 @@ SOLUTION, HIDDEN = "SOLUTION", "HIDDEN TESTS"
 MARKS = {
     f"### {verb} {what}": (verb, what) for verb in ("BEGIN", "END") for what in (SOLUTION, HIDDEN)
 }
+BEGIN_SOLUTION, END_SOLUTION = f"### BEGIN {SOLUTION}", f"### END {SOLUTION}"
 # Share of letters in common, from which on a comment counts as a mark that was misspelled: of its
 # first word, of the whole.
 RESEMBLES = (0.6, 0.8)
@@ -72,7 +73,7 @@ def cut(source: str, stub: str) -> Cut:
             opened = None
         elif resembles_a_mark(line):
             raise ValueError(
-                f"line {number} reads {line.strip()!r}; a mark is exactly '### BEGIN {SOLUTION}' "
+                f"line {number} reads {line.strip()!r}; a mark is exactly {BEGIN_SOLUTION!r} "
                 f"(or END, or {HIDDEN}), alone on its line"
             )
         else:
