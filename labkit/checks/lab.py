@@ -3,10 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from labkit.checks import registry, restart
 from labkit.checks.calling import as_tensors, call_all
@@ -25,6 +22,10 @@ from labkit.checks.progress import Progress
 from labkit.checks.values import number
 from labkit.checks.verdict import State, Verdict, judge
 from labkit.start import LABS, notice
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 NOTEBOOK_SEED = 5
 
@@ -186,7 +187,7 @@ class Lab:
             note = f"Off by {number(abs(prediction - measured))}."
         show(Card("plain", question, (Table(("", "value"), rows), Text(note))))
 
-    def keep(self, picture: Axes | Figure, caption: str) -> None:
+    def keep(self, picture: "Axes | Figure", caption: str) -> None:
         """Keep one of your own pictures of this lab for the page with your results.
 
         Parameters

@@ -9,9 +9,7 @@ import io
 import json
 from html import escape
 from pathlib import Path
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from labkit.checks import registry
 from labkit.checks.card import Table
@@ -19,6 +17,10 @@ from labkit.checks.exercise import Exercise
 from labkit.checks.messages import TONES, points
 from labkit.checks.progress import Progress, write_whole
 from labkit.checks.verdict import State
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MARK = "<!-- labkit: results -->"
 STYLE = (
@@ -28,7 +30,7 @@ STYLE = (
 )
 
 
-def keep_picture(number: int, picture: Axes | Figure, caption: str) -> None:
+def keep_picture(number: int, picture: "Axes | Figure", caption: str) -> None:
     """Keep a picture of lab `number` for the page, in place of an earlier one.
 
     Parameters
@@ -47,6 +49,9 @@ def keep_picture(number: int, picture: Axes | Figure, caption: str) -> None:
     TypeError
         If `picture` is neither Axes nor Figure.
     """
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     if not isinstance(picture, Axes | Figure):
         kind = type(picture).__name__
         raise TypeError(f"picture is a {kind}; expected Axes or Figure, as labkit.plots returns.")
