@@ -102,7 +102,7 @@ def test_two_folders_of_one_student_overwrite_nothing() -> None:
 def test_a_worksheet_of_moodle_is_filled_in(name: str) -> None:
     filled = fill_moodle(WORKSHEET, [earned(name)], 1)
     assert filled.text == WORKSHEET.replace("Submitted,,", "Submitted,7.5,")
-    assert filled.empty == ("Participant 8",)
+    assert filled.empty == ("Grace Hopper (Participant 8)",)
 
 
 def test_moodles_number_counts_more_than_a_name() -> None:

@@ -166,6 +166,17 @@ def test_bundle_holds_no_solution_and_is_the_same_every_time(tmp_path) -> None:
                 assert b"BEGIN SOLUTION" not in archive.read(name)
 
 
+def test_a_solved_notebook_that_lies_in_labs_is_not_bundled(tmp_path) -> None:
+    root = project(tmp_path)
+    release(root)
+    for name in ("my_solution.ipynb", "deeper/lab1_linear.ipynb", "notes.txt"):
+        (root / "labs" / name).parent.mkdir(exist_ok=True)
+        (root / "labs" / name).write_text("x")
+    names = bundle(root, tmp_path / "a.zip")
+    assert {"labs/notes.txt", f"labs/{STEM}.ipynb", "labs/index.ipynb"} <= set(names)
+    assert not {"labs/my_solution.ipynb", "labs/deeper/lab1_linear.ipynb"} & set(names)
+
+
 def test_exercise_id_reads_both_kinds_of_cell() -> None:
     assert exercise_id(answer_cell("1.10")) == "1.10"
     assert exercise_id(check_cell("1.3", 2)) == "1.3"

@@ -198,12 +198,12 @@ def _fill(table: Table, records: Iterable[Record], people: People, target: int) 
         filled.add(rows[0])
         cells = table.rows[rows[0]].cells
         if cells[target].strip().upper() == EXCUSED:
-            excused.append(cells[0])
+            excused.append(_shown(table, cells))
         else:
             points = number(record.total)
             cells[target] = points.replace(".", ",") if comma else points
     left = (row.cells for index, row in enumerate(table.rows) if index not in filled)
-    empty = tuple(cells[0] for cells in left if _is_student(cells))
+    empty = tuple(_shown(table, cells) for cells in left if _is_student(cells))
     most, column = _most(table, target), table.head[target]
     return Filled(table.written(), column, tuple(unmatched), empty, most, tuple(excused))
 
@@ -216,6 +216,11 @@ def _writes_commas(table: Table, target: int) -> bool:
         for row in table.rows
         for cell in (row.cells if everywhere else row.cells[target : target + 2])
     )
+
+
+def _shown(table: Table, cells: Sequence[str]) -> str:
+    """Return whom a row is about, in words: Moodle has the name beside a number of its own."""
+    return f"{cells[1]} ({cells[0]})" if identifiers(table) else cells[0]
 
 
 def _is_student(row: Sequence[str]) -> bool:

@@ -8,7 +8,7 @@ What could hand a solution out is refused, in the words of `labkit.grading.relea
 """
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ def release(root: Path, check: bool = False) -> list[Stale]:
     ValueError
         As `release_notebook`, or if there is nothing to release.
     """
-    solutions = sorted((root / "solutions").glob("lab*.ipynb"))
+    solutions = _solutions(root)
     if not solutions:
         raise ValueError(f"{root / 'solutions'} holds no lab*.ipynb; run this in the project.")
     labs = {path.name: release_notebook(_read(path), path.stem) for path in solutions}
@@ -135,11 +135,13 @@ def bundle(root: Path, target: Path) -> list[str]:
     list of str
         The names in the zip. The same tree gives the same bytes.
     """
+    # A notebook that somebody left in labs/ may be a solved one.
+    released = {"index.ipynb", *(path.name for path in _solutions(root))}
     files = []
     for entry in BUNDLED:
         path = root / entry
         found = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-        files += [file for file in found if _bundled(file.relative_to(root))]
+        files += [file for file in found if _bundled(file.relative_to(root), released)]
     names = [file.relative_to(root).as_posix() for file in files]
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for file, name in zip(files, names, strict=True):
@@ -151,8 +153,14 @@ def bundle(root: Path, target: Path) -> list[str]:
     return names
 
 
-def _bundled(path: Path) -> bool:
+def _bundled(path: Path, notebooks: Collection[str]) -> bool:
+    if path.suffix == ".ipynb" and path.parts not in {("labs", name) for name in notebooks}:
+        return False
     return not any(part.startswith(".") or part == "__pycache__" for part in path.parts)
+
+
+def _solutions(root: Path) -> list[Path]:
+    return sorted((root / "solutions").glob("lab*.ipynb"))
 
 
 def _read(path: Path) -> dict[str, Any]:
