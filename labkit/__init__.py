@@ -15,7 +15,9 @@ __version__ = "0.1.0"
 __all__ = ["Lab", "__version__", "progress"]
 
 _SUBMODULES = {
+    "blocks",
     "calibration",
+    "codebooks",
     "energy",
     "formats",
     "kernels",

@@ -23,11 +23,24 @@ LADDER = (
     {"ptq"},
     {"qat"},
 )
-REFERENCES = {"formats"}.union(*LADDER)
+# Codebooks, and blocks on top of them, stand beside that ladder: on formats and linear alone.
+BESIDE = {
+    "codebooks": {"calibration", "kernels", "ptq", "qat", "blocks"},
+    "blocks": {"calibration", "kernels", "ptq", "qat"},
+}
+REFERENCES = {"formats", *BESIDE}.union(*LADDER)
 # A package as the design has it, for trying wrong imports in.
 SKELETON = (
     *("validation", "qparams", "packing", "linear", "calibration", "ptq", "qat", "formats", "cli"),
-    *("kernels/__init__", "kernels/engine", "checks/__init__", "checks/lab", "grading/__init__"),
+    *(
+        "codebooks",
+        "blocks",
+        "kernels/__init__",
+        "kernels/engine",
+        "checks/__init__",
+        "checks/lab",
+        "grading/__init__",
+    ),
 )
 
 
@@ -88,7 +101,7 @@ def wrong_ways(graph):
     others = REFERENCES - {"formats", "validation"}
     wrong |= {("formats", other) for other in families_reached(graph, "formats") & others}
     for name in names:
-        forbidden = {"cli"}
+        forbidden = {"cli"} | BESIDE.get(name, set())
         if name not in {"cli", "site"}:
             forbidden |= {"grading", "site"}
         if name in REFERENCES:
@@ -122,6 +135,8 @@ def test_no_two_modules_import_one_another(graph):
         ("kernels/engine.py", "from ..ptq import load", ("kernels", "ptq")),
         ("ptq.py", "import labkit.helper", ("ptq", "qat")),
         ("formats.py", "from labkit import linear", ("formats", "linear")),
+        ("codebooks.py", "from labkit import blocks", ("codebooks", "blocks")),
+        ("blocks.py", "from labkit.ptq import fold_batchnorm", ("blocks", "ptq")),
         ("linear.py", "from labkit.checks import lab", ("linear", "checks")),
         ("checks/lab.py", "from labkit.grading import grade", ("checks", "grading")),
         ("helper.py", "from labkit import grading", ("helper", "grading")),

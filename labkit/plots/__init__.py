@@ -11,6 +11,13 @@ from labkit.plots.calibration import (
     range_over_batches,
     thresholds,
 )
+from labkit.plots.codebooks import (
+    accuracy_against_true_bits,
+    bits_of_formats,
+    block_bytes,
+    four_symmetric_scales,
+    levels_on_weights,
+)
 from labkit.plots.costs import best_within_budget, energy_bars, energy_table, size_bars
 from labkit.plots.formats import bf16_drift, bit_rows, gaps, number_lines, weight_range, wheel
 from labkit.plots.kernels import (
@@ -56,12 +63,15 @@ from labkit.plots.training import (
 __all__ = [
     "accuracy_against_bits",
     "accuracy_against_size",
+    "accuracy_against_true_bits",
     "activation_curves",
     "best_within_budget",
     "bf16_drift",
     "binary_error",
     "bit_rows",
     "bits_and_accuracy",
+    "bits_of_formats",
+    "block_bytes",
     "bucket_bars",
     "bytes_of",
     "channel_ranges",
@@ -74,6 +84,7 @@ __all__ = [
     "error_against_threshold",
     "fine_tuning",
     "four_panels",
+    "four_symmetric_scales",
     "four_terms",
     "gaps",
     "gradient_window",
@@ -81,6 +92,7 @@ __all__ = [
     "kl_of_coins",
     "kl_search",
     "layers_in_db",
+    "levels_on_weights",
     "logits_beside_float",
     "mean_errors",
     "merged_histogram",
