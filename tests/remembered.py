@@ -1,4 +1,4 @@
-"""The cases and right results of an exercise, worked out once for all answers that are tried."""
+"""An exercise that works out nothing twice, however many answers are tried on it."""
 
 import copy
 import functools
@@ -11,23 +11,25 @@ from labkit.checks.exercise import Case, Exercise
 
 @dataclass(frozen=True)
 class Remembered:
-    """An exercise whose reference is asked once for each input, and its cases of each seed."""
+    """An exercise whose functions are called once for each input, and its cases of each seed."""
 
     exercise: Exercise
     cases: Callable[[int], list[Case]]
 
     @classmethod
     def of(cls, exercise: Exercise) -> "Remembered":
-        """Return the exercise as it is declared, but for its memory."""
-        return cls(replace(exercise, reference=Reference(exercise)), functools.cache(exercise.draw))
+        """Return the exercise as it is declared, with a memory."""
+        mistakes = tuple(replace(m, wrong=Recall(m.wrong)) for m in exercise.misconceptions)
+        known = replace(exercise, reference=Recall(exercise.reference), misconceptions=mistakes)
+        return cls(known, functools.cache(exercise.draw))
 
 
-class Reference:
-    """The reference of an exercise, and what it returned; nobody changes a result."""
+class Recall:
+    """A function that is called once for each input; nobody changes what it returns."""
 
-    def __init__(self, exercise: Exercise):
-        functools.update_wrapper(self, exercise.reference)
-        self.__code__ = exercise.reference.__code__
+    def __init__(self, function: Callable[..., object]):
+        functools.update_wrapper(self, function)
+        self.__code__ = getattr(function, "__code__", None)
         self._results: dict[bytes, object] = {}
 
     def __call__(self, *args: object) -> object:

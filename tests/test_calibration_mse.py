@@ -13,6 +13,8 @@ from hypothesis.extra import numpy as npst
 from labkit.calibration import Histogram, histogram, mse_range
 from labkit.linear import Scheme, choose_qparams, from_range, quantization_error
 
+pytestmark = pytest.mark.slow
+
 SCHEMES = [
     Scheme(2),
     Scheme(2, symmetric=True),

@@ -25,6 +25,8 @@ from labkit.calibration import (
 )
 from labkit.linear import Scheme, choose_qparams, fake_quantize, from_range
 
+pytestmark = pytest.mark.slow
+
 ALL = (MinMax, MovingAverage, Percentile, Entropy, MSE)
 MERGEABLE = (MinMax, Percentile, Entropy, MSE)
 SCHEMES = [

@@ -10,6 +10,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from labkit.checks import registry
 from labkit.grading.course_map import EXERCISE_MINUTES, Effort, course_map
 
+pytestmark = pytest.mark.slow
+
 LABS = Path(__file__).parents[1] / "labs"
 LONGEST = 150  # minutes; what one sitting can hold
 

@@ -11,6 +11,8 @@ import torch
 
 from labkit.kernels import BackendInfo, backend_info, engines
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parent
 EXAMPLES = int(os.environ.get("LABKIT_EXAMPLES", "25"))
 X86 = platform.machine().lower() in ("x86_64", "amd64")

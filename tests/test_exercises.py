@@ -1,5 +1,6 @@
 """Every exercise of every lab: right answers accepted, known mistakes named, all others refused."""
 
+import functools
 import runpy
 import time
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from remembered import Remembered
 
 from labkit.checks import registry
 from labkit.checks.calling import call_all
@@ -26,6 +28,7 @@ RIGHT = [
     for answer in answers[exercise.id]
 ]
 SEEDS = (NOTEBOOK_SEED, 0, 1, 2**40 + 7)
+PATIENCE = 600  # a busy machine is no bug
 
 
 class Liar:
@@ -67,8 +70,14 @@ WRONG = {
 
 
 def verdict(exercise: Exercise, answer, seed: int = NOTEBOOK_SEED) -> Verdict:
-    cases = exercise.draw(seed)
-    return judge(exercise, cases, call_all(answer, cases))
+    known = remembered(exercise.id)
+    cases = known.cases(seed)
+    return judge(known.exercise, cases, call_all(answer, cases, PATIENCE))
+
+
+@functools.cache
+def remembered(key: str) -> Remembered:
+    return Remembered.of(next(e for e in EXERCISES if e.id == key))
 
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.id)
@@ -77,6 +86,7 @@ def test_the_reference_passes(exercise: Exercise) -> None:
         assert verdict(exercise, exercise.reference, seed).state is State.PASSED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("exercise", "answer"),
     RIGHT,
@@ -94,6 +104,7 @@ def test_there_are_three_other_right_answers(exercise: Exercise) -> None:
     assert sum(e.id == exercise.id for e, _ in RIGHT) >= 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("exercise", "mistake"), MISTAKES, ids=[f"{e.id}-{m.name}" for e, m in MISTAKES]
 )
@@ -118,6 +129,7 @@ def table_of_the_notebook(exercise: Exercise):
     return lambda *args: known.get(key(args))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.id)
 def test_a_table_of_the_notebooks_inputs_passes_nowhere_else(exercise: Exercise) -> None:
     table = table_of_the_notebook(exercise)
@@ -154,9 +166,12 @@ def test_a_right_answer_in_a_wrong_shape_is_refused(exercise: Exercise) -> None:
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.id)
 def test_a_check_is_quick_and_says_the_same_at_every_run(exercise: Exercise) -> None:
-    start = time.process_time()
-    cards = [verdict_card(verdict(exercise, lambda *args: None)) for _ in range(2)]
-    assert time.process_time() - start < 2
+    start = time.thread_time()  # not what an earlier answer still does in a thread of its own
+    cards = []
+    for _ in range(2):
+        cases = exercise.draw(NOTEBOOK_SEED)
+        cards.append(verdict_card(judge(exercise, cases, call_all(lambda *args: None, cases))))
+    assert time.thread_time() - start < 2
     assert repr(cards[0]) == repr(cards[1])
     assert cards[0]._repr_html_() == cards[1]._repr_html_()
 
@@ -183,7 +198,7 @@ def test_a_mistake_is_named_within_the_tolerance_of_its_exercise() -> None:
         return near * torch.as_tensor(mistake.wrong(*args)).double()
 
     assert exercise.rules[0].relative > 1e-5
-    assert verdict(exercise, nearly_as_mistaken).diagnosis is mistake
+    assert verdict(exercise, nearly_as_mistaken).diagnosis.message == mistake.message
 
 
 def test_where_some_numbers_are_wrong_a_call_with_right_ones_is_not_shown() -> None:

@@ -18,7 +18,10 @@ from labkit.grading.bubblewrap import problem
 from labkit.grading.grades import RECORD
 
 distributed = pytest.importorskip("distributed", reason="needs pip install 'labkit[cluster]'")
-pytestmark = pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}"),
+]
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             line = [sys.executable, "-m", "dask", *program, *options]
             started.append(subprocess.Popen(line, stdout=log, stderr=log))
     try:
-        with distributed.Client(scheduler_file=str(file), timeout=60) as client:
-            client.wait_for_workers(2, timeout=60)
+        with distributed.Client(scheduler_file=str(file), timeout=600) as client:
+            client.wait_for_workers(2, timeout=600)
             address = client.scheduler.address
         yield Running(address, started[1:])
     finally:
@@ -65,10 +68,10 @@ def test_a_killed_worker_loses_nothing(tmp_path: Path, cluster: Running) -> None
         time.sleep(0.005)
     finished = len(list(out.rglob(RECORD)))
     os.kill(cluster.workers[0].pid, signal.SIGKILL)
-    run.join(120)
+    run.join(600)
     assert not run.is_alive()
     assert 0 < finished < len(list(out.rglob(RECORD)))
-    assert cluster.workers[0].wait(10) == -signal.SIGKILL
+    assert cluster.workers[0].wait(60) == -signal.SIGKILL
     assert cluster.workers[1].poll() is None
     assert support.contents(out) == support.contents(tmp_path / "here")
 

@@ -10,6 +10,8 @@ from labkit.cli import main
 from labkit.grading import bubblewrap, command
 from labkit.grading.bubblewrap import problem
 
+pytestmark = pytest.mark.slow
+
 
 def arguments(root: Path, *more: str) -> list[str]:
     folders = [str(root / "submissions"), "--out", str(root / "out")]

@@ -26,6 +26,8 @@ from labkit.grading.gradebook import gradescope
 from labkit.grading.results import Graded, Outcome, Record
 from labkit.grading.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 SOLUTIONS = Path(__file__).parents[1] / "solutions"
 # An answer whose message tells which inputs it was called with, and nothing else.
 TELLS = """

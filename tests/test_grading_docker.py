@@ -21,6 +21,8 @@ from labkit.grading.results import Outcome
 from labkit.grading.run import Seconds
 from labkit.grading.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 # Before any test puts another docker on the path.
 REAL_PROBLEM = docker.problem()
 STAND_IN = f"""#!{sys.executable} -I

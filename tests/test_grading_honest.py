@@ -12,7 +12,10 @@ from labkit.grading import grade
 from labkit.grading.bubblewrap import problem
 from labkit.grading.results import Outcome, Record
 
-pytestmark = pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}"),
+]
 
 
 @pytest.fixture(scope="module", params=registry.STEMS)

@@ -18,7 +18,10 @@ from labkit.grading import grade
 from labkit.grading.bubblewrap import problem
 from labkit.grading.results import Outcome, Record
 
-pytestmark = pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}"),
+]
 
 KEY = "exercise-1-3"
 HEAD = "def quantize(x, scale, zero_point, qmin, qmax):\n"

@@ -13,6 +13,8 @@ from PIL import Image
 from labkit import imagenet
 from labkit.ptq import fold_batchnorm, quantize_model
 
+pytestmark = pytest.mark.slow
+
 missing = imagenet.missing_packages()
 with_packages = pytest.mark.skipif(bool(missing), reason=f"missing: {', '.join(missing)}")
 

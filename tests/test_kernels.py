@@ -33,6 +33,8 @@ from labkit.kernels import (
 from labkit.linear import choose_qparams, dequantize, quantize
 from labkit.qparams import QParams, Scheme
 
+pytestmark = pytest.mark.slow
+
 UINT8, UINT7, INT8 = Scheme(8, signed=False), Scheme(7, signed=False), Scheme(8)
 WEIGHTS = Scheme(8, symmetric=True)
 EXAMPLES = int(os.environ.get("LABKIT_EXAMPLES", "25"))

@@ -27,6 +27,8 @@ from labkit.linear import (
 )
 from labkit.qparams import BITS
 
+pytestmark = pytest.mark.slow
+
 INF = float("inf")
 NAN = float("nan")
 INT8 = Scheme()

@@ -5,6 +5,7 @@ nbval runs `solutions/` and `labs/` as they are (see pyproject.toml); here labs 
 
 import ast
 import io
+import os
 import re
 import tokenize
 from itertools import pairwise
@@ -20,6 +21,7 @@ from labkit.grading.course_map import Effort
 from labkit.grading.release import ANSWER, CHECK, exercise_id, grade_id
 
 ROOT = Path(__file__).parents[1]
+SMALL_DATA = ROOT / "tests" / "small_data.py"
 LONGEST_CELL = 15
 PROSE_TO_CODE = 2, 4  # words of prose for a word of code
 WRONG = "    return None"
@@ -55,11 +57,14 @@ def cards(notebook: NotebookNode) -> dict[str, str]:
 
 def run(notebook: NotebookNode, folder: Path) -> dict[str, str]:
     """Run a notebook whose cells must not raise, and return its cards."""
-    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}})
-    client.execute()
+    options = {"timeout": 1200, "startup_timeout": 1200}
+    client = NotebookClient(notebook, resources={"metadata": {"path": str(folder)}}, **options)
+    client.execute(env=os.environ | {"PYTHONSTARTUP": str(SMALL_DATA)})
     return cards(notebook)
 
 
+@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("number", registry.STEMS)
 def test_half_solved_and_wrongly_solved_labs_run_to_the_end(number: int, tmp_path: Path) -> None:
     stem = registry.STEMS[number]

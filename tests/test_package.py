@@ -14,6 +14,8 @@ import pytest
 from labkit.checks import registry
 from labkit.checks.messages import TONES
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 LABS = [f"{stem}.ipynb" for stem in registry.STEMS.values()]
 

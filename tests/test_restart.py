@@ -13,6 +13,8 @@ from labkit.checks import registry
 from labkit.checks.restart import first_definition
 from labkit.start import LABS
 
+pytestmark = pytest.mark.slow
+
 LAB_1 = LABS / f"{registry.STEMS[1]}.ipynb"
 SETUP = "from labkit import Lab\nlab = Lab(1)"
 

@@ -18,6 +18,8 @@ from labkit.grading.feedback import page as feedback_page
 from labkit.grading.results import Graded, Outcome, Record, Shown
 from labkit.plots import best_within_budget
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+
 NOTEBOOK = """
 from labkit import Lab, plots
 
