@@ -48,7 +48,7 @@ def test_a_right_answer_comes_back_itself(cards: list[Card]) -> None:
     assert Lab(1).check("1.1", right) is right
     assert repr(cards[0]) == (
         "✓ Passed · Exercise 1.1: The integers of b bits · 1 of 1 points\n"
-        "All 24 calls of `integer_range` gave the right result."
+        "All 28 calls of `integer_range` gave the right result."
     )
 
 
