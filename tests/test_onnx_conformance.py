@@ -16,6 +16,8 @@ from torch.testing import assert_close
 
 from labkit.linear import QParams, Scheme, choose_qparams, dequantize, quantize
 
+pytestmark = pytest.mark.slow
+
 SCHEMES = {
     TensorProto.INT2: Scheme(2),
     TensorProto.UINT2: Scheme(2, signed=False),

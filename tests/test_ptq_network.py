@@ -12,6 +12,8 @@ from torch import nn
 from labkit.ptq import QuantizedModel, Step, convert, fold_batchnorm, quantize_model
 from labkit.qparams import QParams, Scheme
 
+pytestmark = pytest.mark.slow
+
 # (weights, activations, what else quantize_model is told)
 SCHEMES = {
     "W8A8": (Scheme(8, symmetric=True), Scheme(8, signed=False), {}),

@@ -14,6 +14,8 @@ from labkit import zoo
 from labkit.ptq import export_onnx, quantize_model
 from labkit.qparams import Scheme
 
+pytestmark = pytest.mark.slow
+
 IMAGES = 1_000
 
 

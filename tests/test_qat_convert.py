@@ -17,6 +17,8 @@ from labkit.qat import (
     weight_quantizers,
 )
 
+pytestmark = pytest.mark.slow
+
 TIE = 1e-3  # of a step: float32 rounding in sums of some hundred products
 SCHEMES = {
     "W8A8": (Scheme(8, symmetric=True, narrow=True), Scheme(8, signed=False)),

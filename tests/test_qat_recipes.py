@@ -7,6 +7,8 @@ import pytest
 from labkit import zoo
 from labkit.qat import EPOCHS, RECIPES, mean_results, prepare, stored_results
 
+pytestmark = pytest.mark.slow
+
 RESULTS = stored_results()
 
 

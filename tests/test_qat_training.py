@@ -25,6 +25,8 @@ from labkit.qat import (
 )
 from labkit.qat import training as training_module
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS, ACTIVATIONS = Scheme(4, symmetric=True, narrow=True), Scheme(4, signed=False)
 
 

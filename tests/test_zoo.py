@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from labkit import training, zoo
 from labkit.zoo import Accuracy, accuracy, difference, load_data, load_model
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(zoo.__file__).parent / "data"
 CARD = (DATA / "MODEL_CARD.md").read_text(encoding="utf-8")
 LEAST_ACCURACY = {"resnet": 0.93, "mobilenet": 0.91}

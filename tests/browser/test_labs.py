@@ -33,7 +33,7 @@ def test_an_unsolved_lab_runs_from_top_to_bottom(number, open_lab):
     before = cpu_seconds()
     desk = open_lab(f"{registry.STEMS[number]}.ipynb")
     desk.run(desk.first_code_cell())
-    assert cpu_seconds() - before < FIRST_ANSWER_SECONDS
+    assert cpu_seconds() - before < 2 * FIRST_ANSWER_SECONDS  # on two cores
     assert desk.run_all()
     assert desk.tracebacks() == []
     assert desk.console_errors == []
