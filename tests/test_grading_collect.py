@@ -173,6 +173,20 @@ def test_everybody_has_a_folder_and_the_late_are_named(tmp_path: Path) -> None:
     assert collect([as_folder(tmp_path, CANVAS)], tmp_path / "out").late == ["hoppergrace_102"]
 
 
+@pytest.mark.parametrize("make", [as_zip, as_folder])
+def test_an_empty_folder_is_somebodys(tmp_path: Path, make: Callable[[Path, Tree], Path]) -> None:
+    source = make(tmp_path, {"ada/lab1.ipynb": b"ada", "bob/x/lab1.ipynb": b"bob"})
+    if source.is_dir():
+        (source / "eve").mkdir()
+    else:
+        with zipfile.ZipFile(source, "a") as made:
+            for name in ("eve/", "bob/", "bob/x/"):
+                made.writestr(name, b"")
+    collected = collect([source], tmp_path / "out")
+    assert collected.students == {"ada": ["lab1.ipynb"], "bob": ["lab1.ipynb"], "eve": []}
+    assert left(collected) == {"eve": "an empty folder"}
+
+
 def test_files_of_one_name_are_all_kept(tmp_path: Path) -> None:
     tree = {f"ada/{n}/lab1.ipynb": data for n, data in enumerate((b"1", b"2", b"1"))}
     collected = collect([as_folder(tmp_path, tree | {"bob/x.ipynb": b""})], tmp_path / "out")

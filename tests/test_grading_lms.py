@@ -237,7 +237,7 @@ def test_a_gradebook_in_another_language_is_filled_in_by_the_name_of_its_column(
     )
     column = "Aufgabe: Lab 1 (Punkte)"
     records = [earned("Ada Lovelace"), earned("123457", 3), earned("Ada", 1), earned("24", 1)]
-    filled = fill_moodle(report, records, 1, column)
+    filled = fill_moodle(report, records, 1)
     assert [row[5] for row in cells(filled.text)] == [column, "7.5", "3"]
     assert filled.unmatched == ("Ada", "24")
 

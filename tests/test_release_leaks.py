@@ -93,6 +93,15 @@ def test_marks_in_a_cell_without_code_are_refused(kind: str) -> None:
     assert "is no code cell" in refused(notebook)
 
 
+def test_an_answer_cell_that_became_text_is_refused() -> None:
+    notebook = solved()
+    cell = answer(notebook)
+    text = cell.source.replace(BEGIN, "").replace(END, "")
+    new = nbformat.v4.new_markdown_cell(f"```\n{text}\n```", metadata=cell.metadata)
+    notebook.cells[notebook.cells.index(cell)] = new
+    assert "is no code cell" in refused(notebook)
+
+
 @pytest.mark.parametrize("spelling", ["###BEGIN HIDDEN TESTS", "### Begin Hidden Tests"])
 def test_hidden_tests_are_marked_as_strictly(spelling: str) -> None:
     notebook = solved()

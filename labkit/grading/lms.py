@@ -114,7 +114,10 @@ def fill_moodle(
 def _exported(template: str, who: Sequence[str]) -> Table:
     """Read a template, which has some of the columns `who`, or the identifiers of Moodle."""
     table = Table.read(template, "the template")
-    if not table.head or (who and not set(who) & set(table.head) and not identifiers(table)):
+    known = bool(set(who) & set(table.head)) or identifiers(table) is not None
+    # In any language, people have addresses.
+    known = known or any("@" in cell for row in table.rows for cell in row.cells)
+    if not table.head or (who and not known):
         raise ValueError(
             f"this is no export that can be filled in: it has the columns {table.head}, expected "
             f"some of {', '.join(who)}. In another language, name the column with --column."

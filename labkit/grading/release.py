@@ -171,12 +171,12 @@ def _require_executed(cells: Sequence[Mapping[str, Any]], name: str) -> None:
     for position, cell in enumerate(cells):
         if cell["cell_type"] != "code" or not cell["source"].strip():
             continue
-        if cell["execution_count"] is None:
+        if cell.get("execution_count") is None:
             raise ValueError(
                 f"{name}: code cell {position} was never run, and nbval would compare nothing "
                 "there. Run the whole notebook and save it."
             )
-        if any(output["output_type"] == "error" for output in cell["outputs"]):
+        if any(output["output_type"] == "error" for output in cell.get("outputs", ())):
             raise ValueError(f"{name}: code cell {position} ended in an error. Repair it first.")
 
 

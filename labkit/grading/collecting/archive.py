@@ -24,6 +24,8 @@ from labkit.grading.collecting.students import is_rubbish, parts
 LARGEST = 128 << 20  # bytes of one file
 MOST_FILES = 100_000
 LONGEST_NAME = 200  # bytes of one part of a path
+DEEPEST = 50
+EMPTY = "an empty folder"
 ASTRAY = "its path leads out of the archive"
 UTF_8_FLAG, ENCRYPTED_FLAG = 0x800, 0x1
 DRIVE = re.compile(r"[A-Za-z]:")
@@ -134,6 +136,8 @@ def _in_folder(folder: Path) -> Iterator[Member]:
 
     for where, folders, files in os.walk(folder, onerror=stop):
         folders[:] = sorted(name for name in folders if not is_rubbish(name))
+        if not [*files, *folders] and where != str(folder):
+            yield _member(Path(where).relative_to(folder).parts, EMPTY, bytes)
         for name in sorted([*files, *folders]):
             path = Path(where, name)
             mode = path.lstat().st_mode
@@ -145,11 +149,17 @@ def _in_folder(folder: Path) -> Iterator[Member]:
 
 
 def _in_zip(archive: zipfile.ZipFile) -> Iterator[Member]:
+    folders: dict[tuple[str, ...], None] = {}
+    filled: set[tuple[str, ...]] = set()
     for info in archive.infolist():
         name = _decoded(info)
         steps = name.replace("\\", "/").split("/")
-        if info.is_dir() or not steps[-1] or any(is_rubbish(step) for step in steps):
+        if any(is_rubbish(step) for step in steps):
             continue
+        if info.is_dir() or not steps[-1]:
+            folders[tuple(filter(None, steps))] = None
+            continue
+        filled |= {tuple(steps[:depth]) for depth in range(1, min(len(steps), DEEPEST))}
         mode = info.external_attr >> 16
         problem = ""
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
@@ -165,6 +175,11 @@ def _in_zip(archive: zipfile.ZipFile) -> Iterator[Member]:
             problem,
             partial(_read_entry, archive, info),
         )
+
+    filled |= {path[:depth] for path in folders for depth in range(1, min(len(path), DEEPEST))}
+    for path in folders:
+        if path and path not in filled:
+            yield _member(path, EMPTY, bytes)
 
 
 def _member(steps: tuple[str, ...], problem: str, read: Callable[[], bytes]) -> Member:

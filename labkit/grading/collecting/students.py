@@ -51,7 +51,10 @@ def students(submissions: Path, out: Path) -> tuple[list[Student], list[PassedOv
         If nobody did, or the results would lie among the submissions.
     """
     if not submissions.is_dir():
-        raise ValueError(f"{submissions} is no folder; expected the folder of all submissions.")
+        hint = " `labkit collect` makes one of a zip." if submissions.is_file() else ""
+        raise ValueError(
+            f"{submissions} is no folder; expected the folder of all submissions.{hint}"
+        )
     one, other = submissions.resolve(), out.resolve()
     if one.is_relative_to(other) or other.is_relative_to(one):
         raise ValueError(

@@ -19,7 +19,7 @@ ANSWER, CHECK = "exercise-", "check-"
 
 def grade_id(cell: Mapping[str, Any]) -> str:
     """Return the nbgrader id of a cell, or an empty string."""
-    return str(cell["metadata"].get("nbgrader", {}).get("grade_id", ""))
+    return str((cell["metadata"].get("nbgrader") or {}).get("grade_id", ""))
 
 
 def exercise_id(cell: Mapping[str, Any]) -> str:
@@ -54,10 +54,9 @@ def student_cells(solved: Sequence[Mapping[str, Any]], name: str) -> list[Cell]:
         kind, source = cell["cell_type"], cell["source"]
         if kind == "code":
             source = _student_source(cell, key, name, solutions)
-        elif has_mark(source):
+        elif has_mark(source) or grade_id(cell).startswith(ANSWER):
             raise ValueError(
-                f"{_place(cell, key, name)} holds a mark of a solution or hidden-test region and "
-                "is no code cell."
+                f"{_place(cell, key, name)} is no code cell, so nothing would be cut out of it."
             )
         copy = {"id": key, "cell_type": kind, "source": source}
         copy["metadata"] = kept_metadata(cell["metadata"])

@@ -70,7 +70,7 @@ def ids(cells: Sequence[Mapping[str, Any]]) -> list[str]:
         metadata = cell.get("metadata", {})
         text = "".join(cell.get("source", "")) + str(cell.get("cell_type"))
         made = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:8]
-        wanted = (cell.get("id"), metadata.get("nbgrader", {}).get("grade_id"), made)
+        wanted = (cell.get("id"), (metadata.get("nbgrader") or {}).get("grade_id"), made)
         usable = [key for key in wanted if isinstance(key, str) and ID.fullmatch(key)]
         free = [key for key in usable if key not in taken]
         key = free[0] if free else _numbered(usable[-1], taken)

@@ -119,6 +119,8 @@ class Table:
             raise ValueError(f"{name} is no CSV file ({error}); save it as CSV UTF-8.") from None
         if lines and lines[0].cells[0].casefold().startswith("sep="):
             del lines[0]
+        while lines and not any(cell.strip() for cell in lines[0].cells):
+            del lines[0]
         head = lines[0].cells if lines else []
         rows = [Row(r.number, r.cells + [""] * (len(head) - len(r.cells))) for r in lines[1:]]
         return cls(mark, delimiter, ending, head, rows)
