@@ -23,6 +23,7 @@ from labkit.grading.grades import RECORD
 from labkit.grading.results import Graded, Outcome, Record, from_json, to_json
 from labkit.grading.run import Seconds
 from labkit.grading.sandbox import Sandbox
+from labkit.grading.submission import Submission
 
 pytestmark = [
     pytest.mark.slow,
@@ -53,7 +54,9 @@ def graded(
 ) -> dict[str, Graded]:
     """Grade the solution with some answers replaced, by the exercise's id."""
     changed = {"exercise-" + key.replace(".", "-"): text for key, text in answers.items()}
-    found = grade_answers(course, {**solved(course), **changed}, sandbox, support.SEED, seconds)
+    found = grade_answers(
+        course, Submission.of(course, {**solved(course), **changed}), sandbox, support.SEED, seconds
+    )
     return {result.exercise: result for result in found}
 
 
@@ -91,14 +94,14 @@ def test_an_answer_fitted_to_the_notebooks_inputs_gets_nothing(
     table = {case.args: exercise.reference(*case.args) for case in exercise.draw(NOTEBOOK_SEED)}
     answer = f"table = {table!r}\ndef integer_range(*args):\n    return table.get(args, (0, 0))"
     # Few bits, few choices: with this seed at least half of the inputs are the notebook's.
-    answers = {"exercise-1-1": answer}
+    handed_in = Submission.of(course, {"exercise-1-1": answer})
 
     def known(secret: int) -> int:
-        cases = exercise.draw(inputs_seed(secret, "1.1", answers))
+        cases = exercise.draw(inputs_seed(secret, "1.1", handed_in))
         return sum(case.args in table for case in cases)
 
     seed = next(s for s in range(200) if 2 * known(s) >= 24)
-    found = grade_answers(course, answers, sandbox, seed, QUICK)[0]
+    found = grade_answers(course, handed_in, sandbox, seed, QUICK)[0]
     assert (found.outcome, found.points) == (Outcome.WRONG, 0)
     assert "inputs of the notebook only" in found.remark
     assert 2 * found.right >= found.total
@@ -137,9 +140,20 @@ def test_an_answer_stands_on_the_reference_of_an_earlier_one_that_failed(
     )
     found = graded(course, sandbox, {"1.3": support.WRONG["1.3"], "1.6": uses})
     assert found["1.6"].outcome is Outcome.RIGHT
-    found = graded(course, sandbox, {"1.3": "torch.round = None", "1.6": uses})
-    assert found["1.3"].outcome is Outcome.ERROR
-    assert found["1.6"].outcome is Outcome.RIGHT
+
+
+def test_what_else_a_wrong_answer_defines_is_there_for_later_ones(
+    course: Course, sandbox: Sandbox
+) -> None:
+    wrong = "import numpy as np\nLOW = 0\ndef integer_range(*args):\n    return LOW, 1"
+    uses = (
+        "def quantize(x, scale, zero_point, qmin, qmax):\n"
+        "    q = np.round(x.numpy() / scale) + zero_point + LOW\n"
+        "    return np.clip(q, qmin, qmax).astype(np.int32)"
+    )
+    found = graded(course, sandbox, {"1.1": wrong, "1.3": uses})
+    assert found["1.1"].outcome is not Outcome.RIGHT
+    assert found["1.3"].outcome is Outcome.RIGHT
 
 
 def test_a_whole_notebook_has_a_limit_of_its_own(course: Course, sandbox: Sandbox) -> None:

@@ -25,6 +25,7 @@ from labkit.grading.feedback import page
 from labkit.grading.gradebook import gradescope
 from labkit.grading.results import Graded, Outcome, Record
 from labkit.grading.sandbox import Sandbox
+from labkit.grading.submission import Submission
 
 pytestmark = pytest.mark.slow
 
@@ -56,7 +57,7 @@ def sandbox(course: Course) -> Iterator[Sandbox]:
 
 def graded(course: Course, sandbox: Sandbox, field: str) -> list[Graded]:
     answers = {task.grade_id: getattr(task, field) for task in course.tasks}
-    return grade_answers(course, answers, sandbox, seed=support.SEED)
+    return grade_answers(course, Submission.of(course, answers), sandbox, seed=support.SEED)
 
 
 def test_the_solution_gets_all_points(course: Course, sandbox: Sandbox) -> None:
@@ -77,11 +78,12 @@ def test_answers_that_tell_their_inputs_tell_the_instructor_only(
     course: Course, sandbox: Sandbox
 ) -> None:
     answers = {task.grade_id: TELLS.format(task.exercise.function) for task in course.tasks}
-    found = grade_answers(course, answers, sandbox, seed=support.SEED)
+    handed_in = Submission.of(course, answers)
+    found = grade_answers(course, handed_in, sandbox, seed=support.SEED)
     tell: dict = {}
     exec(TELLS.format("told"), tell)
     for task, result in zip(course.tasks, found, strict=True):
-        drawn_from = inputs_seed(support.SEED, task.exercise.id, answers)
+        drawn_from = inputs_seed(support.SEED, task.exercise.id, handed_in)
         secret, public = (
             {str(raised(tell["told"], case.args)) for case in task.exercise.draw(seed)}
             for seed in (drawn_from, NOTEBOOK_SEED)

@@ -20,6 +20,7 @@ from labkit.grading.process import Died, SandboxError
 from labkit.grading.results import Outcome
 from labkit.grading.run import Seconds
 from labkit.grading.sandbox import Sandbox
+from labkit.grading.submission import Submission
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +67,9 @@ def sandbox(course: Course, folder: Path) -> Iterator[Sandbox]:
 def test_a_real_docker_grades(course: Course) -> None:
     with Sandbox(sandbox_files(support.LAB), kind="docker") as box:
         answers = {task.grade_id: task.solution for task in course.tasks}
-        found = grade_answers(course, answers, box, support.SEED, Seconds(cell=120))
+        found = grade_answers(
+            course, Submission.of(course, answers), box, support.SEED, Seconds(cell=120)
+        )
     assert {result.outcome for result in found} == {Outcome.RIGHT}
 
 
@@ -94,7 +97,7 @@ def test_outcomes_are_told_apart(course: Course, sandbox: Sandbox) -> None:
     answers = {task.grade_id: task.stub for task in course.tasks}
     answers["exercise-1-1"] = course.tasks[0].solution
     answers["exercise-1-3"] = "import os\nos._exit(3)"
-    found = grade_answers(course, answers, sandbox, support.SEED)
+    found = grade_answers(course, Submission.of(course, answers), sandbox, support.SEED)
     outcomes = {result.exercise: result.outcome for result in found}
     assert outcomes["1.1"] is Outcome.RIGHT
     assert outcomes["1.3"] is Outcome.CRASH
@@ -119,7 +122,7 @@ def test_a_docker_that_fails_is_nobodys_fault(
     (tmp_path / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     with Sandbox({}, kind="docker") as box, pytest.raises(SandboxError, match="confined"):
-        grade_answers(course, {"exercise-1-1": "x = 1"}, box, support.SEED)
+        grade_answers(course, Submission.of(course, {"exercise-1-1": "x = 1"}), box, support.SEED)
 
 
 def test_doctor_says_which_sandbox_works(

@@ -173,7 +173,7 @@ def cells_of_its_own_that_fail(folder: Path, found: Notebook) -> None:
         "%%bash\necho",
         "del x",
     )
-    save(folder, add(found, *sources, "def torch(): pass", "def quantize(x): return 0"))
+    save(folder, add(found, *sources, "def quantize(x): return 0"))
 
 
 @notebook

@@ -30,9 +30,10 @@ def explain(error: BaseException) -> str:
     frame = _students_frame(error)
     if frame is not None:
         source = linecache.getline(frame.filename, frame.lineno or 0).strip()
-        at = f"line {frame.lineno} of {frame.name}"
+        at = f"line {frame.lineno} of {_place(frame.filename, frame.name)}"
     elif isinstance(error, SyntaxError) and error.lineno:
-        source, at = (error.text or "").strip(), f"line {error.lineno}"
+        source = (error.text or "").strip()
+        at = f"line {error.lineno} of {_place(error.filename or '', '<module>')}"
     else:
         return steady(shown)
     return steady(f"{shown}\nat {at}: {source}" if source else f"{shown}\nat {at}")
@@ -46,3 +47,10 @@ def _students_frame(error: BaseException) -> traceback.FrameSummary | None:
         if not frame.filename.startswith((*INSTALLED, "<frozen"))
     ]
     return frames[-1] if frames else None
+
+
+def _place(file: str, function: str) -> str:
+    """Name a function, or the cell where the line stands in none."""
+    if function != "<module>":
+        return function
+    return file.strip("<>") if file.startswith("<") else "its cell"

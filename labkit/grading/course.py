@@ -8,7 +8,7 @@ from pathlib import Path
 
 from labkit.checks import registry
 from labkit.checks.exercise import Exercise
-from labkit.grading.inside.cells import definitions, parse
+from labkit.grading.inside.cells import bound, definitions, parse
 from labkit.grading.releasing.cells import (
     ANSWER,
     CHECK,
@@ -48,6 +48,8 @@ MACHINERY = (
     "grading/inside/cells.py",
     "grading/inside/isolate.py",
     "grading/inside/lab.py",
+    "grading/inside/notebook.py",
+    "grading/inside/shell.py",
     "grading/inside/warm.py",
 )
 STAND_IN = "grading/inside/stand_in.py"
@@ -113,6 +115,12 @@ class Course:
     release: str = ""
 
     @property
+    def not_run(self) -> list[str]:
+        """Names that given cells make and graded processes lack, since more than definitions."""
+        made = {name for source in self.given for name in bound(parse(source))}
+        return sorted(made - bound(ast.parse(self.setup)))
+
+    @property
     def modules(self) -> tuple[str, ...]:
         """The packages that the given cells import, to be loaded once for all answers."""
         tree = ast.parse(self.setup)
@@ -161,7 +169,7 @@ def course_from(lab: int, text: str) -> Course:
     given = tuple(
         cell["source"] for cell in released if cell["cell_type"] == "code" and not grade_id(cell)
     )
-    setup = _definitions(given)
+    setup = _definitions(given, tasks)
     mark = release_mark(released)
     return Course(lab, stem, registry.title(lab), text, setup, given, tuple(tasks), mark)
 
@@ -192,7 +200,16 @@ def sandbox_files(lab: int) -> dict[str, Path]:
     return files
 
 
-def _definitions(sources: Iterable[str]) -> str:
-    """Keep imports, functions, classes and constants: what answers may build on."""
-    kept = [ast.unparse(s) for source in sources for s in definitions(parse(source))]
-    return "\n".join(kept)
+def _definitions(sources: Iterable[str], tasks: Iterable[Task]) -> str:
+    """Keep imports, functions, classes and constants: what answers may build on.
+
+    Those of stubs, too, which do not run: all but the function that is asked for.
+    """
+    kept = [s for source in sources for s in definitions(parse(source))]
+    kept += [
+        s
+        for task in tasks
+        for s in definitions(parse(task.stub))
+        if bound(s) != {task.exercise.function}
+    ]
+    return "\n".join(map(ast.unparse, kept))

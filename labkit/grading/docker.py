@@ -24,7 +24,7 @@ from labkit.grading.process import Process
 IMAGE = "labkit-grader"
 COURSE = "/course"
 NOBODY = 65534
-PACKAGES = ("torch", "numpy", "tqdm", "safetensors")
+PACKAGES = ("torch", "numpy", "tqdm", "safetensors", "ipython")
 MEMORY_OF_TORCH = 1 << 30  # bytes, on top of what an answer may take
 DOCKER_FAILED = 125
 ALL_CONTAINERS = 4096  # threads

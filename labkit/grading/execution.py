@@ -1,17 +1,18 @@
-"""From a student's answers to verdicts: in the notebook's order, each in a confined process.
+"""From a student's cells to verdicts: in the lab's order, each in a confined process.
 
-The process that runs an answer also runs the answers before it, as the notebook does; an answer
-that did not pass is replaced by the lab's own once its results have been taken, in a new process.
-So nothing that a wrong answer left behind reaches the next one, and nobody loses a point twice.
+`labkit.grading.rule` says what runs before an exercise is judged. The process that runs an answer
+also runs what stands above it, as the notebook does; when an answer did not pass, what follows runs
+in a new process, with the lab's own of that name in its place. So nobody loses a point twice.
 
 What students read about a wrong answer comes from one more process, which never sees a secret
-input: it calls the function on the inputs of the notebook.
+input: it calls the functions on the inputs of the notebook.
 """
 
 import builtins
 import hashlib
-import time
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -26,9 +27,10 @@ from labkit.grading.fitted import is_fitted
 from labkit.grading.inside.cells import OWN
 from labkit.grading.process import Died
 from labkit.grading.results import Graded, Outcome, Shown
-from labkit.grading.run import SETUP, Cell, Run, Seconds
+from labkit.grading.rule import Step
+from labkit.grading.run import Clock, Run, Seconds, Stopped
 from labkit.grading.sandbox import Sandbox
-from labkit.grading.submission import same_code
+from labkit.grading.submission import Submission
 from labkit.grading.wire import encode
 
 OUTCOMES = {
@@ -42,28 +44,29 @@ OUTCOMES = {
 EXPLAINED = (Outcome.ALMOST, Outcome.WRONG, Outcome.ERROR)
 FITTED = "right for inputs of the notebook only, wrong for all new ones: no points"
 OUT_OF_MEMORY = ("MemoryError", "can't allocate memory", "bad_alloc")
+DIFFERS = "called a second time with the same inputs, results differ"
+OTHERS_FAIL = "It passes with the inputs of the notebook, but not with others of the same kind."
+MOST_NAMED = 3
+PYTHON = "{}.{}".format(*sys.version_info)
 
 
-def inputs_seed(
-    secret: int, exercise_id: str, answers: Mapping[str, str], own: Sequence[str] = ()
-) -> int:
+def inputs_seed(secret: int, exercise_id: str, submission: Submission) -> int:
     """Return what the hidden inputs of one exercise of one submission are drawn from.
 
     What a submission finds out about its own inputs, and gets out somehow, is then worth nothing:
     another exercise has others, another submission has others, and so has this one if it is
     changed.
     """
-    text = repr((secret, exercise_id, sorted(answers.items()), list(own)))
+    text = repr((secret, exercise_id, submission.written))
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8])
 
 
 def grade_answers(
     course: Course,
-    answers: dict[str, str],
+    submission: Submission,
     sandbox: Sandbox,
     seed: int,
     seconds: Seconds | None = None,
-    own: Sequence[str] = (),
 ) -> list[Graded]:
     """Run and judge all answers of one student.
 
@@ -71,16 +74,14 @@ def grade_answers(
     ----------
     course : Course
         The lab.
-    answers : dict
-        grade_id to source.
+    submission : Submission
+        What the student handed in.
     sandbox : Sandbox
-        Where to run them.
+        Where to run it.
     seed : int
         The secret that hidden inputs are drawn from, by way of `inputs_seed`.
     seconds : Seconds, optional
         Wall time for each step.
-    own : sequence of str
-        Cells that the student added: what they define is there for the answers.
 
     Returns
     -------
@@ -92,86 +93,207 @@ def grade_answers(
     SandboxError
         If the sandbox itself failed.
     """
-    seconds = seconds or Seconds()
-    graded: list[Graded] = []
-    end = time.monotonic() + seconds.notebook
-    with Run(sandbox, [Cell(SETUP, course.setup)], seconds, end, own) as run:
-        for task in course.tasks:
-            cell = Cell(f"<exercise {task.exercise.id}>", answers.get(task.grade_id, ""))
-            if not cell.source.strip() or same_code(cell.source, task.stub):
-                graded.append(_not_attempted(task, cell.source))
-            elif time.monotonic() > end:
-                reason = "Not reached: the answers before it took too long."
-                graded.append(_graded(task, cell.source, Outcome.TIMEOUT, summary=reason))
-            else:
-                drawn_from = inputs_seed(seed, task.exercise.id, answers, own)
-                graded.append(_grade(task, cell, run, drawn_from))
-            if graded[-1].outcome is not Outcome.RIGHT:
+    with ExitStack() as stack:
+        grading = _Grading(course, submission, sandbox, seed, seconds or Seconds(), stack)
+        return [grading.grade(task) for task in course.tasks]
+
+
+class _Grading:
+    """One submission while it is graded."""
+
+    def __init__(
+        self,
+        course: Course,
+        submission: Submission,
+        sandbox: Sandbox,
+        seed: int,
+        seconds: Seconds,
+        stack: ExitStack,
+    ) -> None:
+        self._submission = submission
+        self._arrangement = submission.arrangement
+        self._seed = seed
+        self._clock = Clock(seconds)
+        forks = stack.enter_context(sandbox.prepared(submission.imports))
+        runs = (Run(forks, course.setup, course.not_run, self._clock) for _ in range(2))
+        # What is judged, and what is shown to the student: that one never gets a secret input.
+        self._judged, self._shown = map(stack.enter_context, runs)
+        self._handed_on: dict[str, list[Step]] = {}
+        self._only_definitions: set[int] = set()
+        self._left_out: set[int] = set()
+        self._remarks: list[str] = []
+
+    def grade(self, task: Task) -> Graded:
+        """Judge one exercise, and have what follows go on from there."""
+        source = self._arrangement.answer(task)
+        if not source:
+            graded = _graded(task, source, Outcome.NOT_ATTEMPTED, summary=self._why_none(task))
+        elif self._clock.is_over:
+            reason = "Not reached: what stands before it took too long."
+            graded = _graded(task, source, Outcome.TIMEOUT, summary=reason)
+        else:
+            graded = self._grade(task, source)
+        key = task.exercise.id
+        if graded.outcome is not Outcome.RIGHT:
+            if source:
                 # First: a process that knows secret inputs could pass them to one that writes
                 # what the student will read.
-                run.leave()
-                if graded[-1].outcome in EXPLAINED:
-                    with run.again() as fresh:
-                        card = _notebook_card(task, cell, fresh, graded[-1])
-                    graded[-1] = replace(graded[-1], student_card=shown(card))
-                run.cells.append(Cell(f"{OWN} {task.exercise.id}>", task.replacement))
-    return graded
+                self._judged.leave()
+            if graded.outcome in EXPLAINED:
+                graded = self._explained(task, graded)
+            self._handed_on[key] = [Step(f"{OWN} {key}>", task.replacement)]
+        remarks = [*filter(None, [graded.remark]), *self._remarks]
+        self._remarks = []
+        return replace(graded, remark="; ".join(remarks))
 
-
-def _grade(task: Task, cell: Cell, run: Run, seed: int) -> Graded:
-    """Judge one answer on the secret inputs."""
-    exercise = task.exercise
-    cases = exercise.draw(seed)
-    try:
-        outcomes = run.answer(cell, exercise.function, cases)
-    except Died as end:
-        outcome = Outcome(end.reason)
-        card = shown(_plain_card(task, outcome, str(end)))
+    def _grade(self, task: Task, source: str) -> Graded:
+        """Judge one answer on the secret inputs."""
+        exercise = task.exercise
+        cases = exercise.draw(inputs_seed(self._seed, exercise.id, self._submission))
+        try:
+            outcomes = self._call(task, self._judged, cases)
+        except Died as end:
+            outcome = Outcome(end.reason)
+            card = shown(_plain_card(task, outcome, str(end)))
+            return _graded(
+                task,
+                source,
+                outcome,
+                total=len(cases),
+                summary=str(end),
+                student_card=card,
+                instructor_card=card,
+            )
+        try:
+            verdict = judge(exercise, cases, outcomes)
+        except Exception as error:  # a row that says so, where a crash would stop the class
+            reason = f"The check itself failed ({type(error).__name__}): to be graded by hand."
+            return _graded(task, source, Outcome.FAILED, total=len(cases), summary=reason)
+        remark = ""
+        if is_fitted(verdict, cases, outcomes):
+            verdict, remark = replace(verdict, state=State.NOT_YET), FITTED
+        outcome = _outcome(verdict, outcomes)
+        summary = _summary(verdict, outcome)
+        if "SyntaxError" in summary and (newer := self._newer_python()):
+            summary, remark = f"{summary} {newer}", newer
+        remark = remark or self._repeated(task, cases, outcomes)
+        if outcome is Outcome.RIGHT:
+            check = Step(f"{OWN} check {exercise.id}>", task.check_source)
+            self._handed_on[exercise.id] = [check] if verdict.numpy else []
         return _graded(
             task,
-            cell.source,
+            source,
             outcome,
-            total=len(cases),
-            summary=str(end),
-            student_card=card,
-            instructor_card=card,
+            points=verdict.points,
+            right=verdict.right,
+            total=verdict.total,
+            summary=summary,
+            misconception=verdict.diagnosis.name if verdict.diagnosis else "",
+            student_card=shown(_plain_card(task, outcome, summary)),
+            instructor_card=shown(verdict_card(verdict)),
+            remark=remark,
         )
-    try:
-        verdict = judge(exercise, cases, outcomes)
-    except Exception as error:  # a row that says so, where a crash would stop the class
-        reason = f"The check itself failed ({type(error).__name__}): to be graded by hand."
-        return _graded(task, cell.source, Outcome.FAILED, total=len(cases), summary=reason)
-    remark = ""
-    if is_fitted(verdict, cases, outcomes):
-        verdict, remark = replace(verdict, state=State.NOT_YET), FITTED
-    outcome = _outcome(verdict, outcomes)
-    summary = _summary(verdict, outcome)
-    remark = remark or _repeated(task, run, cases, outcomes)
-    if outcome is Outcome.RIGHT:
-        _keep(task, cell, run, as_tensors=verdict.numpy)
-    return _graded(
-        task,
-        cell.source,
-        outcome,
-        points=verdict.points,
-        right=verdict.right,
-        total=verdict.total,
-        summary=summary,
-        misconception=verdict.diagnosis.name if verdict.diagnosis else "",
-        student_card=shown(_plain_card(task, outcome, summary)),
-        instructor_card=shown(verdict_card(verdict)),
-        remark=remark,
-    )
 
+    def _call(self, task: Task, run: Run, cases: Sequence[Case]) -> list[CallOutcome]:
+        """Run what stands before an exercise's check, call its function, say what came of it.
 
-def _keep(task: Task, cell: Cell, run: Run, as_tensors: bool) -> None:
-    """Have later answers build on this one, as they do in the notebook."""
-    run.cells.append(cell)
-    if as_tensors:
+        As in a notebook, a function that is there counts, even if a later line of its cell fails.
+        A cell of another kind that ends the process is set aside.
+
+        Raises
+        ------
+        Died
+            If the process did not survive the answer.
+        """
+        answers = self._arrangement.places[task.exercise.id].answers
+        set_aside = self._only_definitions, self._left_out
+        while True:
+            try:
+                run.reach(self._arrangement.steps(task, self._handed_on, *set_aside), answers)
+                break
+            except Stopped as stopped:
+                position = stopped.step.position
+                if position is None:
+                    raise stopped.end from None
+                self._set_aside(position, stopped.end)
+                if position in answers:
+                    raise stopped.end from None
+        outcomes = run.call(task.exercise.function, cases)
+        if all(outcome.status == "raised" for outcome in outcomes):
+            # The cell's own error says more than that the function is missing.
+            ran = [run.results[position] for position in answers if position in run.results]
+            failed = [(status, message) for status, message in ran if status != "ran"]
+            if failed:
+                status, message = failed[-1]
+                return [CallOutcome(status, message=message)] * len(cases)
+        return outcomes
+
+    def _set_aside(self, position: int, end: Died) -> None:
+        """Run no more of a cell than its definitions, or nothing if they end the process, too."""
+        name = self._arrangement.name(position).strip("<>")
+        what = "took too long" if end.reason == "timeout" else "ended its process"
+        if position in self._only_definitions:
+            self._left_out.add(position)
+            self._remarks.append(f"{name} {what} once more and was left out")
+        else:
+            self._only_definitions.add(position)
+            self._remarks.append(f"{name} {what}: only its definitions count")
+
+    def _repeated(self, task: Task, cases: Sequence[Case], outcomes: Sequence[CallOutcome]) -> str:
+        """Call an answer once more on the same inputs, and point out results that differ.
+
+        In the same process, since a new one would start with the same random numbers.
+        """
+        if any(outcome.status != "returned" for outcome in outcomes):
+            return ""
         try:
-            run.add(Cell(f"<check {task.exercise.id}>", task.check_source))
-        except Died:
-            run.leave()
+            again = self._judged.call(task.exercise.function, cases)
+        except Died as end:
+            self._judged.leave()
+            return f"called a second time it did not return: {end}"
+        first, second = ([encode(one.value) for one in found] for found in (outcomes, again))
+        return (
+            "" if first == second else "called a second time with the same inputs, results differ"
+        )
+
+    def _explained(self, task: Task, graded: Graded) -> Graded:
+        """Add the card that the notebook shows for an answer, and what did not run for it."""
+        cases = task.exercise.draw(NOTEBOOK_SEED)
+        try:
+            outcomes = self._call(task, self._shown, cases)
+            left_out = self._shown.left_out()
+        except Died as end:
+            self._shown.leave()
+            return replace(graded, student_card=shown(_plain_card(task, graded.outcome, str(end))))
+        verdict = judge(task.exercise, cases, outcomes)
+        card = verdict_card(verdict)
+        if verdict.state is State.PASSED:
+            note = (
+                "It passes with the inputs of the notebook, but not with others of the same kind."
+            )
+            card = _plain_card(task, graded.outcome, note, graded.summary)
+        if left_out:
+            lines = [", ".join(text.split("\n")) for text in left_out[-MOST_NAMED:]]
+            named = f"Above it, this did not run where answers are graded: {'; '.join(lines)}."
+            card = replace(card, blocks=(*card.blocks, Text(named)))
+            self._remarks.append(f"above it did not run here: {'; '.join(lines)}")
+        return replace(graded, student_card=shown(card))
+
+    def _why_none(self, task: Task) -> str:
+        by_id = [cell for cell in self._arrangement.cells if cell.grade_id == task.grade_id]
+        if not by_id:
+            return "There is no answer cell for it in the notebook."
+        return "Not started."
+
+    def _newer_python(self) -> str:
+        """Name both versions of Python if the notebook was written with the newer one."""
+        theirs = self._submission.python
+        if not theirs or [*map(int, theirs.split("."))] <= [*map(int, PYTHON.split("."))]:
+            return ""
+        return (
+            f"The notebook was written with Python {theirs} and is graded with Python {PYTHON}, "
+            "which may not know its syntax."
+        )
 
 
 def _outcome(verdict: Verdict, outcomes: Sequence[CallOutcome]) -> Outcome:
@@ -183,22 +305,6 @@ def _outcome(verdict: Verdict, outcomes: Sequence[CallOutcome]) -> Outcome:
     if any(word in message for message in messages for word in OUT_OF_MEMORY):
         return Outcome.MEMORY
     return Outcome.ERROR
-
-
-def _repeated(task: Task, run: Run, cases: Sequence[Case], outcomes: Sequence[CallOutcome]) -> str:
-    """Call an answer once more on the same inputs, and point out results that differ.
-
-    In the same process, since a new one would start with the same random numbers.
-    """
-    if any(outcome.status != "returned" for outcome in outcomes):
-        return ""
-    try:
-        again = run.call(task.exercise.function, cases)
-    except Died as end:
-        run.leave()
-        return f"called a second time it did not return: {end}"
-    first, second = ([encode(outcome.value) for outcome in found] for found in (outcomes, again))
-    return "" if first == second else "called a second time with the same inputs, results differ"
 
 
 def _summary(verdict: Verdict, outcome: Outcome) -> str:
@@ -222,30 +328,11 @@ def _is_builtin_error(name: str) -> bool:
     return isinstance(found, type) and issubclass(found, BaseException)
 
 
-def _notebook_card(task: Task, cell: Cell, run: Run, graded: Graded) -> Card:
-    """Return the card that the notebook shows for this answer, with the notebook's inputs."""
-    cases = task.exercise.draw(NOTEBOOK_SEED)
-    try:
-        outcomes = run.answer(cell, task.exercise.function, cases)
-    except Died as end:
-        return _plain_card(task, graded.outcome, str(end))
-    verdict = judge(task.exercise, cases, outcomes)
-    if verdict.state is not State.PASSED:
-        return verdict_card(verdict)
-    note = "It passes with the inputs of the notebook, but not with others of the same kind."
-    return _plain_card(task, graded.outcome, note, graded.summary)
-
-
 def _plain_card(task: Task, outcome: Outcome, *texts: str) -> Card:
     tone = "good" if outcome is Outcome.RIGHT else "bad"
     exercise = task.exercise
     headline = f"{outcome.capitalize()} · Exercise {exercise.id}: {exercise.title}"
     return Card(tone, headline, tuple(map(Text, texts)))
-
-
-def _not_attempted(task: Task, source: str) -> Graded:
-    reason = "Not started." if source else "There is no answer cell for it in the notebook."
-    return _graded(task, source, Outcome.NOT_ATTEMPTED, summary=reason)
 
 
 def shown(card: Card) -> Shown:

@@ -89,14 +89,7 @@ class Grader:
             return self._record(entry, submission)
 
     def _record(self, entry: Entry, submission: Submission) -> Record:
-        graded = grade_answers(
-            self.course,
-            submission.answers,
-            self._box,
-            self._seed,
-            self._seconds,
-            submission.own,
-        )
+        graded = grade_answers(self.course, submission, self._box, self._seed, self._seconds)
         remarks = [f"{item.exercise}: {item.remark}" for item in graded if item.remark]
         flags = (*entry.flags, *submission.flags, *remarks)
         return Record(entry.student, tuple(graded), flags=flags)
@@ -104,7 +97,8 @@ class Grader:
     def _require_solved(self) -> None:
         """Grade the lab's own solution: what it cannot reach, no student can."""
         answers = {task.grade_id: task.solution for task in self.course.tasks}
-        graded = grade_answers(self.course, answers, self._box, self._seed)
+        solved = Submission.of(self.course, answers)
+        graded = grade_answers(self.course, solved, self._box, self._seed)
         missed = [one for one in graded if one.outcome is not Outcome.RIGHT]
         if missed:
             first = missed[0]

@@ -12,6 +12,7 @@ from labkit.grading.process import Died
 
 STATUSES = get_args(Status)
 LONGEST_TEXT = 4000
+MOST_TEXTS = 100
 GARBLED = "What came back is not what a call of your function gives."
 
 Ran = tuple[Literal["ran", "not started", "raised"], str]
@@ -42,6 +43,23 @@ def outcomes_from(reply: Any, cases: Sequence[Case]) -> list[Outcome]:
     if not isinstance(reply, list) or len(reply) != len(cases):
         raise Died("crash", GARBLED)
     return [_outcome(row, len(case.args)) for row, case in zip(reply, cases, strict=True)]
+
+
+def texts_from(reply: Any) -> list[str]:
+    """Return some lines of text.
+
+    Raises
+    ------
+    Died
+        If `reply` is anything else, or too many.
+    """
+    if (
+        not isinstance(reply, list)
+        or len(reply) > MOST_TEXTS
+        or not all(isinstance(text, str) for text in reply)
+    ):
+        raise Died("crash", GARBLED)
+    return [_text(text) for text in reply]
 
 
 def _outcome(row: Any, arguments: int) -> Outcome:

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from labkit.checks.calling import Outcome
 from labkit.checks.exercise import Case
-from labkit.grading.process import Process, SandboxError
-from labkit.grading.replies import Ran, outcomes_from, ran_from
-from labkit.grading.sandbox import Sandbox
+from labkit.grading.process import Died, Process, SandboxError
+from labkit.grading.replies import Ran, outcomes_from, ran_from, texts_from
+from labkit.grading.rule import Step
+from labkit.grading.sandbox import Forks
 
 GRACE_SECONDS = 3.0
 SETUP = "<setup>"
@@ -17,53 +18,73 @@ SETUP = "<setup>"
 
 @dataclass(frozen=True)
 class Seconds:
-    """Wall time: for running one cell, for all calls of one answer, for a whole notebook."""
+    """Wall time: for running one cell, for all calls of one answer, for a whole notebook.
+
+    `own` is for cells that are no answers, all their runs together: they leave time for answers.
+    """
 
     cell: float = 20.0
     calls: float = 10.0
     notebook: float = 180.0
+    own: float = 60.0
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A piece of code and the name that tracebacks show for it."""
+@dataclass
+class Clock:
+    """What is left of a notebook's time."""
 
-    name: str
-    source: str
+    seconds: Seconds
+    end: float = field(init=False)
+    own: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.end = time.monotonic() + self.seconds.notebook
+        self.own = self.seconds.own
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is none."""
+        return time.monotonic() > self.end
+
+
+class Stopped(Exception):
+    """A cell ended its process, or took too long."""
+
+    def __init__(self, step: Step, end: Died) -> None:
+        super().__init__(str(end))
+        self.step = step
+        self.end = end
 
 
 class Run:
-    """A confined process in which `cells` have run; started when it is first needed.
+    """A confined process in which steps have run; started when it is first needed.
 
     Parameters
     ----------
-    sandbox : Sandbox
-        Where.
-    cells : sequence of Cell
-        What runs first.
-    seconds : Seconds
+    forks : Forks
+        Where processes come from.
+    setup : str
+        The lab's own definitions, which run first.
+    missing : sequence of str
+        Names that only the lab's own cells make, which do not run.
+    clock : Clock
         Limits on wall time.
-    end : float
-        When the whole notebook's time is over, as `time.monotonic` counts.
-    own : sequence of str
-        The student's own cells, of which definitions are kept.
+
+    Attributes
+    ----------
+    results : dict
+        What came of each student's cell that has run, by its position.
     """
 
-    def __init__(
-        self,
-        sandbox: Sandbox,
-        cells: Sequence[Cell],
-        seconds: Seconds,
-        end: float,
-        own: Sequence[str] = (),
-    ) -> None:
-        self._sandbox = sandbox
-        self._seconds = seconds
-        self._end = end
-        self._own = list(own)
+    def __init__(self, forks: Forks, setup: str, missing: Sequence[str], clock: Clock) -> None:
+        self._forks = forks
+        self._setup = setup
+        self._missing = list(missing)
+        self._clock = clock
         self._context: AbstractContextManager[Process] | None = None
         self._process: Process | None = None
-        self.cells = list(cells)
+        self._done: list[Step] = []
+        self.results: dict[int, Ran] = {}
 
     def __enter__(self) -> "Run":
         return self
@@ -71,64 +92,81 @@ class Run:
     def __exit__(self, *exception: object) -> None:
         self.leave()
 
-    def again(self) -> "Run":
-        """Return a run of the same cells in another process."""
-        return Run(self._sandbox, self.cells, self._seconds, self._end, self._own)
-
     def leave(self) -> None:
-        """End the process; the next answer gets a new one."""
+        """End the process; what follows gets a new one."""
         if self._context is not None:
             self._context.__exit__(None, None, None)
         self._context = self._process = None
 
-    def answer(self, cell: Cell, function: str, cases: Sequence[Case]) -> list[Outcome]:
-        """Run an answer cell, call its function on `cases`, and return what came of each call.
+    def reach(self, steps: Sequence[Step], answers: Sequence[int]) -> None:
+        """Run `steps`; in the process at hand if it has run the first of them and nothing else.
 
-        As in a notebook, a function that is there counts, even if a later line of its cell fails.
+        Parameters
+        ----------
+        steps : sequence of Step
+            What runs.
+        answers : sequence of int
+            The positions of the cells that are the answer in hand: they have time of their own.
+
+        Raises
+        ------
+        Stopped
+            If the process did not survive one of them.
+        SandboxError
+            If the lab's own cells do not run.
+        """
+        if self._process is None or self._done != list(steps[: len(self._done)]):
+            self.leave()
+            self._start()
+        for step in steps[len(self._done) :]:
+            own = step.position is not None and step.position not in answers
+            started = time.monotonic()
+            try:
+                ran = self._step(step, own)
+            except Died as end:
+                self.leave()
+                raise Stopped(step, end) from None
+            finally:
+                if own:
+                    self._clock.own -= time.monotonic() - started
+            self._done.append(step)
+            if step.position is not None:
+                self.results[step.position] = ran
+
+    def call(self, function: str, cases: Sequence[Case]) -> list[Outcome]:
+        """Call a function that is there, and return what came of each call.
 
         Raises
         ------
         Died
             If the process did not survive it.
-        SandboxError
-            If the lab's own cells do not run.
         """
-        process = self._process or self._start()
-        status, message = self._run(process, cell)
-        outcomes = self.call(function, cases)
-        if status != "ran" and all(outcome.status == "raised" for outcome in outcomes):
-            # The cell's own error says more than that the function is missing.
-            return [Outcome(status, message=message)] * len(cases)
-        return outcomes
-
-    def call(self, function: str, cases: Sequence[Case]) -> list[Outcome]:
-        """Call a function of an answer that has run; raises as `answer`."""
-        process = self._process or self._start()
-        seconds = self._seconds.calls
+        seconds = self._clock.seconds.calls
         request = ("call", function, seconds, [case.args for case in cases])
-        return outcomes_from(self._ask(process, request, seconds + GRACE_SECONDS), cases)
+        return outcomes_from(self._ask(request, seconds + GRACE_SECONDS), cases)
 
-    def add(self, cell: Cell) -> None:
-        """Run a cell after the others, now and in every process to come; raises as `answer`."""
-        self.cells.append(cell)
-        if self._process is not None:
-            self._run(self._process, cell)
+    def left_out(self) -> list[str]:
+        """Return what did not run because the sandbox lacks something; raises as `call`."""
+        return texts_from(self._ask(("left out",), self._clock.seconds.cell))
 
-    def _start(self) -> Process:
-        self._context = self._sandbox.process()
+    def _start(self) -> None:
+        self._context = self._forks.process()
         self._process = self._context.__enter__()
-        for cell in self.cells:
-            status, message = self._run(self._process, cell)
-            if cell.name == SETUP and status != "ran":
-                raise SandboxError(f"the lab's own cells do not run: {message}")
-            if cell.name == SETUP and self._own:
-                # They may build on the lab's own cells, and replace nothing of them.
-                ran_from(self._ask(self._process, ("define", self._own), self._seconds.cell))
-                self._run(self._process, cell)
-        return self._process
+        self._done = []
+        self.results = {}
+        status, message = self._step(Step(SETUP, self._setup), own=False)
+        if status != "ran":
+            raise SandboxError(f"the lab's own cells do not run: {message}")
+        ran_from(self._ask(("missing", self._missing), self._clock.seconds.cell))
 
-    def _run(self, process: Process, cell: Cell) -> Ran:
-        return ran_from(self._ask(process, ("cell", cell.name, cell.source), self._seconds.cell))
+    def _step(self, step: Step, own: bool) -> Ran:
+        kind = "definitions" if step.only_definitions else "cell"
+        seconds = self._clock.seconds.cell
+        # Not nothing: most cells of one's own take no time.
+        seconds = min(seconds, max(1.0, self._clock.own)) if own else seconds
+        return ran_from(self._ask((kind, step.name, step.source), seconds))
 
-    def _ask(self, process: Process, request: object, seconds: float) -> object:
-        return process.ask(request, min(seconds, self._end - time.monotonic()))
+    def _ask(self, request: object, seconds: float) -> object:
+        if self._process is None:
+            raise SandboxError("there is no process to ask.")
+        return self._process.ask(request, min(seconds, self._clock.end - time.monotonic()))

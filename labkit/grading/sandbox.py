@@ -21,12 +21,14 @@ from typing import Literal
 import labkit.grading.bubblewrap as bubblewrap
 import labkit.grading.docker as docker
 from labkit.grading.bubblewrap import COURSE, command_line, environment, site_folders
+from labkit.grading.forks import READY_SECONDS, Forks, Template, forked, greeting
 from labkit.grading.inside.isolate import Limits
-from labkit.grading.process import KILL_SECONDS, READY_SECONDS, Process, SandboxError
+from labkit.grading.process import KILL_SECONDS, Process, SandboxError
 from labkit.grading.scratch import ScratchFolder
 
 NOBODY = 65534
 START_SECONDS = 120.0
+MOST_MODULES = 100
 
 Kind = Literal["bubblewrap", "docker", "none"]
 
@@ -67,6 +69,7 @@ class Sandbox:
         self._warm: subprocess.Popen | None = None
         self._control: socket.socket | None = None
         self._folder = ScratchFolder()
+        self._loaded: frozenset[str] = frozenset()
 
     def __enter__(self) -> "Sandbox":
         with self._lock:
@@ -101,33 +104,46 @@ class Sandbox:
         finally:
             process.close()
 
+    @contextlib.contextmanager
+    def prepared(self, modules: Sequence[str]) -> Iterator[Forks]:
+        """Have `modules` imported once for all the processes that are forked in the ``with`` block.
+
+        Those that are not installed, or cannot be imported so, are left to who imports them.
+        """
+        known = {"labkit", *sys.stdlib_module_names}
+        wanted = [n for n in modules if n not in self._loaded and n.split(".")[0] not in known]
+        template = None
+        if wanted and self.kind != "docker":
+            template = Template.start(self.process, self.send, wanted[:MOST_MODULES])
+        try:
+            yield template or self
+        finally:
+            if template is not None:
+                template.close()
+
+    def send(self, order: bytes, given: Sequence[int]) -> None:
+        """Send an order to the warm process.
+
+        Raises
+        ------
+        SandboxError
+            If there is none.
+        """
+        with self._lock:
+            if self._control is None:
+                raise SandboxError("the sandbox is not started.")
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                # If it is dead nobody answers, and the caller starts it again.
+                socket.send_fds(self._control, [order], given)
+
     def _fork(self, again: bool) -> Process:
         if self.kind == "docker":
             return docker.start(self._course, self.limits, self.modules)
-        inside_requests, requests = os.pipe()
-        replies, inside_replies = os.pipe()
-        leash, inside_leash = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        os.set_blocking(requests, False)
-        given = [inside_requests, inside_replies, inside_leash.fileno()]
-        process = Process(requests, replies, leash)
-        try:
-            with self._lock:
-                if again and self._warm is not None and self._warm.poll() is not None:
-                    self._stop()
-                    self._start()
-                if self._control is None:
-                    raise SandboxError("the sandbox is not started.")
-                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                    # If it is dead nobody answers, and the caller starts it again.
-                    socket.send_fds(self._control, [b"F"], given)
-        except BaseException:
-            process.abandon()
-            raise
-        finally:
-            os.close(inside_requests)
-            os.close(inside_replies)
-            inside_leash.close()
-        return process
+        with self._lock:
+            if again and self._warm is not None and self._warm.poll() is not None:
+                self._stop()
+                self._start()
+        return forked(self.send)
 
     def _start(self) -> None:
         confined = self.kind == "bubblewrap"
@@ -164,11 +180,8 @@ class Sandbox:
         theirs.close()
         ours.settimeout(START_SECONDS)
         self._control = ours
-        try:
-            greeting = ours.recv(16)
-        except OSError:
-            greeting = b""
-        if greeting != b"warm":
+        self._loaded = greeting(ours)
+        if not self._loaded:
             reason = self._complaint()
             self._stop()
             raise SandboxError(f"the sandbox did not start: {reason}")

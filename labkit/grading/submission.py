@@ -1,59 +1,76 @@
-"""Reading what students hand in: any bytes become answers and flags, or a reason why not."""
+"""Reading what students hand in: any bytes become cells and flags, or a reason why not."""
 
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from labkit.grading.collecting.handed_out import edits, lines, not_this_lab, same_code
+from labkit.grading.collecting.handed_out import edits, lines, not_this_lab
 from labkit.grading.collecting.kinds import what_it_is
 from labkit.grading.course import Course, Task
+from labkit.grading.outputs import MOST_VALUES
+from labkit.grading.rule import Arrangement, Cell
 
-LARGEST = 20 << 20  # bytes in a notebook
-MOST_VALUES = 1_000_000  # commas and opening brackets: what a parser has to build
 LONGEST_ANSWER = 100_000  # characters in an answer cell
 MOST_CELLS = 5_000
+TOO_MUCH = f"cells of one's own beyond {LONGEST_ANSWER} letters were left out"
+IMPORT = re.compile(r"^[ \t]*(?:import[ \t]+([\w.]+)|from[ \t]+([\w.]+)[ \t]+import\b)", re.M)
+PYTHON = re.compile(r"(\d{1,2}\.\d{1,3})\b")
+INDENTED = re.compile(r"\s*^[ \t]+\S", re.MULTILINE).match
 
 
 class Broken(ValueError):
     """A submission without answers to grade; the message says why."""
 
 
-@dataclass(frozen=True)
-class Cell:
-    """What the grader reads of a code cell."""
-
-    grade_id: str
-    source: str
-
-
-@dataclass(frozen=True)
 class Submission:
-    """One student's answers.
+    """One student's cells, each with its part, and what an instructor should know about them.
 
     Attributes
     ----------
-    answers : dict
-        grade_id of the answer cell to its source; cells that are missing are not in it.
+    arrangement : Arrangement
+        Which cells count, and in which order.
     flags : tuple of str
         What an instructor should know about the notebook.
-    own : tuple of str
-        Cells that the student added or changed, which may hold what answers build on.
+    python : str
+        The version of Python that the notebook says it was written with, or an empty string.
     """
 
-    answers: dict[str, str]
-    flags: tuple[str, ...] = ()
-    own: tuple[str, ...] = ()
+    def __init__(
+        self, cells: Sequence[Cell], course: Course, flags: Sequence[str] = (), python: str = ""
+    ) -> None:
+        self.arrangement = Arrangement(cells, course)
+        self.flags = tuple(flags)
+        self.python = python
+        answers = {task.grade_id: self.arrangement.answer(task) for task in course.tasks}
+        self.answers = {key: source for key, source in answers.items() if source}
+
+    @classmethod
+    def of(cls, course: Course, answers: Mapping[str, str]) -> "Submission":
+        """Return a notebook that holds these answers, by their grade_id, in the lab's order."""
+        cells: list[Cell] = []
+        for task in course.tasks:
+            pair = ((task.grade_id, answers.get(task.grade_id, task.stub)),)
+            for key, source in (*pair, (task.check_id, task.check_source)):
+                cells.append(Cell(len(cells) + 1, source, key))
+        return cls(cells, course)
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """What the student wrote or changed, from top to bottom."""
+        return tuple(self.arrangement.cells[i].source for i in self.arrangement.written())
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """The modules that the student's cells name in an import, each once."""
+        found = (name for source in self.written for name in IMPORT.findall(source))
+        return tuple(dict.fromkeys(name for pair in found for name in pair if name))
 
 
 def parse(data: bytes, course: Course) -> Submission:
-    """Find the answers of `course` in the bytes of a notebook.
-
-    Answer cells are found by their `grade_id` wherever they stand; a cell that lost its id is found
-    by the function that it defines. A cell that was split counts as a whole; of several copies, the
-    last one that was changed counts.
+    """Read the bytes of a notebook; which of its cells count is `labkit.grading.rule`'s to say.
 
     Raises
     ------
@@ -61,23 +78,18 @@ def parse(data: bytes, course: Course) -> Submission:
         If `data` is no notebook, or none of the lab.
     """
     notebook = _notebook(data)
-    cells = _code_cells(notebook)
-    if reason := not_this_lab(cells, course):
+    found = _cells(notebook, course)
+    cells, flags = _within_limits(found, course)
+    if reason := not_this_lab([cell for cell in found if cell.is_code], course):
         raise Broken(reason)
-    flags: list[str] = []
-    answers: dict[str, str] = {}
+    submission = Submission(cells, course, python=_python(notebook))
     for task in course.tasks:
-        source = _answer(cells, task, course, flags)
-        if source is None:
-            flags.append(f"{task.exercise.id}: the answer cell is missing")
-        elif len(source) > LONGEST_ANSWER:
-            flags.append(f"{task.exercise.id}: the answer is longer than {LONGEST_ANSWER} letters")
-        else:
-            answers[task.grade_id] = source
+        flags += _answer_flags(submission.arrangement, task)
     metadata = notebook.get("metadata")
-    flags += _order(cells, course)
-    flags += edits(cells, course, metadata if isinstance(metadata, dict) else {})
-    return Submission(answers, tuple(flags), _own(cells, course))
+    flags += _order(found, course)
+    flags += edits(found, course, metadata if isinstance(metadata, dict) else {})
+    submission.flags = tuple(flags)
+    return submission
 
 
 def _notebook(data: bytes) -> dict[str, Any]:
@@ -108,15 +120,26 @@ def _notebook(data: bytes) -> dict[str, Any]:
     return notebook
 
 
-def _code_cells(notebook: dict[str, Any]) -> list[Cell]:
-    cells = []
+def _cells(notebook: dict[str, Any], course: Course) -> list[Cell]:
+    """Return the cells; one that goes on where one of the same answer was split is joined to it."""
+    answers = {task.grade_id for task in course.tasks}
+    cells: list[Cell] = []
+    number = 0
     for cell in notebook["cells"]:
-        if not isinstance(cell, dict) or cell.get("cell_type") != "code":
+        if not isinstance(cell, dict):
             continue
         metadata = cell.get("metadata")
         nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
         name = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
-        cells.append(Cell(name if isinstance(name, str) else "", _text(cell.get("source"))))
+        key, source = name if isinstance(name, str) else "", _text(cell.get("source"))
+        is_code = cell.get("cell_type") == "code"
+        number += is_code
+        before = cells[-1] if cells else None
+        if before and is_code and key in answers and key == before.grade_id and INDENTED(source):
+            joined = f"{before.source}\n{source}"[: LONGEST_ANSWER + 1]
+            cells[-1] = replace(before, source=joined)
+        elif is_code or key in answers:
+            cells.append(Cell(number, source, key, is_code))
     return cells
 
 
@@ -131,47 +154,53 @@ def _text(source: object) -> str:
     return source[: LONGEST_ANSWER + 1].encode("utf-8", "replace").decode("utf-8")
 
 
-def _answer(cells: list[Cell], task: Task, course: Course, flags: list[str]) -> str | None:
-    number, function = task.exercise.id, task.exercise.function
-    named = [cell.source for cell in cells if cell.grade_id == task.grade_id]
-    if len(named) > 1:
-        flags.append(f"{number}: the answer cell is there {len(named)} times")
-    if not named:
-        strays, all_cells = _strays(cells, course), (cell.source for cell in cells)
-        for sources in (strays, all_cells):
-            named = named or [source for source in sources if _defines(source, function)]
-        if named:
-            flags.append(f"{number}: the answer was found by the name of its function")
-    changed = [source for source in named if not same_code(source, task.stub)]
-    if sum(_defines(source, function) for source in changed) == 1:
-        # Jupyter gives both halves of a split cell the same id.
-        return "\n".join(changed)
-    chosen = (changed or named)[-1:]
-    return chosen[0] if chosen else None
-
-
-def _strays(cells: list[Cell], course: Course) -> Iterator[str]:
-    """Yield the cells that are neither an answer nor a check."""
-    known = {key for task in course.tasks for key in (task.grade_id, task.check_id)}
-    return (cell.source for cell in cells if cell.grade_id not in known)
-
-
-def _defines(source: str, function: str) -> bool:
-    # A search for the name alone is quick where there are millions of lines.
-    name = re.escape(function)
-    definition = rf"^(def|class)[ \t]+{name}\b|^{name}[ \t]*(:[^\n=]*)?=(?![ \t]*lab\.check|=)"
-    return function in source and re.search(definition, source, re.MULTILINE) is not None
-
-
-def _own(cells: list[Cell], course: Course) -> tuple[str, ...]:
-    """Return the cells that are not the course's, as many as an answer may be long."""
+def _within_limits(cells: list[Cell], course: Course) -> tuple[list[Cell], list[str]]:
+    """Empty the cells that are too long to run, and say so."""
+    answers = {task.grade_id: task.exercise.id for task in course.tasks}
+    room, kept, flags = LONGEST_ANSWER, [], []
     given = {lines(source) for source in course.given}
-    room, own = LONGEST_ANSWER, []
-    for source in _strays(cells, course):
-        if len(source) <= room and source.strip() and lines(source) not in given:
-            room -= len(source)
-            own.append(source)
-    return tuple(own)
+    for cell in cells:
+        exercise = answers.get(cell.grade_id)
+        own = exercise is None and bool(cell.source.strip()) and lines(cell.source) not in given
+        room -= len(cell.source) if own else 0
+        if len(cell.source) > LONGEST_ANSWER and exercise is not None:
+            flags.append(f"{exercise}: the answer is longer than {LONGEST_ANSWER} letters")
+            cell = replace(cell, source="")
+        elif own and room < 0:
+            room += len(cell.source)
+            cell = replace(cell, source="")
+            flags += [] if TOO_MUCH in flags else [TOO_MUCH]
+        kept.append(cell)
+    return kept, flags
+
+
+def _answer_flags(arrangement: Arrangement, task: Task) -> list[str]:
+    """Point out an answer that does not stand where it was asked for."""
+    number, place = task.exercise.id, arrangement.places[task.exercise.id]
+    by_id = [cell for cell in arrangement.cells if cell.grade_id == task.grade_id]
+    chosen = [arrangement.cells[position] for position in place.answers]
+    flags = []
+    if sum(cell.is_code for cell in by_id) > 1:
+        flags.append(f"{number}: the answer cell is there {len(by_id)} times")
+    if chosen and all(cell.grade_id != task.grade_id for cell in chosen):
+        flags.append(f"{number}: the answer was found by the name of its function")
+    if chosen and any(not cell.is_code for cell in chosen):
+        flags.append(f"{number}: the answer cell is a Markdown cell; it was run as code")
+    if place.is_below:
+        flags.append(f"{number}: the answer stands below its check; it was taken all the same")
+    if not chosen and not by_id:
+        flags.append(f"{number}: the answer cell is missing")
+    return flags
+
+
+def _python(notebook: dict[str, Any]) -> str:
+    """Return the version of Python that wrote a notebook, "3.13", or an empty string."""
+    try:
+        version = notebook["metadata"]["language_info"]["version"]
+        found = PYTHON.match(version)
+    except (KeyError, TypeError):
+        return ""
+    return found[1] if found else ""
 
 
 def _order(cells: list[Cell], course: Course) -> list[str]:

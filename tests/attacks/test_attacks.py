@@ -174,7 +174,7 @@ def hidden_digits(aftermath: Aftermath, name: str) -> set[str]:
     """Return the hidden inputs of one submission, as the attacks write them."""
     data = next((aftermath.submissions / name).glob("*.ipynb")).read_bytes()
     handed_in = parse(data, aftermath.course)
-    seed = inputs_seed(SEED, EXERCISE.id, handed_in.answers, handed_in.own)
+    seed = inputs_seed(SEED, EXERCISE.id, handed_in)
     return digits(seed) - digits(NOTEBOOK_SEED)
 
 

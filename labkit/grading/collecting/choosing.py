@@ -9,7 +9,8 @@ from pathlib import Path
 from labkit.grading.collecting.handed_out import same_code
 from labkit.grading.collecting.students import is_rubbish, notebooks, parts
 from labkit.grading.course import Course
-from labkit.grading.submission import LARGEST, Broken, parse
+from labkit.grading.outputs import TooLarge, without_outputs
+from labkit.grading.submission import Broken, parse
 
 MOST_NOTEBOOKS = 30
 """Notebooks in one student's folder that are opened."""
@@ -71,7 +72,7 @@ def choose(places: Sequence[Path], course: Course) -> tuple[bytes, tuple[str, ..
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a file that a student made: only a regular one, and only up to `LARGEST` bytes.
+    """Read a notebook without its outputs from a file that a student made: a regular one only.
 
     Raises
     ------
@@ -87,14 +88,13 @@ def read_bytes(path: Path) -> bytes:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise Broken("The notebook is not a regular file.")
         with os.fdopen(handle, "rb", closefd=False) as file:
-            data = file.read(LARGEST + 1)
+            return without_outputs(file)
+    except TooLarge as error:
+        raise Broken(str(error)) from None
     except OSError as error:
         raise Broken(f"The notebook cannot be read ({error.strerror}).") from None
     finally:
         os.close(handle)
-    if len(data) > LARGEST:
-        raise Broken(f"The notebook is larger than {LARGEST >> 20} MiB.")
-    return data
 
 
 def _candidate(name: str, path: Path, course: Course) -> Candidate:

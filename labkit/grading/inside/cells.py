@@ -1,46 +1,43 @@
-"""Cells as Python: what only a notebook understands left out, and what a cell defines."""
+"""Cells as Python: what IPython makes of them, what they define, which names they bind."""
 
 import ast
 
+from IPython.core.inputtransformer2 import TransformerManager
+
 OWN = "<lab"
 """How the names of the lab's own cells begin: their source is not there to be read."""
-MOST_MAGICS = 100
-"""Lines: each that does not parse costs a parse of the cell."""
 DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+"""Expressions whose names are their own."""
 
 
-def parse(source: str, name: str = "<cell>") -> ast.Module:
-    """Return the syntax tree of a cell, without the lines that only a notebook understands.
+def translated(source: str) -> str:
+    """Return a cell as Python, its magics and shell commands as the calls that IPython makes them.
 
-    A line counts as one only where Python stumbles: ``% 2`` may also go on with an expression.
+    A cell that is Python already stays as it is: ``% 2`` may also go on with an expression.
 
     Raises
     ------
     SyntaxError, ValueError, RecursionError, MemoryError
         As `ast.parse`.
     """
-    # Not splitlines, which knows more ends of lines than Python.
-    lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    for _ in range(MOST_MAGICS):
+    try:
+        ast.parse(source)
+        return source
+    except SyntaxError as error:
         try:
-            return ast.parse("\n".join(lines), name)
-        except SyntaxError as error:
-            number = (error.lineno or 0) - 1
-            if not 0 <= number < len(lines) or not _is_magic(lines[number]):
-                raise
-            indent = lines[number][: -len(lines[number].lstrip())]
-            lines[number] = f"{indent}pass" if indent else ""
-    return ast.parse("\n".join(lines), name)
+            return TransformerManager().transform_cell(source)
+        except RuntimeError:  # magics by the hundred
+            raise error from None
 
 
-def _is_magic(line: str) -> bool:
-    line = line.strip()
-    # %time, !ls, ?torch.round, torch.round? and files = !ls
-    return line.startswith(("%", "!", "?")) or line.endswith("?") or "= !" in line or "= %" in line
+def parse(source: str, name: str = "<cell>") -> ast.Module:
+    """Return the syntax tree of a cell as IPython runs it; raises as `translated`."""
+    return ast.parse(translated(source), name)
 
 
 def definitions(tree: ast.Module, only_literals: bool = True) -> list[ast.stmt]:
-    """Return the statements of a cell that answers may build on.
+    """Return the imports, functions, classes and constants of a cell.
 
     Parameters
     ----------
@@ -64,3 +61,22 @@ def _defines(statement: ast.stmt, only_literals: bool) -> bool:
     except ValueError:
         return False
     return True
+
+
+def bound(tree: ast.AST) -> set[str]:
+    """Return the names that code binds where it stands, not inside its functions and classes."""
+    names: set[str] = set()
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+            continue
+        if isinstance(node, SCOPES):
+            continue
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.alias):
+            names.add((node.asname or node.name).split(".")[0])
+        todo.extend(ast.iter_child_nodes(node))
+    return names

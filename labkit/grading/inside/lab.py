@@ -1,4 +1,4 @@
-"""What a notebook calls `lab`, `display` and `get_ipython`, where answers are graded: silent.
+"""What a notebook calls `lab` and `display`, where answers are graded: silent.
 
 The grader puts this file in the place of `labkit.checks.lab`. An answer cell may ask for a hint or
 draw a picture as in the notebook; here nobody looks at it.
@@ -34,5 +34,5 @@ class Lab(Silent):
         return as_tensors(function) if callable(function) else function
 
 
-NAMES = {"lab": Lab(), "display": Silent(), "get_ipython": Silent()}
+NAMES = {"lab": Lab(), "display": Silent(), "In": [], "Out": {}}
 """What a cell finds in a notebook without having imported it."""

@@ -8,10 +8,14 @@ whoever started the grader is gone.
 
     python -I -S warm.py '{"control": 3, "paths": [...], ...}'
 
+Where a submission imports what takes long, a *template* is forked first in the same way. It imports
+that once, and then takes the place of the warm process for this submission.
+
 In a container of its own, which confines it already, it forks nothing: without a control socket it
 answers requests from standard input itself.
 """
 
+import contextlib
 import gc
 import importlib
 import json
@@ -20,7 +24,16 @@ import select
 import signal
 import socket
 import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any, NoReturn
+
+LONGEST_GREETING = 150_000
+LONGEST_ORDER = 10_000
+MANY = 4096
+"""Threads and open files of a template, which forks all processes of a submission."""
 
 
 def main(settings: dict[str, Any]) -> None:
@@ -34,17 +47,24 @@ def main(settings: dict[str, Any]) -> None:
         os.setresgid(*[settings["user"]] * 3)
         os.setresuid(*[settings["user"]] * 3)
     _import_all(settings["modules"])
+    _serve_forks(socket.socket(fileno=settings["control"]), settings)
+
+
+def _serve_forks(control: socket.socket, settings: dict[str, Any]) -> None:
+    """Fork what is asked for: a process that runs cells, or a template with more imports."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    control = socket.socket(fileno=settings["control"])
-    control.sendall(b"warm")
+    control.sendall("\n".join(["warm", *sys.modules])[:LONGEST_GREETING].encode())
     while True:
-        message, descriptors = _receive(control)
+        message, descriptors, _, _ = socket.recv_fds(control, LONGEST_ORDER, 3)
         if not message:
             return
         if os.fork() == 0:
-            control.detach()
-            os.close(settings["control"])
-            _keep(descriptors, settings)
+            os.close(control.detach())
+            *given, leash = descriptors
+            order, *modules = message.decode().split("\n")
+            if order == "fork":
+                _keep(given, leash, settings, partial(_confine_and_serve, given, leash, settings))
+            _keep(given, leash, settings, partial(_import_and_fork, given, modules, settings))
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -57,26 +77,23 @@ def _import_all(modules: list[str]) -> None:
     importlib.import_module("labkit.grading.inside.answers")
     importlib.import_module("labkit.grading.inside.isolate")
     for name in modules:
-        try:
+        # The cell that wants it says what is wrong with it, with the line.
+        with contextlib.suppress(Exception, SystemExit):
             importlib.import_module(name)
-        except ImportError:
-            # The cell that wants it says so, with the line.
-            continue
     # What is shared until it is written to: a garbage collection would touch, and copy, it all.
     gc.collect()
     gc.freeze()
 
 
-def _receive(control: socket.socket) -> tuple[bytes, list[int]]:
-    message, descriptors, _, _ = socket.recv_fds(control, 1, 3)
-    return message, descriptors
+def _keep(
+    given: list[int], leash: int, settings: dict[str, Any], work: Callable[[], NoReturn]
+) -> NoReturn:
+    """Fork a process that does `work`, wait for its end or for an order to kill it, report, exit.
 
-
-def _keep(descriptors: list[int], settings: dict[str, Any]) -> NoReturn:
-    """Fork the confined process, wait for its end or for an order to kill it, report, exit."""
+    The process is number 1 of a namespace of its own: with it ends what it has forked.
+    """
     from labkit.grading.inside import isolate
 
-    requests, replies, leash = descriptors
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     report = "failed"
     try:
@@ -84,9 +101,9 @@ def _keep(descriptors: list[int], settings: dict[str, Any]) -> NoReturn:
             isolate.enter_namespaces()
         child = os.fork()
         if child == 0:
-            _confine_and_serve(requests, replies, leash, settings)
-        os.close(requests)
-        os.close(replies)
+            work()
+        for descriptor in given:
+            os.close(descriptor)
         ended = os.pidfd_open(child)
         watch = select.poll()
         watch.register(ended, select.POLLIN)
@@ -105,9 +122,28 @@ def _keep(descriptors: list[int], settings: dict[str, Any]) -> NoReturn:
     os._exit(0)
 
 
-def _confine_and_serve(
-    requests: int, replies: int, leash: int, settings: dict[str, Any]
-) -> NoReturn:
+def _import_and_fork(given: list[int], modules: list[str], settings: dict[str, Any]) -> NoReturn:
+    """Import what one submission imports, and fork its processes: no code of a student runs here.
+
+    Confined by namespaces all the same: an installed package may do anything when it is imported.
+    """
+    from labkit.grading.inside import isolate
+
+    try:
+        os.setsid()
+        limits = isolate.Limits(**settings["limits"])
+        isolate.set_limits(replace(limits, memory=4 * limits.memory, threads=MANY, files=MANY))
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in range(3):
+            os.dup2(null, descriptor)
+        _import_all(modules)
+        if threading.active_count() == 1:  # the threads of others do not survive a fork
+            _serve_forks(socket.socket(fileno=given[0]), settings)
+    finally:
+        os._exit(0)
+
+
+def _confine_and_serve(given: list[int], leash: int, settings: dict[str, Any]) -> NoReturn:
     from labkit.grading.inside import answers, isolate
 
     status = 1
@@ -121,9 +157,10 @@ def _confine_and_serve(
             isolate.drop_capabilities()
         else:
             os.chdir(settings["scratch"])
-        _keep_only(requests, replies)
+        _keep_only(*given)
         if settings["isolate"]:
             isolate.filter_system_calls()
+            sys.path.append(isolate.SCRATCH)  # what `%%writefile` writes can be imported
         answers.serve(3, 4)
         status = 0
     except OSError as error:
