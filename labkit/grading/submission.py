@@ -78,8 +78,9 @@ def parse(data: bytes, course: Course) -> Submission:
         If `data` is no notebook, or none of the lab.
     """
     notebook = _notebook(data)
-    found = _cells(notebook, course)
-    cells, flags = _within_limits(found, course)
+    flags: list[str] = []
+    found = _cells(notebook, course, flags)
+    cells = _within_limits(found, course, flags)
     if reason := not_this_lab([cell for cell in found if cell.is_code], course):
         raise Broken(reason)
     submission = Submission(cells, course, python=_python(notebook))
@@ -120,9 +121,9 @@ def _notebook(data: bytes) -> dict[str, Any]:
     return notebook
 
 
-def _cells(notebook: dict[str, Any], course: Course) -> list[Cell]:
+def _cells(notebook: dict[str, Any], course: Course, flags: list[str]) -> list[Cell]:
     """Return the cells; one that goes on where one of the same answer was split is joined to it."""
-    answers = {task.grade_id for task in course.tasks}
+    answers = {task.grade_id: task.exercise.id for task in course.tasks}
     cells: list[Cell] = []
     number = 0
     for cell in notebook["cells"]:
@@ -138,6 +139,7 @@ def _cells(notebook: dict[str, Any], course: Course) -> list[Cell]:
         if before and is_code and key in answers and key == before.grade_id and INDENTED(source):
             joined = f"{before.source}\n{source}"[: LONGEST_ANSWER + 1]
             cells[-1] = replace(before, source=joined)
+            flags.append(f"{answers[key]}: the answer was split inside its function and joined")
         elif is_code or key in answers:
             cells.append(Cell(number, source, key, is_code))
     return cells
@@ -154,10 +156,10 @@ def _text(source: object) -> str:
     return source[: LONGEST_ANSWER + 1].encode("utf-8", "replace").decode("utf-8")
 
 
-def _within_limits(cells: list[Cell], course: Course) -> tuple[list[Cell], list[str]]:
+def _within_limits(cells: list[Cell], course: Course, flags: list[str]) -> list[Cell]:
     """Empty the cells that are too long to run, and say so."""
     answers = {task.grade_id: task.exercise.id for task in course.tasks}
-    room, kept, flags = LONGEST_ANSWER, [], []
+    room, kept = LONGEST_ANSWER, []
     given = {lines(source) for source in course.given}
     for cell in cells:
         exercise = answers.get(cell.grade_id)
@@ -171,7 +173,7 @@ def _within_limits(cells: list[Cell], course: Course) -> tuple[list[Cell], list[
             cell = replace(cell, source="")
             flags += [] if TOO_MUCH in flags else [TOO_MUCH]
         kept.append(cell)
-    return kept, flags
+    return kept
 
 
 def _answer_flags(arrangement: Arrangement, task: Task) -> list[str]:

@@ -34,5 +34,5 @@ class Lab(Silent):
         return as_tensors(function) if callable(function) else function
 
 
-NAMES = {"lab": Lab(), "display": Silent(), "In": [], "Out": {}}
+NAMES = {"lab": Lab(), "display": Silent(), "help": Silent(), "In": [], "Out": {}}
 """What a cell finds in a notebook without having imported it."""

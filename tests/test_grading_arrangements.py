@@ -1,0 +1,62 @@
+"""However honest cells are arranged, the points are those that the notebook shows, or a flag says why.
+
+LABKIT_ARRANGEMENTS=2000 tries that many; by default a few hundred.
+"""
+
+import contextlib
+import io
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import arrangements
+import grading_support as support
+import pytest
+
+from labkit.grading.bubblewrap import problem
+from labkit.grading.course import sandbox_files
+from labkit.grading.execution import grade_answers
+from labkit.grading.sandbox import Sandbox
+from labkit.grading.submission import parse
+
+pytestmark = pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}")
+
+COUNT = int(os.environ.get("LABKIT_ARRANGEMENTS", "200"))
+FIRST = int(os.environ.get("LABKIT_FIRST_ARRANGEMENT", "0"))
+LAB = arrangements.course()
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(sandbox_files(support.LAB), LAB.modules) as box:
+        yield box
+
+
+def test_the_points_are_those_of_the_notebook_or_a_flag_says_why(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    kernel = arrangements.Kernel(tmp_path)
+    unexplained, equal = [], 0
+    for number in range(FIRST, FIRST + COUNT):
+        draft = arrangements.arranged(LAB, number)
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            shown = kernel.points(draft.cells)
+        notebook = {"cells": draft.cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+        submission = parse(json.dumps(notebook).encode(), LAB)
+        graded = grade_answers(LAB, submission, sandbox, seed=number)
+        flags = [
+            *submission.flags,
+            *(f"{one.exercise}: {one.remark}" for one in graded if one.remark),
+        ]
+        differ = [one for one in graded if one.points != shown[one.exercise]]
+        equal += not differ
+        for one in differ:
+            if not any(
+                flag.startswith((f"{one.exercise}:", "answer cells were moved")) for flag in flags
+            ):
+                unexplained.append(
+                    (number, draft.done, one.exercise, shown[one.exercise], one.points, one.summary)
+                )
+    assert unexplained == []
+    assert equal > 0.8 * COUNT
