@@ -1,4 +1,4 @@
-"""However honest cells are arranged, the points are those that the notebook shows, or a flag says why.
+"""However honest cells are arranged, the points are those of the notebook, or a flag says why.
 
 LABKIT_ARRANGEMENTS=2000 tries that many; by default a few hundred.
 """

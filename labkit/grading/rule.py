@@ -9,7 +9,9 @@ From it follows:
 - The answer may stand in any cell: split, moved, merged with others, as a lambda, inside an ``if``.
 - A stub that was left as it was is no answer. It does not run, so it hides none.
 - Own cells run where they stand. A helper or a constant that changes further down changes nothing
-  above, and a copy for experiments below a check changes nothing for that check.
+  above.
+- With its check an exercise is settled: a copy of the answer below it, for experiments, runs, and
+  the name goes on to mean what was judged.
 - The lab's own cells count as they were handed out: of a given cell its imports, functions and
   constants, where it stands. A check is the lab's own wherever it stands, the last one if it is
   there twice. A cell of the lab that a student edited is the student's.
@@ -22,7 +24,7 @@ From it follows:
 import ast
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from labkit.grading.collecting.handed_out import lines, same_code
@@ -74,10 +76,13 @@ class Place:
         How many cells stand above its check.
     answers : tuple of int
         The positions of the cells that are its answer; empty if there is none.
+    again : tuple of int
+        The positions of the cells that make its function again once it has been judged.
     """
 
     check: int
     answers: tuple[int, ...] = ()
+    again: tuple[int, ...] = ()
 
     @property
     def end(self) -> int:
@@ -127,6 +132,7 @@ class Arrangement:
         self.cells = tuple(cells)
         self._given = {lines(source): source for source in course.given if source.strip()}
         self._exercises = {task.grade_id: task.exercise.id for task in course.tasks}
+        self._functions = {task.exercise.id: task.exercise.function for task in course.tasks}
         self._parts = [self._part(cell, course) for cell in cells]
         self.places = {task.exercise.id: self._place(task) for task in course.tasks}
 
@@ -168,8 +174,11 @@ class Arrangement:
         for position in range(-1, end):
             if position >= 0:
                 found += step(position)
-            for key in [key for key in waiting if self.places[key].end == position + 1]:
-                found += waiting.pop(key)
+            for key in handed_on:
+                if self.places[key].end == position + 1:
+                    found += [*waiting.pop(key), *self._kept(key)]
+                elif position in self.places[key].again:
+                    found += self._settled(key)
         for key, steps in waiting.items():
             answers = [position for position in self.places[key].answers if position >= end]
             found += [one for position in answers for one in step(position)]
@@ -185,6 +194,18 @@ class Arrangement:
             source = "\n".join(map(ast.unparse, kept))
             return [Step(f"{OWN} cell {position}>", source)] if kept else []
         return []
+
+    def _kept(self, key: str) -> list[Step]:
+        """Keep what a check has handed on, if a cell below makes it again."""
+        if not self.places[key].again:
+            return []
+        return [Step(f"{OWN} keeps {key}>", f"{self._kept_name(key)} = {self._functions[key]}")]
+
+    def _settled(self, key: str) -> list[Step]:
+        return [Step(f"{OWN} settles {key}>", f"{self._functions[key]} = {self._kept_name(key)}")]
+
+    def _kept_name(self, key: str) -> str:
+        return f"_judged_{key.replace('.', '_')}"
 
     def name(self, position: int) -> str:
         """Return what messages call a cell."""
@@ -216,7 +237,8 @@ class Arrangement:
             return Place(check)
         # What else bears its id is a part of it, unless it is another try.
         parts = {last, *(i for i in by_id if (i < check) == (last < check))}
-        return Place(check, tuple(sorted(parts)) if parts & {*makers} == {last} else (last,))
+        place = Place(check, tuple(sorted(parts)) if parts & {*makers} == {last} else (last,))
+        return replace(place, again=tuple(i for i in makers if i >= place.end))
 
     def _check(self, task: Task) -> int:
         called = re.compile(rf"\blab\.check\(\s*[\"']{re.escape(task.exercise.id)}[\"']")

@@ -184,12 +184,14 @@ def _answer_flags(arrangement: Arrangement, task: Task) -> list[str]:
     flags = []
     if sum(cell.is_code for cell in by_id) > 1:
         flags.append(f"{number}: the answer cell is there {len(by_id)} times")
-    if chosen and all(cell.grade_id != task.grade_id for cell in chosen):
+    if place.is_below:
+        flags.append(f"{number}: the answer stands below its check; it was taken all the same")
+    elif chosen and all(cell.grade_id != task.grade_id for cell in chosen):
         flags.append(f"{number}: the answer was found by the name of its function")
     if chosen and any(not cell.is_code for cell in chosen):
         flags.append(f"{number}: the answer cell is a Markdown cell; it was run as code")
-    if place.is_below:
-        flags.append(f"{number}: the answer stands below its check; it was taken all the same")
+    if place.again:
+        flags.append(f"{number}: what makes the function again, below its check, did not count")
     if not chosen and not by_id:
         flags.append(f"{number}: the answer cell is missing")
     return flags
