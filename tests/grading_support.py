@@ -24,7 +24,7 @@ from labkit.grading.sandbox import Sandbox
 LAB = 1
 STEM = registry.STEMS[LAB]
 NAME = f"{STEM}.ipynb"
-SETUP = "import math\nimport torch\nfrom torch import Tensor\nfrom labkit import Lab\nlab = Lab(1)"
+IMPORTS = "import math\nimport torch\nfrom torch import Tensor\nfrom labkit import Lab\nlab = Lab(1)"
 FULL = sum(exercise.points for exercise in registry.exercises(LAB))
 SEED = 11
 WRONG = {
@@ -48,6 +48,22 @@ HOSTILE = (
 torch.set_num_threads(1)
 
 Notebook = dict[str, Any]
+
+
+def _helpers() -> list[str]:
+    """Return the sources of what references call in their own modules."""
+    modules = {e.function: inspect.getmodule(e.reference) for e in registry.exercises(LAB)}
+    found = {
+        name: value
+        for exercise in registry.exercises(LAB)
+        for name in exercise.reference.__code__.co_names
+        if inspect.isfunction(value := getattr(modules[exercise.function], name, None))
+        and name not in modules
+    }
+    return [inspect.getsource(value) for value in found.values()]
+
+
+SETUP = "\n\n\n".join([IMPORTS, *_helpers()])
 
 
 def solved_notebook() -> Notebook:

@@ -107,6 +107,25 @@ def test_even_the_first_cell_may_be_missing(source, tmp_path, monkeypatch):
     assert error.ename == "NameError"
 
 
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("def quantize(x, scale, zero_point, qmin, qmax):\n    return (x", "ended in SyntaxError"),
+        ("def quantise(x, scale, zero_point, qmin, qmax):\n    return x", "but a `def quantise`"),
+        ("1 / 0\ndef quantize(*args):\n    return 0", "ended in ZeroDivisionError"),
+        ("", "has not run since the kernel started"),
+    ],
+)
+def test_why_an_answer_is_not_there(answer, told, tmp_path):
+    check = 'quantize = lab.check("1.3", quantize)'
+    notebook = new_notebook(cells=[new_code_cell(source) for source in (SETUP, answer, check)])
+    where = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, allow_errors=True, resources=where).execute()
+    card, error = notebook.cells[2].outputs
+    assert told in card.data["text/plain"]
+    assert error.ename == "NameError"
+
+
 def test_the_extension_is_installed_for_every_kernel_and_loads_quickly():
     configuration = Path(sys.prefix) / "etc" / "ipython" / "ipython_config.py"
     source = LABS.parent / "etc" / "ipython" / "ipython_config.py"
