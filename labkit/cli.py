@@ -19,6 +19,10 @@ def main(arguments: list[str] | None = None) -> int:
     start.add_argument("folder", type=Path, metavar="DIR", help="nothing in it is overwritten")
     start.add_argument("--labs", type=Path, help="where the labs are; found by default")
     start.set_defaults(run=_start)
+    check = commands.add_parser("check", help="run your notebook as the grader would")
+    check.add_argument("notebook", type=Path, help="your notebook, saved")
+    check.add_argument("--labs", type=Path, help="where the labs are; found by default")
+    check.set_defaults(run=_check)
     release = commands.add_parser("release", help="make labs/ from solutions/")
     release.add_argument("--check", action="store_true", help="write nothing, say what differs")
     release.add_argument("--bundle", type=Path, metavar="FILE.zip", help="also zip it for students")
@@ -50,6 +54,15 @@ def _start(parsed: argparse.Namespace) -> int:
     for placed in start(parsed.folder, parsed.labs or LABS):
         print(placed)
     print(f"Open them with: jupyter lab {shlex.quote(str(parsed.folder))}")
+    return 0
+
+
+def _check(parsed: argparse.Namespace) -> int:
+    from labkit.grading.rehearsal import rehearse
+    from labkit.start import LABS
+
+    for line in rehearse(parsed.notebook, parsed.labs or LABS):
+        print(line, flush=True)
     return 0
 
 
@@ -90,3 +103,7 @@ def _doctor(parsed: argparse.Namespace) -> int:
     for wrong, remedy in stops:
         print(f"- {wrong}. Do this: {remedy}.")
     return 1 if stops else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -24,7 +24,9 @@ from labkit.grading.sandbox import Sandbox
 LAB = 1
 STEM = registry.STEMS[LAB]
 NAME = f"{STEM}.ipynb"
-IMPORTS = "import math\nimport torch\nfrom torch import Tensor\nfrom labkit import Lab\nlab = Lab(1)"
+IMPORTS = (
+    "import math\nimport torch\nfrom torch import Tensor\nfrom labkit import Lab\nlab = Lab(1)"
+)
 FULL = sum(exercise.points for exercise in registry.exercises(LAB))
 SEED = 11
 WRONG = {

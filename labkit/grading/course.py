@@ -2,9 +2,11 @@
 
 import ast
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from labkit.checks import registry
 from labkit.checks.exercise import Exercise
@@ -49,6 +51,7 @@ MACHINERY = (
     "grading/inside/isolate.py",
     "grading/inside/lab.py",
     "grading/inside/notebook.py",
+    "grading/inside/plain.py",
     "grading/inside/shell.py",
     "grading/inside/warm.py",
 )
@@ -172,6 +175,42 @@ def course_from(lab: int, text: str) -> Course:
     setup = _definitions(given, tasks)
     mark = release_mark(released)
     return Course(lab, stem, registry.title(lab), text, setup, given, tuple(tasks), mark)
+
+
+def released_course(lab: int, text: str) -> Course:
+    """Return the course that a released notebook holds: its solutions are labkit's references.
+
+    Raises
+    ------
+    ValueError
+        If the text is no notebook of the lab.
+    """
+    exercises = {grade_name(e.id): e for e in registry.exercises(lab)}
+    cells = [c for c in json.loads(text)["cells"] if c["cell_type"] == "code"]
+    sources = {key: "".join(c["source"]) for c in cells if (key := _released_id(c))}
+    tasks = []
+    for name, exercise in exercises.items():
+        key, check = ANSWER + name, CHECK + name
+        if key not in sources or check not in sources:
+            raise ValueError(f"the released notebook of lab {lab} lacks exercise {exercise.id}.")
+        reference = exercise.reference
+        solution = f"from {reference.__module__} import {reference.__name__}"
+        tasks.append(Task(exercise, key, check, sources[check], sources[key], solution))
+    given = tuple("".join(c["source"]) for c in cells if not _released_id(c))
+    mark = json.loads(text)["metadata"].get("labkit", {}).get("release", "")
+    setup = _definitions(given, tasks)
+    return Course(
+        lab, registry.STEMS[lab], registry.title(lab), text, setup, given, tuple(tasks), mark
+    )
+
+
+def grade_name(exercise_id: str) -> str:
+    """Return an exercise's id as it stands in grade_ids: "1-3"."""
+    return exercise_id.replace(".", "-")
+
+
+def _released_id(cell: dict[str, Any]) -> str:
+    return str(cell["metadata"].get("nbgrader", {}).get("grade_id", ""))
 
 
 def course_key(course: Course, seed: int) -> str:

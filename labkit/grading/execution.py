@@ -24,13 +24,12 @@ from labkit.checks.messages import verdict_card
 from labkit.checks.verdict import State, Verdict, judge
 from labkit.grading.course import Course, Task
 from labkit.grading.fitted import is_fitted
-from labkit.grading.inside.cells import OWN
 from labkit.grading.process import Died
 from labkit.grading.results import Graded, Outcome, Shown
-from labkit.grading.rule import Step
-from labkit.grading.run import Clock, Run, Seconds, Stopped
+from labkit.grading.run import Clock, Run, Seconds
 from labkit.grading.sandbox import Sandbox
 from labkit.grading.submission import Submission
+from labkit.grading.walk import Walk
 from labkit.grading.wire import encode
 
 OUTCOMES = {
@@ -118,10 +117,7 @@ class _Grading:
         runs = (Run(forks, course.setup, course.not_run, self._clock) for _ in range(2))
         # What is judged, and what is shown to the student: that one never gets a secret input.
         self._judged, self._shown = map(stack.enter_context, runs)
-        self._handed_on: dict[str, list[Step]] = {}
-        self._only_definitions: set[int] = set()
-        self._left_out: set[int] = set()
-        self._remarks: list[str] = []
+        self._walk = Walk(submission.arrangement)
 
     def grade(self, task: Task) -> Graded:
         """Judge one exercise, and have what follows go on from there."""
@@ -133,7 +129,6 @@ class _Grading:
             graded = _graded(task, source, Outcome.TIMEOUT, summary=reason)
         else:
             graded = self._grade(task, source)
-        key = task.exercise.id
         if graded.outcome is not Outcome.RIGHT:
             if source:
                 # First: a process that knows secret inputs could pass them to one that writes
@@ -141,9 +136,9 @@ class _Grading:
                 self._judged.leave()
             if graded.outcome in EXPLAINED:
                 graded = self._explained(task, graded)
-            self._handed_on[key] = [Step(f"{OWN} {key}>", task.replacement)]
-        remarks = [*filter(None, [graded.remark]), *self._remarks]
-        self._remarks = []
+            self._walk.replace(task)
+        remarks = [*filter(None, [graded.remark]), *self._walk.remarks]
+        self._walk.remarks.clear()
         return replace(graded, remark="; ".join(remarks))
 
     def _grade(self, task: Task, source: str) -> Graded:
@@ -151,7 +146,7 @@ class _Grading:
         exercise = task.exercise
         cases = exercise.draw(inputs_seed(self._seed, exercise.id, self._submission))
         try:
-            outcomes = self._call(task, self._judged, cases)
+            outcomes = self._walk.outcomes(task, self._judged, cases)
         except Died as end:
             outcome = Outcome(end.reason)
             card = shown(_plain_card(task, outcome, str(end)))
@@ -178,8 +173,7 @@ class _Grading:
             summary, remark = f"{summary} {newer}", newer
         remark = remark or self._repeated(task, cases, outcomes)
         if outcome is Outcome.RIGHT:
-            check = Step(f"{OWN} check {exercise.id}>", task.check_source)
-            self._handed_on[exercise.id] = [check] if verdict.numpy else []
+            self._walk.keep(task, as_tensors=verdict.numpy)
         return _graded(
             task,
             source,
@@ -193,51 +187,6 @@ class _Grading:
             instructor_card=shown(verdict_card(verdict)),
             remark=remark,
         )
-
-    def _call(self, task: Task, run: Run, cases: Sequence[Case]) -> list[CallOutcome]:
-        """Run what stands before an exercise's check, call its function, say what came of it.
-
-        As in a notebook, a function that is there counts, even if a later line of its cell fails.
-        A cell of another kind that ends the process is set aside.
-
-        Raises
-        ------
-        Died
-            If the process did not survive the answer.
-        """
-        answers = self._arrangement.places[task.exercise.id].answers
-        set_aside = self._only_definitions, self._left_out
-        while True:
-            try:
-                run.reach(self._arrangement.steps(task, self._handed_on, *set_aside), answers)
-                break
-            except Stopped as stopped:
-                position = stopped.step.position
-                if position is None:
-                    raise stopped.end from None
-                self._set_aside(position, stopped.end)
-                if position in answers:
-                    raise stopped.end from None
-        outcomes = run.call(task.exercise.function, cases)
-        if all(outcome.status == "raised" for outcome in outcomes):
-            # The cell's own error says more than that the function is missing.
-            ran = [run.results[position] for position in answers if position in run.results]
-            failed = [(status, message) for status, message in ran if status != "ran"]
-            if failed:
-                status, message = failed[-1]
-                return [CallOutcome(status, message=message)] * len(cases)
-        return outcomes
-
-    def _set_aside(self, position: int, end: Died) -> None:
-        """Run no more of a cell than its definitions, or nothing if they end the process, too."""
-        name = self._arrangement.name(position).strip("<>")
-        what = "took too long" if end.reason == "timeout" else "ended its process"
-        if position in self._only_definitions:
-            self._left_out.add(position)
-            self._remarks.append(f"{name} {what} once more and was left out")
-        else:
-            self._only_definitions.add(position)
-            self._remarks.append(f"{name} {what}: only its definitions count")
 
     def _repeated(self, task: Task, cases: Sequence[Case], outcomes: Sequence[CallOutcome]) -> str:
         """Call an answer once more on the same inputs, and point out results that differ.
@@ -260,7 +209,7 @@ class _Grading:
         """Add the card that the notebook shows for an answer, and what did not run for it."""
         cases = task.exercise.draw(NOTEBOOK_SEED)
         try:
-            outcomes = self._call(task, self._shown, cases)
+            outcomes = self._walk.outcomes(task, self._shown, cases)
             left_out = self._shown.left_out()
         except Died as end:
             self._shown.leave()
@@ -276,7 +225,7 @@ class _Grading:
             lines = [", ".join(text.split("\n")) for text in left_out[-MOST_NAMED:]]
             named = f"Above it, this did not run where answers are graded: {'; '.join(lines)}."
             card = replace(card, blocks=(*card.blocks, Text(named)))
-            self._remarks.append(f"above it did not run here: {'; '.join(lines)}")
+            self._walk.remarks.append(f"above it did not run here: {'; '.join(lines)}")
         return replace(graded, student_card=shown(card))
 
     def _why_none(self, task: Task) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from labkit.grading.process import READY_SECONDS, Process, SandboxError
+from labkit.grading.process import READY_SECONDS, Asked, Process, SandboxError
 
 IMPORT_SECONDS = 60.0
 LONGEST_GREETING = 1 << 18
@@ -18,10 +18,10 @@ Fork = Callable[[], AbstractContextManager[Process]]
 
 
 class Forks(Protocol):
-    """Where confined processes come from."""
+    """Where processes come from."""
 
-    def process(self) -> AbstractContextManager[Process]:
-        """Fork a confined process; it is gone at the end of the ``with`` block."""
+    def process(self) -> AbstractContextManager[Asked]:
+        """Fork a process; it is gone at the end of the ``with`` block."""
 
 
 class Template:

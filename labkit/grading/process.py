@@ -6,7 +6,7 @@ import select
 import socket
 import time
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from labkit.grading.wire import LARGEST, LENGTH, WireError, decode, encode
 
@@ -26,6 +26,13 @@ class Died(Exception):
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class Asked(Protocol):
+    """A process that answers requests."""
+
+    def ask(self, request: object, seconds: float) -> Any:
+        """Send `request` and return the decoded reply; raises `Died` if there is none."""
 
 
 @dataclass

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from labkit.checks.calling import Outcome
 from labkit.checks.exercise import Case
-from labkit.grading.process import Died, Process, SandboxError
+from labkit.grading.forks import Forks
+from labkit.grading.process import Asked, Died, SandboxError
 from labkit.grading.replies import Ran, outcomes_from, ran_from, texts_from
 from labkit.grading.rule import Step
-from labkit.grading.sandbox import Forks
 
 GRACE_SECONDS = 3.0
 SETUP = "<setup>"
@@ -81,8 +81,8 @@ class Run:
         self._setup = setup
         self._missing = list(missing)
         self._clock = clock
-        self._context: AbstractContextManager[Process] | None = None
-        self._process: Process | None = None
+        self._context: AbstractContextManager[Asked] | None = None
+        self._process: Asked | None = None
         self._done: list[Step] = []
         self.results: dict[int, Ran] = {}
 

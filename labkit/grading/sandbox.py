@@ -148,7 +148,7 @@ class Sandbox:
     def _start(self) -> None:
         confined = self.kind == "bubblewrap"
         root = self._folder.path
-        self._course = _copy(self.files, root / "course")
+        self._course = copy_files(self.files, root / "course")
         if self.kind == "docker":
             root.chmod(0o755)  # nobody has to read the course through it
             return
@@ -204,7 +204,8 @@ class Sandbox:
         return lines[-1] if lines else "no answer from the process in it."
 
 
-def _copy(files: Mapping[str, Path], root: Path) -> Path:
+def copy_files(files: Mapping[str, Path], root: Path) -> Path:
+    """Write `files` into a folder, readable for all, and return it."""
     root.mkdir(exist_ok=True)
     for name, source in files.items():
         target = root / name

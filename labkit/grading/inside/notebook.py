@@ -77,13 +77,19 @@ class Notebook:
             try:
                 value = self._run_statement(statement, name)
             except (ImportError, OSError, NameError) as error:
-                if isinstance(error, NameError) and error.name not in self._missing:
+                if not self._is_lacking(error):
                     raise
                 # The notebook has it, the sandbox has not: what follows in the cell goes on.
                 self._missing |= bound(statement)
                 if len(self.left_out) < MOST_LEFT_OUT:
                     self.left_out.append(explain(error)[:LONGEST_MESSAGE])
         return value
+
+    def _is_lacking(self, error: Exception) -> bool:
+        """Return whether an error is about something that is there in a notebook, and not here."""
+        if isinstance(error, NameError):
+            return error.name in self._missing
+        return not isinstance(error, PermissionError)
 
     def _run_statement(self, statement: ast.stmt, name: str) -> Any:
         flags = self._flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
