@@ -2,8 +2,6 @@
 
 import ast
 
-from IPython.core.inputtransformer2 import TransformerManager
-
 OWN = "<lab"
 """How the names of the lab's own cells begin: their source is not there to be read."""
 DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -25,6 +23,8 @@ def translated(source: str) -> str:
         ast.parse(source)
         return source
     except SyntaxError as error:
+        from IPython.core.inputtransformer2 import TransformerManager  # half a second
+
         try:
             return TransformerManager().transform_cell(source)
         except RuntimeError:  # magics by the hundred

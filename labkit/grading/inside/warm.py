@@ -74,6 +74,7 @@ def _import_all(modules: list[str]) -> None:
 
     # Nothing parallel before the fork: the threads of a pool do not survive it.
     torch.set_num_threads(1)
+    importlib.import_module("IPython.core.inputtransformer2")
     importlib.import_module("labkit.grading.inside.answers")
     importlib.import_module("labkit.grading.inside.isolate")
     for name in modules:
