@@ -25,6 +25,8 @@ from labkit.checks.exercise import Case
 from labkit.checks.values import Plain, Unplain, plain
 
 SECONDS = 5.0
+NO_FUNCTION = "No `def "
+"""How it begins what is said of a function that is not there."""
 STUB = re.compile(r"(Exercise \d+\.\d+)?")
 """What a stub says; a NotImplementedError with other words is an error like any other."""
 

@@ -8,7 +8,6 @@ What students read about a wrong answer comes from one more process, which never
 input: it calls the functions on the inputs of the notebook.
 """
 
-import builtins
 import hashlib
 import sys
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from labkit.grading.results import Graded, Outcome, Shown
 from labkit.grading.run import Clock, Run, Seconds
 from labkit.grading.sandbox import Sandbox
 from labkit.grading.submission import Submission
+from labkit.grading.summary import summary
 from labkit.grading.walk import Walk
 from labkit.grading.wire import encode
 
@@ -168,9 +168,9 @@ class _Grading:
         if is_fitted(verdict, cases, outcomes):
             verdict, remark = replace(verdict, state=State.NOT_YET), FITTED
         outcome = _outcome(verdict, outcomes)
-        summary = _summary(verdict, outcome)
-        if "SyntaxError" in summary and (newer := self._newer_python()):
-            summary, remark = f"{summary} {newer}", newer
+        said = summary(verdict, outcome)
+        if "SyntaxError" in said and (newer := self._newer_python()):
+            said, remark = f"{said} {newer}", newer
         remark = remark or self._repeated(task, cases, outcomes)
         if outcome is Outcome.RIGHT:
             self._walk.keep(task, as_tensors=verdict.numpy)
@@ -181,9 +181,9 @@ class _Grading:
             points=verdict.points,
             right=verdict.right,
             total=verdict.total,
-            summary=summary,
+            summary=said,
             misconception=verdict.diagnosis.name if verdict.diagnosis else "",
-            student_card=shown(_plain_card(task, outcome, summary)),
+            student_card=shown(_plain_card(task, outcome, said)),
             instructor_card=shown(verdict_card(verdict)),
             remark=remark,
         )
@@ -254,27 +254,6 @@ def _outcome(verdict: Verdict, outcomes: Sequence[CallOutcome]) -> Outcome:
     if any(word in message for message in messages for word in OUT_OF_MEMORY):
         return Outcome.MEMORY
     return Outcome.ERROR
-
-
-def _summary(verdict: Verdict, outcome: Outcome) -> str:
-    """Say what came of the secret inputs, in words that the student's code has no part in."""
-    if outcome is Outcome.RIGHT:
-        return f"All {verdict.total} calls with hidden inputs gave the right result."
-    if outcome is Outcome.NOT_ATTEMPTED:
-        return "Not started."
-    text = f"{verdict.right} of {verdict.total} calls with hidden inputs gave the right result."
-    if verdict.failure is not None and outcome is not Outcome.ERROR:
-        text += f" One that did not: {verdict.failure.case.label}."
-    if outcome is Outcome.ERROR and verdict.failure is not None:
-        name = verdict.failure.problem.split(":")[0].split("\n")[0]
-        # The message may quote an input; a name that Python itself has cannot.
-        text += f" Your code raised {name if _is_builtin_error(name) else 'an error'}."
-    return text
-
-
-def _is_builtin_error(name: str) -> bool:
-    found = getattr(builtins, name, None)
-    return isinstance(found, type) and issubclass(found, BaseException)
 
 
 def _plain_card(task: Task, outcome: Outcome, *texts: str) -> Card:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from labkit.checks.calling import Outcome
+from labkit.checks.calling import NO_FUNCTION, Outcome
 from labkit.checks.exercise import Case
 from labkit.grading.course import Task
 from labkit.grading.inside.cells import OWN
@@ -59,7 +59,7 @@ class Walk:
         outcomes = run.call(task.exercise.function, cases)
         ran = [run.results[position] for position in answers if position in run.results]
         failed = [(status, message) for status, message in ran if status != "ran"]
-        if failed and all(outcome.status == "raised" for outcome in outcomes):
+        if failed and all(outcome.message.startswith(NO_FUNCTION) for outcome in outcomes):
             # The cell's own error says more than that the function is missing.
             status, message = failed[-1]
             return [Outcome(status, message=message)] * len(cases)

@@ -11,7 +11,7 @@ import types
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from labkit.checks.calling import STUB
+from labkit.checks.calling import NO_FUNCTION, STUB
 from labkit.checks.console import captured
 from labkit.checks.errors import explain
 from labkit.grading.inside.cells import OWN, bound, definitions, translated
@@ -48,6 +48,7 @@ class Notebook:
 
     def run(self, name: str, source: str, only_definitions: bool = False) -> tuple[str, str]:
         """Run a cell; return "ran", "not started" or "raised", and what was raised."""
+        before = len(self.left_out)
         try:
             with captured():
                 self._run_code(source, name, only_definitions)
@@ -55,17 +56,18 @@ class Notebook:
             if isinstance(error, NotImplementedError) and STUB.fullmatch(str(error)):
                 return "not started", str(error)
             return "raised", explain(error)[:LONGEST_MESSAGE]
-        return "ran", ""
+        return ("raised", self.left_out[-1]) if self.left_out[before:] else ("ran", "")
 
     def without(self, function: str) -> str:
         """Say that there is no such function, and which one of a like name there is."""
         found = self.names.get(function)
         if found is not None:
-            return f"`{function}` is a {type(found).__name__}; expected a function of that name."
+            kind = type(found).__name__
+            return f"{NO_FUNCTION}{function}` has run: it is a {kind}, and no function."
         others = [n for n, v in self.names.items() if inspect.isfunction(v)]
         near = difflib.get_close_matches(function, others, 1)
         also = f" There is a `{near[0]}`: is that the one?" if near else ""
-        return f"No `def {function}` has run, so there is no function of that name.{also}"
+        return f"{NO_FUNCTION}{function}` has run, so there is no function of that name.{also}"
 
     def _run_code(self, source: str, name: str, only_definitions: bool = False) -> Any:
         text = translated(source)
