@@ -1,6 +1,8 @@
 """No solution reaches a student: marks that are not right, solutions that stand elsewhere."""
 
 import json
+import shutil
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -127,6 +129,18 @@ def test_a_solution_that_also_stands_elsewhere_is_refused(where: str) -> None:
         cell.source = f"def first(*args):\n{text}\n\n\n{cell.source}"
     notebook.cells.insert(1, code)
     assert "the solution of exercise 1.3" in refused(notebook)
+
+
+def test_a_solution_of_one_lab_in_another_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(Path(__file__).parents[1] / "solutions", tmp_path / "solutions")
+    path = tmp_path / "solutions" / "lab3_kernels.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    other = nbformat.read(tmp_path / "solutions" / f"{STEM}.ipynb", as_version=4)
+    regions = cut(answer(other).source, "").solutions
+    notebook.cells.append(nbformat.v4.new_raw_cell("def again(*args):\n" + regions[0]))
+    nbformat.write(notebook, path)
+    with pytest.raises(ValueError, match=r"lab3_kernels: cell .* the solution of exercise 1.3"):
+        release(tmp_path)
 
 
 def test_a_given_cell_may_not_define_what_an_exercise_asks_for() -> None:

@@ -25,9 +25,12 @@ from labkit.grading.releasing.cells import (
     grade_id,
     lab_number,
     release_mark,
+    require_no_leak,
+    solutions,
     student_cells,
 )
 from labkit.grading.releasing.identity import read_solution
+from labkit.grading.releasing.leaks import SHORTEST_ELSEWHERE
 
 __all__ = ["ANSWER", "CHECK", "bundle", "exercise_id", "grade_id", "release", "release_notebook"]
 
@@ -102,10 +105,16 @@ def release(root: Path, check: bool = False) -> list[Stale]:
     ValueError
         As `release_notebook`, or if there is nothing to release.
     """
-    solutions = _solutions(root)
-    if not solutions:
+    paths = _solutions(root)
+    if not paths:
         raise ValueError(f"{root / 'solutions'} holds no lab*.ipynb; run this in the project.")
-    labs = {path.name: release_notebook(_read(path), path.stem) for path in solutions}
+    solved = {path.name: _read(path) for path in paths}
+    labs = {name: release_notebook(each, Path(name).stem) for name, each in solved.items()}
+    # What one lab asks for, no other one may hold.
+    regions = [solutions(each["cells"]) for each in solved.values()]
+    for name, lab in labs.items():
+        for each in regions:
+            require_no_leak(lab.cells, Path(name).stem, each, shortest=SHORTEST_ELSEWHERE)
     numbered = {lab_number(Path(name).stem): lab for name, lab in labs.items()}
     notebooks = labs | {"index.ipynb": index(numbered, NOTEBOOK_METADATA)}
     texts = {name: nbformat.writes(notebook) + "\n" for name, notebook in notebooks.items()}

@@ -10,7 +10,7 @@ from typing import Any
 
 from labkit.checks import registry
 from labkit.grading.releasing.identity import ids, kept_metadata
-from labkit.grading.releasing.leaks import leak, stub_reason
+from labkit.grading.releasing.leaks import SHORTEST, leak, stub_reason
 from labkit.grading.releasing.regions import BEGIN_SOLUTION, END_SOLUTION, cut, has_mark
 
 Cell = dict[str, Any]
@@ -49,11 +49,10 @@ def student_cells(solved: Sequence[Mapping[str, Any]], name: str) -> list[Cell]:
     """
     _require_exercises(solved, name)
     cells: list[Cell] = []
-    solutions: dict[str, tuple[str, ...]] = {}
     for cell, key in zip(solved, ids(solved), strict=True):
         kind, source = cell["cell_type"], cell["source"]
         if kind == "code":
-            source = _student_source(cell, key, name, solutions)
+            source = _student_source(cell, key, name)
         elif has_mark(source) or grade_id(cell).startswith(ANSWER):
             raise ValueError(
                 f"{_place(cell, key, name)} is no code cell, so nothing would be cut out of it."
@@ -66,9 +65,43 @@ def student_cells(solved: Sequence[Mapping[str, Any]], name: str) -> list[Cell]:
             copy["attachments"] = cell["attachments"]
         cells.append(copy)
     functions = [exercise.function for exercise in registry.exercises(lab_number(name))]
-    if found := leak(cells, solutions, functions):
-        raise ValueError(f"{_place(found[0], found[0]['id'], name)} holds {found[1]}.")
+    require_no_leak(cells, name, solutions(solved), functions)
     return cells
+
+
+def solutions(solved: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """Return what is cut out of each exercise's answer cell."""
+    answers = (cell for cell in solved if grade_id(cell).startswith(ANSWER))
+    return {exercise_id(cell): cut(cell["source"], "").solutions for cell in answers}
+
+
+def require_no_leak(
+    cells: Sequence[Cell],
+    name: str,
+    regions: Mapping[str, Sequence[str]],
+    functions: Sequence[str] = (),
+    shortest: int = SHORTEST,
+) -> None:
+    """Refuse a lab of which a cell holds a solution.
+
+    Parameters
+    ----------
+    cells : sequence of dict
+        As students get them.
+    name : str
+        The lab's stem, for messages.
+    regions : mapping
+        Exercise to what was cut out of its answer cell, of this lab or another one.
+    functions, shortest
+        As for `leak`.
+
+    Raises
+    ------
+    ValueError
+        If one does.
+    """
+    if found := leak(cells, regions, functions, shortest):
+        raise ValueError(f"{_place(found[0], found[0]['id'], name)} holds {found[1]}.")
 
 
 def release_mark(cells: Sequence[Cell]) -> str:
@@ -91,10 +124,8 @@ def lab_number(stem: str) -> int:
     raise ValueError(f"{stem} is no lab that labkit.checks.registry knows.")
 
 
-def _student_source(
-    cell: Mapping[str, Any], key: str, name: str, solutions: dict[str, tuple[str, ...]]
-) -> str:
-    """Return a code cell as students get it, and note in `solutions` what was cut out of it."""
+def _student_source(cell: Mapping[str, Any], key: str, name: str) -> str:
+    """Return a code cell as students get it."""
     number = exercise_id(cell)
     is_answer = grade_id(cell).startswith(ANSWER)
     try:
@@ -106,13 +137,11 @@ def _student_source(
             f"{_place(cell, key, name)} holds a solution but no nbgrader grade_id of the form "
             f'"{ANSWER}1-3".'
         )
-    if is_answer:
-        solutions[number] = found.solutions
-        if reason := stub_reason(found.source, cell["source"]):
-            raise ValueError(
-                f"{_place(cell, key, name)}: {reason}. Put its solution between "
-                f"{BEGIN_SOLUTION!r} and {END_SOLUTION!r}."
-            )
+    if is_answer and (reason := stub_reason(found.source, cell["source"])):
+        raise ValueError(
+            f"{_place(cell, key, name)}: {reason}. Put its solution between {BEGIN_SOLUTION!r} and "
+            f"{END_SOLUTION!r}."
+        )
     return found.source
 
 

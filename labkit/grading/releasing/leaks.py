@@ -7,8 +7,9 @@ from typing import Any
 
 from labkit.grading.inside.cells import parse
 
-SHORTEST = 12
-"""Letters of a solution, without white space; what is shorter may stand anywhere by chance."""
+SHORTEST, SHORTEST_ELSEWHERE = 12, 40
+"""Letters of a solution, without white space: what is shorter may stand in its lab, or in another
+one, by chance."""
 
 
 def stub_reason(source: str, solved: str) -> str:
@@ -41,7 +42,8 @@ def stub_reason(source: str, solved: str) -> str:
 def leak(
     cells: Sequence[Mapping[str, Any]],
     solutions: Mapping[str, Sequence[str]],
-    functions: Sequence[str],
+    functions: Sequence[str] = (),
+    shortest: int = SHORTEST,
 ) -> tuple[Mapping[str, Any], str] | None:
     """Return a released cell that holds a solution, and what it holds; None if none does.
 
@@ -53,9 +55,11 @@ def leak(
         Exercise to what was cut out of its cell.
     functions : sequence of str
         What the exercises ask for: a cell of the course must not define it.
+    shortest : int
+        Letters from which on a solution is looked for.
     """
     wanted = {
-        number: [text for region in regions if len(text := _squeezed(region)) >= SHORTEST]
+        number: [text for region in regions if len(text := _squeezed(region)) >= shortest]
         for number, regions in solutions.items()
     }
     for cell in cells:
