@@ -146,8 +146,6 @@ def test_images_have_channels_last_and_are_checked():
 
 
 def test_what_an_image_does_not_fit_is_named():
-    with pytest.raises(ValueError, match=r"'avgpool'.* 4 x 4 .*3 x 3 windows"):
-        quantized("VGG")(pictures(1, 32))
     for run in (quantized("MobileNetV2"), quantized("MobileNetV2").tensors):
         with pytest.raises(ValueError, match=r"'features_0_2' cannot take .*\[1, 1, 24, 24\]"):
             run(torch.zeros(1, 1, SIZE, SIZE))
@@ -177,13 +175,12 @@ class Broadcast(nn.Module):
 @pytest.mark.parametrize("backend", ["torch", "reference"])
 @pytest.mark.parametrize("scheme", [Scheme(8), Scheme(8, signed=False)])
 @pytest.mark.parametrize("pooled_first", [True, False])
-def test_a_sum_that_would_repeat_its_operand_is_refused(pooled_first, scheme, backend):
-    model = quantize_model(
-        Broadcast(pooled_first).eval(), [pictures(1)], activation_scheme=scheme, backend=backend
-    )
-    for run in (model, model.tensors):
-        with pytest.raises(ValueError, match=r"step 'add' cannot take codes of shape .* and "):
-            run(pictures(1))
+def test_a_sum_may_repeat_its_operand(pooled_first, scheme, backend):
+    torch.manual_seed(0)
+    real = Broadcast(pooled_first).eval()
+    model = quantize_model(real, [pictures(2)], activation_scheme=scheme, backend=backend)
+    with torch.no_grad():
+        assert sqnr(real(pictures(2)), model(pictures(2))) > 30
 
 
 def small() -> tuple[nn.Module, dict[str, QParams], dict[str, QParams]]:

@@ -10,16 +10,20 @@ from torch import nn
 
 from labkit.linear import dequantize
 from labkit.ptq import convert, fold_batchnorm
+from labkit.ptq.functions import COMBINATIONS, called
 from labkit.ptq.operators import (
     LARGEST_WINDOW,
     Add,
     AveragePool,
     Clamp,
+    Combination,
     Concatenate,
     Flatten,
     MaxPool,
+    Multiply,
     Pad,
     Rescale,
+    Table,
     code_of,
 )
 from labkit.qparams import QParams, Scheme
@@ -153,11 +157,59 @@ def test_the_largest_window_is_exact_and_a_larger_one_is_refused():
         pool(F.pad(q, (0, 1)))
 
 
-def test_an_uneven_image_is_refused():
-    grid = QParams(1.0, 0, UINT8)
-    pool = AveragePool(grid, grid, output_size=[2, 3])
-    with pytest.raises(ValueError, match="image of 4 x 5 cannot be divided evenly into 2 x 3"):
-        pool(torch.zeros(1, 1, 4, 5, dtype=torch.uint8))
+def test_an_image_that_cannot_be_divided_evenly_has_windows_of_several_sizes():
+    grid = QParams(0.25, 3, UINT8)
+    q_x = torch.arange(2 * 20, dtype=torch.uint8).reshape(2, 1, 4, 5)
+    q = AveragePool(grid, grid, output_size=[3, 2])(q_x)
+    value = F.adaptive_avg_pool2d(torch.from_numpy(real(q_x, grid)), [3, 2])
+    agree(q, value.numpy(), grid, False)
+
+
+@given(st.data(), st.booleans())
+@often
+def test_products_and_differences_of_shapes_that_broadcast(data, relu):
+    a, b, out = (data.draw(grids()) for _ in range(3))
+    q_a, q_b = codes(data.draw, a, (2, 3, 4, 4)), codes(data.draw, b, (2, 3, 1, 1))
+    exact = is_power_of_two(a, b, out)
+    agree(Multiply([a, b], out, relu)(q_a, q_b), real(q_a, a) * real(q_b, b), out, exact, relu)
+    q = Add([b, a], out, relu, [1, -1])(q_b, q_a)
+    agree(q, real(q_b, b) - real(q_a, a), out, exact, relu)
+
+
+@given(st.data())
+@often
+def test_sums_with_fixed_weights(data):
+    x, out = data.draw(grids()), data.draw(grids())
+    q_x = codes(data.draw, x, (2, 3, 6, 5))
+    settings = data.draw(
+        st.sampled_from(
+            [
+                {"function": "sum", "arguments": [{"input": 0}, [1]]},
+                {"function": "mean", "arguments": [{"input": 0}], "keywords": {"dim": -1}},
+                {"function": "interpolate", "arguments": [{"input": 0}, 7, None, "bilinear"]},
+                {"function": "avg_pool2d", "arguments": [{"input": 0}, 3, 2, 1, True, False]},
+            ]
+        )
+    )
+    value = called(COMBINATIONS[settings["function"]], settings, [torch.from_numpy(real(q_x, x))])
+    agree(Combination(x, out, settings)(q_x), value.numpy(), out, False)
+
+
+@given(st.data(), st.booleans())
+@often
+def test_a_table_has_the_code_of_each_code(data, by_channel):
+    x, out = data.draw(grids()), data.draw(grids())
+    q_x = codes(data.draw, x, (2, 3, 4, 4))
+    if data.draw(st.booleans()):
+        q_x = q_x.contiguous(memory_format=torch.channels_last)
+    count = x.scheme.qmax - x.scheme.qmin + 1
+    table = codes(data.draw, out, (3, count) if by_channel else (count,))
+    axis = -3 if by_channel else None
+    q = Table(table, x, axis, "torch")(q_x)
+    assert torch.equal(q, Table(table, x, axis, "reference")(q_x))
+    for channel in range(3):
+        own = table[channel] if by_channel else table
+        assert torch.equal(q[:, channel], own[q_x[:, channel].long() - x.scheme.qmin])
 
 
 @given(st.data())

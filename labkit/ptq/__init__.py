@@ -19,8 +19,9 @@ from labkit.ptq.graph import fold_batchnorm, trace
 from labkit.ptq.measuring import Measured, bytes_on_disk, measure, milliseconds
 from labkit.ptq.network import QuantizedModel, Weights
 from labkit.ptq.onnx import export_onnx
+from labkit.ptq.plan import Step
 from labkit.ptq.sensitivity import Sensitivity, sensitivity
-from labkit.ptq.steps import Step, lower
+from labkit.ptq.steps import lower
 from labkit.ptq.weight_only import WeightOnlyLayer, replace_modules, weight_only
 from labkit.ptq.weights import weight_qparams
 

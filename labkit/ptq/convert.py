@@ -1,6 +1,7 @@
 """From a trained float network to its integer network: fold, calibrate, quantize, convert."""
 
-from collections.abc import Callable, Iterable, Mapping
+import operator
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +11,14 @@ from torch import Tensor, fx, nn
 from labkit.calibration import MSE, Entropy, MinMax, MovingAverage, Observer, Percentile
 from labkit.linear import quantize
 from labkit.progress_bar import progress_bar
+from labkit.ptq.batches import batches_of, check_same, input_names, inputs_of, with_first
 from labkit.ptq.correction import correct_biases
+from labkit.ptq.elementwise import table_of
 from labkit.ptq.equalization import equalize
 from labkit.ptq.graph import fold_batchnorm, weighted_layer
 from labkit.ptq.network import QuantizedModel, Weights
-from labkit.ptq.steps import COMPUTING, Step, lower
+from labkit.ptq.plan import COMPUTING, KEEPING, Step
+from labkit.ptq.steps import plan_of
 from labkit.ptq.weights import weight_qparams
 from labkit.qparams import QParams, Scheme
 from labkit.validation import instance_of
@@ -44,6 +48,8 @@ def quantize_model(
     end_bits: int | None = None,
     equalized: bool = False,
     corrected: bool = False,
+    islands: bool = False,
+    skip: Collection[str] = (),
 ) -> QuantizedModel:
     """Quantize a trained network after training (PTQ), to integers from input to logits.
 
@@ -56,7 +62,8 @@ def quantize_model(
     model : nn.Module
         In eval mode; it stays as it is. `labkit.ptq.steps.SUPPORTED` says what it may hold.
     batches : iterable
-        What to calibrate on: image tensors, or sequences whose first element is one.
+        What to calibrate on: image tensors, sequences whose first element is one, mappings that
+        hold one; a data set, or one tensor, which is one batch.
     weight_scheme, activation_scheme : Scheme
         The integers; 8 bits at most. On a processor whose engine saturates
         (`labkit.kernels.backend_info`), 7-bit activations, ``Scheme(7, signed=False)``, are faster.
@@ -77,6 +84,11 @@ def quantize_model(
         First balance the ranges of channels across layers (`equalize`).
     corrected : bool
         Take the mean error that rounding the weights makes out of each bias (`correct_biases`).
+    islands : bool
+        Let what integers cannot compute here (normalization over a layer or group, attention) run
+        on real numbers, between a dequantize and a quantize. `explain` says what that would be.
+    skip : collection of str
+        Modules, by their paths, that run on real numbers though integers could compute them.
 
     Returns
     -------
@@ -96,10 +108,15 @@ def quantize_model(
     instance_of(weight_scheme, Scheme, "weight_scheme", "Scheme(8, symmetric=True)")
     instance_of(activation_scheme, Scheme, "activation_scheme", "Scheme(8, signed=False)")
     make = observer_named(observer)
+    names = input_names(instance_of(model, nn.Module, "model", 'load_model("resnet")'))
+    example, batches = with_first(batches, names)
     batches = list(batches) if corrected else batches
-    network = equalize(model) if equalized else fold_batchnorm(model)
-    input_name, steps = lower(network)
-    layers = [step.layer for step in steps if step.layer]
+    network = fold_batchnorm(model, example)
+    check_same(model, network, example)
+    network = equalize(network) if equalized else network
+    plan = plan_of(network, islands, skip)
+    steps = plan.steps
+    layers = list(dict.fromkeys(step.layer for step in steps if step.layer))
     weights = {
         layer: weight_qparams(
             weighted_layer(network, layer).weight, scheme, per_channel, weight_method
@@ -110,7 +127,7 @@ def quantize_model(
     }
     if corrected:
         correct_biases(network, weights, batches)
-    names = [input_name, *(step.name for step in steps if step.kind in COMPUTING)]
+    names = [*plan.inputs, *(step.name for step in steps if step.kind in COMPUTING)]
     observers = {name: make() for name in names}
     observe_tensors(network, batches, observers, progress)
     schemes = with_ends(activation_scheme, len(names), end_bits)
@@ -118,7 +135,7 @@ def quantize_model(
         name: watcher.qparams(scheme)
         for (name, watcher), scheme in zip(observers.items(), schemes, strict=True)
     }
-    return convert(network, weights, qparams, backend)
+    return convert(network, weights, qparams, backend, islands, skip)
 
 
 def convert(
@@ -126,6 +143,8 @@ def convert(
     weights: Mapping[str, QParams],
     qparams: Mapping[str, QParams],
     backend: str = "torch",
+    islands: bool = False,
+    skip: Collection[str] = (),
 ) -> QuantizedModel:
     """Build the integer network of a folded one, from grids that are given.
 
@@ -142,6 +161,8 @@ def convert(
         left out and then keeps the grid of its input.
     backend : str
         "torch" or "reference".
+    islands, skip
+        As in `quantize_model`.
 
     Returns
     -------
@@ -152,20 +173,43 @@ def convert(
     ValueError
         If a layer or a tensor has no grid, or cannot be computed with integers.
     """
-    input_name, steps = lower(network)
-    constants, grids = {}, _inherited(steps, qparams)
-    for step in steps:
+    plan = plan_of(network, islands, skip)
+    layers: dict[str, Weights] = {}
+    constants: dict[str, Tensor] = {}
+    grids = _inherited(plan.steps, qparams)
+    for step in plan.steps:
+        if step.kind in ("table", "constant", "parameter"):
+            constants[step.name] = _constant(step, network, grids)
         if step.layer is None:
             continue
         if step.layer not in weights:
             raise ValueError(f"layer {step.layer!r} has no QParams in weights; expected them.")
         layer = weighted_layer(network, step.layer)
         bias = None if layer.bias is None else layer.bias.detach().clone()
-        grid = weights[step.layer]
+        grid = layers[step.layer].qparams if step.layer in layers else weights[step.layer]
         if bias is not None and step.inputs[0] in grids:
             grid = holding_bias(grid, bias, grids[step.inputs[0]])
-        constants[step.layer] = Weights(quantize(layer.weight, grid), grid, bias)
-    return QuantizedModel(input_name, steps, constants, grids, backend)
+        layers[step.layer] = Weights(quantize(layer.weight, grid), grid, bias)
+    return QuantizedModel(plan.inputs, plan.steps, layers, grids, backend, constants, plan.outputs)
+
+
+def _constant(step: Step, network: fx.GraphModule, grids: Mapping[str, QParams]) -> Tensor:
+    """Return the table of a function, or the codes or values of a parameter."""
+    if step.kind == "table":
+        x, out = (_grid(grids, name, step.kind) for name in (step.inputs[0], step.name))
+        return table_of(network, step.settings["chain"], step.settings.get("axis"), x, out)
+    name = step.name.removesuffix(".real")
+    (node,) = (n for n in network.graph.nodes if n.name == name)
+    value = operator.attrgetter(str(node.target))(network).detach()
+    if step.kind == "constant":
+        return quantize(value, _grid(grids, name, step.kind))
+    return value.float() if value.is_floating_point() else value.clone()
+
+
+def _grid(grids: Mapping[str, QParams], name: str, kind: str) -> QParams:
+    if name not in grids:
+        raise ValueError(f"there is no grid for {name!r} ({kind}); expected its QParams.")
+    return grids[name]
 
 
 def observe_tensors(
@@ -182,10 +226,11 @@ def observe_tensors(
         If there is no batch, or a tensor cannot be observed; the message names it.
     """
     seen = 0
+    names = input_names(network)
     watching = _Watching(network, observers)
     with torch.no_grad():
-        for batch in progress_bar(batches, "calibrate", progress, unit="batch"):
-            watching.run(batch if isinstance(batch, Tensor) else batch[0])
+        for batch in progress_bar(batches_of(batches), "calibrate", progress, unit="batch"):
+            watching.run(*inputs_of(batch, names))
             seen += 1
     if not seen:
         raise ValueError("batches is empty; expected at least one batch. Is it a used generator?")
@@ -251,7 +296,7 @@ def _inherited(steps: list[Step], qparams: Mapping[str, QParams]) -> dict[str, Q
     """Add the grids of tensors that keep their input's, and of average pools without one."""
     found = dict(qparams)
     for step in steps:
-        inherits = step.kind not in COMPUTING or step.kind == "average_pool"
+        inherits = step.kind in (*KEEPING, "average_pool")
         if inherits and step.name not in found and step.inputs[0] in found:
             found[step.name] = found[step.inputs[0]]
     return found

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from labkit.linear import fake_quantize
+from labkit.ptq.batches import input_names, inputs_of
 from labkit.ptq.graph import weighted_layer
 from labkit.qparams import QParams
 
@@ -46,13 +47,13 @@ def correct_biases(
     2019, arXiv:1906.04721, section 4.2 and (with data, as here) appendix D.
     """
     means = {path: _MeanError(weighted_layer(network, path), q) for path, q in weights.items()}
-    seen = 0
+    seen, names = 0, input_names(network)
     with ExitStack() as hooks:
         for path, mean in means.items():
             handle = network.get_submodule(path).register_forward_pre_hook(mean)
             hooks.callback(handle.remove)
         for batch in batches:
-            network(batch if isinstance(batch, Tensor) else batch[0])
+            network(*inputs_of(batch, names))
             seen += 1
     if not seen:
         raise ValueError("batches is empty; expected at least one batch. Is it a used generator?")
@@ -63,7 +64,7 @@ def correct_biases(
         layer.bias = nn.Parameter((bias.double() - shift).to(layer.weight.dtype))
 
 
-def error_layer(layer: nn.Conv2d | nn.Linear, qparams: QParams) -> nn.Module:
+def error_layer(layer: nn.Conv1d | nn.Conv2d | nn.Linear, qparams: QParams) -> nn.Module:
     """Return a layer whose weights are the rounding errors ``w' - w`` of another's, no bias."""
     error = copy.deepcopy(layer)
     error.weight = nn.Parameter(fake_quantize(layer.weight, qparams) - layer.weight)
@@ -74,9 +75,9 @@ def error_layer(layer: nn.Conv2d | nn.Linear, qparams: QParams) -> nn.Module:
 class _MeanError:
     """Adds up, per output channel, what a layer's rounded weights do to its result."""
 
-    def __init__(self, layer: nn.Conv2d | nn.Linear, qparams: QParams) -> None:
+    def __init__(self, layer: nn.Conv1d | nn.Conv2d | nn.Linear, qparams: QParams) -> None:
         self._error = error_layer(layer, qparams)
-        self._channels = 1 if isinstance(layer, nn.Conv2d) else -1
+        self._channels = -1 if isinstance(layer, nn.Linear) else 1
         self.total = torch.zeros(len(layer.weight), dtype=torch.float64)
         self.count = 0
 

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from labkit.packing import pack, unpack
 from labkit.ptq.network import QuantizedModel, Weights
-from labkit.ptq.steps import Step
+from labkit.ptq.plan import Step
 from labkit.qparams import QParams, Scheme
 from labkit.validation import instance_of
 
@@ -68,12 +68,18 @@ def save(model: QuantizedModel, path: str | os.PathLike) -> int:
             "scheme": _scheme_fields(qparams.scheme),
             "axis": qparams.axis,
         }
+    tensors |= {f"{name}.constant": value for name, value in model.constants.items()}
+    alone = len(model.input_names) == 1
     network = {
-        "input": model.input_name,
+        "input": model.input_name if alone else list(model.input_names),
         "steps": [_without_empty(asdict(step)) for step in model.steps],
         "grids": {name: _grid(qparams) for name, qparams in model.qparams.items()},
         "weights": described,
     }
+    if model.constants:
+        network["constants"] = list(model.constants)
+    if model.outputs != model.steps[-1].name:
+        network["outputs"] = model.outputs
     text = json.dumps(network, separators=(",", ":"), allow_nan=False)
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
     metadata = {"format": FORMAT, "network": text, "sha256": _digest(text, tensors)}
@@ -132,9 +138,11 @@ def load(path: str | os.PathLike, backend: str = "torch") -> QuantizedModel:
         weights = {
             layer: _weights(layer, fields, tensors) for layer, fields in network["weights"].items()
         }
-        steps = [Step(**{**s, "inputs": tuple(s["inputs"])}) for s in network["steps"]]
+        steps = [Step(**{**s, "inputs": tuple(s.get("inputs", ()))}) for s in network["steps"]]
         grids = {name: _qparams(fields) for name, fields in network["grids"].items()}
-        return QuantizedModel(network["input"], steps, weights, grids, backend)
+        constants = {n: tensors[f"{n}.constant"] for n in network.get("constants", [])}
+        outputs = network.get("outputs")
+        return QuantizedModel(network["input"], steps, weights, grids, backend, constants, outputs)
     except (
         ArithmeticError,
         AttributeError,

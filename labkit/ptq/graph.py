@@ -1,73 +1,87 @@
 """A network as a graph: traced, tidied, and with batch normalization folded in."""
 
-import copy
-import operator
-from collections.abc import Callable
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
+from labkit.ptq.calls import is_constant, operation_of
+from labkit.ptq.convolutions import plain_convolutions
+from labkit.ptq.rewriting import (
+    compute_constants,
+    functions_to_layers,
+    read_what_was_overwritten,
+    remove_idle,
+    replace,
+    tidied,
+    vectors,
+)
+from labkit.ptq.tracing import graph_of, plain_copy
 from labkit.validation import instance_of
 
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d)
-ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
-TRAINED = (*BATCH_NORMS, *DROPOUTS)  # what does something else in training mode
-# What does nothing to a network in eval mode.
-IDENTITIES = (nn.Identity, *DROPOUTS, "contiguous")
-FUNCTIONAL_DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d)
-# What writes its result over its input, always or if ``inplace`` says so.
-IN_PLACE = (operator.iadd, torch.relu_, "relu_", "add_")
-MAYBE_IN_PLACE = (F.relu, F.relu6)
+__all__ = [
+    "BATCH_NORMS",
+    "fold_batchnorm",
+    "fold_into",
+    "layer_of",
+    "replace",
+    "source_of",
+    "trace",
+    "weighted_layer",
+]
+
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
+# What does something else in training mode.
+TRAINED = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
+WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Linear)
 
 
-def trace(model: nn.Module) -> fx.GraphModule:
+def trace(model: nn.Module, example: Sequence[Tensor] | None = None) -> fx.GraphModule:
     """Return a copy of a network as a graph, with every layer a module.
 
-    ``F.conv2d`` and ``F.linear`` on parameters become modules, and what does nothing in eval mode
-    (identity, dropout) is gone.
+    ``F.conv2d`` and ``F.linear`` on parameters become modules, what does nothing in eval mode
+    (identity, dropout) is gone, and nothing is overwritten.
 
     Parameters
     ----------
     model : nn.Module
         In eval mode; it stays as it is.
+    example : sequence of Tensor, optional
+        Inputs, of whose shapes (not of whose values) the forward may make its branches and loops.
 
     Raises
     ------
     TypeError
         If it is no module.
     ValueError
-        If it is in training mode, or what it does depends on the values of a tensor.
-
-    Notes
-    -----
-    Reed et al., "torch.fx: Practical Program Capture and Transformation for Deep Learning in
-    Python", MLSys 2022, arXiv:2112.08429.
+        If it is in training mode, what it does depends on the values of a tensor, or it overwrites
+        memory that two tensors share.
     """
     instance_of(model, nn.Module, "model", 'labkit.zoo.load_model("resnet")')
+    if isinstance(model, torch.jit.ScriptModule):
+        raise TypeError(
+            "model is scripted or traced (torch.jit); expected the nn.Module that it was made from."
+        )
     if any(m.training for m in model.modules() if m is model or isinstance(m, TRAINED)):
         raise ValueError("model is in training mode; call model.eval() first.")
     try:
-        network = fx.symbolic_trace(copy.deepcopy(model))
+        network = graph_of(plain_copy(model), example)
     except Exception as error:  # whatever the network's own code raises on a value it cannot have
         raise ValueError(
             f"the network cannot be written as a fixed graph ({error}); expected a forward without "
             "if or for on the values of a tensor. Take that part out of the network."
         ) from error
-    for node in list(network.graph.nodes):
-        if _does_nothing(node, network):
-            replace(node, source_of(node))
-        elif node.op == "call_function" and node.target in (F.conv2d, torch.conv2d):
-            _as_module(node, network, _conv2d)
-        elif node.op == "call_function" and node.target is F.linear:
-            _as_module(node, network, _linear)
-    _read_what_was_overwritten(network)
-    return _tidied(network)
+    remove_idle(network)
+    read_what_was_overwritten(network)
+    compute_constants(network)
+    functions_to_layers(network)
+    plain_convolutions(network)
+    return tidied(network)
 
 
-def fold_batchnorm(model: nn.Module) -> fx.GraphModule:
+def fold_batchnorm(model: nn.Module, example: Sequence[Tensor] | None = None) -> fx.GraphModule:
     """Return a copy of a network, as a graph, whose layers hold their batch normalization.
 
     ::
@@ -76,13 +90,16 @@ def fold_batchnorm(model: nn.Module) -> fx.GraphModule:
         w' = w gamma / sqrt(var + eps)                              per output channel
         b' = (b - mean) gamma / sqrt(var + eps) + beta
 
-    In eval mode the two are one affine map, so nothing changes but float rounding.
+    In eval mode the two are one affine map, so nothing changes but float rounding. So is a constant
+    that a layer's result is multiplied by, or that is added to it, and it is folded likewise.
 
     Parameters
     ----------
     model : nn.Module
         In eval mode; it stays as it is. A normalization is folded where it is all that follows
         a convolution or linear layer.
+    example : sequence of Tensor, optional
+        As in `trace`.
 
     Raises
     ------
@@ -93,32 +110,119 @@ def fold_batchnorm(model: nn.Module) -> fx.GraphModule:
     -----
     Jacob et al. 2018, section 3.2; Krishnamoorthi 2018 (arXiv:1806.08342), section 3.1.1.
     """
-    network = trace(model)
+    network = trace(model, example)
     for node in list(network.graph.nodes):
-        norm = layer_of(node, network)
-        if not isinstance(norm, BATCH_NORMS) or norm.running_var is None:
+        if not node.all_input_nodes:
             continue
-        before = source_of(node)
+        before = node.all_input_nodes[0]
         layer = layer_of(before, network)
-        # The layer whose outputs this normalization takes for its channels.
-        matching = nn.Linear if isinstance(norm, nn.BatchNorm1d) else nn.Conv2d
-        if isinstance(layer, matching) and _is_only_call(before, network):
-            fold_into(layer, norm)
-            replace(node, before)
-    return _tidied(network)
+        if not isinstance(layer, WEIGHTED) or not _is_only_call(before, network):
+            continue
+        affine = _affine(node, network, layer, before.meta.get("shape"))
+        if affine is None:
+            continue
+        scale_outputs(layer, *affine)
+        if isinstance(layer, nn.Linear) and node.op == "call_module":
+            before.args = (_inserted(network, before, vectors),)
+        before.meta["shape"] = node.meta.get("shape")
+        replace(node, before)
+    return tidied(network)
+
+
+def _inserted(network: fx.GraphModule, before: fx.Node, check: Any) -> Any:
+    """Put a check in front of a layer, unless the shape is known."""
+    source = before.args[0]
+    if before.meta.get("shape"):
+        return source
+    with network.graph.inserting_before(before):
+        return network.graph.call_function(check, (source,))
+
+
+def _affine(
+    node: fx.Node, network: fx.GraphModule, layer: nn.Module, shape: tuple[int, ...] | None
+) -> tuple[Tensor, Tensor] | None:
+    """Return the factor and the shift of each of a layer's outputs that a node applies."""
+    norm = layer_of(node, network)
+    if isinstance(norm, BATCH_NORMS):
+        fits = norm.running_var is not None and len(norm.running_var) == len(layer.weight)  # type: ignore[arg-type]
+        return normalization(norm) if fits and _takes_outputs(norm, layer, shape) else None
+    return _constant_affine(node, network, layer, shape)
+
+
+def _takes_outputs(norm: nn.Module, layer: nn.Module, shape: tuple[int, ...] | None) -> bool:
+    """Tell whether what a normalization takes for channels, dimension 1, are a layer's outputs."""
+    if isinstance(layer, nn.Linear):
+        of_vectors = isinstance(norm, nn.BatchNorm1d | nn.SyncBatchNorm)
+        return of_vectors and (shape is None or len(shape) == 2)
+    return True
+
+
+def _constant_affine(
+    node: fx.Node, network: fx.GraphModule, layer: nn.Module, shape: tuple[int, ...] | None
+) -> tuple[Tensor, Tensor] | None:
+    """Return factor and shift of ``x * c``, ``x + c`` and the like, with a `c` for each output."""
+    name = operation_of(node, network)
+    if name not in ("add", "sub", "mul", "div") or len(node.args) != 2 or node.kwargs:
+        return None
+    reversed_ = node.args[0] is not node.all_input_nodes[0]
+    constant = node.args[0 if reversed_ else 1]
+    if constant is node.all_input_nodes[0] or not is_constant(constant):
+        return None
+    value = _per_output(_value(constant, network), layer, shape)
+    if value is None or (name == "div" and reversed_):
+        return None
+    ones, zeros = torch.ones_like(value), torch.zeros_like(value)
+    return {
+        "add": (ones, value),
+        "sub": (-ones, value) if reversed_ else (ones, -value),
+        "mul": (value, zeros),
+        "div": (1 / value, zeros),
+    }[name]
+
+
+def _value(constant: Any, network: fx.GraphModule) -> Tensor:
+    if isinstance(constant, fx.Node):
+        for part in str(constant.target).split("."):
+            network = getattr(network, part)
+        constant = network
+    return torch.as_tensor(constant).detach().double()
+
+
+def _per_output(value: Tensor, layer: nn.Module, shape: tuple[int, ...] | None) -> Tensor | None:
+    """Return a constant as one number for each of a layer's outputs, if it is that."""
+    outputs: int = len(layer.weight)  # type: ignore[arg-type]
+    behind = 0 if isinstance(layer, nn.Linear) else layer.weight.ndim - 2  # type: ignore[operator]
+    if value.numel() == 1 and value.ndim <= behind + 1:
+        return value.reshape(-1).expand(outputs)
+    aligned = [1] * (behind + 1 - value.ndim) + list(value.shape)
+    wanted = [outputs] + [1] * behind
+    if aligned[-len(wanted) :] != wanted or math.prod(aligned) != outputs:
+        return None
+    return value.reshape(-1) if len(aligned) <= len(shape or wanted) else None
+
+
+def normalization(norm: Any) -> tuple[Tensor, Tensor]:
+    """Return the factor and the shift of each channel of a batch normalization, in float64."""
+    mean, var = norm.running_mean.double(), norm.running_var.double()
+    gamma = torch.ones_like(var) if norm.weight is None else norm.weight.double()
+    beta = torch.zeros_like(mean) if norm.bias is None else norm.bias.double()
+    factor = gamma / torch.sqrt(var + norm.eps)
+    return factor.detach(), (beta - mean * factor).detach()
+
+
+def fold_into(layer: nn.Conv2d | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
+    """Fold a normalization into the layer before it, in place; computed in float64."""
+    scale_outputs(layer, *normalization(norm))
 
 
 @torch.no_grad()
-def fold_into(layer: nn.Conv2d | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
-    """Fold a normalization into the layer before it, in place; computed in float64."""
-    mean, var = norm.running_mean.double(), norm.running_var.double()  # type: ignore[union-attr]
-    gamma = torch.ones_like(var) if norm.weight is None else norm.weight.double()
-    beta = torch.zeros_like(mean) if norm.bias is None else norm.bias.double()
-    bias = torch.zeros_like(mean) if layer.bias is None else layer.bias.double()
-    factor = gamma / torch.sqrt(var + norm.eps)
-    weight = layer.weight.double() * factor.reshape(-1, *[1] * (layer.weight.ndim - 1))
-    layer.weight = nn.Parameter(weight.to(layer.weight.dtype))
-    layer.bias = nn.Parameter(((bias - mean) * factor + beta).to(layer.weight.dtype))
+def scale_outputs(layer: Any, factor: Tensor, shift: Tensor) -> None:
+    """Let a layer give ``factor * y + shift`` per output, in place; computed in float64."""
+    weight: Any = layer.weight
+    bias: Any = torch.zeros_like(factor) if layer.bias is None else layer.bias.double()
+    scaled = weight.double() * factor.reshape(-1, *[1] * (weight.ndim - 1))
+    layer.weight = nn.Parameter(scaled.to(weight.dtype))
+    layer.bias = nn.Parameter((bias * factor + shift).to(weight.dtype))
 
 
 def layer_of(node: Any, network: fx.GraphModule) -> nn.Module | None:
@@ -136,7 +240,7 @@ def target_of(node: fx.Node, network: fx.GraphModule) -> Any:
     return node.target if node.op in ("call_function", "call_method") else None
 
 
-def weighted_layer(network: nn.Module, path: str) -> nn.Conv2d | nn.Linear:
+def weighted_layer(network: nn.Module, path: str) -> nn.Conv1d | nn.Conv2d | nn.Linear:
     """Return the convolution or linear layer at a path.
 
     Raises
@@ -145,7 +249,7 @@ def weighted_layer(network: nn.Module, path: str) -> nn.Conv2d | nn.Linear:
         If it is something else.
     """
     layer = network.get_submodule(path)
-    if not isinstance(layer, nn.Conv2d | nn.Linear):
+    if not isinstance(layer, WEIGHTED):
         raise TypeError(f"{path!r} is a {type(layer).__name__}; expected a Conv2d or a Linear.")
     return layer
 
@@ -164,12 +268,6 @@ def source_of(node: fx.Node) -> fx.Node:
     return source
 
 
-def replace(node: fx.Node, other: Any) -> None:
-    """Let all users of a node use another one, and remove it."""
-    node.replace_all_uses_with(other)
-    node.graph.erase_node(node)
-
-
 def arguments(node: fx.Node, *names: str, **defaults: Any) -> dict[str, Any]:
     """Return the arguments of a call by name, wherever they were given."""
     values = dict(defaults)
@@ -178,75 +276,7 @@ def arguments(node: fx.Node, *names: str, **defaults: Any) -> dict[str, Any]:
     return values
 
 
-def _does_nothing(node: fx.Node, network: fx.GraphModule) -> bool:
-    target = target_of(node, network)
-    if target in FUNCTIONAL_DROPOUTS:
-        return not arguments(node, "input", "p", "training", training=True)["training"]
-    return target in IDENTITIES
-
-
-def _overwrites(node: fx.Node, network: fx.GraphModule) -> bool:
-    target = target_of(node, network)
-    if target in MAYBE_IN_PLACE:
-        return bool(arguments(node, "input", "inplace", inplace=False)["inplace"])
-    return target in IN_PLACE or getattr(layer_of(node, network), "inplace", False)
-
-
-def _read_what_was_overwritten(network: fx.GraphModule) -> None:
-    """Let all that reads a tensor after a node overwrote it read that node."""
-    nodes = list(network.graph.nodes)
-    for i, node in enumerate(nodes):
-        if _overwrites(node, network):
-            later = set(nodes[i + 1 :])
-            source_of(node).replace_all_uses_with(node, delete_user_cb=later.__contains__)
-
-
 def _is_only_call(node: fx.Node, network: fx.GraphModule) -> bool:
     """Tell whether nothing else uses a layer's result, and no other node the layer."""
     calls = [other for other in network.graph.nodes if other.target == node.target]
     return len(node.users) == 1 and len(calls) == 1
-
-
-def _as_module(
-    node: fx.Node,
-    network: fx.GraphModule,
-    make: Callable[[dict[str, Any], Tensor], nn.Conv2d | nn.Linear],
-) -> None:
-    """Let a module do what a function does with parameters of the network."""
-    names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
-    values = arguments(node, *names, bias=None, stride=1, padding=0, dilation=1, groups=1)
-    parameters = {}
-    for name in ("weight", "bias"):
-        source = values[name]
-        if source is not None and source.op != "get_attr":
-            raise ValueError(
-                f"node {node.name!r} computes its {name} ({source.name!r}); expected a parameter "
-                "of the network. Only constant weights can be quantized ahead."
-            )
-        parameters[name] = source and operator.attrgetter(source.target)(network)
-    layer = make(values, parameters["weight"])
-    # Clones: two layers may share a parameter, and each is folded and rounded on its own.
-    layer.weight = nn.Parameter(parameters["weight"].detach().clone())
-    layer.bias = None
-    if parameters["bias"] is not None:
-        layer.bias = nn.Parameter(parameters["bias"].detach().clone())
-    network.add_module(f"{node.name}_layer", layer.eval())
-    with network.graph.inserting_before(node):
-        replace(node, network.graph.call_module(f"{node.name}_layer", (values["input"],)))
-
-
-def _conv2d(values: dict[str, Any], weight: Tensor) -> nn.Conv2d:
-    moves = {name: values[name] for name in ("stride", "padding", "dilation", "groups")}
-    inputs = weight.shape[1] * values["groups"]
-    return nn.Conv2d(inputs, len(weight), (weight.shape[2], weight.shape[3]), **moves)
-
-
-def _linear(values: dict[str, Any], weight: Tensor) -> nn.Linear:
-    return nn.Linear(weight.shape[1], weight.shape[0])
-
-
-def _tidied(network: fx.GraphModule) -> fx.GraphModule:
-    network.graph.eliminate_dead_code()
-    network.delete_all_unused_submodules()
-    network.recompile()
-    return network

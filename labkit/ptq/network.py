@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 import labkit.ptq.operators as operators
 from labkit.kernels import QuantizedConv2d, QuantizedLinear
 from labkit.linear import dequantize, quantize
-from labkit.ptq.steps import COMPUTING, Step
+from labkit.ptq.functions import MOVES, NUMBERS
+from labkit.ptq.plan import COMPUTING, UNQUANTIZED, Step, output_names, output_values
 from labkit.qparams import QParams
 
 
@@ -37,12 +39,13 @@ class QuantizedModel(nn.Module):
     """A network whose layers exchange nothing but integers.
 
     Called with float images [N, C, H, W], it returns float logits. In between, each step takes the
-    codes of others and gives codes of its own grid.
+    codes of others and gives codes of its own grid; only on islands, between steps "dequantize" and
+    "quantize", and behind the last integers, there are real numbers.
 
     Parameters
     ----------
-    input_name : str
-        The tensor of the images.
+    input_name : str or sequence of str
+        The tensor of the images; of several inputs, their names in order.
     steps : sequence of Step
         In the order in which they run; the last makes the logits.
     weights : mapping of str to Weights
@@ -51,13 +54,17 @@ class QuantizedModel(nn.Module):
         The grid of the input, and of each step that computes new values (`COMPUTING`).
     backend : str
         "torch" for speed, "reference" for the formulas; both give the same integers.
+    constants : mapping of str to Tensor
+        The tables of functions, and other constants, by the name of the step.
+    outputs : object, optional
+        What is returned, as in `labkit.ptq.plan.Plan`; None: what the last step makes.
 
     Attributes
     ----------
-    input_name, steps, weights, backend
-        As given.
+    input_name, steps, weights, backend, constants, outputs
+        As given; `input_name` is that of the first input, `input_names` are all.
     qparams : dict of str to QParams
-        Of every tensor.
+        Of every tensor of codes.
 
     Raises
     ------
@@ -67,39 +74,51 @@ class QuantizedModel(nn.Module):
 
     def __init__(
         self,
-        input_name: str,
+        input_name: str | Sequence[str],
         steps: Sequence[Step],
         weights: Mapping[str, Weights],
         qparams: Mapping[str, QParams],
         backend: str = "torch",
+        constants: Mapping[str, Tensor] | None = None,
+        outputs: Any = None,
     ) -> None:
         super().__init__()
         if not steps:
             raise ValueError("there are no steps; expected at least one, which makes the logits.")
-        self.input_name, self.steps, self.backend = input_name, tuple(steps), backend
-        self.weights = dict(weights)
-        self.qparams = {input_name: _found(qparams, input_name, "input")}
+        self.input_names = (input_name,) if isinstance(input_name, str) else tuple(input_name)
+        self.input_name = self.input_names[0]
+        self.steps, self.backend = tuple(steps), backend
+        self.weights, self.constants = dict(weights), dict(constants or {})
+        self.outputs = self.steps[-1].name if outputs is None else outputs
+        self.qparams = {name: _found(qparams, name, "input") for name in self.input_names}
         self.operations = nn.ModuleList()
+        made = set(self.input_names)
         for step in self.steps:
-            missing = [name for name in step.inputs if name not in self.qparams]
-            if missing or not step.inputs:
+            missing = [name for name in step.inputs if name not in made]
+            if missing or not (step.inputs or step.kind in ("constant", "parameter")):
                 raise ValueError(
                     f"step {step.name!r} takes {missing}; expected tensors that steps before it "
                     "make."
                 )
-            computes = step.kind in COMPUTING
-            source = qparams if computes else {step.name: self.qparams[step.inputs[0]]}
-            self.qparams[step.name] = _found(source, step.name, step.kind)
+            made.add(step.name)
+            if step.kind in COMPUTING:
+                self.qparams[step.name] = _found(qparams, step.name, step.kind)
+            elif step.kind not in UNQUANTIZED:
+                self.qparams[step.name] = _found(self.qparams, step.inputs[0], step.kind)
             try:
                 self.operations.append(self._operation(step))
             except (TypeError, ValueError) as error:
                 raise type(error)(f"step {step.name!r}: {error}") from error
+        lost = [name for name in output_names(self.outputs) if name not in made]
+        if lost:
+            raise ValueError(f"the network returns {lost}; expected what its steps make.")
         self.eval()
 
     @cached_property
-    def _plan(self) -> list[tuple[Callable[..., Tensor], tuple[str, ...], str, list[str]]]:
+    def _plan(self) -> list[tuple[Callable[..., Any], tuple[str, ...], str, list[str]]]:
         """What to run, on which tensors, what to call the result, and what is not needed again."""
         last_use = {name: i for i, step in enumerate(self.steps) for name in step.inputs}
+        last_use |= dict.fromkeys(output_names(self.outputs), len(self.steps))
         plan = []
         for i, (step, operation) in enumerate(zip(self.steps, self.operations, strict=True)):
             # Codes that a step made need no check in the next one.
@@ -110,57 +129,68 @@ class QuantizedModel(nn.Module):
             plan.append((run, step.inputs, step.name, used_up))
         return plan
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the logits, float32 [N, classes]."""
-        return dequantize(self.codes(images), self.qparams[self.steps[-1].name])
+    def forward(self, *images: Tensor) -> Any:
+        """Return the logits, float32 [N, classes], or whatever the float network returns."""
+        values = self._values(images)
+        return output_values(self.outputs, lambda name: self._real(name, values[name]))
 
-    def codes(self, images: Tensor) -> Tensor:
+    def codes(self, *images: Tensor) -> Any:
         """Return the codes of the logits."""
-        values = {self.input_name: self.quantize_input(images)}
-        for run, inputs, name, used_up in self._plan:
-            values[name] = _run(name, run, [values[source] for source in inputs])
-            for source in used_up:
-                del values[source]
-        return values[self.steps[-1].name]
+        values = self._values(images)
+        return output_values(self.outputs, values.__getitem__)
 
-    def tensors(self, images: Tensor) -> dict[str, Tensor]:
+    def tensors(self, *images: Tensor) -> dict[str, Tensor]:
         """Return the codes of every tensor, by name: what passes between the layers."""
-        values = {self.input_name: self.quantize_input(images)}
+        values = self._entering(images)
         for step, operation in zip(self.steps, self.operations, strict=True):
             inputs = [values[name] for name in step.inputs]
             values[step.name] = _run(step.name, operation, inputs)
-        return values
+        return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
-    def quantize_input(self, images: Tensor) -> Tensor:
-        """Return the codes of the images, with channels last in memory.
+    def quantize_input(self, images: Tensor, name: str | None = None) -> Tensor:
+        """Return the codes of the images (of another input, by name), channels last in memory.
 
         Raises
         ------
         TypeError, ValueError
             If they are not finite real numbers.
         """
-        q = quantize(images, self.qparams[self.input_name])
+        q = quantize(images, self.qparams[name or self.input_name])
         return q.contiguous(memory_format=torch.channels_last) if q.ndim == 4 else q
 
     def extra_repr(self) -> str:
         """Show the backend."""
         return f"backend={self.backend!r}"
 
+    def _entering(self, images: Sequence[Tensor]) -> dict[str, Any]:
+        if len(images) != len(self.input_names):
+            raise TypeError(
+                f"the network got {len(images)} inputs; expected {', '.join(self.input_names)}."
+            )
+        pairs = zip(self.input_names, images, strict=True)
+        return {name: self.quantize_input(x, name) for name, x in pairs}
+
+    def _values(self, images: Sequence[Tensor]) -> dict[str, Any]:
+        values = self._entering(images)
+        for run, inputs, name, used_up in self._plan:
+            values[name] = _run(name, run, [values[source] for source in inputs])
+            for source in used_up:
+                del values[source]
+        return values
+
+    def _real(self, name: str, value: Any) -> Any:
+        if name not in self.qparams:
+            return value
+        if isinstance(value, tuple | list):
+            return type(value)(self._real(name, part) for part in value)
+        return dequantize(value, self.qparams[name])
+
     def _operation(self, step: Step) -> nn.Module:
         settings = dict(step.settings)
         relu, ceiling = bool(settings.pop("relu", False)), settings.pop("ceiling", None)
-        inputs = [self.qparams[name] for name in step.inputs]
-        out = self.qparams[step.name]
+        inputs = [self.qparams[name] for name in step.inputs if name in self.qparams]
         operation: nn.Module
         match step.kind:
-            case "conv2d" | "linear":
-                operation = self._layer(step, settings, inputs, out, relu)
-            case "add":
-                operation = operators.Add(inputs, out, relu)
-            case "concatenate":
-                return operators.Concatenate(inputs, out)
-            case "average_pool":
-                return operators.AveragePool(inputs[0], out, **settings)
             case "max_pool":
                 return operators.MaxPool(**settings)
             case "flatten":
@@ -168,11 +198,45 @@ class QuantizedModel(nn.Module):
             case "clamp":
                 return operators.Clamp(inputs[0], relu, ceiling)
             case "pad":
-                return operators.Pad(inputs[0], settings["padding"])
+                return operators.Pad(inputs[0], **settings)
+            case "move":
+                return operators.Call(MOVES, settings)
+            case "number":
+                return operators.Call(NUMBERS, settings)
+            case "real":
+                return operators.Call(None, settings)
+            case "dequantize":
+                return operators.Dequantize(inputs[0])
+            case "constant" | "parameter":
+                return operators.Constant(self._constant(step))
+        if step.kind not in COMPUTING:
+            raise ValueError(f"kind is {step.kind!r}; expected one of those of Step.")
+        out = self.qparams[step.name]
+        match step.kind:
+            case "quantize":
+                return operators.Quantize(out)
+            case "concatenate":
+                return operators.Concatenate(inputs, out, **settings)
+            case "average_pool":
+                return operators.AveragePool(inputs[0], out, **settings)
+            case "combine":
+                return operators.Combination(inputs[0], out, settings)
+            case "table":
+                axis = settings.get("axis")
+                return operators.Table(self._constant(step), inputs[0], axis, self.backend)
+            case "add":
+                operation = operators.Add(inputs, out, relu, **settings)
+            case "multiply":
+                operation = operators.Multiply(inputs, out, relu)
             case _:
-                raise ValueError(f"kind is {step.kind!r}; expected one of those of Step.")
+                operation = self._layer(step, settings, inputs, out, relu)
         high = operators.code_of(ceiling, out)
         return operation if high >= out.scheme.qmax else operators.Ceiling(operation, high)
+
+    def _constant(self, step: Step) -> Tensor:
+        if step.name not in self.constants:
+            raise ValueError(f"there is no constant for {step.name!r}; expected its tensor.")
+        return self.constants[step.name]
 
     def _layer(
         self, step: Step, settings: dict, inputs: list[QParams], out: QParams, relu: bool
@@ -180,20 +244,27 @@ class QuantizedModel(nn.Module):
         weights = self.weights.get(step.layer or "")
         if weights is None:
             raise ValueError(f"there are no weights for layer {step.layer!r}; expected them.")
-        operands = (weights.q_w, weights.qparams, weights.bias, inputs[0], out, relu, self.backend)
+        q_w = weights.q_w.unsqueeze(2) if step.kind == "conv1d" else weights.q_w
+        operands = (q_w, weights.qparams, weights.bias, inputs[0], out, relu, self.backend)
         if step.kind == "linear":
             return QuantizedLinear(*operands)
         residual = inputs[1] if len(inputs) > 1 else None
-        stride, padding, dilation = (_pair(settings[m]) for m in ("stride", "padding", "dilation"))
-        return QuantizedConv2d(*operands, stride, padding, dilation, settings["groups"], residual)
+        first = [1, 0, 1] if step.kind == "conv1d" else [None, None, None]
+        stride, padding, dilation = (
+            _pair(settings[move], row)
+            for move, row in zip(("stride", "padding", "dilation"), first, strict=True)
+        )
+        groups = settings["groups"]
+        layer = QuantizedConv2d(*operands, stride, padding, dilation, groups, residual)
+        return layer if step.kind == "conv2d" else operators.OneDimensional(layer)
 
 
-def _run(name: str, run: Callable[..., Tensor], inputs: list[Tensor]) -> Tensor:
+def _run(name: str, run: Callable[..., Any], inputs: list[Any]) -> Any:
     try:
         return run(*inputs)
-    except (RuntimeError, TypeError, ValueError) as error:
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:
         # torch refuses shapes that do not fit with a RuntimeError that names none of this.
-        shapes = " and ".join(str(list(q.shape)) for q in inputs)
+        shapes = " and ".join(str(list(q.shape)) for q in inputs if isinstance(q, Tensor))
         raise ValueError(
             f"step {name!r} cannot take codes of shape {shapes} ({error}). Do the images have the "
             "size and channels that the network was made for?"
@@ -217,5 +288,6 @@ def _found(qparams: Mapping[str, QParams], name: str, kind: str) -> QParams:
     return qparams[name]
 
 
-def _pair(value: list[int]) -> tuple[int, int]:
-    return value[0], value[1]
+def _pair(value: list[int], row: int | None) -> tuple[int, int]:
+    """Return a setting of an image; that of a sequence has one number, and `row` stands first."""
+    return (value[0], value[1]) if row is None else (row, value[0])

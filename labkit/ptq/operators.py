@@ -5,12 +5,16 @@ codes are exact there.
 """
 
 import functools
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit.kernels import add
+from labkit.kernels.output_stage import output_range
+from labkit.linear import dequantize, quantize
+from labkit.ptq.functions import COMBINATIONS, called, decoded, real_function
 from labkit.qparams import QParams
 
 # Integers up to here, and so sums of this many 8-bit codes, are exact in float32.
@@ -18,15 +22,109 @@ LARGEST_WINDOW = 2**24 // 255
 
 
 class Add(nn.Module):
-    """The sum of two tensors on different grids, with its ReLU: `labkit.kernels.add`."""
+    """The sum of two tensors on different grids, with its ReLU, as `labkit.kernels.add`.
+
+    ::
+
+        q = clamp(round(f_a (q_a - Z_a) S_a / S_y + f_b (q_b - Z_b) S_b / S_y + Z_y), low, qmax)
+
+    with factors of 1, or -1 for a difference; low is Z_y with a ReLU, else qmin.
+    """
+
+    def __init__(
+        self,
+        inputs: list[QParams],
+        out_qparams: QParams,
+        relu: bool,
+        factors: list[float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.low, self.high, self.zero_point = output_range(out_qparams, relu)
+        self.dtype = out_qparams.scheme.dtype
+        self.terms = [
+            (int(x.zero_point), factor * float(x.scale.double() / out_qparams.scale.double()))
+            for x, factor in zip(inputs, factors or [1, 1], strict=True)
+        ]
+
+    def forward(self, q_a: Tensor, q_b: Tensor) -> Tensor:
+        """Add codes of shapes that broadcast."""
+        a, b = (
+            q.to(torch.float32).sub_(zero_point).mul_(scale)
+            for q, (zero_point, scale) in zip((q_a, q_b), self.terms, strict=True)
+        )
+        real = a.add_(b) if a.shape == b.shape else a + b
+        real.add_(self.zero_point)
+        return real.round_().clamp_(self.low, self.high).to(self.dtype)
+
+
+class Multiply(nn.Module):
+    """The product of two tensors, with its ReLU: one more multiplier.
+
+    ::
+
+        q = clamp(round((q_a - Z_a) (q_b - Z_b) S_a S_b / S_y + Z_y), low, qmax)
+
+    The product of the codes is exact in float32.
+    """
 
     def __init__(self, inputs: list[QParams], out_qparams: QParams, relu: bool) -> None:
         super().__init__()
-        self.inputs, self.out_qparams, self.relu = inputs, out_qparams, relu
+        self.low, self.high, self.zero_point = output_range(out_qparams, relu)
+        self.dtype = out_qparams.scheme.dtype
+        self.zero_points = [int(x.zero_point) for x in inputs]
+        a, b, out = (x.scale.double() for x in (*inputs, out_qparams))
+        self.multiplier = float(a * b / out)
 
     def forward(self, q_a: Tensor, q_b: Tensor) -> Tensor:
-        """Add codes of one shape."""
-        return add(q_a, self.inputs[0], q_b, self.inputs[1], self.out_qparams, self.relu)
+        """Multiply codes of shapes that broadcast."""
+        a, b = (
+            q.to(torch.float32).sub_(zero_point)
+            for q, zero_point in zip((q_a, q_b), self.zero_points, strict=True)
+        )
+        real = (a * b).mul_(self.multiplier).add_(self.zero_point)
+        return real.round_().clamp_(self.low, self.high).to(self.dtype)
+
+
+class Table(nn.Module):
+    """Any function of one code: ``q = table[q_x - qmin]``, or one table for each channel.
+
+    Parameters
+    ----------
+    table : Tensor
+        Codes of the result: [codes], or [channels, codes].
+    x_qparams : QParams
+        Whose codes are looked up.
+    axis : int, optional
+        The channels' axis, counted from the last.
+    backend : str
+        "reference" indexes as the formula does, "torch" in one pass over the memory.
+    """
+
+    def __init__(self, table: Tensor, x_qparams: QParams, axis: int | None, backend: str) -> None:
+        super().__init__()
+        if table.ndim != (1 if axis is None else 2) or (axis is not None and axis >= 0):
+            raise ValueError(f"a table has shape {list(table.shape)}, and its axis is {axis}.")
+        self.table, self.axis, self.backend = table, axis, backend
+        self.qmin, self.codes = x_qparams.scheme.qmin, table.shape[-1]
+        if self.codes <= x_qparams.scheme.qmax - self.qmin:
+            raise ValueError(f"a table has {self.codes} codes; expected one for each of the input.")
+        # Where each channel's own table starts, with the lowest code at its beginning.
+        self.start = torch.tensor(-self.qmin, dtype=torch.int32)
+        if axis is not None:
+            starts = torch.arange(len(table), dtype=torch.int32) * self.codes - self.qmin
+            self.start = starts.reshape(-1, *[1] * (-axis - 1))
+
+    def forward(self, q_x: Tensor) -> Tensor:
+        """Look codes up."""
+        if self.axis is not None and q_x.shape[self.axis] != len(self.table):
+            raise ValueError(f"has a table for each of {len(self.table)} channels")
+        where = q_x.to(torch.int32) + self.start
+        if self.backend == "reference":
+            return self.table.flatten()[where.long()]
+        last = where.ndim == 4 and where.is_contiguous(memory_format=torch.channels_last)
+        dense = where.permute(0, 2, 3, 1) if last else where
+        found = self.table.flatten().index_select(0, dense.reshape(-1)).reshape(dense.shape)
+        return found.permute(0, 3, 1, 2) if last else found
 
 
 class Rescale(nn.Module):
@@ -57,16 +155,41 @@ class Rescale(nn.Module):
 
 
 class Concatenate(nn.Module):
-    """Join tensors along their channels, on one grid."""
+    """Join tensors along an axis, or along a new one, on one grid."""
 
-    def __init__(self, inputs: list[QParams], out_qparams: QParams) -> None:
+    def __init__(
+        self, inputs: list[QParams], out_qparams: QParams, dim: int = 1, stack: bool = False
+    ) -> None:
         super().__init__()
         self.rescales = nn.ModuleList(Rescale(qparams, out_qparams) for qparams in inputs)
+        self.dim, self.join = dim, torch.stack if stack else torch.cat
 
     def forward(self, *q_inputs: Tensor) -> Tensor:
-        """Join codes [N, C, H, W]."""
+        """Join codes."""
         parts = [move(q) for move, q in zip(self.rescales, q_inputs, strict=True)]
-        return torch.cat(parts, dim=1)
+        return self.join(parts, dim=self.dim)
+
+
+class Combination(nn.Module):
+    """A sum of codes with fixed weights (a mean, a sum, a bilinear interpolation).
+
+    ::
+
+        q = clamp(round(f(q_x - Z_x) S_x / S_y + Z_y), qmin, qmax)
+
+    for a linear function f, which is evaluated in float64.
+    """
+
+    def __init__(self, x_qparams: QParams, out_qparams: QParams, settings: dict) -> None:
+        super().__init__()
+        self.function = _known(COMBINATIONS, settings["function"])
+        self.rescale, self.settings = Rescale(x_qparams, out_qparams), settings
+
+    def forward(self, q_x: Tensor, *numbers: Any) -> Tensor:
+        """Combine codes."""
+        shifted = q_x.double().sub_(self.rescale.x_zero_point)
+        total = called(self.function, self.settings, [shifted, *numbers])
+        return self.rescale.finish(total.clone())
 
 
 class AveragePool(nn.Module):
@@ -78,7 +201,7 @@ class AveragePool(nn.Module):
     kernel_size, stride, padding : list of int, optional
         As in `torch.nn.AvgPool2d`; padding stands for 0.0.
     output_size : list of int, optional
-        Instead of these: windows that divide the image evenly.
+        Instead of these: so many windows, of equal size where that divides the image's.
     flat : bool
         Return [N, C] for an output of one pixel.
     """
@@ -104,8 +227,14 @@ class AveragePool(nn.Module):
         Raises
         ------
         ValueError
-            If the image cannot be divided evenly, or a window holds too many pixels.
+            If a window holds too many pixels.
         """
+        if self.output_size and any(
+            s % o for s, o in zip(q_x.shape[2:], self.output_size, strict=True)
+        ):
+            shifted = q_x.double().sub_(self.rescale.x_zero_point)
+            mean = F.adaptive_avg_pool2d(shifted, tuple(self.output_size))  # type: ignore[arg-type]
+            return self.rescale.finish(mean)
         kernel, stride = self._window(q_x)
         pixels = kernel[0] * kernel[1]
         if pixels > LARGEST_WINDOW:
@@ -125,12 +254,6 @@ class AveragePool(nn.Module):
         if self.output_size is None:
             return self.kernel_size or [1, 1], self.stride or [1, 1]
         size = list(q_x.shape[2:])
-        if any(s % o for s, o in zip(size, self.output_size, strict=True)):
-            raise ValueError(
-                f"an image of {size[0]} x {size[1]} cannot be divided evenly into "
-                f"{self.output_size[0]} x {self.output_size[1]} windows; expected a multiple. "
-                "Choose another size of image, or another output_size."
-            )
         kernel = [s // o for s, o in zip(size, self.output_size, strict=True)]
         return kernel, kernel
 
@@ -138,25 +261,48 @@ class AveragePool(nn.Module):
 class MaxPool(nn.Module):
     """The largest code of each window: the order of codes is that of the values.
 
-    As in `torch.nn.MaxPool2d`; the padding holds the lowest code. (`torch.max_pool2d` takes integer
-    images of at most 127 or 255 numbers in channels-last memory.)
+    As in `torch.nn.MaxPool2d`, or `MaxPool1d` for windows of one number; the padding holds the
+    lowest code. (`torch.max_pool2d` takes integer images of at most 127 or 255 numbers in
+    channels-last memory.)
     """
 
     def __init__(
-        self, kernel_size: list[int], stride: list[int], padding: list[int], dilation: list[int]
+        self,
+        kernel_size: list[int],
+        stride: list[int],
+        padding: list[int],
+        dilation: list[int],
+        ceil_mode: bool = False,
     ) -> None:
         super().__init__()
-        self.windows = list(zip((2, 3), kernel_size, stride, dilation, strict=True))
-        self.border = [padding[1], padding[1], padding[0], padding[0]]
+        dims = range(-len(kernel_size), 0)
+        self.windows = list(zip(dims, kernel_size, stride, padding, dilation, strict=True))
+        self.ceil_mode = ceil_mode
 
     def forward(self, q_x: Tensor) -> Tensor:
-        """Pool codes [N, C, H, W]."""
-        if any(self.border):
-            q_x = F.pad(q_x, self.border, value=torch.iinfo(q_x.dtype).min)
-        for dim, size, stride, dilation in self.windows:
+        """Pool codes [N, C, H, W] or [N, C, L]."""
+        sizes = list(q_x.shape)
+        borders = [
+            border
+            for dim, size, stride, padding, dilation in reversed(self.windows)
+            for border in (padding, padding + self._beyond(
+                sizes[dim] + 2 * padding, dilation * (size - 1) + 1, stride, padding
+            ))
+        ]  # fmt: skip
+        if any(borders):
+            q_x = F.pad(q_x, borders, value=torch.iinfo(q_x.dtype).min)
+        for dim, size, stride, _, dilation in self.windows:
             windows = q_x.unfold(dim, dilation * (size - 1) + 1, stride)[..., ::dilation]
             q_x = functools.reduce(torch.maximum, windows.unbind(-1))
         return q_x
+
+    def _beyond(self, length: int, reach: int, stride: int, padding: int) -> int:
+        """Return how far a last window reaches out; none starts in the padding behind."""
+        rest = (length - reach) % stride
+        if not self.ceil_mode or not rest:
+            return 0
+        start = length - reach - rest + stride
+        return stride - rest if start < length - padding else 0
 
 
 class Clamp(nn.Module):
@@ -193,15 +339,82 @@ class Flatten(nn.Module):
 
 
 class Pad(nn.Module):
-    """A border of Z, which stands for 0.0."""
+    """A border of Z, which stands for 0.0, or of another value's code."""
 
-    def __init__(self, qparams: QParams, padding: list[int]) -> None:
+    def __init__(self, qparams: QParams, padding: list[Any], value: Any = 0.0) -> None:
         super().__init__()
-        self.padding, self.zero_point = padding, int(qparams.zero_point)
+        scheme, number = qparams.scheme, decoded(value, ())
+        steps = float(number) / float(qparams.scale) + int(qparams.zero_point)
+        self.padding = padding
+        self.code = round(min(max(steps, scheme.qmin), scheme.qmax))
+
+    def forward(self, q_x: Tensor, *numbers: int) -> Tensor:
+        """Pad codes; the padding as in `torch.nn.functional.pad`, the last axis first."""
+        return F.pad(q_x, decoded(list(self.padding), [q_x, *numbers]), value=self.code)
+
+
+class OneDimensional(nn.Module):
+    """A convolution of sequences: that of images with one row."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
 
     def forward(self, q_x: Tensor) -> Tensor:
-        """Pad codes [N, C, H, W] on the left, right, top and bottom."""
-        return F.pad(q_x, self.padding, value=self.zero_point)
+        """Compute the layer on codes [N, C, L]."""
+        return self.layer(q_x.unsqueeze(2)).squeeze(2)
+
+
+class Call(nn.Module):
+    """A function by its name: what moves codes about, computes shapes, or works on real numbers."""
+
+    def __init__(self, functions: Mapping[str, Callable] | None, settings: dict) -> None:
+        super().__init__()
+        name = settings["function"]
+        self.function = real_function(name) if functions is None else _known(functions, name)
+        self.settings = settings
+
+    def forward(self, *inputs: Any) -> Any:
+        """Call it."""
+        return called(self.function, self.settings, inputs)
+
+
+class Constant(nn.Module):
+    """A tensor that is always the same."""
+
+    def __init__(self, value: Tensor) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self) -> Tensor:
+        """Return it."""
+        return self.value
+
+
+class Quantize(nn.Module):
+    """From real numbers to codes: an island's shore."""
+
+    def __init__(self, qparams: QParams) -> None:
+        super().__init__()
+        self.qparams = qparams
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Quantize."""
+        return quantize(x, self.qparams)
+
+
+class Dequantize(Quantize):
+    """From codes to real numbers."""
+
+    def forward(self, q_x: Tensor) -> Tensor:
+        """Dequantize."""
+        return dequantize(q_x, self.qparams)
+
+
+def _known(functions: Mapping[str, Callable], name: str) -> Callable[..., Any]:
+    if name not in functions:
+        raise ValueError(f"function is {name!r}; expected one of {', '.join(functions)}.")
+    return functions[name]
 
 
 def code_of(ceiling: float | None, qparams: QParams) -> int:

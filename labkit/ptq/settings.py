@@ -1,32 +1,104 @@
 """What the settings of known operations become in a `Step`: only what JSON can hold."""
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
-import torch
-import torch.nn.functional as F
 from torch import fx, nn
+
+from labkit.ptq.calls import operation_of
 
 
 class Unsupported(Exception):
     """A setting of an operation that is known otherwise."""
 
 
-def conv2d_settings(layer: nn.Conv2d) -> dict[str, Any]:
+class Elsewhere(Exception):
+    """An unusual setting, which a more general kind of step has."""
+
+
+# The attributes of modules that are the arguments of their functions, in that order.
+WINDOW = ("kernel_size", "stride", "padding")
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "avg_pool2d": (*WINDOW, "ceil_mode", "count_include_pad", "divisor_override"),
+    "avg_pool1d": (*WINDOW, "ceil_mode", "count_include_pad"),
+    "max_pool2d": (*WINDOW, "dilation", "ceil_mode", "return_indices"),
+    "max_pool1d": (*WINDOW, "dilation", "ceil_mode", "return_indices"),
+    "adaptive_avg_pool2d": ("output_size",),
+    "adaptive_avg_pool1d": ("output_size",),
+    "adaptive_max_pool2d": ("output_size", "return_indices"),
+    "mean": ("dim", "keepdim"),
+    "flatten": ("start_dim", "end_dim"),
+    "unflatten": ("dim", "unflattened_size"),
+    "pad": ("padding", "mode", "value"),
+    "pixel_shuffle": ("upscale_factor",),
+    "pixel_unshuffle": ("downscale_factor",),
+    "channel_shuffle": ("groups",),
+    "interpolate": ("size", "scale_factor", "mode", "align_corners"),
+    "cat": ("dim",),
+    "stack": ("dim",),
+    "softmax": ("dim",),
+    "log_softmax": ("dim",),
+    "softmin": ("dim",),
+    "glu": ("dim",),
+    "layer_norm": ("normalized_shape", "weight", "bias", "eps"),
+    "rms_norm": ("normalized_shape", "weight", "eps"),
+    "group_norm": ("num_groups", "weight", "bias", "eps"),
+    "batch_norm": ("running_mean", "running_var", "weight", "bias", "eps"),
+    "conv1d": ("weight", "bias", "stride", "padding", "dilation", "groups"),
+    "conv2d": ("weight", "bias", "stride", "padding", "dilation", "groups"),
+    "linear": ("weight", "bias"),
+    "prelu": ("weight",),
+    "gelu": ("approximate",),
+    "leaky_relu": ("negative_slope",),
+    "elu": ("alpha",),
+    "hardtanh": ("min_val", "max_val"),
+    "softplus": ("beta", "threshold"),
+    "local_response_norm": ("size", "alpha", "beta", "k"),
+}
+PAD_MODES = {"Reflection": "reflect", "Replication": "replicate", "Circular": "circular"}
+
+
+def values_of(node: fx.Node, network: fx.GraphModule) -> dict[str, Any]:
+    """Return the arguments of a call by name, but for the tensor, wherever they were given."""
+    name = operation_of(node, network)
+    names = ARGUMENTS.get(name, ())
+    if node.op == "call_module":
+        layer = network.get_submodule(str(node.target))
+        values = {n: getattr(layer, n) for n in names if hasattr(layer, n)}
+        if name == "pad":
+            kinds = (m for start, m in PAD_MODES.items() if type(layer).__name__.startswith(start))
+            values["mode"] = next(kinds, "constant")
+        return values
+    values = dict(zip(names, node.args[1:], strict=False))
+    # torch takes numpy's words for these, too.
+    words = {"axis": "dim", "keepdims": "keepdim", "pad": "padding"}
+    given = {words.get(k, k): v for k, v in node.kwargs.items()}
+    values |= {k: v for k, v in given.items() if k not in ("input", "tensors", "inplace")}
+    rest = node.args[1 + len(names) :]
+    if rest and name in names_of_windows:
+        raise Unsupported(f"it takes {len(rest)} arguments more than expected.")
+    if name == "mean" and len(rest) and isinstance(rest[0], int):
+        raise Elsewhere
+    return values
+
+
+names_of_windows = ("avg_pool2d", "max_pool2d", "adaptive_avg_pool2d")
+
+
+def conv_settings(layer: nn.Conv1d | nn.Conv2d) -> dict[str, Any]:
     """Return the stride, padding, dilation and groups of a convolution, as numbers."""
     if layer.padding_mode != "zeros":
         raise Unsupported(f"padding_mode is {layer.padding_mode!r}; expected 'zeros'.")
-    padding = layer.padding
+    padding: Any = layer.padding
     if padding == "valid":
-        padding = (0, 0)
+        padding = [0] * len(layer.kernel_size)
     elif padding == "same":
         reach = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
         if any(r % 2 for r in reach):
             raise Unsupported(
                 "padding='same' is uneven; expected an odd kernel, or ZeroPad2d before."
             )
-        padding = (reach[0] // 2, reach[1] // 2)
+        padding = [r // 2 for r in reach]
     return {
         "stride": list(layer.stride),
         "padding": list(padding),
@@ -35,65 +107,73 @@ def conv2d_settings(layer: nn.Conv2d) -> dict[str, Any]:
     }
 
 
-def _average(values: dict[str, Any]) -> dict[str, Any]:
-    if values.get("ceil_mode") or values.get("divisor_override"):
-        raise Unsupported("ceil_mode or divisor_override is set; expected neither.")
+def _average(values: dict[str, Any], node: fx.Node) -> dict[str, Any]:
     padding = _pair(values.get("padding", 0))
-    if any(padding) and not values.get("count_include_pad", True):
-        raise Unsupported("count_include_pad is False; expected True where there is padding.")
+    uncounted = any(padding) and not values.get("count_include_pad", True)
+    if values.get("ceil_mode") or values.get("divisor_override") or uncounted:
+        raise Elsewhere
     kernel_size = _pair(values["kernel_size"])
     stride = _pair(values.get("stride") or kernel_size)
     return {"kernel_size": kernel_size, "stride": stride, "padding": padding}
 
 
-def _adaptive(values: dict[str, Any]) -> dict[str, Any]:
+def _adaptive(values: dict[str, Any], node: fx.Node) -> dict[str, Any]:
     size = _pair(values["output_size"])
     if None in size:
-        raise Unsupported("output_size holds None; expected two numbers.")
+        raise Elsewhere
     return {"output_size": size}
 
 
-def _mean(values: dict[str, Any]) -> dict[str, Any]:
-    dim = values.get("dim")
-    if not isinstance(dim, tuple | list) or sorted(d % 4 for d in dim) != [2, 3]:
-        raise Unsupported(f"it takes the mean over dim={dim}; expected height and width, (2, 3).")
+def _mean(values: dict[str, Any], node: fx.Node) -> dict[str, Any]:
+    dim, shape = values.get("dim"), node.all_input_nodes[0].meta.get("shape")
+    is_image = shape is None or len(shape) == 4
+    if not isinstance(dim, tuple | list) or not is_image or sorted(d % 4 for d in dim) != [2, 3]:
+        raise Elsewhere
     return {"output_size": [1, 1], "flat": not values.get("keepdim", False)}
 
 
-def _maximum(values: dict[str, Any]) -> dict[str, Any]:
-    if values.get("ceil_mode") or values.get("return_indices"):
-        raise Unsupported("ceil_mode or return_indices is set; expected neither.")
-    kernel_size = _pair(values["kernel_size"])
-    return {
+def _maximum(values: dict[str, Any], node: fx.Node) -> dict[str, Any]:
+    if values.get("return_indices"):
+        raise Unsupported("return_indices is set; expected the values alone.")
+    network: Any = node.graph.owning_module
+    one = operation_of(node, network).endswith("1d")
+    several = (lambda v: [v] if isinstance(v, int) else _numbers(v)) if one else _pair
+    kernel_size = several(values["kernel_size"])
+    found = {
         "kernel_size": kernel_size,
-        "stride": _pair(values.get("stride") or kernel_size),
-        "padding": _pair(values.get("padding", 0)),
-        "dilation": _pair(values.get("dilation", 1)),
+        "stride": several(values.get("stride") or kernel_size),
+        "padding": several(values.get("padding", 0)),
+        "dilation": several(values.get("dilation", 1)),
     }
+    return {**found, "ceil_mode": True} if values.get("ceil_mode") else found
 
 
-def _flatten(values: dict[str, Any]) -> dict[str, Any]:
+def _flatten(values: dict[str, Any], node: fx.Node) -> dict[str, Any]:
     if values.get("start_dim", 0) != 1 or values.get("end_dim", -1) != -1:
-        raise Unsupported("it flattens other dimensions than 1 to the last; expected these.")
+        raise Elsewhere
     return {}
 
 
-def _view(values: dict[str, Any]) -> dict[str, Any]:
-    shape = values.get("first"), values.get("second"), values.get("third")
-    if isinstance(shape[0], tuple | list):
-        shape = (*shape[0], None)
-    if not _is_batch_size(shape[0]) or shape[1] != -1 or shape[2] is not None:
-        raise Unsupported("it changes the shape; expected (x.shape[0], -1), or flatten(1).")
+def _reshape(values: dict[str, Any], node: fx.Node) -> dict[str, Any]:
+    shape: Any = node.args[1:] or node.kwargs.get("shape", ())
+    shape = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
+    if len(shape) != 2 or shape[1] != -1 or not _is_batch_size(shape[0], node):
+        raise Elsewhere
     return {}
 
 
-def _zero_pad(values: dict[str, Any]) -> dict[str, Any]:
-    if values.get("mode", "constant") != "constant" or values.get("value"):
-        raise Unsupported("it pads with something else; expected zeros.")
-    padding = _numbers(values["padding"])
-    if len(padding) != 4:
-        raise Unsupported(f"padding is {padding}; expected left, right, top and bottom.")
-    return {"padding": padding}
+def _is_batch_size(number: Any, node: fx.Node) -> bool:
+    """Tell whether a number is ``x.size(0)``, ``x.size()[0]`` or ``x.shape[0]``."""
+    if not isinstance(number, fx.Node):
+        return False
+    network: Any = node.graph.owning_module
+    if operation_of(number, network) == "getitem":
+        return bool(number.args[1] == 0) and operation_of(number.args[0], network) in (
+            "size",
+            "shape",
+        )
+    dim = number.args[1] if len(number.args) > 1 else number.kwargs.get("dim")
+    return operation_of(number, network) == "size" and bool(dim == 0)
 
 
 def _pair(value: Any) -> list[Any]:
@@ -102,55 +182,17 @@ def _pair(value: Any) -> list[Any]:
 
 def _numbers(value: Any) -> list[Any]:
     if not isinstance(value, tuple | list) or any(isinstance(v, fx.Node) for v in value):
-        raise Unsupported("it computes a size or a window while it runs; expected numbers.")
+        raise Elsewhere
     return list(value)
 
 
-_Operation = tuple[str, tuple[str, ...], Callable[[dict[str, Any]], dict[str, Any]]]
-_WINDOW = ("kernel_size", "stride", "padding")
-_AVERAGE = (
-    "average_pool",
-    (*_WINDOW, "ceil_mode", "count_include_pad", "divisor_override"),
-    _average,
-)
-_MAXIMUM = ("max_pool", (*_WINDOW, "dilation", "ceil_mode", "return_indices"), _maximum)
-_ADAPTIVE = ("average_pool", ("output_size",), _adaptive)
-_FLATTEN = ("flatten", ("start_dim", "end_dim"), _flatten)
-_MEAN = ("average_pool", ("dim", "keepdim"), _mean)
-_PAD = ("pad", ("padding", "mode", "value"), _zero_pad)
-_VIEW = ("flatten", ("first", "second", "third"), _view)
-# What makes each kind of step of one: its kind, the names of its arguments, and what they become.
-OPERATIONS: dict[Any, _Operation] = {
-    nn.AvgPool2d: _AVERAGE,
-    F.avg_pool2d: _AVERAGE,
-    nn.AdaptiveAvgPool2d: _ADAPTIVE,
-    F.adaptive_avg_pool2d: _ADAPTIVE,
-    torch.mean: _MEAN,
-    "mean": _MEAN,
-    nn.MaxPool2d: _MAXIMUM,
-    F.max_pool2d: _MAXIMUM,
-    nn.Flatten: _FLATTEN,
-    torch.flatten: _FLATTEN,
-    "flatten": _FLATTEN,
-    nn.ZeroPad2d: _PAD,
-    F.pad: _PAD,
-    "view": _VIEW,
-    "reshape": _VIEW,
+# What makes a kind of step of its own of an operation: the kind, and what the arguments become.
+OPERATIONS: dict[str, tuple[str, Callable[[dict[str, Any], fx.Node], dict[str, Any]]]] = {
+    "avg_pool2d": ("average_pool", _average),
+    "adaptive_avg_pool2d": ("average_pool", _adaptive),
+    "mean": ("average_pool", _mean),
+    "max_pool2d": ("max_pool", _maximum),
+    "max_pool1d": ("max_pool", _maximum),
+    "flatten": ("flatten", _flatten),
+    "reshape": ("flatten", _reshape),
 }
-
-
-def measures_shape(node: Any) -> bool:
-    """Tell whether a node only looks at a shape, as in ``x.view(x.size(0), -1)``."""
-    if not isinstance(node, fx.Node) or node.op not in ("call_method", "call_function"):
-        return False
-    if node.target == "size" or (node.target is getattr and node.args[1] == "shape"):
-        return True
-    return node.target is operator.getitem and measures_shape(node.args[0])
-
-
-def _is_batch_size(node: Any) -> bool:
-    """Tell whether a node is ``x.size(0)``, ``x.size()[0]`` or ``x.shape[0]``."""
-    if not measures_shape(node):
-        return False
-    dim = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
-    return node.target in ("size", operator.getitem) and dim == 0

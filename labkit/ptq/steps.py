@@ -1,174 +1,448 @@
-"""The integer operations that a network becomes, as data: what `labkit.ptq` runs, saves, exports.
+"""From a graph to steps: what each node becomes, what is joined, and what stays real."""
 
-One `Step` for each tensor that is stored. A convolution, the residual added to it and the ReLU
-behind them are one step, and round once.
-"""
-
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
-from labkit.ptq.graph import ADDITIONS, arguments, layer_of, source_of, target_of
-from labkit.ptq.settings import OPERATIONS, Unsupported, conv2d_settings, measures_shape
-
-# Kinds of steps that compute new values and so have a grid of their own; the others move or
-# compare codes, and keep the grid of their first input.
-COMPUTING = ("conv2d", "linear", "add", "concatenate", "average_pool")
-WEIGHTED = ("conv2d", "linear")
-# The largest real value that each kind of ReLU lets through.
-RELUS: dict[Any, float | None] = {nn.ReLU: None, F.relu: None, torch.relu: None, "relu": None}
-RELUS |= {torch.relu_: None, "relu_": None, nn.ReLU6: 6.0, F.relu6: 6.0}
-SUPPORTED = (
-    "Conv2d, Linear, BatchNorm behind one of these, ReLU, ReLU6, residual addition, torch.cat "
-    "along the channels, average and maximum pooling, mean over height and width, flatten, "
-    "ZeroPad2d, Dropout and Identity"
+from labkit.ptq.calls import argument, measures, operation_of
+from labkit.ptq.elementwise import Chain, chain_of, relu_ceiling
+from labkit.ptq.functions import COMBINATIONS, MOVES, NUMBERS, encoded, real_function
+from labkit.ptq.graph import layer_of
+from labkit.ptq.plan import COMPUTING, KEEPING, SUPPORTED, WEIGHTED, Plan, Step, output_names
+from labkit.ptq.settings import (
+    ARGUMENTS,
+    OPERATIONS,
+    Elsewhere,
+    Unsupported,
+    conv_settings,
+    values_of,
 )
+from labkit.ptq.tracing import line_of
+
+__all__ = ["COMPUTING", "SUPPORTED", "WEIGHTED", "Step", "lower", "plan_of"]
+
+# What can take a ReLU along, and round once.
+WITH_RELU = ("conv1d", "conv2d", "linear", "add", "multiply")
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
+LAYERS = {nn.Conv1d: "conv1d", nn.Conv2d: "conv2d", nn.Linear: "linear"}
+SIGNS = {"add": (1, 1), "sub": (1, -1), "rsub": (-1, 1)}
+NEAREST = ("nearest", "nearest-exact")
 
 
-@dataclass(frozen=True)
-class Step:
-    """One operation on codes.
-
-    Attributes
-    ----------
-    name : str
-        Of the tensor that it makes: the node of the graph whose value that is.
-    kind : str
-        "conv2d", "linear", "add", "concatenate", "average_pool", "max_pool", "flatten", "clamp" or
-        "pad".
-    inputs : tuple of str
-        The tensors that it takes; a convolution with two adds the second, a residual.
-    settings : mapping
-        Stride, padding and the like, ``relu`` and its ``ceiling``; only what JSON can hold.
-    layer : str or None
-        The module whose weights it uses.
-    """
-
-    name: str
-    kind: str
-    inputs: tuple[str, ...]
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    layer: str | None = None
-
-
-def lower(network: fx.GraphModule) -> tuple[str, list[Step]]:
+def lower(
+    network: fx.GraphModule, islands: bool = False, skip: Collection[str] = ()
+) -> tuple[Any, list[Step]]:
     """Write a folded network as steps.
 
     Parameters
     ----------
     network : fx.GraphModule
         As `fold_batchnorm` returns it.
+    islands : bool
+        What integers cannot compute here runs on real numbers, between steps "dequantize" and
+        "quantize".
+    skip : collection of str
+        Modules, by their paths, that run on real numbers though integers could compute them.
 
     Returns
     -------
     input_name : str
-        The tensor of the images.
+        The tensor of the images; of several inputs, a tuple.
     steps : list of Step
         In the order in which they run.
 
     Raises
     ------
     ValueError
-        If the network has several inputs or results, or a node that integers cannot compute here;
-        the message names it and what is supported.
+        If the network has a node that integers cannot compute here; the message names it and what
+        is supported. What only the results need, such as a softmax at the end, runs on real
+        numbers in any case.
     """
-    placeholders = [node for node in network.graph.nodes if node.op == "placeholder"]
-    if len(placeholders) != 1:
-        raise ValueError(f"the network has {len(placeholders)} inputs; expected one, the images.")
-    made = {placeholders[0].name}
-    steps: dict[fx.Node, Step] = {}
-    for node in network.graph.nodes:
-        if node.op in ("placeholder", "get_attr") or measures_shape(node):
-            continue
-        if node.op == "output":
-            if not isinstance(node.args[0], fx.Node):
-                raise ValueError("the network returns several tensors; expected the logits alone.")
-            continue
-        step = _step(node, network)
-        constants = [source for source in step.inputs if source not in made]
-        if constants:
-            raise ValueError(
-                f"cannot quantize node {node.name!r}: it takes a constant, {constants[0]!r}; "
-                f"supported are {SUPPORTED}. Make the constant part of a layer's bias."
-            )
-        made.add(node.name)
-        steps[node] = replace(_fused(node, step, steps), name=node.name)
-    if not steps:
-        raise ValueError("the network returns its input; expected at least one operation.")
-    return placeholders[0].name, list(steps.values())
+    plan = plan_of(network, islands, skip)
+    return plan.inputs[0] if len(plan.inputs) == 1 else plan.inputs, plan.steps
 
 
-def _fused(node: fx.Node, step: Step, steps: dict[fx.Node, Step]) -> Step:
-    """Join a ReLU or an addition to the step before it, if nothing else needs that one's result."""
-    sources = [source for source in node.all_input_nodes if source in steps]
-    for source in sources:
-        before = steps[source]
-        users = [user for user in source.users if not measures_shape(user)]
-        if len(users) > 1 or before.settings.get("relu"):
-            continue
-        if step.kind == "clamp" and before.kind in ("conv2d", "linear", "add"):
-            del steps[source]
-            return replace(before, settings={**before.settings, **step.settings})
-        if step.kind == "add" and before.kind == "conv2d" and len(before.inputs) == 1:
-            other = step.inputs[1 - step.inputs.index(source.name)]
-            if other != source.name:
-                del steps[source]
-                return replace(before, inputs=(*before.inputs, other))
-    return step
+def plan_of(network: fx.GraphModule, islands: bool = False, skip: Collection[str] = ()) -> Plan:
+    """Write a folded network as steps, with its inputs and results; as `lower`."""
+    return Planner(network, islands, skip).plan()
 
 
-def _step(node: fx.Node, network: fx.GraphModule) -> Step:
-    layer, target = layer_of(node, network), target_of(node, network)
-    try:
-        if isinstance(layer, nn.Conv2d):
-            return _layer_step(node, "conv2d", conv2d_settings(layer))
-        if isinstance(layer, nn.Linear):
-            return _layer_step(node, "linear", {})
-        if target in ADDITIONS:
-            return _addition(node)
-        if target in (torch.cat, torch.concat):
-            return _concatenation(node)
-        called = type(layer) if layer is not None else target
-        if called in RELUS:
-            settings = {"relu": True, "ceiling": RELUS[called]}
-            return Step(node.name, "clamp", (source_of(node).name,), settings)
-        if called in OPERATIONS:
-            kind, names, settings_of = OPERATIONS[called]
-            if layer is not None:
-                values = {name: getattr(layer, name) for name in names if hasattr(layer, name)}
-            else:
-                values = arguments(node, "input", *names)
-                values.pop("input")
-            return Step(node.name, kind, (source_of(node).name,), settings_of(values))
-    except Unsupported as error:
-        raise ValueError(f"cannot quantize node {node.name!r}: {error}") from None
-    what = type(layer).__name__ if layer is not None else getattr(target, "__name__", target)
-    raise ValueError(
-        f"cannot quantize node {node.name!r} ({what}); supported are {SUPPORTED}. Replace it in "
-        "the network, or use weight_only, which leaves everything but the weights as it is."
+class Planner:
+    """Finds out what each node of a folded network becomes.
+
+    Attributes
+    ----------
+    refused : dict of fx.Node to str
+        Why integers cannot compute a node.
+    real : set of fx.Node
+        What runs on real numbers.
+    """
+
+    def __init__(
+        self, network: fx.GraphModule, islands: bool = False, skip: Collection[str] = ()
+    ) -> None:
+        self._network, self._islands = network, islands
+        self._nodes = [node for node in network.graph.nodes if node.op.startswith("call_")]
+        self._named = {node.name: node for node in network.graph.nodes}
+        self._chains: dict[fx.Node, Chain] = {}
+        self._steps: dict[str, Step] = {}
+        self.refused: dict[fx.Node, str] = {}
+        self.real: set[fx.Node] = set()
+        self._skipped = {n for n in self._nodes if _inside(n, skip)}
+        self._find_refused()
+        self._before_layers = self._leading_to_layers()
+
+    def plan(self) -> Plan:
+        """Return the plan, or refuse the first node that cannot be computed."""
+        inputs = [n for n in self._network.graph.nodes if n.op == "placeholder"]
+        for node in self.refused:
+            at_the_end = node not in self._before_layers and not self._is_layer(node)
+            if not (self._islands or at_the_end):
+                self._refuse(node)
+        self.find_real()
+        for node in self._nodes:
+            self._add(node)
+        (output,) = (n for n in self._network.graph.nodes if n.op == "output")
+        steps, outputs = self._finished(output.args[0])
+        if not steps and not self.real:
+            raise ValueError("the network returns its input; expected at least one operation.")
+        if not any(step.kind in (*COMPUTING[:-2], *KEEPING) for step in steps):
+            self._refuse(next(iter(self.refused or self.real)))
+        return Plan(tuple(node.name for node in inputs), steps, outputs)
+
+    def _refuse(self, node: fx.Node) -> None:
+        layer: Any = layer_of(node, self._network)
+        what = type(layer).__name__ if layer is not None else operation_of(node, self._network)
+        what = what or getattr(node.target, "__name__", str(node.target))
+        reason = self.refused.get(node, "")
+        raise ValueError(
+            f"cannot quantize node {node.name!r} ({what}){line_of(node)}"
+            f"{': ' + reason if reason else ''}; supported are {SUPPORTED}. Let it run on real "
+            "numbers with islands=True (or skip=, by its module), replace it in the network, or "
+            "use weight_only, which leaves everything but the weights as it is."
+        )
+
+    def _find_refused(self) -> None:
+        for node in self._nodes:
+            if measures(node, self._network):
+                continue
+            chain = chain_of(node, self._network, self._chains)
+            if chain:
+                self._chains[node] = chain
+            try:
+                self._step(node)
+            except Unsupported as error:
+                self.refused[node] = str(error)
+        self._chains.clear()
+
+    def _leading_to_layers(self) -> set[fx.Node]:
+        """Return the nodes whose results a layer with weights needs."""
+        found: set[fx.Node] = set()
+        for node in reversed(self._nodes):
+            for user in node.users:
+                if user in found or self._is_layer(user):
+                    found.add(node)
+        return found
+
+    def _is_layer(self, node: fx.Node) -> bool:
+        return node not in self._skipped and isinstance(
+            layer_of(node, self._network), tuple(LAYERS)
+        )
+
+    def find_real(self) -> None:
+        """Find what runs on real numbers: what must, what only follows it, what lies between."""
+        network, real = self._network, self.real
+        for node in self._nodes:
+            if measures(node, network):
+                continue
+            at_the_end = node not in self._before_layers and not self._is_layer(node)
+            follows = at_the_end and real.intersection(node.all_input_nodes)
+            if node in self._skipped or node in self.refused or follows:
+                self._check_real(node)
+                real.add(node)
+        for node in reversed(self._nodes):
+            sources = [s for s in node.all_input_nodes if not measures(s, network)]
+            between = sources and all(s in real or s.op == "get_attr" for s in sources)
+            free = not (self._is_layer(node) or node in real or measures(node, network))
+            if between and free and real.intersection(node.users):
+                self._check_real(node)
+                real.add(node)
+
+    def _check_real(self, node: fx.Node) -> None:
+        try:
+            self._real_step(node)
+        except (Unsupported, ValueError) as error:
+            self.refused[node] = f"{self.refused.get(node, '')} {error}".strip()
+            self._refuse(node)
+
+    # -- one node ---------------------------------------------------------------------------------
+
+    def _add(self, node: fx.Node) -> None:
+        network = self._network
+        if measures(node, network):
+            if operation_of(node, network) not in NUMBERS:
+                self._refuse(node)
+            self._put(self._called(node, "number", operation_of(node, network)))
+        elif node in self.real:
+            step = self._real_step(node)
+            self._put(replace(step, name=f"{node.name}.real"))
+        else:
+            chain = chain_of(node, network, self._chains)
+            if chain and not any(n in self.real for n in chain.nodes):
+                self._chains[node] = chain
+            joined, step = self._joined(node, self._step(node))
+            if joined:
+                self._chains.pop(node, None)
+            self._put(replace(step, name=node.name))
+
+    def _put(self, step: Step) -> None:
+        self._steps[step.name] = step
+
+    def _step(self, node: fx.Node) -> Step:
+        """Return what a node becomes, on integers."""
+        network = self._network
+        layer: Any = layer_of(node, network)
+        for layer_type, word in LAYERS.items():
+            if isinstance(layer, layer_type):
+                source, own = node.all_input_nodes[0], layer_of(node, network)
+                settings = conv_settings(own) if isinstance(own, CONVOLUTIONS) else {}
+                return Step(node.name, word, (source.name,), settings, str(node.target))
+        name = operation_of(node, network)
+        if node in self._chains:
+            return self._function(node, self._chains[node])
+        if name in ("add", "sub", "rsub", "mul"):
+            return self._of_two(node, name)
+        if name in ("cat", "stack"):
+            return self._joining(node, name)
+        try:
+            if name in OPERATIONS:
+                kind, settings_of = OPERATIONS[name]
+                settings = settings_of(values_of(node, network), node)
+                return Step(node.name, kind, (node.all_input_nodes[0].name,), settings)
+        except Elsewhere:
+            pass
+        if name == "pad":
+            return self._padding(node)
+        if name == "adaptive_max_pool2d":
+            return self._largest(node)
+        mode = values_of(node, network).get("mode", "nearest") if name == "interpolate" else None
+        if name in COMBINATIONS and mode not in NEAREST:
+            return self._called(node, "combine", name)
+        if name in MOVES:
+            return self._called(node, "move", name)
+        raise Unsupported("")
+
+    def _function(self, node: fx.Node, chain: Chain) -> Step:
+        relu, ceiling = relu_ceiling(node, self._network)
+        if relu and len(chain.nodes) == 1:
+            return Step(node.name, "clamp", (chain.root.name,), {"relu": True, "ceiling": ceiling})
+        settings: dict[str, Any] = {"chain": [n.name for n in chain.nodes]}
+        if chain.axis is not None:
+            settings["axis"] = chain.axis
+        return Step(node.name, "table", (chain.root.name,), settings)
+
+    def _of_two(self, node: fx.Node, name: str) -> Step:
+        a, b = argument(node, 0, "input"), argument(node, 1, "other")
+        if not (isinstance(a, fx.Node) and isinstance(b, fx.Node)):
+            raise Unsupported("it takes something that is no tensor.")
+        if any(measures(n, self._network) for n in (a, b)):
+            raise Unsupported("it takes a number that depends on the size of the images.")
+        if name == "mul":
+            return Step(node.name, "multiply", (a.name, b.name))
+        alpha = argument(node, 2, "alpha", 1)
+        if not isinstance(alpha, int | float):
+            raise Unsupported("its alpha is computed; expected a number.")
+        first, second = SIGNS[name]
+        factors = [first * alpha, second] if name == "rsub" else [first, second * alpha]
+        settings = {} if factors == [1, 1] else {"factors": factors}
+        return Step(node.name, "add", (a.name, b.name), settings)
+
+    def _joining(self, node: fx.Node, name: str) -> Step:
+        tensors = argument(node, 0, "tensors")
+        dim = values_of(node, self._network).get("dim", 0)
+        if isinstance(tensors, fx.Node):
+            raise Unsupported(f"it joins the parts of {tensors.name!r}; expected tensors.")
+        if not isinstance(dim, int):
+            raise Unsupported("its dim is computed; expected a number.")
+        settings = {} if (name, dim) == ("cat", 1) else {"dim": dim}
+        settings |= {"stack": True} if name == "stack" else {}
+        return Step(node.name, "concatenate", tuple(t.name for t in tensors), settings)
+
+    def _padding(self, node: fx.Node) -> Step:
+        values = values_of(node, self._network)
+        source = node.all_input_nodes[0]
+        padding, value = values["padding"], values.get("value")
+        padding = [padding] * 4 if isinstance(padding, int) else list(padding)
+        inputs = [source]
+        settings = {"padding": encoded(padding, _places(inputs))}
+        mode = values.get("mode", "constant")
+        if mode != "constant":
+            settings = {
+                "function": "pad",
+                "arguments": [{"input": 0}, settings["padding"], mode],
+            }
+            return Step(node.name, "move", tuple(n.name for n in inputs), settings)
+        if not isinstance(value, int | float | None):
+            raise Unsupported("its value is computed; expected a number.")
+        settings |= {"value": encoded(float(value), _places(inputs))} if value else {}
+        return Step(node.name, "pad", tuple(n.name for n in inputs), settings)
+
+    def _largest(self, node: fx.Node) -> Step:
+        if values_of(node, self._network)["output_size"] not in (1, (1, 1), [1, 1]):
+            raise Unsupported("it pools to more than one pixel; expected 1, or a MaxPool2d.")
+        settings = {"function": "amax", "arguments": [{"input": 0}, [-2, -1], True]}
+        return Step(node.name, "move", (node.all_input_nodes[0].name,), settings)
+
+    def _called(self, node: fx.Node, kind: str, name: str) -> Step:
+        """Return a step that calls a function by its name."""
+        inputs: list[fx.Node] = []
+        refer = _places(inputs)
+        args, kwargs = self._arguments(node, name)
+        try:
+            settings = {"function": name, "arguments": encoded(args, refer)}
+            if kwargs:
+                settings["keywords"] = {k: encoded(v, refer) for k, v in kwargs.items()}
+        except ValueError as error:
+            raise Unsupported(str(error)) from None
+        return Step(node.name, kind, tuple(n.name for n in inputs), settings)
+
+    def _arguments(self, node: fx.Node, name: str) -> tuple[list[Any], dict[str, Any]]:
+        if node.op == "call_module":
+            values = values_of(node, self._network)
+            tensors = {k: v for k, v in values.items() if isinstance(v, Tensor)}
+            values |= {k: self._attribute(node, k) for k in tensors}
+            return [*node.args], {k: v for k, v in values.items() if v is not None}
+        args, kwargs = list(node.args), dict(node.kwargs)
+        if node.target is getattr:
+            args = args[:1]
+        if not args and "input" in kwargs:
+            args = [kwargs.pop("input")]
+        for word in ("inplace", "_stacklevel", "out"):
+            kwargs.pop(word, None)
+        return args, kwargs
+
+    def _attribute(self, node: fx.Node, name: str) -> fx.Node:
+        """Return a module's own tensor as a node."""
+        target = f"{node.target}.{name}"
+        for other in self._network.graph.nodes:
+            if other.op == "get_attr" and other.target == target:
+                return other
+        with self._network.graph.inserting_before(node):
+            made = self._network.graph.get_attr(target)
+        self._named[made.name] = made
+        return made
+
+    def _real_step(self, node: fx.Node) -> Step:
+        name = operation_of(node, self._network)
+        if node.op == "call_module" and name not in ARGUMENTS and name not in ACTIVATIONS:
+            raise Unsupported("it has no form on real numbers here either.")
+        if node.op == "call_module" and name == "batch_norm":
+            raise Unsupported("")
+        if not name:
+            raise Unsupported("it is a function that is not torch's.")
+        real_function(name)
+        return self._called(node, "real", name)
+
+    # -- several nodes ----------------------------------------------------------------------------
+
+    def _joined(self, node: fx.Node, step: Step) -> tuple[bool, Step]:
+        """Join a ReLU or an addition to the step before it, if nothing else needs its result."""
+        network = self._network
+        for source in node.all_input_nodes:
+            before = self._steps.get(source.name)
+            users = [user for user in source.users if not measures(user, network)]
+            if before is None or len(users) > 1 or before.settings.get("relu"):
+                continue
+            if step.kind == "clamp" and before.kind in WITH_RELU:
+                del self._steps[source.name]
+                return True, replace(before, settings={**before.settings, **step.settings})
+            plain = step.kind == "add" and not step.settings and before.kind == "conv2d"
+            if plain and len(before.inputs) == 1 and source.name in step.inputs:
+                other = step.inputs[1 - step.inputs.index(source.name)]
+                if other != source.name and self._fits(node, source, self._named[other]):
+                    del self._steps[source.name]
+                    return True, replace(before, inputs=(*before.inputs, other))
+        return False, step
+
+    def _fits(self, node: fx.Node, source: fx.Node, other: fx.Node) -> bool:
+        """Tell whether a convolution's result has the shape of the sum, and so has the other."""
+        if other.op == "get_attr":
+            return False
+        shapes = [n.meta.get("shape") for n in (node, source, other)]
+        return None in shapes or shapes[0] == shapes[1] == shapes[2]
+
+    def _finished(self, result: Any) -> tuple[list[Step], Any]:
+        """Return the steps that the results need, with what lies between codes and real numbers."""
+        final: dict[str, Step] = {}
+        for step in self._steps.values():
+            wants = {"real": "real", "number": "any"}.get(step.kind, "codes")
+            inputs = tuple(self._input(final, name, wants) for name in step.inputs)
+            final[step.name] = replace(step, inputs=inputs)
+
+        def output(value: Any) -> Any:
+            if isinstance(value, fx.Node):
+                return self._input(final, value.name, "any")
+            if isinstance(value, tuple):
+                return {"tuple": [output(part) for part in value]}
+            if isinstance(value, list):
+                return [output(part) for part in value]
+            if isinstance(value, dict):
+                return {"dict": {str(key): output(part) for key, part in value.items()}}
+            return {"value": value}
+
+        outputs = output(result)
+        needed = set(output_names(outputs))
+        for step in reversed(final.values()):
+            if step.name in needed:
+                needed.update(step.inputs)
+        return [step for step in final.values() if step.name in needed], outputs
+
+    def _input(self, final: dict[str, Step], name: str, wants: str) -> str:
+        """Return the name of a value as codes or as real numbers, after adding how to get it."""
+        node, real = self._named[name], f"{name}.real"
+        if measures(node, self._network):
+            return name
+        if node.op == "get_attr":
+            value: Any = self._network
+            for part in str(node.target).split("."):
+                value = getattr(value, part)
+            if wants == "codes" and value.is_floating_point():
+                final.setdefault(name, Step(name, "constant"))
+                return name
+            final.setdefault(real, Step(real, "parameter"))
+            return real
+        if wants == "any":
+            return real if node in self.real else name
+        if wants == "real":
+            if node not in self.real:
+                final.setdefault(real, Step(real, "dequantize", (name,)))
+            return real
+        if node in self.real:
+            final.setdefault(name, Step(name, "quantize", (real,)))
+        return name
+
+
+# Modules on real numbers that have a function of one tensor, and no arguments that matter.
+ACTIVATIONS = ("sigmoid", "tanh", "relu", "relu6", "silu", "hardswish", "hardsigmoid", "mish")
+
+
+def _places(inputs: list[fx.Node]) -> Any:
+    """Return what gives each node its place among a step's inputs."""
+
+    def refer(node: fx.Node) -> int:
+        if node not in inputs:
+            inputs.append(node)
+        return inputs.index(node)
+
+    return refer
+
+
+def _inside(node: fx.Node, paths: Iterable[str]) -> bool:
+    """Tell whether a node belongs to one of some modules."""
+    stack = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
+    own = [str(node.target)] if node.op == "call_module" else []
+    return any(
+        path == wanted or path.startswith(f"{wanted}.") for path in stack + own for wanted in paths
     )
-
-
-def _layer_step(node: fx.Node, kind: str, settings: dict[str, Any]) -> Step:
-    return Step(node.name, kind, (source_of(node).name,), settings, str(node.target))
-
-
-def _addition(node: fx.Node) -> Step:
-    values = arguments(node, "input", "other", alpha=1)
-    operands = [value for value in (values["input"], values["other"]) if isinstance(value, fx.Node)]
-    if len(operands) != 2 or values["alpha"] != 1:
-        raise Unsupported("it adds a constant; expected the sum of two tensors.")
-    return Step(node.name, "add", tuple(operand.name for operand in operands))
-
-
-def _concatenation(node: fx.Node) -> Step:
-    values = arguments(node, "tensors", "dim", dim=0)
-    if isinstance(values["tensors"], fx.Node):
-        raise Unsupported(f"it joins the parts of {values['tensors'].name!r}; expected tensors.")
-    if values["dim"] not in (1, -3):
-        raise Unsupported(f"it joins along dim={values['dim']}; expected 1, the channels.")
-    return Step(node.name, "concatenate", tuple(tensor.name for tensor in values["tensors"]))

@@ -1,0 +1,167 @@
+"""Batches in the forms that people bring, and the guard that runs the first of them."""
+
+import inspect
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+from torch.utils.data import DataLoader, Dataset
+
+DATASET_BATCH = 32
+# Folding moves a float32 result by a few times 1e-7 a layer; what tracing lost moves it by more.
+TOLERANCE = 1e-3
+
+
+def input_names(model: nn.Module) -> list[str]:
+    """Return the names of what a network must be called with."""
+    model = getattr(model, "_orig_mod", model)
+    model = model.module if isinstance(model, nn.DataParallel) else model
+    parameters = inspect.signature(model.forward).parameters.values()
+    ordinary = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p.name for p in parameters if p.kind in ordinary and p.default is p.empty]
+
+
+def inputs_of(batch: Any, names: Sequence[str]) -> tuple[Tensor, ...]:
+    """Return what a network is called with, out of a batch of a loader.
+
+    Parameters
+    ----------
+    batch : Tensor, sequence or mapping
+        The images themselves; or a sequence that starts with the inputs, such as ``(images,
+        labels)``; or a mapping that has them by the names of the forward's arguments (of one
+        input, the first floating-point tensor will do).
+    names : sequence of str
+        Of the forward's arguments.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the inputs are not there.
+    """
+    found: Any
+    if isinstance(batch, Tensor):
+        found = [batch]
+    elif isinstance(batch, Mapping):
+        found = [batch[name] for name in names if name in batch]
+        if not found and len(names) == 1:
+            found = [v for v in batch.values() if isinstance(v, Tensor) and v.is_floating_point()]
+    elif isinstance(batch, Sequence) and not isinstance(batch, str):
+        if batch and isinstance(batch[0], Mapping | tuple | list):
+            return inputs_of(batch[0], names)
+        found = batch
+    else:
+        raise TypeError(
+            f"a batch is of type {type(batch).__name__}; expected a tensor, a sequence that starts "
+            "with one, or a mapping that holds one."
+        )
+    found = list(found[: max(len(names), 1)])
+    if len(found) < len(names) or not all(isinstance(value, Tensor) for value in found):
+        kinds = ", ".join(type(value).__name__ for value in found) or "nothing"
+        raise TypeError(
+            f"a batch holds {kinds}; expected a tensor for each of {', '.join(names)}, the "
+            "arguments of the network's forward."
+        )
+    return tuple(found)
+
+
+def batches_of(batches: Any) -> Iterable[Any]:
+    """Return the batches to go through: one tensor is one batch, a data set is put into batches.
+
+    Raises
+    ------
+    TypeError
+        If they cannot be gone through.
+    """
+    if isinstance(batches, Tensor | Mapping):
+        return [batches]
+    if isinstance(batches, Dataset):
+        return DataLoader(batches, batch_size=DATASET_BATCH)
+    if not isinstance(batches, Iterable):
+        raise TypeError(
+            f"batches is of type {type(batches).__name__}; expected batches of images: a DataLoader"
+            ", a list of tensors, or one tensor."
+        )
+    return batches
+
+
+def with_first(batches: Any, names: Sequence[str]) -> tuple[tuple[Tensor, ...], Iterator[Any]]:
+    """Return the inputs in the first batch, and all batches.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    rest = iter(batches_of(batches))
+    for first in rest:
+        return inputs_of(first, names), itertools.chain([first], rest)
+    raise ValueError("batches is empty; expected at least one batch. Is it a used generator?")
+
+
+@torch.no_grad()
+def check_same(model: nn.Module, network: nn.Module, inputs: Sequence[Tensor]) -> None:
+    """Refuse a network that does not compute what the model that it was made from does.
+
+    Compared on the inputs, and on another number of images: what tracing fixed by mistake shows.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The user's.
+    network : nn.Module
+        The same, traced and folded.
+    inputs : sequence of Tensor
+        The first batch.
+
+    Raises
+    ------
+    ValueError
+        If the results differ by more than float rounding.
+    """
+    images = len(inputs[0]) if inputs and inputs[0].ndim else 0
+    fewer = slice(0, max(images // 2, 1))
+    other = [x[fewer] if images > 1 else torch.cat([x, x]) for x in inputs if x.ndim]
+    for number, part in enumerate([inputs, other] if len(other) == len(inputs) else [inputs]):
+        try:
+            expected = model(*(x.clone() for x in part))
+        except Exception:
+            if number:
+                return  # made for one number of images
+            raise
+        try:
+            off = _distance(expected, network(*(x.clone() for x in part)))
+        except (IndexError, RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(_refusal(f"fails ({error})", len(part[0]))) from error
+        if not off <= TOLERANCE:
+            raise ValueError(_refusal(f"is {off:.1%} off", len(part[0])))
+
+
+def _refusal(what: str, images: int) -> str:
+    return (
+        f"traced and folded, the network {what} on {images} images of the first batch; expected "
+        "what the model itself gives. Something in its forward is not seen by tracing: a value "
+        "read from a tensor, a state that changes, a random number. Take that part out of it."
+    )
+
+
+def _distance(expected: Any, found: Any) -> float:
+    """Return the norm of the difference, in norms of what is expected."""
+    pairs = list(zip(_numbers(expected), _numbers(found), strict=False))
+    if any(a.shape != b.shape for a, b in pairs) or not pairs:
+        return float("inf")
+    if any(not torch.isfinite(a).all() for a, _ in pairs):
+        raise ValueError("the model itself gives NaN or infinity")
+    if any(not a.is_floating_point() for a, _ in pairs):
+        return max(float((a != b).double().mean()) * TOLERANCE for a, b in pairs)
+    noise = sum(float((a.double() - b.double()).square().sum()) for a, b in pairs)
+    signal = sum(float(a.double().square().sum()) for a, _ in pairs)
+    return (noise / signal) ** 0.5 if signal else noise**0.5
+
+
+def _numbers(results: Any) -> list[Tensor]:
+    if hasattr(results, "__dataclass_fields__"):
+        results = dict(vars(results))
+    return [leaf for leaf in tree_leaves(results) if isinstance(leaf, Tensor)]

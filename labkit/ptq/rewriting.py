@@ -1,0 +1,202 @@
+"""A traced graph made plain: nothing idle, nothing overwritten, constants computed, layers modules.
+
+Each function changes a graph in place and leaves what it computes as it was.
+"""
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx, nn
+
+from labkit.ptq.calls import VIEWS, does_nothing, measures, operation_of, overwritten_by
+from labkit.ptq.tracing import line_of
+
+
+def with_item(x: Tensor, index: Any, value: Any) -> Tensor:
+    """Return a copy of `x` with ``x[index] = value``."""
+    x = x.clone()
+    x[index] = value
+    return x
+
+
+def vectors(x: Tensor) -> Tensor:
+    """Return `x`, refused unless it is [N, C], as a linear layer with a folded `BatchNorm1d` needs.
+
+    Raises
+    ------
+    ValueError
+        If it has more dimensions, of which the normalization would take the second.
+    """
+    if x.ndim != 2:
+        raise ValueError(
+            f"a Linear whose BatchNorm1d is folded got {list(x.shape)}; expected [N, C]. Give "
+            "fold_batchnorm an example, so that it sees where the channels are."
+        )
+    return x
+
+
+def remove_idle(network: fx.GraphModule) -> None:
+    """Remove what gives its input: identity, dropout in eval mode, ``x + 0``, ``x.detach()``."""
+    for node in list(network.graph.nodes):
+        if does_nothing(node, network):
+            replace(node, node.all_input_nodes[0])
+
+
+def read_what_was_overwritten(network: fx.GraphModule) -> None:
+    """Let all that reads a tensor after a node overwrote it read that node.
+
+    Raises
+    ------
+    ValueError
+        If what is overwritten shares its memory with another tensor that is read later, or is a
+        parameter: the change would have to be seen there, too.
+    """
+    nodes = list(network.graph.nodes)
+    owner: dict[fx.Node, fx.Node] = {}  # of the memory that a node's value lies in
+    for i, node in enumerate(nodes):
+        target = overwritten_by(node, network)
+        source = node.all_input_nodes[0] if node.all_input_nodes else node
+        is_view = operation_of(node, network) in VIEWS and not measures(node, network)
+        owner[node] = owner[source] if is_view else node
+        if target is None:
+            continue
+        later = set(nodes[i + 1 :])
+        shared = [
+            other
+            for other in nodes[:i]
+            if owner[other] is owner[target]
+            and other is not target
+            and later.intersection(other.users)
+        ]
+        if shared or target.op == "get_attr":
+            also = shared[0].name if shared else target.name
+            raise ValueError(
+                f"node {node.name!r}{line_of(node)} overwrites {target.name!r}, whose memory "
+                f"{also!r} shares and the network reads later; expected a tensor with no view "
+                "alive. Write the statement without overwriting: x = f(x)."
+            )
+        if node.target is operator.setitem:
+            node.target = with_item
+        owner[node] = owner[target]
+        target.replace_all_uses_with(node, delete_user_cb=later.__contains__)
+        # From here on the memory goes by the name of the node that wrote it last.
+        owner = {key: node if value is owner[target] else value for key, value in owner.items()}
+
+
+def compute_constants(network: fx.GraphModule) -> None:
+    """Replace what is computed from parameters alone by its value."""
+    constants: dict[fx.Node, Any] = {}
+    for node in list(network.graph.nodes):
+        if node.op == "get_attr":
+            constants[node] = operator.attrgetter(str(node.target))(network)
+        elif node.op in ("call_function", "call_method") and node.all_input_nodes:
+            if not all(source in constants for source in node.all_input_nodes):
+                continue
+            args, kwargs = fx.node.map_arg((node.args, node.kwargs), constants.__getitem__)
+            with torch.no_grad():
+                if node.op == "call_method":
+                    value = getattr(args[0], str(node.target))(*args[1:], **kwargs)
+                else:
+                    value = node.target(*args, **kwargs)
+            constants[node] = value
+            if isinstance(value, Tensor):
+                network.register_buffer(f"{node.name}_value", value.detach())
+                with network.graph.inserting_before(node):
+                    constant = network.graph.get_attr(f"{node.name}_value")
+                constant.meta.update(node.meta)
+                constants[constant] = value
+                replace(node, constant)
+            elif not isinstance(value, tuple | list):
+                for user in list(node.users):
+                    _put_in(user, node, value)
+
+
+def _put_in(user: fx.Node, node: fx.Node, value: Any) -> None:
+    user.args = fx.node.map_arg(user.args, lambda n: value if n is node else n)
+    user.kwargs = fx.node.map_arg(user.kwargs, lambda n: value if n is node else n)
+
+
+def functions_to_layers(network: fx.GraphModule) -> None:
+    """Let modules do what ``F.conv2d``, ``F.linear`` and the like do with parameters."""
+    for node in list(network.graph.nodes):
+        if node.op == "call_function" and node.target in LAYERS:
+            _as_module(node, network, *LAYERS[node.target])
+
+
+def _as_module(
+    node: fx.Node,
+    network: fx.GraphModule,
+    make: Callable[[dict[str, Any], Tensor], nn.Module],
+    names: tuple[str, ...],
+) -> None:
+    values = {"bias": None, **_moves(), **dict(zip(names, node.args, strict=False)), **node.kwargs}
+    parameters = {}
+    for name in ("weight", "bias"):
+        source = values[name]
+        if source is not None and source.op != "get_attr":
+            raise ValueError(
+                f"node {node.name!r}{line_of(node)} computes its {name} ({source.name!r}); "
+                "expected a parameter of the network. Only constant weights can be quantized ahead."
+            )
+        parameters[name] = source and operator.attrgetter(source.target)(network)
+    layer: Any = make(values, parameters["weight"])
+    # Clones: two layers may share a parameter, and each is folded and rounded on its own.
+    layer.weight = nn.Parameter(parameters["weight"].detach().clone())
+    layer.bias = None
+    if parameters["bias"] is not None:
+        layer.bias = nn.Parameter(parameters["bias"].detach().clone())
+    network.add_module(f"{node.name}_layer", layer.eval())
+    with network.graph.inserting_before(node):
+        call = network.graph.call_module(f"{node.name}_layer", (values["input"],))
+    call.meta.update(node.meta)
+    replace(node, call)
+
+
+def _moves() -> dict[str, Any]:
+    return {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
+
+
+def _convolution(kind: Any, *moves: str) -> Callable[[dict[str, Any], Tensor], nn.Module]:
+    def make(values: dict[str, Any], weight: Tensor) -> nn.Module:
+        transposed = "output_padding" in moves
+        across = weight.shape[1] * values["groups"]
+        inputs, outputs = (len(weight), across) if transposed else (across, len(weight))
+        kernel = tuple(weight.shape[2:])
+        return kind(inputs, outputs, kernel, **{name: values[name] for name in moves})
+
+    return make
+
+
+def _linear(values: dict[str, Any], weight: Tensor) -> nn.Module:
+    return nn.Linear(weight.shape[1], weight.shape[0])
+
+
+_FORWARD = ("stride", "padding", "dilation", "groups")
+_BACKWARD = ("stride", "padding", "output_padding", "groups", "dilation")
+_OPERANDS = ("input", "weight", "bias")
+_CONV1D = (_convolution(nn.Conv1d, *_FORWARD), (*_OPERANDS, *_FORWARD))
+_CONV2D = (_convolution(nn.Conv2d, *_FORWARD), (*_OPERANDS, *_FORWARD))
+_TRANSPOSED = (_convolution(nn.ConvTranspose2d, *_BACKWARD), (*_OPERANDS, *_BACKWARD))
+LAYERS: dict[Any, tuple[Callable[[dict[str, Any], Tensor], nn.Module], tuple[str, ...]]] = {
+    F.conv1d: _CONV1D,
+    F.conv2d: _CONV2D,
+    F.conv_transpose2d: _TRANSPOSED,
+    F.linear: (_linear, _OPERANDS),
+}
+
+
+def replace(node: fx.Node, other: Any) -> None:
+    """Let all users of a node use another one, and remove it."""
+    node.replace_all_uses_with(other)
+    node.graph.erase_node(node)
+
+
+def tidied(network: fx.GraphModule) -> fx.GraphModule:
+    """Remove what no result needs, and return the network."""
+    network.graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
+    network.delete_all_unused_submodules()
+    network.recompile()
+    return network

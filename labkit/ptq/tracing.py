@@ -1,0 +1,314 @@
+"""What a network's forward does, in order, as a graph: `torch.fx`, and what that leaves out.
+
+Hooks are traced with the rest, parametrized and pruned weights are baked in, an optional argument
+has its default, and given an example, a forward may branch and loop on shapes.
+"""
+
+import builtins
+import contextlib
+import copy
+import inspect
+import operator
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.utils import parametrize
+from torch.nn.utils.prune import BasePruningMethod
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
+
+# Hooks that compute a layer's weights before each call.
+REPARAMETRIZATIONS = (BasePruningMethod, SpectralNorm, WeightNorm)
+# What is the same for all images, and so may be looked at.
+FIXED = ("ndim", "dtype", "device", "layout", "is_cuda", "is_sparse", "requires_grad")
+JOINING = (torch.cat, torch.concat, torch.concatenate, torch.stack)
+_UNKNOWN = object()
+
+
+def plain_copy(model: nn.Module) -> nn.Module:
+    """Return a copy of a network whose weights are parameters, however they came about.
+
+    What computes a weight before each call (`torch.nn.utils.parametrize`, pruning, weight and
+    spectral normalization) has computed it for the last time. A network that is compiled or spread
+    over devices (`DataParallel`) becomes the one inside.
+    """
+    while isinstance(inner := getattr(model, "_orig_mod", None), nn.Module) or (
+        isinstance(model, nn.DataParallel) and isinstance(inner := model.module, nn.Module)
+    ):
+        model = inner
+    # A weight that a hook computed has a history, and cannot be copied as it is.
+    computed = {
+        id(value): value.detach().clone()
+        for module in model.modules()
+        for value in vars(module).values()
+        if isinstance(value, Tensor) and value.requires_grad and not value.is_leaf
+    }
+    plain = copy.deepcopy(model, computed)
+    for module in plain.modules():
+        if parametrize.is_parametrized(module):
+            values = {name: getattr(module, name).detach() for name in module.parametrizations}  # type: ignore[union-attr]
+            # The class with computed weights is the original's, too, so it is left, not changed.
+            module.__class__ = type(module).__bases__[0]
+            del module.parametrizations
+            for name, value in values.items():
+                module.register_parameter(name, nn.Parameter(value))
+        for key, hook in list(module._forward_pre_hooks.items()):
+            if isinstance(hook, REPARAMETRIZATIONS):
+                hook.remove(module)
+                del module._forward_pre_hooks[key]
+    return plain
+
+
+def graph_of(model: nn.Module, example: Sequence[Tensor] | None = None) -> fx.GraphModule:
+    """Return a network as a graph; `model` becomes part of it.
+
+    Parameters
+    ----------
+    model : nn.Module
+    example : sequence of Tensor, optional
+        What the forward is called with. It is not run on it, but knows the shapes.
+
+    Notes
+    -----
+    Reed et al., "torch.fx: Practical Program Capture and Transformation for Deep Learning in
+    Python", MLSys 2022, arXiv:2112.08429.
+    """
+    tracer = _Tracer(example)
+    parameters = list(inspect.signature(model.forward).parameters.values())
+    defaults = {
+        p.name: p.default for p in parameters[len(example or ()) :] if p.default is not p.empty
+    }
+    with _named_len(tracer), _calling_its_hooks(model):
+        graph = tracer.trace(model, concrete_args=defaults or None)
+    for node in list(graph.nodes):
+        if "_assert" in getattr(node.target, "__name__", ""):
+            graph.erase_node(node)  # that an optional argument has its default
+    for node in list(graph.nodes):
+        if node.op == "placeholder" and node.target.removesuffix("_1") in defaults:
+            for comparison in list(node.users):
+                graph.erase_node(comparison)
+            graph.erase_node(node)
+    for module in model.modules():  # what their hooks do is in the graph
+        module._forward_hooks.clear()
+        module._forward_pre_hooks.clear()
+    return fx.GraphModule(tracer.root, graph, type(model).__name__)
+
+
+def line_of(node: fx.Node) -> str:
+    """Return where the user's code asks for a node, to be put behind its name."""
+    return f" ({node.meta['line']})" if node.meta.get("line") else ""
+
+
+class _Tracer(fx.Tracer):
+    """Records what is called, with the shapes that an example leads to."""
+
+    proxy_buffer_attributes = True
+
+    def __init__(self, example: Sequence[Tensor] | None) -> None:
+        super().__init__()
+        self._inputs: Any = None if example is None else iter(example)
+        self._evaluating = False
+        self._fake = FakeTensorMode(allow_non_fake_inputs=True)
+        self.values: dict[fx.Node, Any] = {}
+
+    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
+        """Record a node, where it comes from, and the shape that it would have."""
+        node = super().create_node(*args, **kwargs)
+        node.meta["line"] = _line()
+        if self._inputs is not None:
+            with contextlib.suppress(Exception):  # what cannot be known is left unknown
+                value = self._evaluated(node)
+                self.values[node] = value
+                node.meta["shape"] = tuple(value.shape) if isinstance(value, Tensor) else None
+        return node
+
+    def _evaluated(self, node: fx.Node) -> Any:
+        args, kwargs = fx.node.map_arg((node.args, node.kwargs), self.values.__getitem__)
+        self._evaluating = True
+        try:
+            with self._fake, torch.no_grad():
+                match node.op:
+                    case "placeholder":
+                        return self._fake.from_tensor(next(self._inputs))
+                    case "get_attr":
+                        return operator.attrgetter(str(node.target))(self.root)
+                    case "call_module":
+                        layer = self.root.get_submodule(str(node.target))
+                        return type(layer).forward(layer, *args, **kwargs)
+                    case "call_method":
+                        return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+                    case _:
+                        return node.target(*args, **kwargs)  # type: ignore[operator]
+        finally:
+            self._evaluating = False
+
+    def known(self, proxy: fx.Proxy) -> Any:
+        """Return what a value would be, as far as shapes tell."""
+        return self.values.get(proxy.node, _UNKNOWN)
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        """Return what stands for a node's value."""
+        return _Proxy(node, self)
+
+    def create_proxy(
+        self, kind: str, target: Any, args: tuple, kwargs: dict, *more: Any, **named: Any
+    ) -> fx.Proxy:
+        """Record a call; what is joined is named part by part."""
+        if target in JOINING and args and issubclass(type(args[0]), fx.Proxy):
+            args = (tuple(args[0]), *args[1:])
+        return super().create_proxy(kind, target, args, kwargs, *more, **named)
+
+    def create_arg(self, a: Any) -> Any:
+        """Return what stands for an argument."""
+        return a.node if issubclass(type(a), fx.Proxy) else super().create_arg(a)
+
+    def to_bool(self, obj: fx.Proxy) -> bool:
+        """Decide a branch on shapes."""
+        value = self.known(obj)
+        if isinstance(value, bool | int | float | tuple | None.__class__):
+            return bool(value)
+        return super().to_bool(obj)
+
+    def iter(self, obj: Any) -> Iterator[Any]:
+        """Go through the parts of a value."""
+        value = self.known(obj)
+        if isinstance(value, Tensor | tuple | list) and not (
+            isinstance(value, Tensor) and value.ndim == 0
+        ):
+            return (obj[i] for i in range(len(value)))
+        return super().iter(obj)
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        """Return a parameter as a node, but for the shapes' own calls."""
+        if self._evaluating:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple, kwargs: dict
+    ) -> Any:
+        """Record the call of a layer, and what hooks do before and after it."""
+        if self._evaluating:
+            return forward(*args, **kwargs)
+        called = super().call_module
+        hooked = m._forward_hooks or m._forward_pre_hooks
+        if not hooked or not self.is_leaf_module(m, self.path_of_module(m)):
+            return called(m, forward, args, kwargs)
+        own = m.forward
+        # The module's own call, hooks and all, with a node in place of its forward.
+        m.forward = lambda *inner, **named: called(m, own, inner, named)
+        try:
+            return forward(*args, **kwargs)
+        finally:
+            del m.forward
+
+
+class _Known:
+    """What the shapes of an example tell about a value."""
+
+    node: Any
+    tracer: Any
+
+    def __len__(self) -> int:
+        value = self.tracer.known(self)
+        if isinstance(value, Tensor | tuple | list):
+            return len(value)
+        return super().__len__()  # type: ignore[misc]
+
+    def __getitem__(self, index: Any) -> Any:
+        value = self.tracer.known(self)
+        if isinstance(value, tuple | list) and isinstance(index, slice):
+            return tuple(self[i] for i in range(*index.indices(len(value))))
+        return super().__getitem__(index)  # type: ignore[misc]
+
+    def __index__(self) -> int:
+        value = self.tracer.known(self)
+        if isinstance(value, int):
+            return value
+        raise fx.proxy.TraceError(f"int({self.node.name}) is only known when the network runs")
+
+    def __int__(self) -> int:
+        value = self.tracer.known(self)
+        return int(value) if isinstance(value, int | float) else self.__index__()
+
+    def __float__(self) -> float:
+        value = self.tracer.known(self)
+        if isinstance(value, int | float):
+            return float(value)
+        raise fx.proxy.TraceError(f"float({self.node.name}) is only known when the network runs")
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.tracer.create_proxy("call_function", operator.setitem, (self, index, value), {})
+
+    def __getattr__(self, name: str) -> Any:
+        value = self.tracer.known(self)
+        if name in FIXED and isinstance(value, Tensor):
+            return getattr(value, name)
+        return _Attribute(self, name)  # type: ignore[arg-type]
+
+
+class _Proxy(_Known, fx.Proxy):
+    """Stands for a value; a tensor, to one who asks for its class."""
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return Tensor if isinstance(self.tracer.known(self), Tensor) else type(self)
+
+
+class _Attribute(_Known, fx.proxy.Attribute):
+    """Stands for an attribute of a value, or for a method that will be called."""
+
+
+@contextlib.contextmanager
+def _named_len(tracer: _Tracer) -> Iterator[None]:
+    """Let ``len(x)`` be a node: Python insists on a number from ``x.__len__``."""
+    own = len
+
+    def length(value: Any) -> Any:
+        if issubclass(type(value), fx.Proxy) and isinstance(tracer.known(value), Tensor):
+            return tracer.create_proxy("call_method", "size", (value, 0), {}, name="len")
+        return own(value)
+
+    builtins.len = length
+    try:
+        yield
+    finally:
+        builtins.len = own
+
+
+@contextlib.contextmanager
+def _calling_its_hooks(model: nn.Module) -> Iterator[None]:
+    """Let the tracer, which calls a network's forward, meet the network's own hooks."""
+    kind = type(model)
+    if not (model._forward_hooks or model._forward_pre_hooks):
+        yield
+        return
+
+    def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        return nn.Module._call_impl(self, *args, **kwargs)
+
+    forward.__wrapped__ = kind.forward  # type: ignore[attr-defined]
+    own = kind.forward.__get__(model)
+    model.__class__ = type(kind.__name__, (kind,), {"forward": forward})
+    model.__dict__["forward"] = own
+    try:
+        yield
+    finally:
+        model.__class__ = kind
+        del model.__dict__["forward"]
+
+
+def _line() -> str:
+    """Return the file and line of the network's code that runs now."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code is not graph_of.__code__:
+        package = frame.f_globals.get("__name__", "").split(".")[0]
+        if package not in ("torch", "contextlib") and frame.f_globals is not globals():
+            return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
+        frame = frame.f_back
+    return ""
