@@ -141,13 +141,17 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("name", [*TABLES, *OTHERS])
-def test_operations(name, tmp_path):
+def network_with(name):
     way = {**TABLES, **OTHERS}[name]
     torch.manual_seed(1)
     layers = {"way": way} if isinstance(way, nn.Module) else {}
     function = (lambda net, x: net.way(net.conv(x))) if layers else lambda net, x: way(net.conv(x))
-    model = settled(Layers(function, conv=conv(), **layers), pictures(4, SIZE))
+    return settled(Layers(function, conv=conv(), **layers), pictures(4, SIZE))
+
+
+@pytest.mark.parametrize("name", [*TABLES, *OTHERS])
+def test_operations(name, tmp_path):
+    model = network_with(name)
     found = checked(model, pictures(4, SIZE), path=tmp_path / "n")
     if name in TABLES:
         assert kinds(found) == ["conv2d", "table"]

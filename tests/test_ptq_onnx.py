@@ -8,6 +8,8 @@ import onnxruntime
 import pytest
 import saturating_runtime
 import torch
+from other_networks import pictures
+from test_ptq_any_network import OTHERS, SIZE, TABLES, network_with
 from torch import nn
 
 from labkit import zoo
@@ -276,3 +278,29 @@ def test_images_that_do_not_fit_are_refused_and_nothing_is_written(batches, tmp_
     with pytest.raises(ValueError, match=r"image_shape is \(3, 28, 28\).*does not fit.*expected"):
         export_onnx(model, tmp_path / "network.onnx", (3, 28, 28))
     assert not list(tmp_path.iterdir())
+
+
+NOT_EXPORTED = ("windows", "constant map")  # mixes images; a parameter without a batch
+
+
+@pytest.mark.parametrize("name", [n for n in {**TABLES, **OTHERS} if n not in NOT_EXPORTED])
+def test_what_is_no_layer_is_exported_too(name, tmp_path):
+    model, path = network_with(name), tmp_path / "n.onnx"
+    with torch.no_grad():
+        quantized = quantize_model(model, [pictures(4, SIZE)], observer="minmax")
+    images = pictures(3, SIZE, seed=2)
+    export_onnx(quantized, path, (3, SIZE, SIZE))
+    found, expected = logits_of(path, images), quantized(images).numpy()
+    assert found.shape == expected.shape
+    assert steps_between(quantized, found, expected) <= 1.01
+    assert np.mean(found != expected) < 0.01
+
+
+def test_what_has_no_place_in_the_file_is_named(tmp_path):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.Softmax(1)).eval()
+    with pytest.raises(ValueError, match=r"step '_2\.real' computes with real numbers"):
+        export_onnx(quantize_model(model, torch.rand(4, 3, 2, 2)), tmp_path / "n", (3, 2, 2))
+    quantized = quantize_model(network_with("windows"), [pictures(2, SIZE)])
+    with pytest.raises(ValueError, match="'reshape_1' mixes the images of a batch"):
+        export_onnx(quantized, tmp_path / "n", (3, SIZE, SIZE))
+    assert not (tmp_path / "n").exists()

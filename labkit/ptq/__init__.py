@@ -2,18 +2,23 @@
 
 The modules, each on top of those before:
 
-- `graph` traces a network and folds batch normalization; `equalization` balances its ranges;
-- `steps` writes it as integer operations, `operators` has those without weights;
+- `tracing` writes down what a forward does, `rewriting` and `convolutions` make the graph plain,
+  `calls` gives each operation one name; `batches` guards that nothing was lost;
+- `graph` folds batch normalization into layers; `equalization` balances their ranges;
+- `plan` says what integer operations are as data, `steps` finds them in a graph: layers,
+  `elementwise` functions as tables, and what `functions` has by name; `operators` runs them;
 - `network` runs them: integers from input to logits; `files` keeps it on disk, `onnx` exports it;
 - `weights` chooses grids for weights, `correction` repairs biases;
 - `convert` calibrates and builds the integer network: `quantize_model` is the door;
-- `sensitivity` quantizes a layer at a time, `measuring` says what a network costs;
+- `sensitivity` quantizes a layer at a time, `measuring` says what a network costs, `explaining`
+  what becomes of each operation;
 - `weight_only` quantizes weights alone.
 """
 
 from labkit.ptq.convert import OBSERVERS, convert, observe_tensors, quantize_model
 from labkit.ptq.correction import correct_biases
 from labkit.ptq.equalization import equalize
+from labkit.ptq.explaining import Cost, Explained, costs, explain
 from labkit.ptq.files import load, save
 from labkit.ptq.graph import fold_batchnorm, trace
 from labkit.ptq.measuring import Measured, bytes_on_disk, measure, milliseconds
@@ -27,6 +32,8 @@ from labkit.ptq.weights import weight_qparams
 
 __all__ = [
     "OBSERVERS",
+    "Cost",
+    "Explained",
     "Measured",
     "QuantizedModel",
     "Sensitivity",
@@ -36,7 +43,9 @@ __all__ = [
     "bytes_on_disk",
     "convert",
     "correct_biases",
+    "costs",
     "equalize",
+    "explain",
     "export_onnx",
     "fold_batchnorm",
     "load",

@@ -8,28 +8,24 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from labkit.calibration import MSE, Entropy, MinMax, MovingAverage, Observer, Percentile
+from labkit.calibration import Observer
 from labkit.linear import quantize
 from labkit.progress_bar import progress_bar
-from labkit.ptq.batches import batches_of, check_same, input_names, inputs_of, with_first
+from labkit.ptq.batches import check_same, input_names, with_first
 from labkit.ptq.correction import correct_biases
 from labkit.ptq.elementwise import table_of
 from labkit.ptq.equalization import equalize
 from labkit.ptq.graph import fold_batchnorm, weighted_layer
 from labkit.ptq.network import QuantizedModel, Weights
+from labkit.ptq.observing import OBSERVERS, observe_tensors, observer_named
 from labkit.ptq.plan import COMPUTING, KEEPING, Step
 from labkit.ptq.steps import plan_of
 from labkit.ptq.weights import weight_qparams
 from labkit.qparams import QParams, Scheme
 from labkit.validation import instance_of
 
-OBSERVERS: dict[str, Callable[..., Observer]] = {
-    "minmax": MinMax,
-    "moving_average": MovingAverage,
-    "percentile": Percentile,
-    "entropy": Entropy,
-    "mse": MSE,
-}
+__all__ = ["OBSERVERS", "convert", "observe_tensors", "observer_named", "quantize_model"]
+
 WEIGHT_SCHEME = Scheme(8, symmetric=True, narrow=True)
 ACTIVATION_SCHEME = Scheme(8, signed=False)
 LARGEST_BIAS = 2**30  # in steps; half of what int32 holds, so that sums fit beside it
@@ -72,7 +68,7 @@ def quantize_model(
     per_channel : bool
         One scale for each output channel of the weights, rather than one for each layer.
     progress : bool
-        Show a progress bar, one step a batch.
+        Show progress bars: a step a layer, then a step a batch.
     backend : str
         "torch" or "reference": the same integers, fast or as the formulas.
     weight_method : str
@@ -109,25 +105,24 @@ def quantize_model(
     instance_of(activation_scheme, Scheme, "activation_scheme", "Scheme(8, signed=False)")
     make = observer_named(observer)
     names = input_names(instance_of(model, nn.Module, "model", 'load_model("resnet")'))
-    example, batches = with_first(batches, names)
-    batches = list(batches) if corrected else batches
+    example, all_batches = with_first(batches, names)
+    batches = list(all_batches) if corrected else all_batches
     network = fold_batchnorm(model, example)
     check_same(model, network, example)
-    network = equalize(network) if equalized else network
+    if equalized:
+        network = fold_batchnorm(equalize(network), example)
     plan = plan_of(network, islands, skip)
-    steps = plan.steps
-    layers = list(dict.fromkeys(step.layer for step in steps if step.layer))
+    layers = list(dict.fromkeys(step.layer for step in plan.steps if step.layer))
+    layer_schemes = with_ends(weight_scheme, len(layers), end_bits)
     weights = {
-        layer: weight_qparams(
-            weighted_layer(network, layer).weight, scheme, per_channel, weight_method
-        )
+        layer: _weight_grid(network, layer, scheme, per_channel, weight_method)
         for layer, scheme in zip(
-            layers, with_ends(weight_scheme, len(layers), end_bits), strict=True
+            progress_bar(layers, "weights", progress, unit="layer"), layer_schemes, strict=True
         )
     }
     if corrected:
         correct_biases(network, weights, batches)
-    names = [*plan.inputs, *(step.name for step in steps if step.kind in COMPUTING)]
+    names = [*plan.inputs, *(step.name for step in plan.steps if step.kind in COMPUTING)]
     observers = {name: make() for name in names}
     observe_tensors(network, batches, observers, progress)
     schemes = with_ends(activation_scheme, len(names), end_bits)
@@ -193,6 +188,15 @@ def convert(
     return QuantizedModel(plan.inputs, plan.steps, layers, grids, backend, constants, plan.outputs)
 
 
+def _weight_grid(
+    network: fx.GraphModule, path: str, scheme: Scheme, per_channel: bool, method: str
+) -> QParams:
+    try:
+        return weight_qparams(weighted_layer(network, path).weight, scheme, per_channel, method)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"the weights of layer {path!r}: {error}") from error
+
+
 def _constant(step: Step, network: fx.GraphModule, grids: Mapping[str, QParams]) -> Tensor:
     """Return the table of a function, or the codes or values of a parameter."""
     if step.kind == "table":
@@ -210,63 +214,6 @@ def _grid(grids: Mapping[str, QParams], name: str, kind: str) -> QParams:
     if name not in grids:
         raise ValueError(f"there is no grid for {name!r} ({kind}); expected its QParams.")
     return grids[name]
-
-
-def observe_tensors(
-    network: fx.GraphModule,
-    batches: Iterable[Any],
-    observers: Mapping[str, Observer],
-    progress: bool = False,
-) -> None:
-    """Let observers watch tensors of a network, by the names of their nodes, in one pass.
-
-    Raises
-    ------
-    ValueError
-        If there is no batch, or a tensor cannot be observed; the message names it.
-    """
-    seen = 0
-    names = input_names(network)
-    watching = _Watching(network, observers)
-    with torch.no_grad():
-        for batch in progress_bar(batches_of(batches), "calibrate", progress, unit="batch"):
-            watching.run(*inputs_of(batch, names))
-            seen += 1
-    if not seen:
-        raise ValueError("batches is empty; expected at least one batch. Is it a used generator?")
-
-
-class _Watching(fx.Interpreter):
-    """Runs a network node by node, with an observer at some."""
-
-    def __init__(self, network: fx.GraphModule, observers: Mapping[str, Observer]) -> None:
-        super().__init__(network)
-        self._observers = observers
-
-    def run_node(self, n: fx.Node) -> Any:
-        """Compute one node, and observe what it gives."""
-        value = super().run_node(n)
-        if n.name in self._observers:
-            try:
-                self._observers[n.name].observe(value)
-            except (TypeError, ValueError) as error:
-                raise type(error)(f"the tensor {n.name!r}: {error}") from error
-        return value
-
-
-def observer_named(observer: str | Callable[..., Observer]) -> Callable[..., Observer]:
-    """Return what makes an observer.
-
-    Raises
-    ------
-    ValueError
-        If there is none of that name.
-    """
-    if callable(observer):
-        return observer
-    if observer not in OBSERVERS:
-        raise ValueError(f"observer is {observer!r}; expected one of {', '.join(OBSERVERS)}.")
-    return OBSERVERS[observer]
 
 
 def with_ends(scheme: Scheme, number: int, end_bits: int | None) -> list[Scheme]:

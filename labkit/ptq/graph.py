@@ -9,6 +9,7 @@ from torch import Tensor, fx, nn
 
 from labkit.ptq.calls import is_constant, operation_of
 from labkit.ptq.convolutions import plain_convolutions
+from labkit.ptq.copying import plain_copy
 from labkit.ptq.rewriting import (
     compute_constants,
     functions_to_layers,
@@ -18,7 +19,7 @@ from labkit.ptq.rewriting import (
     tidied,
     vectors,
 )
-from labkit.ptq.tracing import graph_of, plain_copy
+from labkit.ptq.tracing import graph_of
 from labkit.validation import instance_of
 
 __all__ = [

@@ -141,11 +141,16 @@ class QuantizedModel(nn.Module):
 
     def tensors(self, *images: Tensor) -> dict[str, Tensor]:
         """Return the codes of every tensor, by name: what passes between the layers."""
+        values = self.values(*images)
+        return {name: value for name, value in values.items() if isinstance(value, Tensor)}
+
+    def values(self, *images: Tensor) -> dict[str, Any]:
+        """Return what every step gives, by name: codes, and numbers that come out of shapes."""
         values = self._entering(images)
         for step, operation in zip(self.steps, self.operations, strict=True):
             inputs = [values[name] for name in step.inputs]
             values[step.name] = _run(step.name, operation, inputs)
-        return {name: value for name, value in values.items() if isinstance(value, Tensor)}
+        return values
 
     def quantize_input(self, images: Tensor, name: str | None = None) -> Tensor:
         """Return the codes of the images (of another input, by name), channels last in memory.

@@ -4,8 +4,6 @@ All take and give codes. What computes new values rounds once, ties to even, in 
 codes are exact there.
 """
 
-import functools
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -13,9 +11,42 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labkit.kernels.output_stage import output_range
-from labkit.linear import dequantize, quantize
-from labkit.ptq.functions import COMBINATIONS, called, decoded, real_function
+from labkit.ptq.functions import COMBINATIONS, called
+from labkit.ptq.movers import (
+    Call,
+    Clamp,
+    Constant,
+    Dequantize,
+    Flatten,
+    MaxPool,
+    OneDimensional,
+    Pad,
+    Quantize,
+    code_of,
+    known,
+)
 from labkit.qparams import QParams
+
+__all__ = [
+    "Add",
+    "AveragePool",
+    "Call",
+    "Ceiling",
+    "Clamp",
+    "Combination",
+    "Concatenate",
+    "Constant",
+    "Dequantize",
+    "Flatten",
+    "MaxPool",
+    "Multiply",
+    "OneDimensional",
+    "Pad",
+    "Quantize",
+    "Rescale",
+    "Table",
+    "code_of",
+]
 
 # Integers up to here, and so sums of this many 8-bit codes, are exact in float32.
 LARGEST_WINDOW = 2**24 // 255
@@ -182,14 +213,13 @@ class Combination(nn.Module):
 
     def __init__(self, x_qparams: QParams, out_qparams: QParams, settings: dict) -> None:
         super().__init__()
-        self.function = _known(COMBINATIONS, settings["function"])
+        self.function = known(COMBINATIONS, settings["function"])
         self.rescale, self.settings = Rescale(x_qparams, out_qparams), settings
 
     def forward(self, q_x: Tensor, *numbers: Any) -> Tensor:
         """Combine codes."""
         shifted = q_x.double().sub_(self.rescale.x_zero_point)
-        total = called(self.function, self.settings, [shifted, *numbers])
-        return self.rescale.finish(total.clone())
+        return self.rescale.finish(called(self.function, self.settings, [shifted, *numbers]))
 
 
 class AveragePool(nn.Module):
@@ -258,66 +288,6 @@ class AveragePool(nn.Module):
         return kernel, kernel
 
 
-class MaxPool(nn.Module):
-    """The largest code of each window: the order of codes is that of the values.
-
-    As in `torch.nn.MaxPool2d`, or `MaxPool1d` for windows of one number; the padding holds the
-    lowest code. (`torch.max_pool2d` takes integer images of at most 127 or 255 numbers in
-    channels-last memory.)
-    """
-
-    def __init__(
-        self,
-        kernel_size: list[int],
-        stride: list[int],
-        padding: list[int],
-        dilation: list[int],
-        ceil_mode: bool = False,
-    ) -> None:
-        super().__init__()
-        dims = range(-len(kernel_size), 0)
-        self.windows = list(zip(dims, kernel_size, stride, padding, dilation, strict=True))
-        self.ceil_mode = ceil_mode
-
-    def forward(self, q_x: Tensor) -> Tensor:
-        """Pool codes [N, C, H, W] or [N, C, L]."""
-        sizes = list(q_x.shape)
-        borders = [
-            border
-            for dim, size, stride, padding, dilation in reversed(self.windows)
-            for border in (padding, padding + self._beyond(
-                sizes[dim] + 2 * padding, dilation * (size - 1) + 1, stride, padding
-            ))
-        ]  # fmt: skip
-        if any(borders):
-            q_x = F.pad(q_x, borders, value=torch.iinfo(q_x.dtype).min)
-        for dim, size, stride, _, dilation in self.windows:
-            windows = q_x.unfold(dim, dilation * (size - 1) + 1, stride)[..., ::dilation]
-            q_x = functools.reduce(torch.maximum, windows.unbind(-1))
-        return q_x
-
-    def _beyond(self, length: int, reach: int, stride: int, padding: int) -> int:
-        """Return how far a last window reaches out; none starts in the padding behind."""
-        rest = (length - reach) % stride
-        if not self.ceil_mode or not rest:
-            return 0
-        start = length - reach - rest + stride
-        return stride - rest if start < length - padding else 0
-
-
-class Clamp(nn.Module):
-    """ReLU, or ReLU6, on codes: nothing below Z, nothing above the code of the ceiling."""
-
-    def __init__(self, qparams: QParams, relu: bool, ceiling: float | None) -> None:
-        super().__init__()
-        self.low = int(qparams.zero_point) if relu else qparams.scheme.qmin
-        self.high = code_of(ceiling, qparams)
-
-    def forward(self, q_x: Tensor) -> Tensor:
-        """Clamp codes."""
-        return q_x.clamp(self.low, self.high)
-
-
 class Ceiling(nn.Module):
     """A layer whose result ends at a ReLU6's ceiling, where its grid reaches further."""
 
@@ -328,98 +298,3 @@ class Ceiling(nn.Module):
     def forward(self, *q_inputs: Tensor) -> Tensor:
         """Compute the layer, then clamp its codes."""
         return self.layer(*q_inputs).clamp_(max=self.high)
-
-
-class Flatten(nn.Module):
-    """[N, C, H, W] to [N, C H W]."""
-
-    def forward(self, q_x: Tensor) -> Tensor:
-        """Reshape codes."""
-        return q_x.flatten(1)
-
-
-class Pad(nn.Module):
-    """A border of Z, which stands for 0.0, or of another value's code."""
-
-    def __init__(self, qparams: QParams, padding: list[Any], value: Any = 0.0) -> None:
-        super().__init__()
-        scheme, number = qparams.scheme, decoded(value, ())
-        steps = float(number) / float(qparams.scale) + int(qparams.zero_point)
-        self.padding = padding
-        self.code = round(min(max(steps, scheme.qmin), scheme.qmax))
-
-    def forward(self, q_x: Tensor, *numbers: int) -> Tensor:
-        """Pad codes; the padding as in `torch.nn.functional.pad`, the last axis first."""
-        return F.pad(q_x, decoded(list(self.padding), [q_x, *numbers]), value=self.code)
-
-
-class OneDimensional(nn.Module):
-    """A convolution of sequences: that of images with one row."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, q_x: Tensor) -> Tensor:
-        """Compute the layer on codes [N, C, L]."""
-        return self.layer(q_x.unsqueeze(2)).squeeze(2)
-
-
-class Call(nn.Module):
-    """A function by its name: what moves codes about, computes shapes, or works on real numbers."""
-
-    def __init__(self, functions: Mapping[str, Callable] | None, settings: dict) -> None:
-        super().__init__()
-        name = settings["function"]
-        self.function = real_function(name) if functions is None else _known(functions, name)
-        self.settings = settings
-
-    def forward(self, *inputs: Any) -> Any:
-        """Call it."""
-        return called(self.function, self.settings, inputs)
-
-
-class Constant(nn.Module):
-    """A tensor that is always the same."""
-
-    def __init__(self, value: Tensor) -> None:
-        super().__init__()
-        self.value = value
-
-    def forward(self) -> Tensor:
-        """Return it."""
-        return self.value
-
-
-class Quantize(nn.Module):
-    """From real numbers to codes: an island's shore."""
-
-    def __init__(self, qparams: QParams) -> None:
-        super().__init__()
-        self.qparams = qparams
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Quantize."""
-        return quantize(x, self.qparams)
-
-
-class Dequantize(Quantize):
-    """From codes to real numbers."""
-
-    def forward(self, q_x: Tensor) -> Tensor:
-        """Dequantize."""
-        return dequantize(q_x, self.qparams)
-
-
-def _known(functions: Mapping[str, Callable], name: str) -> Callable[..., Any]:
-    if name not in functions:
-        raise ValueError(f"function is {name!r}; expected one of {', '.join(functions)}.")
-    return functions[name]
-
-
-def code_of(ceiling: float | None, qparams: QParams) -> int:
-    """Return the code of the largest value that may come out."""
-    if ceiling is None:
-        return qparams.scheme.qmax
-    code = round(ceiling / float(qparams.scale)) + int(qparams.zero_point)
-    return min(code, qparams.scheme.qmax)

@@ -4,31 +4,21 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
-from torch import Tensor, fx, nn
+from torch import fx
 
-from labkit.ptq.calls import argument, measures, operation_of
-from labkit.ptq.elementwise import Chain, chain_of, relu_ceiling
-from labkit.ptq.functions import COMBINATIONS, MOVES, NUMBERS, encoded, real_function
+from labkit.ptq.calls import measures, operation_of
+from labkit.ptq.elementwise import Chain, chain_of
+from labkit.ptq.functions import NUMBERS
 from labkit.ptq.graph import layer_of
+from labkit.ptq.nodes import LAYERS, Maker
 from labkit.ptq.plan import COMPUTING, KEEPING, SUPPORTED, WEIGHTED, Plan, Step, output_names
-from labkit.ptq.settings import (
-    ARGUMENTS,
-    OPERATIONS,
-    Elsewhere,
-    Unsupported,
-    conv_settings,
-    values_of,
-)
+from labkit.ptq.settings import Unsupported
 from labkit.ptq.tracing import line_of
 
-__all__ = ["COMPUTING", "SUPPORTED", "WEIGHTED", "Step", "lower", "plan_of"]
+__all__ = ["COMPUTING", "SUPPORTED", "WEIGHTED", "Planner", "Step", "lower", "plan_of"]
 
 # What can take a ReLU along, and round once.
 WITH_RELU = ("conv1d", "conv2d", "linear", "add", "multiply")
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
-LAYERS = {nn.Conv1d: "conv1d", nn.Conv2d: "conv2d", nn.Linear: "linear"}
-SIGNS = {"add": (1, 1), "sub": (1, -1), "rsub": (-1, 1)}
-NEAREST = ("nearest", "nearest-exact")
 
 
 def lower(
@@ -86,6 +76,7 @@ class Planner:
         self._network, self._islands = network, islands
         self._nodes = [node for node in network.graph.nodes if node.op.startswith("call_")]
         self._named = {node.name: node for node in network.graph.nodes}
+        self._maker = Maker(network, self._named)
         self._chains: dict[fx.Node, Chain] = {}
         self._steps: dict[str, Step] = {}
         self.refused: dict[fx.Node, str] = {}
@@ -98,8 +89,7 @@ class Planner:
         """Return the plan, or refuse the first node that cannot be computed."""
         inputs = [n for n in self._network.graph.nodes if n.op == "placeholder"]
         for node in self.refused:
-            at_the_end = node not in self._before_layers and not self._is_layer(node)
-            if not (self._islands or at_the_end):
+            if not (self._islands or self.only_for_results(node)):
                 self._refuse(node)
         self.find_real()
         for node in self._nodes:
@@ -111,6 +101,10 @@ class Planner:
         if not any(step.kind in (*COMPUTING[:-2], *KEEPING) for step in steps):
             self._refuse(next(iter(self.refused or self.real)))
         return Plan(tuple(node.name for node in inputs), steps, outputs)
+
+    def only_for_results(self, node: fx.Node) -> bool:
+        """Tell whether a node is no layer with weights, and none needs it."""
+        return node not in self._before_layers and not self._is_layer(node)
 
     def _refuse(self, node: fx.Node) -> None:
         layer: Any = layer_of(node, self._network)
@@ -132,7 +126,7 @@ class Planner:
             if chain:
                 self._chains[node] = chain
             try:
-                self._step(node)
+                self._maker.step(node, self._chains.get(node))
             except Unsupported as error:
                 self.refused[node] = str(error)
         self._chains.clear()
@@ -157,8 +151,7 @@ class Planner:
         for node in self._nodes:
             if measures(node, network):
                 continue
-            at_the_end = node not in self._before_layers and not self._is_layer(node)
-            follows = at_the_end and real.intersection(node.all_input_nodes)
+            follows = self.only_for_results(node) and real.intersection(node.all_input_nodes)
             if node in self._skipped or node in self.refused or follows:
                 self._check_real(node)
                 real.add(node)
@@ -172,180 +165,31 @@ class Planner:
 
     def _check_real(self, node: fx.Node) -> None:
         try:
-            self._real_step(node)
+            self._maker.real_step(node)
         except (Unsupported, ValueError) as error:
             self.refused[node] = f"{self.refused.get(node, '')} {error}".strip()
             self._refuse(node)
-
-    # -- one node ---------------------------------------------------------------------------------
 
     def _add(self, node: fx.Node) -> None:
         network = self._network
         if measures(node, network):
             if operation_of(node, network) not in NUMBERS:
                 self._refuse(node)
-            self._put(self._called(node, "number", operation_of(node, network)))
+            self._put(self._maker.called(node, "number", operation_of(node, network)))
         elif node in self.real:
-            step = self._real_step(node)
+            step = self._maker.real_step(node)
             self._put(replace(step, name=f"{node.name}.real"))
         else:
             chain = chain_of(node, network, self._chains)
             if chain and not any(n in self.real for n in chain.nodes):
                 self._chains[node] = chain
-            joined, step = self._joined(node, self._step(node))
+            joined, step = self._joined(node, self._maker.step(node, self._chains.get(node)))
             if joined:
                 self._chains.pop(node, None)
             self._put(replace(step, name=node.name))
 
     def _put(self, step: Step) -> None:
         self._steps[step.name] = step
-
-    def _step(self, node: fx.Node) -> Step:
-        """Return what a node becomes, on integers."""
-        network = self._network
-        layer: Any = layer_of(node, network)
-        for layer_type, word in LAYERS.items():
-            if isinstance(layer, layer_type):
-                source, own = node.all_input_nodes[0], layer_of(node, network)
-                settings = conv_settings(own) if isinstance(own, CONVOLUTIONS) else {}
-                return Step(node.name, word, (source.name,), settings, str(node.target))
-        name = operation_of(node, network)
-        if node in self._chains:
-            return self._function(node, self._chains[node])
-        if name in ("add", "sub", "rsub", "mul"):
-            return self._of_two(node, name)
-        if name in ("cat", "stack"):
-            return self._joining(node, name)
-        try:
-            if name in OPERATIONS:
-                kind, settings_of = OPERATIONS[name]
-                settings = settings_of(values_of(node, network), node)
-                return Step(node.name, kind, (node.all_input_nodes[0].name,), settings)
-        except Elsewhere:
-            pass
-        if name == "pad":
-            return self._padding(node)
-        if name == "adaptive_max_pool2d":
-            return self._largest(node)
-        mode = values_of(node, network).get("mode", "nearest") if name == "interpolate" else None
-        if name in COMBINATIONS and mode not in NEAREST:
-            return self._called(node, "combine", name)
-        if name in MOVES:
-            return self._called(node, "move", name)
-        raise Unsupported("")
-
-    def _function(self, node: fx.Node, chain: Chain) -> Step:
-        relu, ceiling = relu_ceiling(node, self._network)
-        if relu and len(chain.nodes) == 1:
-            return Step(node.name, "clamp", (chain.root.name,), {"relu": True, "ceiling": ceiling})
-        settings: dict[str, Any] = {"chain": [n.name for n in chain.nodes]}
-        if chain.axis is not None:
-            settings["axis"] = chain.axis
-        return Step(node.name, "table", (chain.root.name,), settings)
-
-    def _of_two(self, node: fx.Node, name: str) -> Step:
-        a, b = argument(node, 0, "input"), argument(node, 1, "other")
-        if not (isinstance(a, fx.Node) and isinstance(b, fx.Node)):
-            raise Unsupported("it takes something that is no tensor.")
-        if any(measures(n, self._network) for n in (a, b)):
-            raise Unsupported("it takes a number that depends on the size of the images.")
-        if name == "mul":
-            return Step(node.name, "multiply", (a.name, b.name))
-        alpha = argument(node, 2, "alpha", 1)
-        if not isinstance(alpha, int | float):
-            raise Unsupported("its alpha is computed; expected a number.")
-        first, second = SIGNS[name]
-        factors = [first * alpha, second] if name == "rsub" else [first, second * alpha]
-        settings = {} if factors == [1, 1] else {"factors": factors}
-        return Step(node.name, "add", (a.name, b.name), settings)
-
-    def _joining(self, node: fx.Node, name: str) -> Step:
-        tensors = argument(node, 0, "tensors")
-        dim = values_of(node, self._network).get("dim", 0)
-        if isinstance(tensors, fx.Node):
-            raise Unsupported(f"it joins the parts of {tensors.name!r}; expected tensors.")
-        if not isinstance(dim, int):
-            raise Unsupported("its dim is computed; expected a number.")
-        settings = {} if (name, dim) == ("cat", 1) else {"dim": dim}
-        settings |= {"stack": True} if name == "stack" else {}
-        return Step(node.name, "concatenate", tuple(t.name for t in tensors), settings)
-
-    def _padding(self, node: fx.Node) -> Step:
-        values = values_of(node, self._network)
-        source = node.all_input_nodes[0]
-        padding, value = values["padding"], values.get("value")
-        padding = [padding] * 4 if isinstance(padding, int) else list(padding)
-        inputs = [source]
-        settings = {"padding": encoded(padding, _places(inputs))}
-        mode = values.get("mode", "constant")
-        if mode != "constant":
-            settings = {
-                "function": "pad",
-                "arguments": [{"input": 0}, settings["padding"], mode],
-            }
-            return Step(node.name, "move", tuple(n.name for n in inputs), settings)
-        if not isinstance(value, int | float | None):
-            raise Unsupported("its value is computed; expected a number.")
-        settings |= {"value": encoded(float(value), _places(inputs))} if value else {}
-        return Step(node.name, "pad", tuple(n.name for n in inputs), settings)
-
-    def _largest(self, node: fx.Node) -> Step:
-        if values_of(node, self._network)["output_size"] not in (1, (1, 1), [1, 1]):
-            raise Unsupported("it pools to more than one pixel; expected 1, or a MaxPool2d.")
-        settings = {"function": "amax", "arguments": [{"input": 0}, [-2, -1], True]}
-        return Step(node.name, "move", (node.all_input_nodes[0].name,), settings)
-
-    def _called(self, node: fx.Node, kind: str, name: str) -> Step:
-        """Return a step that calls a function by its name."""
-        inputs: list[fx.Node] = []
-        refer = _places(inputs)
-        args, kwargs = self._arguments(node, name)
-        try:
-            settings = {"function": name, "arguments": encoded(args, refer)}
-            if kwargs:
-                settings["keywords"] = {k: encoded(v, refer) for k, v in kwargs.items()}
-        except ValueError as error:
-            raise Unsupported(str(error)) from None
-        return Step(node.name, kind, tuple(n.name for n in inputs), settings)
-
-    def _arguments(self, node: fx.Node, name: str) -> tuple[list[Any], dict[str, Any]]:
-        if node.op == "call_module":
-            values = values_of(node, self._network)
-            tensors = {k: v for k, v in values.items() if isinstance(v, Tensor)}
-            values |= {k: self._attribute(node, k) for k in tensors}
-            return [*node.args], {k: v for k, v in values.items() if v is not None}
-        args, kwargs = list(node.args), dict(node.kwargs)
-        if node.target is getattr:
-            args = args[:1]
-        if not args and "input" in kwargs:
-            args = [kwargs.pop("input")]
-        for word in ("inplace", "_stacklevel", "out"):
-            kwargs.pop(word, None)
-        return args, kwargs
-
-    def _attribute(self, node: fx.Node, name: str) -> fx.Node:
-        """Return a module's own tensor as a node."""
-        target = f"{node.target}.{name}"
-        for other in self._network.graph.nodes:
-            if other.op == "get_attr" and other.target == target:
-                return other
-        with self._network.graph.inserting_before(node):
-            made = self._network.graph.get_attr(target)
-        self._named[made.name] = made
-        return made
-
-    def _real_step(self, node: fx.Node) -> Step:
-        name = operation_of(node, self._network)
-        if node.op == "call_module" and name not in ARGUMENTS and name not in ACTIVATIONS:
-            raise Unsupported("it has no form on real numbers here either.")
-        if node.op == "call_module" and name == "batch_norm":
-            raise Unsupported("")
-        if not name:
-            raise Unsupported("it is a function that is not torch's.")
-        real_function(name)
-        return self._called(node, "real", name)
-
-    # -- several nodes ----------------------------------------------------------------------------
 
     def _joined(self, node: fx.Node, step: Step) -> tuple[bool, Step]:
         """Join a ReLU or an addition to the step before it, if nothing else needs its result."""
@@ -422,21 +266,6 @@ class Planner:
         if node in self.real:
             final.setdefault(name, Step(name, "quantize", (real,)))
         return name
-
-
-# Modules on real numbers that have a function of one tensor, and no arguments that matter.
-ACTIVATIONS = ("sigmoid", "tanh", "relu", "relu6", "silu", "hardswish", "hardsigmoid", "mish")
-
-
-def _places(inputs: list[fx.Node]) -> Any:
-    """Return what gives each node its place among a step's inputs."""
-
-    def refer(node: fx.Node) -> int:
-        if node not in inputs:
-            inputs.append(node)
-        return inputs.index(node)
-
-    return refer
 
 
 def _inside(node: fx.Node, paths: Iterable[str]) -> bool:

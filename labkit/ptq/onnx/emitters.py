@@ -1,38 +1,17 @@
 """What each kind of step is in ONNX."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from labkit.kernels import quantize_bias
-from labkit.ptq.network import QuantizedModel
-from labkit.ptq.onnx.graph import Graph
+from labkit.ptq.functions import decoded
+from labkit.ptq.onnx.export import Export
+from labkit.ptq.onnx.places import by_axes, write_constant, write_move, write_table
 from labkit.ptq.onnx.weights import STORED
-from labkit.ptq.operators import code_of
+from labkit.ptq.operators import Pad, code_of
 from labkit.ptq.steps import Step
-
-
-@dataclass(frozen=True)
-class Export:
-    """What an emitter works with.
-
-    Attributes
-    ----------
-    model : QuantizedModel
-    graph : Graph
-        Where it writes.
-    shapes : mapping of str to sequence of int
-        Of every tensor, for a batch of two.
-    weights : str
-        The dtype that they are stored in, one of `STORED`.
-    """
-
-    model: QuantizedModel
-    graph: Graph
-    shapes: Mapping[str, Sequence[int]]
-    weights: str
-
 
 Emitter = Callable[[Export, Step], str]
 """Writes the nodes of a step on dequantized tensors; returns the name of the exact result."""
@@ -46,17 +25,24 @@ def emit(export: Export, step: Step) -> None:
     ValueError
         If it cannot be written; the message names it.
     """
-    graph, qparams = export.graph, export.model.qparams[step.name]
+    graph = export.graph
+    if step.kind == "number":
+        return  # what it gives is known, for images of one size
+    if step.kind in ("table", "move", "constant"):
+        moved = {"table": write_table, "move": write_move, "constant": write_constant}
+        moved[step.kind](export, step)
+        return
+    if step.kind not in (*EMITTERS, "clamp"):
+        raise ValueError(
+            f"step {step.name!r} is of kind {step.kind!r}, which ONNX has no place for here; "
+            f"expected one of {', '.join(EMITTERS)}."
+        )
+    qparams = export.model.qparams[step.name]
     low = int(qparams.zero_point) if step.settings.get("relu") else None
     high = code_of(step.settings.get("ceiling"), qparams)
     if step.kind == "clamp":
         graph.clamp(step.name, graph.codes(step.inputs[0]), low, high)
         return
-    if step.kind not in EMITTERS:
-        raise ValueError(
-            f"step {step.name!r} is of kind {step.kind!r}, which ONNX has no place for here; "
-            f"expected one of {', '.join(EMITTERS)}."
-        )
     try:
         exact = EMITTERS[step.kind](export, step)
     except ValueError as error:
@@ -129,6 +115,11 @@ def _average_pool(export: Export, step: Step) -> str:
         return export.graph.node("Flatten", [pooled], name) if settings.get("flat") else pooled
     if settings.get("output_size"):
         image = export.shapes[step.inputs[0]][2:]
+        if any(size % out for size, out in zip(image, settings["output_size"], strict=True)):
+            arguments = [{"input": 0}, settings["output_size"]]
+            return by_axes(
+                export, step, {"function": "adaptive_avg_pool2d", "arguments": arguments}
+            )
         kernel = [size // out for size, out in zip(image, settings["output_size"], strict=True)]
         window = {"kernel_shape": kernel, "strides": kernel}
     else:
@@ -138,11 +129,12 @@ def _average_pool(export: Export, step: Step) -> str:
 
 def _max_pool(export: Export, step: Step) -> str:
     window = {"dilations": step.settings["dilation"], **_window(step)}
+    window["ceil_mode"] = int(step.settings.get("ceil_mode", False))
     x = export.graph.real(step.inputs[0])
     return export.graph.node("MaxPool", [x], f"{step.name}.exact", **window)
 
 
-def _window(step: Step) -> dict[str, list[int]]:
+def _window(step: Step) -> dict[str, Any]:
     settings = step.settings
     return {
         "kernel_shape": settings["kernel_size"],
@@ -152,10 +144,64 @@ def _window(step: Step) -> dict[str, list[int]]:
 
 
 def _pad(export: Export, step: Step) -> str:
-    left, right, top, bottom = step.settings["padding"]
-    pads = np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
-    operands = [export.graph.real(step.inputs[0]), export.graph.constant(f"{step.name}.pads", pads)]
-    return export.graph.node("Pad", operands, f"{step.name}.exact")
+    inputs, qparams = [export.values[name] for name in step.inputs], export.model.qparams[step.name]
+    padding = list(decoded(list(step.settings["padding"]), inputs))
+    ends = [0] * (2 * inputs[0].ndim - len(padding)) + padding[::-1]
+    # torch counts from the last axis, before and behind; ONNX has all before, then all behind.
+    pads = np.array([*ends[1::2], *ends[::2]], np.int64)
+    code = Pad(qparams, step.settings["padding"], step.settings.get("value", 0.0)).code
+    real = np.float32((code - int(qparams.zero_point)) * float(qparams.scale))
+    constants = [("pads", pads), ("border", real)]
+    operands = [export.graph.constant(f"{step.name}.{name}", value) for name, value in constants]
+    return export.graph.node(
+        "Pad", [export.graph.real(step.inputs[0]), *operands], f"{step.name}.exact"
+    )
+
+
+def _add(export: Export, step: Step) -> str:
+    terms = []
+    factors = step.settings.get("factors", [1, 1])
+    for i, (name, factor) in enumerate(zip(step.inputs, factors, strict=True)):
+        real = export.graph.real(name)
+        if factor != 1:
+            constant = export.graph.constant(f"{step.name}.factor{i}", np.float32(factor))
+            real = export.graph.node("Mul", [real, constant], f"{step.name}.term{i}")
+        terms.append(real)
+    return export.graph.node("Add", terms, f"{step.name}.exact")
+
+
+def _concatenate(export: Export, step: Step) -> str:
+    graph, axis = export.graph, step.settings.get("dim", 1)
+    reals = [graph.real(name) for name in step.inputs]
+    if step.settings.get("stack"):
+        axes = graph.constant(f"{step.name}.axes", np.array([axis], np.int64))
+        reals = [
+            graph.node("Unsqueeze", [real, axes], f"{step.name}.part{i}")
+            for i, real in enumerate(reals)
+        ]
+    return graph.node("Concat", reals, f"{step.name}.exact", axis=axis)
+
+
+def _combine(export: Export, step: Step) -> str:
+    name, settings = step.settings["function"], step.settings
+    if name not in ("sum", "mean"):
+        return by_axes(export, step, settings)
+    values = [export.values[source] for source in step.inputs]
+    arguments = list(decoded(list(settings["arguments"]), values))[1:]
+    words = dict(zip(("dim", "keepdim"), arguments, strict=False))
+    words |= {k: decoded(v, values) for k, v in settings.get("keywords", {}).items()}
+    dim = words.get("dim", words.get("axis"))
+    axes = list(range(values[0].ndim)) if dim is None else dim
+    axes = [axes] if isinstance(axes, int) else list(axes)
+    return export.graph.node(
+        {"sum": "ReduceSum", "mean": "ReduceMean"}[name],
+        [
+            export.graph.real(step.inputs[0]),
+            export.graph.constant(f"{step.name}.axes", np.array(axes, np.int64)),
+        ],
+        f"{step.name}.exact",
+        keepdims=int(words.get("keepdim", words.get("keepdims", False))),
+    )
 
 
 def _as(operator: str, **attributes: int) -> Emitter:
@@ -171,8 +217,11 @@ def _as(operator: str, **attributes: int) -> Emitter:
 EMITTERS: dict[str, Emitter] = {
     "conv2d": _conv2d,
     "linear": _linear,
-    "add": _as("Add"),
-    "concatenate": _as("Concat", axis=1),
+    "conv1d": _conv2d,
+    "add": _add,
+    "multiply": _as("Mul"),
+    "concatenate": _concatenate,
+    "combine": _combine,
     "flatten": _as("Flatten"),
     "average_pool": _average_pool,
     "max_pool": _max_pool,

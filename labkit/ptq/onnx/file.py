@@ -10,11 +10,13 @@ Needs the package `onnx` (``pip install labkit[onnx]``).
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from labkit.ptq.network import QuantizedModel
-from labkit.ptq.onnx.emitters import Export, emit
+from labkit.ptq.onnx.emitters import emit
+from labkit.ptq.onnx.export import Export
 from labkit.ptq.onnx.graph import Graph
 from labkit.ptq.onnx.weights import STORED
 from labkit.validation import instance_of
@@ -76,13 +78,14 @@ def export_onnx(
         import onnx
     except ImportError as error:
         raise ImportError("export_onnx needs the package onnx: pip install labkit[onnx]") from error
-    shapes, sizes = _shapes(model, tuple(image_shape))
+    _check(model)
+    shapes, sizes, values = _shapes(model, tuple(image_shape))
     graph = Graph(onnx, model.qparams)
     graph.quantize(model.input_name, INPUT)
-    export = Export(model, graph, shapes, weights)
+    export = Export(model, graph, shapes, values, weights)
     for step in model.steps:
         emit(export, step)
-    last = model.steps[-1].name
+    last = model.outputs
     graph.dequantize(last, OUTPUT)
     content = graph.model(INPUT, ["N", *image_shape], OUTPUT, sizes[last]).SerializeToString()
     path = Path(path)
@@ -92,24 +95,40 @@ def export_onnx(
     return len(content)
 
 
+def _check(model: QuantizedModel) -> None:
+    """Refuse what has no place in a file of integers."""
+    real = [step.name for step in model.steps if step.kind == "real"]
+    if real:
+        raise ValueError(
+            f"step {real[0]!r} computes with real numbers; expected integers from the images to "
+            "the result. Export the network without what follows its last layer, or its islands."
+        )
+    if len(model.input_names) > 1 or not isinstance(model.outputs, str):
+        raise ValueError(
+            f"the network takes {', '.join(model.input_names)} and returns {model.outputs}; "
+            "expected one tensor each."
+        )
+
+
 def _shapes(
     model: QuantizedModel, image_shape: tuple[int, ...]
-) -> tuple[dict[str, list[int]], dict[str, list[int | str]]]:
-    """Return the shape of every tensor, and the same with "N" for what depends on the batch."""
-    found = []
+) -> tuple[dict[str, list[int]], dict[str, list[int | str]], dict[str, Any]]:
+    """Return the shape of every tensor, with "N" for what depends on the batch, and the values."""
+    found, values = [], []
     for number in BATCHES:
         try:
             with torch.inference_mode():
-                tensors = model.tensors(torch.zeros(number, *image_shape))
+                values.append(model.values(torch.zeros(number, *image_shape)))
         except (RuntimeError, TypeError, ValueError) as error:
             raise ValueError(
                 f"image_shape is {image_shape}, which does not fit the network: {error} Expected "
                 "the sizes of one of its images, for example (3, 224, 224)."
             ) from error
+        tensors = {n: v for n, v in values[-1].items() if isinstance(v, torch.Tensor)}
         found.append({name: list(codes.shape) for name, codes in tensors.items()})
     few, more = found
     sizes = {
         name: [a if a == b else "N" for a, b in zip(shape, more[name], strict=True)]
         for name, shape in few.items()
     }
-    return few, sizes
+    return few, sizes, values[0]

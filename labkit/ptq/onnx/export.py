@@ -1,0 +1,35 @@
+"""What the writers of an ONNX file share."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from labkit.ptq.network import QuantizedModel
+from labkit.ptq.onnx.graph import Graph
+
+
+@dataclass(frozen=True)
+class Export:
+    """What an emitter works with.
+
+    Attributes
+    ----------
+    model : QuantizedModel
+    graph : Graph
+        Where it writes.
+    shapes : mapping of str to sequence of int
+        Of every tensor, for a batch of two.
+    values : mapping of str to object
+        The same tensors, and the numbers that come out of their shapes.
+    weights : str
+        The dtype that they are stored in, one of `STORED`.
+    places : dict
+        Of tensors in parts: the tensor that they are parts of, and the places of their codes in it.
+    """
+
+    model: QuantizedModel
+    graph: Graph
+    shapes: Mapping[str, Sequence[int]]
+    values: Mapping[str, Any]
+    weights: str
+    places: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,122 @@
+"""What ONNX needs no arithmetic for: tables, and codes that come from other places.
+
+For images of one size, whatever moves codes about is a list of where each code comes from; and what
+sums them with fixed weights, axis by axis, is a product with two matrices.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from labkit.ptq.functions import COMBINATIONS, MOVES, called
+from labkit.ptq.onnx.export import Export
+from labkit.ptq.plan import Step
+
+LARGEST = {"amax": "ReduceMax", "amin": "ReduceMin"}
+
+
+def write_table(export: Export, step: Step) -> None:
+    """Write a function of one code: the code is the place of the result in a table."""
+    graph, name, axis = export.graph, step.name, step.settings.get("axis")
+    table = export.model.constants[name]
+    lowest = export.model.qparams[name].scheme.qmin
+    codes = (table.to(torch.int32) - lowest).numpy().astype(np.uint8)
+    where = graph.node("Cast", [graph.codes(step.inputs[0])], f"{name}.where", to=INT32)
+    if axis is not None:
+        starts = np.arange(len(codes), dtype=np.int32) * codes.shape[1]
+        starts = starts.reshape(-1, *[1] * (-axis - 1))
+        operands = [where, graph.constant(f"{name}.starts", starts)]
+        where = graph.node("Add", operands, f"{name}.place")
+    flat = graph.constant(f"{name}.table", codes.reshape(-1))
+    graph.clamp(name, graph.node("Gather", [flat, where], f"{name}.found"))
+
+
+def write_constant(export: Export, step: Step) -> None:
+    """Write the codes of a parameter."""
+    lowest = export.model.qparams[step.name].scheme.qmin
+    codes = (export.model.constants[step.name].to(torch.int32) - lowest).numpy()
+    constant = export.graph.constant(f"{step.name}.constant", codes.astype(np.uint8))
+    export.graph.clamp(step.name, constant)
+
+
+def write_move(export: Export, step: Step) -> None:
+    """Write what moves codes: each is gathered from where it was in its image.
+
+    Raises
+    ------
+    ValueError
+        If it mixes the images of a batch.
+    """
+    graph, name = export.graph, step.name
+    source, values = step.inputs[0], [export.values[n] for n in step.inputs]
+    if step.settings["function"] in LARGEST:
+        _write_largest(export, step)
+        return
+    origin, places = export.places.get(source, (source, None))
+    if places is None:
+        places = torch.arange(values[0].numel(), dtype=torch.float64).reshape(values[0].shape)
+    moved = called(MOVES[step.settings["function"]], step.settings, [places, *values[1:]])
+    if not isinstance(moved, Tensor):
+        export.places[name] = origin, moved  # parts, which other steps take apart
+        return
+    size = export.values[origin].numel() // 2
+    where = moved.reshape(2, -1).to(torch.int64) if moved.numel() % 2 == 0 else moved[:0]
+    if origin in export.model.constants or not len(where) or where[0].max() >= size:
+        raise ValueError(f"step {name!r} mixes the images of a batch; expected each on its own.")
+    if not torch.equal(where[0] + size, where[1]) or moved.shape[0] % 2:
+        raise ValueError(f"step {name!r} mixes the images of a batch; expected each on its own.")
+    rows = graph.node("Flatten", [graph.codes(origin)], f"{name}.rows")
+    if not torch.equal(where[0], torch.arange(size)):
+        index = graph.constant(f"{name}.places", where[0].numpy())
+        rows = graph.node("Gather", [rows, index], f"{name}.gathered", axis=1)
+    shape = graph.constant(f"{name}.shape", np.array([-1, *moved.shape[1:]], np.int64))
+    graph.clamp(name, graph.node("Reshape", [rows, shape], f"{name}.moved"))
+
+
+def _write_largest(export: Export, step: Step) -> None:
+    graph, settings = export.graph, step.settings
+    arguments = settings["arguments"][1:]
+    words = dict(zip(("dim", "keepdim"), arguments, strict=False)) | settings.get("keywords", {})
+    dim = words.get("dim", words.get("axis", []))
+    axes = np.array([dim] if isinstance(dim, int) else dim, np.int64)
+    operands = [graph.real(step.inputs[0]), graph.constant(f"{step.name}.axes", axes)]
+    kind = LARGEST[settings["function"]]
+    keep = int(bool(words.get("keepdim", words.get("keepdims"))))
+    graph.quantize(step.name, graph.node(kind, operands, f"{step.name}.exact", keepdims=keep))
+
+
+def by_axes(export: Export, step: Step, settings: Mapping[str, Any]) -> str:
+    """Write a mean over windows of several sizes, or an interpolation: a matrix for each axis.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
+    graph, shape = export.graph, export.shapes[step.inputs[0]]
+    numbers = [export.values[name] for name in step.inputs[1:]]
+    if len(shape) != 4:
+        raise ValueError(f"{settings['function']} of {len(shape)} dimensions; expected images.")
+
+    def applied(images: Tensor) -> Tensor:
+        function = COMBINATIONS[settings["function"]]
+        return called(function, settings, [images.double()[:, None], *numbers])[:, 0]
+
+    high, wide = shape[2:]
+    down = applied(torch.eye(high)[:, :, None].expand(high, high, wide))[:, :, 0].t()
+    along = applied(torch.eye(wide)[:, None, :].expand(wide, high, wide))[:, 0]
+    probe = torch.rand(1, high, wide)
+    if not torch.allclose(down @ probe[0].double() @ along, applied(probe)[0], atol=1e-6):
+        raise ValueError(f"{settings['function']} does not go axis by axis; expected a mean.")
+    constants = [
+        graph.constant(f"{step.name}.{side}", matrix.float().numpy())
+        for side, matrix in (("down", down), ("along", along))
+    ]
+    rows = graph.node("MatMul", [constants[0], graph.real(step.inputs[0])], f"{step.name}.rows")
+    return graph.node("MatMul", [rows, constants[1]], f"{step.name}.exact")
+
+
+INT32 = 6  # of onnx.TensorProto
