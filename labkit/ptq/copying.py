@@ -1,7 +1,9 @@
 """A copy of a network that nothing but its forward computes."""
 
 import copy
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.prune import BasePruningMethod
@@ -43,4 +45,70 @@ def plain_copy(model: nn.Module) -> nn.Module:
             if isinstance(hook, REPARAMETRIZATIONS):
                 hook.remove(module)
                 del module._forward_pre_hooks[key]
+    for path, module in list(plain.named_modules()):
+        if path and isinstance(module, nn.MultiheadAttention) and Attention.can_be(module):
+            plain.set_submodule(path, Attention(module))
     return plain
+
+
+class Attention(nn.Module):
+    """What `torch.nn.MultiheadAttention` computes, written out: four layers and two products."""
+
+    def __init__(self, layer: nn.MultiheadAttention) -> None:
+        super().__init__()
+        self.heads, self.batch_first = layer.num_heads, layer.batch_first
+        separate = (layer.q_proj_weight, layer.k_proj_weight, layer.v_proj_weight)
+        weights = separate if layer.in_proj_weight is None else layer.in_proj_weight.chunk(3)
+        biases = (None,) * 3 if layer.in_proj_bias is None else layer.in_proj_bias.chunk(3)
+        self.query, self.key, self.value = (
+            _linear(weight, bias) for weight, bias in zip(weights, biases, strict=True)
+        )
+        self.out_proj = _linear(layer.out_proj.weight, layer.out_proj.bias)
+        self.train(layer.training)
+
+    @staticmethod
+    def can_be(layer: nn.MultiheadAttention) -> bool:
+        """Tell whether a layer has nothing that is left out here."""
+        return layer.bias_k is None and layer.bias_v is None and not layer.add_zero_attn
+
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        key_padding_mask: Tensor | None = None,
+        need_weights: bool = True,
+        attn_mask: Tensor | None = None,
+        average_attn_weights: bool = True,
+        is_causal: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Compute the attention of batches, [N, L, E], or [L, N, E] if not `batch_first`."""
+        if key_padding_mask is not None or (
+            attn_mask is not None and attn_mask.dtype == torch.bool
+        ):
+            raise ValueError("MultiheadAttention has a mask; expected none, or one that is added")
+        operands: Any = (query, key, value)
+        if not self.batch_first:
+            operands = [x.transpose(0, 1) for x in operands]
+        layers = (self.query, self.key, self.value)
+        q, k, v = (
+            layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for layer, x in zip(layers, operands, strict=True)
+        )
+        scale = (self.query.out_features // self.heads) ** -0.5
+        scores = q.matmul(k.transpose(-2, -1)) * scale
+        scores = scores if attn_mask is None else scores + attn_mask
+        weights = scores.softmax(-1)
+        x = self.out_proj(weights.matmul(v).transpose(1, 2).flatten(-2))
+        averaged = weights.mean(1) if average_attn_weights else weights
+        return (
+            x if self.batch_first else x.transpose(0, 1),
+            averaged if need_weights else None,
+        )
+
+
+def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias is not None)
+    layer.weight = nn.Parameter(weight.detach().clone())
+    layer.bias = None if bias is None else nn.Parameter(bias.detach().clone())  # type: ignore[assignment]
+    return layer

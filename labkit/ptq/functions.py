@@ -108,6 +108,18 @@ REAL_NAMES = frozenset(
 )
 
 
+# As Python writes them, so that a number may stand on either side.
+ARITHMETIC: dict[str, Callable[..., Any]] = {
+    "add": lambda a, b, alpha=1: a + alpha * b,
+    "sub": lambda a, b, alpha=1: a - alpha * b,
+    "rsub": lambda a, b, alpha=1: b - alpha * a,
+    "mul": operator.mul,
+    "div": operator.truediv,
+    "pow": operator.pow,
+    "with_item": with_item,
+}
+
+
 def real_function(name: str) -> Callable[..., Any]:
     """Return a function of `torch` on real numbers.
 
@@ -120,12 +132,10 @@ def real_function(name: str) -> Callable[..., Any]:
         return MOVES[name]
     if name not in REAL_NAMES:
         raise ValueError(f"function is {name!r}; expected one that labkit.ptq knows.")
-    if name == "with_item":
-        return with_item
+    if name in ARITHMETIC:
+        return ARITHMETIC[name]
     if name in ("new_zeros", "new_ones", "to", "type_as", "contiguous", "float"):
         return _method(name)
-    if name == "pow":
-        return operator.pow
     for place in (F, torch, Tensor):
         function: Any = getattr(place, name, None)
         if function:

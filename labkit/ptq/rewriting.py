@@ -41,6 +41,8 @@ def vectors(x: Tensor) -> Tensor:
 def remove_idle(network: fx.GraphModule) -> None:
     """Remove what gives its input: identity, dropout in eval mode, ``x + 0``, ``x.detach()``."""
     for node in list(network.graph.nodes):
+        if node.op == "call_method" and node.target == "view":
+            node.target = "reshape"  # what makes memory contiguous for a view goes, too
         if does_nothing(node, network):
             replace(node, node.all_input_nodes[0])
 

@@ -1,0 +1,96 @@
+"""Classification networks from the literature go through: integers, or integers with islands."""
+
+import functools
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from networks import NETWORKS, WITH_ISLANDS
+from other_networks import pictures, settled, sqnr
+
+from labkit.ptq import (
+    QuantizedModel,
+    costs,
+    explain,
+    export_onnx,
+    fold_batchnorm,
+    load,
+    lower,
+    quantize_model,
+    save,
+)
+from labkit.ptq.plan import UNQUANTIZED
+
+SIZE = {True: 32, False: 64}  # of the images, with islands and without
+
+
+@functools.cache
+def network(name):
+    torch.manual_seed(0)
+    make = {**NETWORKS, **WITH_ISLANDS}[name]
+    return settled(make().eval(), pictures(4, SIZE[name in WITH_ISLANDS]))
+
+
+@functools.cache
+def quantized(name):
+    batches = [pictures(8, SIZE[name in WITH_ISLANDS])]
+    options = {"observer": "minmax", "weight_method": "minmax"}
+    return quantize_model(network(name), batches, islands=name in WITH_ISLANDS, **options)
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, *WITH_ISLANDS])
+def test_a_network_loses_little_and_both_backends_agree(name, tmp_path):
+    found, images = quantized(name), pictures(2, SIZE[name in WITH_ISLANDS], seed=1)
+    with torch.no_grad():
+        assert sqnr(network(name)(images), found(images)) > 20
+    reference = QuantizedModel(
+        found.input_names,
+        found.steps,
+        found.weights,
+        found.qparams,
+        "reference",
+        found.constants,
+        found.outputs,
+    )
+    assert torch.equal(found(images), reference(images))
+    save(found, tmp_path / "n")
+    assert torch.equal(load(tmp_path / "n")(images), found(images))
+    real = [step for step in found.steps if step.kind in UNQUANTIZED and step.kind != "number"]
+    assert bool(real) == (name in WITH_ISLANDS)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_runs_in_onnx_runtime(name, tmp_path):
+    found, images = quantized(name), pictures(4, SIZE[False], seed=2)
+    export_onnx(found, tmp_path / "n.onnx", (3, SIZE[False], SIZE[False]))
+    session = onnxruntime.InferenceSession(tmp_path / "n.onnx", providers=["CPUExecutionProvider"])
+    (logits,) = session.run(None, {"images": images.numpy()})
+    assert sqnr(found(images), torch.from_numpy(np.asarray(logits))) > 25
+
+
+@pytest.mark.parametrize("name", WITH_ISLANDS)
+def test_islands_are_off_unless_asked_for_and_are_named(name):
+    model, images = network(name), pictures(2, SIZE[True])
+    with pytest.raises(ValueError, match=r"cannot quantize node .*islands=True"):
+        quantize_model(model, [images])
+    fates = {row.fate for row in explain(model, [images])}
+    assert {"integer", "refused"} <= fates
+    rows = explain(model, [images], islands=True)
+    islands = [row for row in rows if row.fate == "island"]
+    assert "refused" not in {row.fate for row in rows}
+    assert any("transformers.py, line" in row.line or row.operation for row in islands)
+    found = costs(quantized(name), images, repeats=1)
+    assert sum(cost.time_share for cost in found) == pytest.approx(1)
+    assert sum(cost.operations_share for cost in found) == pytest.approx(1)
+    assert 0 < sum(cost.operations_share for cost in found if cost.real) < 0.5
+
+
+def test_a_skipped_module_stays_real():
+    model, images = network("resnet18"), pictures(2, SIZE[False])
+    options = {"observer": "minmax", "weight_method": "minmax"}
+    found = quantize_model(model, [images], skip=["classifier"], **options)
+    assert found.steps[-1].kind == "real"
+    assert "classifier" not in found.weights
+    _, steps = lower(fold_batchnorm(model), skip=["features.2.block.0"])
+    assert {"dequantize", "quantize"} <= {step.kind for step in steps}
