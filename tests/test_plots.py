@@ -91,7 +91,10 @@ def test_a_sentence_takes_no_room_of_a_picture() -> None:
 
 def test_rulers_mark_zero_and_its_code() -> None:
     ax = plots.rulers(REFERENCES["scale_and_zero_point"], -1.0, 2.0, 0, 15)
-    assert ax.get_title() == "scale 0.2, zero point 5: 0.0 has the code 5"
+    assert ax.get_title().startswith("scale 0.2, zero point 5;")
+    rings = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [line.get_xdata() for line in rings] == [pytest.approx([0])] * 4
+    assert len({line.get_color() for line in rings}) == 1
 
 
 def test_least_error_is_where_the_measured_total_is_smallest() -> None:

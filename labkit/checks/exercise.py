@@ -67,6 +67,10 @@ class Exercise:
         From a nudge to a worked step, in Markdown-free text.
     misconceptions : tuple of Misconception
         Wrong answers with a message of their own.
+    minutes : tuple of int
+        How long it takes a person who knows torch, and one who meets all of it for the first time.
+    extra : bool
+        Whether the core path of its lab leaves it out; later cells then use the reference.
     names : tuple of str
         What the returned values are called in messages; empty for a single value.
     """
@@ -79,6 +83,8 @@ class Exercise:
     rules: tuple[Rule, ...]
     hints: tuple[str, ...]
     misconceptions: tuple[Misconception, ...]
+    minutes: tuple[int, int]
+    extra: bool = False
     names: tuple[str, ...] = ()
 
     @property

@@ -18,6 +18,7 @@ from labkit.checks.messages import (
     verdict_card,
 )
 from labkit.checks.page import keep_picture, write_page
+from labkit.checks.plan import plan_card
 from labkit.checks.progress import Progress
 from labkit.checks.values import number
 from labkit.checks.verdict import State, Verdict, judge
@@ -136,6 +137,10 @@ class Lab:
         shown = min(self._hints_shown.get(exercise_id, 0) + 1, len(exercise.hints))
         self._hints_shown[exercise_id] = shown
         show(hint_card(exercise, shown))
+
+    def plan(self) -> None:
+        """Show how long each exercise takes, and which ones the core path leaves out."""
+        show(plan_card(self._number))
 
     def progress(self) -> None:
         """Show the points of every exercise: the best reached, kept over restarts."""

@@ -5,45 +5,24 @@ the student's own progress as well.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from labkit.checks import registry
+from labkit.checks.plan import minutes
 
 WORDS_PER_MINUTE = 200
-NEED = re.compile(r"\*\*You need\*\* (.*?)\. \*\*Time")
-EXERCISE_MINUTES = re.compile(r"\*(\d+) minutes?\. (?:Done|Open)")
+NEED = re.compile(r"\*\*You need\*\* (.*?)\. \*\*Lecture")
 
 
-@dataclass(frozen=True)
-class Effort:
-    """How long a lab takes, in minutes.
-
-    Attributes
-    ----------
-    reading : int
-        The words of its text at 200 a minute.
-    exercises : int
-        The sum of what its exercises say of themselves.
-    """
-
-    reading: int
-    exercises: int
-
-    @classmethod
-    def of(cls, notebook: NotebookNode) -> "Effort":
-        """Measure a notebook."""
-        text = _prose(notebook)
-        minutes = EXERCISE_MINUTES.findall(text)
-        return cls(round(len(text.split()) / WORDS_PER_MINUTE), sum(map(int, minutes)))
-
-    @property
-    def total(self) -> int:
-        """Reading and exercises."""
-        return self.reading + self.exercises
+def reading_minutes(notebook: NotebookNode, leave_out: Sequence[str] = ()) -> int:
+    """Return how long the text of a notebook takes, without the sections of some exercises."""
+    text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    for exercise in leave_out:
+        text = re.sub(rf"^## {re.escape(exercise)} .*?(?=^##? |\Z)", "", text, flags=re.M | re.S)
+    return round(len(text.split()) / WORDS_PER_MINUTE)
 
 
 def needs(notebook: NotebookNode) -> str:
@@ -99,24 +78,27 @@ def index(labs: Mapping[int, NotebookNode], metadata: Mapping[str, object]) -> N
 def _table(labs: Mapping[int, NotebookNode]) -> str:
     return "\n".join(
         [
-            "| lab | you write | you need | minutes: reading + exercises | points |",
-            "|---|---|---|---|---|",
+            "| lab | you write (extras: *italic*) | you need | minutes: core path | all | points |",
+            "|---|---|---|---|---|---|",
             *(_row(number, labs[number]) for number in sorted(labs)),
             "",
-            f"Reading is counted at {WORDS_PER_MINUTE} words a minute; running the cells and",
-            "playing with them come on top.",
+            "Minutes are for the first time, and in brackets if you know torch. They include",
+            f"reading, at {WORDS_PER_MINUTE} words per minute; running the cells comes on top.",
         ]
     )
 
 
 def _row(number: int, notebook: NotebookNode) -> str:
     exercises = registry.exercises(number)
-    effort = Effort.of(notebook)
+    extras = [exercise.id for exercise in exercises if exercise.extra]
+    core = [m + reading_minutes(notebook, extras) for m in minutes(number, core=True)]
+    everything = [m + reading_minutes(notebook) for m in minutes(number)]
     cells = (
         f"[{number} {registry.title(number)}]({registry.STEMS[number]}.ipynb)",
-        " · ".join(exercise.title for exercise in exercises),
+        " · ".join(f"*{e.title}*" if e.extra else e.title for e in exercises),
         needs(notebook),
-        f"{effort.total}: {effort.reading} + {effort.exercises}",
+        f"{core[1]} ({core[0]})",
+        f"{everything[1]} ({everything[0]})",
         str(sum(exercise.points for exercise in exercises)),
     )
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

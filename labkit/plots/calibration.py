@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from labkit.calibration.histogram import Histogram
-from labkit.plots.style import COLOURS, new_axes, students_own, styled
+from labkit.plots.style import COLOURS, new_axes, say, students_own, styled
 
 _LINES = ("-", "--", "-.", ":")
 _COLOURS = ("codes", "rounding", "error", "clipping", "ink")
@@ -93,9 +93,11 @@ def bucket_bars(
     bucket_counts: Callable[[list[Tensor], int], Tensor], x: Tensor, bits: int, ax: Axes
 ) -> Axes:
     """Draw a student's counts of the values above 0, each over its bucket, on log axes."""
-    counts = _numbers(bucket_counts([x], bits), (2**bits,))[: 2 ** (bits - 1)]
+    counts = _numbers(bucket_counts(list(x.chunk(2)), bits), (2**bits,))[: 2 ** (bits - 1)]
     filled = np.flatnonzero(counts)
     filled = filled[filled > 0]  # the first bucket holds 0, which a log axis does not have
+    if not len(filled):
+        return say(ax, "No picture: your counts hold no value above 0.")
     edges = _first_of_bucket(filled, bits)
     widths = _first_of_bucket(filled + 1, bits) - edges
     ax.bar(edges, counts[filled], widths, align="edge", color=COLOURS["real"])
@@ -208,6 +210,7 @@ def kl_search(
     below.plot(kept[best], curve[best], "o", color=COLOURS["codes"], ms=8)
     for panel in (above, below):
         panel.axvline(kept[best], color=COLOURS["codes"], ls="--")
+    below.set_yscale("log", nonpositive="mask")
     below.set_ylabel("KL(P, Q), nats")
     below.set_xlabel("magnitude, and clipping threshold")
     above.set_title(f"{levels} levels: the least divergence lies at {kept[best]:.3g}", size=10)

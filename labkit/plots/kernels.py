@@ -230,7 +230,7 @@ def roofline(
     measured : mapping
         Name to (batch, operations per byte moved, operations per second).
     bandwidth : float
-        Bytes per second from memory: the slope of the roof.
+        Bytes per second from memory: the slope of the roof, or what a layer moved if it was more.
 
     Notes
     -----
@@ -241,10 +241,12 @@ def roofline(
     ax = new_axes((8.0, 4.2)) if ax is None else ax
     colours = (COLOURS["real"], COLOURS["codes"], COLOURS["rounding"])
     intensities = [point[1] for points in measured.values() for point in points]
+    moved = max(point[2] / point[1] for points in measured.values() for point in points)
+    slope = max(bandwidth, moved)
     reach = np.geomspace(min(intensities) / 2, max(intensities) * 2, 200)
     for (name, points), colour in zip(measured.items(), colours, strict=False):
         _, intensity, speed = np.array(points, dtype=float).T
-        roof = np.minimum(bandwidth * reach, speed.max()) / GIGA
+        roof = np.minimum(slope * reach, speed.max()) / GIGA
         ax.loglog(reach, roof, "--", color=colour, lw=1)
         marker = "o" if colour == colours[0] else "s"
         ax.loglog(intensity, speed / GIGA, marker + "-", color=colour, label=name)
@@ -254,6 +256,7 @@ def roofline(
             )
     ax.set_xlabel("arithmetic intensity: operations per byte moved")
     ax.set_ylabel("billion operations per second")
-    ax.set_title(f"slope: {bandwidth / GIGA:.3g} GB/s from memory; small numbers: batch", size=10)
+    source = "from memory" if slope == bandwidth else "moved by the fastest layer"
+    ax.set_title(f"slope: {slope / GIGA:.3g} GB/s {source}; small numbers: batch", size=10)
     ax.legend(fontsize=9, loc="lower right")
     return ax

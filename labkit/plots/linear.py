@@ -11,6 +11,10 @@ from torch import Tensor
 from labkit.plots.picture import Picture
 from labkit.plots.style import COLOURS, new_axes, students_own, styled
 
+FAR_STEPS = 150  # codes so far outside do not fit into 8 bits: cast too early, they wrap
+# Where a scale or zero point usually goes wrong: no 0 inside, codes below 0, one value alone.
+HARD_RANGES = ((0.5, 2.0, 0, 15), (-1.4, 2.0, -8, 7), (1.7, 1.7, 0, 15))
+
 
 @students_own
 def rulers(
@@ -21,23 +25,39 @@ def rulers(
     qmax: int,
     ax: Axes,
 ) -> Axes:
-    """Draw the real axis above the codes that a student's scale and zero point lay under it."""
-    scale, zero_point = (float(v) for v in scale_and_zero_point(rmin, rmax, qmin, qmax))
+    """Draw the codes that a student's scale and zero point lay under a range, and hard ones."""
+    ranges = [(rmin, rmax, qmin, qmax), *HARD_RANGES]
+    names = []
+    for row, ends in enumerate(ranges):
+        scale, zero_point = (float(v) for v in scale_and_zero_point(*ends))
+        _ruler(ax, -2.6 * row, ends, scale, zero_point)
+        names.append(f"[{ends[0]:g}, {ends[1]:g}]\nS {scale:.3g}, Z {zero_point:g}")
+        if not row:
+            title = f"scale {scale:.4g}, zero point {zero_point:g}"
+    ax.axvline(0, color=COLOURS["ink"], ls=":", lw=1)
+    ax.set_yticks([0.5 - 2.6 * row for row in range(len(ranges))], names)
+    ax.set_ylim(0.1 - 2.6 * len(ranges) + 1.3, 1.9)
+    ax.set_xlabel("x, and the value (q - zero_point) · scale of each code")
+    ax.set_title(f"{title}; below it three ranges that are easy to get wrong")
+    return ax
+
+
+def _ruler(
+    ax: Axes, y: float, ends: tuple[float, float, int, int], scale: float, zero_point: float
+) -> None:
+    """Draw a real range, the codes below it, and a ring where 0.0 should have its code."""
+    rmin, rmax, qmin, qmax = ends
     codes = np.arange(qmin, qmax + 1)
     values = (codes - zero_point) * scale
-    every = max(1, len(codes) // 16)
-    ax.plot([rmin, rmax], [1, 1], color=COLOURS["real"], lw=5, solid_capstyle="butt")
-    ax.plot(values, np.zeros_like(values), "|", color=COLOURS["codes"], ms=13)
+    every = max(1, len(codes) // 8)
+    bar = {"color": COLOURS["real"], "solid_capstyle": "butt"}
+    ax.plot([rmin, rmax], [y + 1, y + 1], lw=5, marker="|", **bar)
+    ax.plot(values, np.full(len(values), y), "|", color=COLOURS["codes"], ms=11)
     for code, value in zip(codes[::every], values[::every], strict=True):
-        ax.text(value, -0.28, str(code), ha="center", va="top", color=COLOURS["ink"], size=9)
-    for value in (rmin, 0.0, rmax):
-        ax.plot([value, value], [0, 1], ":", color=COLOURS["ink"], lw=1)
-        ax.text(value, 1.2, f"{value:g}", ha="center", color=COLOURS["real"])
-    ax.set_ylim(-0.9, 1.7)
-    ax.set_yticks([0, 1], ["codes q", "real x"])
-    ax.set_xlabel("x, and the value (q - zero_point) · scale of each code")
-    ax.set_title(f"scale {scale:.4g}, zero point {zero_point:g}: 0.0 has the code {zero_point:g}")
-    return ax
+        ax.text(value, y - 0.35, f"{code}", ha="center", va="top", color=COLOURS["ink"], size=8)
+    exact = bool(np.isclose(values, 0, atol=1e-6 * scale).any())
+    colour = COLOURS["rounding" if exact else "error"]
+    ax.plot(0, y, "o", color=colour, ms=11, mfc="none", mew=2)
 
 
 @students_own
@@ -59,6 +79,11 @@ def staircase(
     ax.plot(x, back, color=COLOURS["codes"], label="your round trip x'")
     ax.plot(x, back - x, color=COLOURS["error"], lw=1, label="error x' - x")
     ax.axvspan(low, high, color=COLOURS["rounding"], alpha=0.1, label="range of the codes")
+    far = torch.tensor([low - FAR_STEPS * scale, high + FAR_STEPS * scale])
+    codes = torch.as_tensor(quantize(far, scale, zero_point, qmin, qmax))
+    label = f"x' of {far[0]:.3g} and {far[1]:.3g}, far outside"
+    ends = (codes.to(torch.float32) - zero_point) * scale
+    ax.plot([float(x[0]), float(x[-1])], ends, "D", color=COLOURS["clipping"], label=label)
     ax.set_xlabel("x")
     ax.set_ylabel("x' and error, in units of x")
     ax.legend(fontsize=9)

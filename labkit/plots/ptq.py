@@ -79,7 +79,7 @@ def trade_off(
     errors: Sequence[float],
     ax: Axes,
 ) -> Axes:
-    """Draw accuracy against bytes, the milliseconds as numbers, and a student's Pareto front.
+    """Draw a row per network, the smallest first: its accuracy, and a student's Pareto front.
 
     Parameters
     ----------
@@ -98,30 +98,18 @@ def trade_off(
     """
     bytes_, right = torch.tensor(sizes), torch.tensor(accuracies, dtype=torch.float64)
     front = _one_number_each(pareto_front(bytes_.clone(), right.clone()), len(names)).astype(bool)
-    x, y = bytes_.numpy() / KILO, 100 * right.numpy()
-    order = [i for i in np.argsort(x, kind="stable") if front[i]]
-    ax.errorbar(x, y, 100 * np.array(errors), fmt="none", color=COLOURS["other"], elinewidth=1)
-    ax.plot(x[order], y[order], "-", color=COLOURS["rounding"], label="your front")
-    ax.plot(x[front], y[front], "o", color=COLOURS["rounding"], ms=8)
-    ax.plot(x[~front], y[~front], "s", color=COLOURS["faint"], ms=6, label="beaten by another")
-    for place, i in enumerate(np.argsort(y, kind="stable")):
-        ax.annotate(
-            f"{names[i]}, {milliseconds[i]:.3g} ms",
-            (x[i], y[i]),
-            (1.04, (place + 0.5) / len(names)),
-            textcoords="axes fraction",
-            va="center",
-            size=9,
-            arrowprops={
-                "arrowstyle": "-",
-                "relpos": (0, 0.5),
-                "color": COLOURS["faint"],
-                "lw": 0.8,
-            },
-        )
-    ax.set_xlabel("size on disk in kB")
-    ax.set_ylabel("accuracy in %")
-    ax.legend(fontsize=9, ncols=2, loc="lower left", bbox_to_anchor=(0, 1), frameon=False)
+    order = sorted(range(len(names)), key=lambda i: (sizes[i], -accuracies[i]))
+    rows, x = np.arange(len(names)), 100 * right.numpy()[order]
+    spread, on_front = 100 * np.array(errors)[order], front[order]
+    ax.errorbar(x, rows, xerr=spread, fmt="none", color=COLOURS["other"], elinewidth=1)
+    ax.plot(x[on_front], rows[on_front], "o-", color=COLOURS["rounding"], ms=8, label="your front")
+    ax.plot(x[~on_front], rows[~on_front], "s", color=COLOURS["faint"], label="beaten by another")
+    labels = [f"{names[i]}\n{sizes[i] / KILO:,.0f} kB, {milliseconds[i]:.3g} ms" for i in order]
+    ax.set_yticks(rows, labels, size=8)
+    ax.invert_yaxis()
+    ax.set_xlabel("accuracy in %, with standard error")
+    ax.set_title("the smallest file at the top", size=10)
+    ax.legend(fontsize=9, ncols=2, loc="lower left", bbox_to_anchor=(0, 1.06), frameon=False)
     return ax
 
 

@@ -48,7 +48,10 @@ def descent_through_rounding(
     steps: int,
     ax: Axes,
 ) -> Axes:
-    """Draw how numbers move down a student's slope until they round to their targets."""
+    """Draw a student's slope, and how numbers move down it until they round to their targets."""
+    ax.set_axis_off()
+    left, right = styled(ax.inset_axes((0, 0, 0.42, 1))), styled(ax.inset_axes((0.55, 0, 0.45, 1)))
+    _slope_beside_its_cousins(left, loss_and_slope)
     x, goal = torch.tensor(start), torch.tensor(target)
     path = [x]
     for _ in range(steps):
@@ -59,13 +62,28 @@ def descent_through_rounding(
     colours = ("real", "codes", "rounding", "error")
     for i, end in enumerate(target):
         colour = COLOURS[colours[i % len(colours)]]
-        ax.plot(moved[:, i], color=colour, label=f"x[{i}], target {end:g}")
-        ax.plot(moved[:, i].round(), ":", color=colour)
-        ax.axhspan(end - 0.5, end + 0.5, color=colour, alpha=0.1)
-    ax.set_xlabel("step")
-    ax.set_ylabel("x; dotted: round(x)")
-    ax.legend(fontsize=9)
+        right.plot(moved[:, i], color=colour, label=f"x[{i}], target {end:g}")
+        right.plot(moved[:, i].round(), ":", color=colour)
+        right.axhspan(end - 0.5, end + 0.5, color=colour, alpha=0.1)
+    right.set_xlabel("step")
+    right.set_ylabel("x; dotted: round(x)")
+    right.legend(fontsize=9)
     return ax
+
+
+def _slope_beside_its_cousins(
+    ax: Axes, loss_and_slope: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+) -> None:
+    """Draw the slope at many x for the target 1, with what a loss without rounding would have."""
+    x = torch.linspace(-1.45, 3.45, 50)
+    loss, slope = loss_and_slope(x.clone(), torch.ones_like(x))
+    ax.plot(x, 2 * (x - 1), "--", color=COLOURS["faint"], label="2 (x - t), without rounding")
+    ax.axhline(0, color=COLOURS["faint"], lw=1)
+    ax.plot(x, _numbers(slope, x.shape), ".", color=COLOURS["error"], label="your slope")
+    ax.set_xlabel("x, for the target t = 1")
+    ax.set_ylabel("slope of the loss")
+    ax.set_title(f"your loss of all of them: {float(torch.as_tensor(loss)):.4g}", size=10)
+    ax.legend(fontsize=8)
 
 
 @students_own

@@ -21,6 +21,7 @@ COUNT_VALUES = Exercise(
     id="0.1",
     title="How many values",
     points=1,
+    minutes=(5, 8),
     reference=count_values,
     cases=_count_cases,
     rules=(Integer(),),

@@ -44,6 +44,7 @@ FLOAT_FIELDS = Exercise(
     id="0.2",
     title="Take a float apart",
     points=2,
+    minutes=(5, 8),
     reference=float_fields,
     cases=_fields_cases,
     rules=(Codes(), Codes(), Codes()),

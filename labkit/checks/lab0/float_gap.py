@@ -51,6 +51,7 @@ FLOAT_GAP = Exercise(
     id="0.5",
     title="The gap between neighbours",
     points=2,
+    minutes=(6, 9),
     reference=float_gap,
     cases=_gap_cases,
     rules=(REAL,),

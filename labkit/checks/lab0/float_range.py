@@ -46,6 +46,7 @@ FLOAT_RANGE = Exercise(
     id="0.4",
     title="The range of a format",
     points=2,
+    minutes=(6, 9),
     reference=float_range,
     cases=_range_cases,
     rules=(REAL, REAL),

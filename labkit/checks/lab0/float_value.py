@@ -73,6 +73,7 @@ FLOAT_VALUE = Exercise(
     id="0.3",
     title="Read the fields",
     points=2,
+    minutes=(6, 9),
     reference=float_value,
     cases=_value_cases,
     rules=(REAL,),

@@ -42,6 +42,7 @@ INFERENCE_ENERGY = Exercise(
     id="0.9",
     title="Energy of an inference",
     points=2,
+    minutes=(5, 8),
     reference=inference_energy,
     cases=_energy_cases,
     rules=(REAL, REAL),

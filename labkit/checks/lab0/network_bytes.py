@@ -40,6 +40,7 @@ NETWORK_BYTES = Exercise(
     id="0.8",
     title="Bytes of a network",
     points=2,
+    minutes=(4, 6),
     reference=network_bytes,
     cases=_bytes_cases,
     rules=(Codes(),),

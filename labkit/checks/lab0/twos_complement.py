@@ -37,6 +37,7 @@ TWOS_COMPLEMENT = Exercise(
     id="0.7",
     title="Two's complement",
     points=2,
+    minutes=(5, 8),
     reference=twos_complement,
     cases=_twos_cases,
     rules=(Codes(),),

@@ -49,6 +49,7 @@ DEQUANTIZE = Exercise(
     id="1.4",
     title="Dequantize",
     points=1,
+    minutes=(5, 8),
     reference=dequantize,
     cases=_dequantize_cases,
     # q * scale - zero_point * scale, in float32, is right as well: about 1e-6 off.

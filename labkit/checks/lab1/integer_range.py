@@ -44,6 +44,7 @@ INTEGER_RANGE = Exercise(
     id="1.1",
     title="The integers of b bits",
     points=1,
+    minutes=(5, 8),
     reference=integer_range,
     cases=_range_cases,
     rules=(Codes(), Codes()),

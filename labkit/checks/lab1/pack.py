@@ -73,6 +73,8 @@ PACK = Exercise(
     id="1.10",
     title="Pack codes in bytes",
     points=3,
+    minutes=(8, 12),
+    extra=True,
     reference=pack,
     cases=_pack_cases,
     rules=(Codes(dtype="uint8"),),

@@ -54,6 +54,7 @@ QUANTIZE = Exercise(
     id="1.3",
     title="Quantize",
     points=2,
+    minutes=(10, 15),
     reference=quantize,
     cases=_quantize_cases,
     rules=(Codes(unrounded=_unrounded),),

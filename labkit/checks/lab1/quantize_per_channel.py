@@ -98,6 +98,7 @@ QUANTIZE_PER_CHANNEL = Exercise(
     id="1.8",
     title="One scale per channel",
     points=3,
+    minutes=(12, 18),
     reference=quantize_per_channel,
     cases=_channel_cases,
     rules=(Codes(unrounded=_real_per_channel), SCALE),

@@ -69,6 +69,8 @@ QUANTIZE_PER_GROUP = Exercise(
     id="1.9",
     title="One scale per group",
     points=3,
+    minutes=(10, 15),
+    extra=True,
     reference=quantize_per_group,
     cases=_group_cases,
     rules=(Codes(unrounded=_real_per_group), SCALE),

@@ -51,6 +51,7 @@ QUANTIZE_SYMMETRIC = Exercise(
     id="1.6",
     title="Symmetric quantization",
     points=2,
+    minutes=(8, 12),
     reference=quantize_symmetric,
     cases=_symmetric_cases,
     rules=(Codes(unrounded=_real_symmetric), SCALE),

@@ -61,6 +61,8 @@ ROUND_HALF_EVEN = Exercise(
     id="1.5",
     title="The tie rule",
     points=2,
+    minutes=(8, 12),
+    extra=True,
     reference=round_half_even,
     cases=_tie_cases,
     rules=(Rule(dtype="real"),),

@@ -103,6 +103,7 @@ SCALE_AND_ZERO_POINT = Exercise(
     id="1.2",
     title="Scale and zero point",
     points=2,
+    minutes=(10, 15),
     reference=scale_and_zero_point,
     cases=_scale_cases,
     rules=(SCALE, _ZeroPoint(unrounded=_real_zero_point)),

@@ -96,6 +96,7 @@ BUCKET_COUNTS = Exercise(
     id="2.3",
     title="A histogram without a range",
     points=3,
+    minutes=(10, 15),
     reference=bucket_counts,
     cases=_bucket_cases,
     rules=(Codes(),),

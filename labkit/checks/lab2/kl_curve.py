@@ -125,6 +125,8 @@ KL_CURVE = Exercise(
     id="2.8",
     title="Divergence against the threshold",
     points=3,
+    minutes=(10, 15),
+    extra=True,
     reference=kl_curve,
     cases=_curve_cases,
     rules=(Rule(relative=1e-3, absolute=2e-6),),

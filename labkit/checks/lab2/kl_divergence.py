@@ -90,6 +90,8 @@ KL_DIVERGENCE = Exercise(
     id="2.6",
     title="The divergence of two histograms",
     points=2,
+    minutes=(6, 9),
+    extra=True,
     reference=kl_divergence,
     cases=_kl_cases,
     rules=(Rule(relative=1e-4, absolute=1e-6),),

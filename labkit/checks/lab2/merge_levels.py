@@ -104,6 +104,8 @@ MERGE_LEVELS = Exercise(
     id="2.7",
     title="A histogram through a few levels",
     points=3,
+    minutes=(8, 12),
+    extra=True,
     reference=merge_levels,
     cases=_merge_cases,
     rules=(Rule(relative=1e-4, absolute=1e-6),),

@@ -61,6 +61,7 @@ MIN_MAX_RANGE = Exercise(
     id="2.1",
     title="The extremes of a stream",
     points=1,
+    minutes=(5, 8),
     reference=min_max_range,
     cases=_range_cases,
     rules=(Rule(relative=1e-6), Rule(relative=1e-6)),

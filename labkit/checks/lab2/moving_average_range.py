@@ -71,6 +71,8 @@ MOVING_AVERAGE_RANGE = Exercise(
     id="2.2",
     title="A moving average",
     points=2,
+    minutes=(5, 8),
+    extra=True,
     reference=moving_average_range,
     cases=_average_cases,
     rules=(Rule(relative=1e-4, absolute=1e-6), Rule(relative=1e-4, absolute=1e-6)),

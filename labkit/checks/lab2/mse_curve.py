@@ -97,6 +97,7 @@ MSE_CURVE = Exercise(
     id="2.5",
     title="Squared error against the threshold",
     points=3,
+    minutes=(10, 15),
     reference=mse_curve,
     cases=_mse_cases,
     rules=(Rule(relative=1e-3, absolute=1e-9),),

@@ -90,6 +90,7 @@ OBSERVE_LAYERS = Exercise(
     id="2.10",
     title="Watching a network",
     points=3,
+    minutes=(9, 14),
     reference=observe_layers,
     cases=_observe_cases,
     rules=(Rule(relative=1e-4, absolute=1e-5),),

@@ -96,6 +96,7 @@ PERCENTILE_THRESHOLD = Exercise(
     id="2.4",
     title="A percentile",
     points=2,
+    minutes=(6, 9),
     reference=percentile_threshold,
     cases=_percentile_cases,
     rules=(Rule(relative=1e-4, absolute=1e-7),),

@@ -121,6 +121,7 @@ SCHEME_SQNR = Exercise(
     id="2.9",
     title="Symmetric against affine",
     points=2,
+    minutes=(7, 11),
     reference=scheme_sqnr,
     cases=_sqnr_cases,
     rules=(Rule(absolute=0.02), Rule(absolute=0.02)),

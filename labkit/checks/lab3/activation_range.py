@@ -86,6 +86,8 @@ ACTIVATION_RANGE = Exercise(
     id="3.11",
     title="An activation function for free",
     points=1,
+    minutes=(5, 8),
+    extra=True,
     reference=activation_range,
     cases=_activation_cases,
     rules=(Codes(), Codes(unrounded=_real_high)),

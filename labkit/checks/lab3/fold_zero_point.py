@@ -39,6 +39,7 @@ FOLD_ZERO_POINT = Exercise(
     id="3.4",
     title="What can be computed ahead",
     points=2,
+    minutes=(6, 9),
     reference=fold_zero_point,
     cases=_fold_cases,
     rules=(Codes(),),

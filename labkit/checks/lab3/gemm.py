@@ -41,6 +41,7 @@ GEMM = Exercise(
     id="3.2",
     title="Multiply matrices of codes",
     points=2,
+    minutes=(5, 8),
     reference=gemm,
     cases=_gemm_cases,
     rules=(Codes(),),

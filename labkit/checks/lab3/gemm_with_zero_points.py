@@ -80,6 +80,7 @@ GEMM_WITH_ZERO_POINTS = Exercise(
     id="3.3",
     title="Correct for the zero points",
     points=2,
+    minutes=(10, 15),
     reference=gemm_with_zero_points,
     cases=_zero_point_cases,
     rules=(Codes(),),

@@ -150,6 +150,7 @@ INTEGER_LINEAR = Exercise(
     id="3.9",
     title="A linear layer in integers only",
     points=3,
+    minutes=(8, 12),
     reference=integer_linear,
     cases=_linear_cases,
     rules=(Codes(),),

@@ -48,6 +48,7 @@ QUANTIZE_BIAS = Exercise(
     id="3.8",
     title="The bias",
     points=2,
+    minutes=(5, 8),
     reference=quantize_bias,
     cases=_bias_cases,
     rules=(Codes(),),

@@ -143,6 +143,7 @@ REQUANTIZE = Exercise(
     id="3.7",
     title="From accumulators to codes",
     points=3,
+    minutes=(10, 15),
     reference=requantize,
     cases=_requantize_cases,
     rules=(Codes(),),

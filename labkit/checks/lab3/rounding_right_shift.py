@@ -83,6 +83,8 @@ ROUNDING_RIGHT_SHIFT = Exercise(
     id="3.6",
     title="Shift right and round",
     points=2,
+    minutes=(8, 12),
+    extra=True,
     reference=rounding_right_shift,
     cases=_shift_cases,
     rules=(Codes(dtype="int64"),),

@@ -109,12 +109,14 @@ ADD_CODES = Exercise(
     id="4.5",
     title="A residual sum",
     points=2,
+    minutes=(8, 12),
+    extra=True,
     reference=add_codes,
     cases=_cases,
     rules=(Codes(unrounded=_unrounded),),
     hints=(
         "Two codes can be added when they count the same steps from the same zero. Which steps "
-        "shall the result count?",
+        "does the result count?",
         "Take the zero points away, bring both to steps of y with a factor each, S_a / S_y and "
         "S_b / S_y, add, round once, add Z_y, clamp. uint8 wraps, so convert before subtracting.",
         "real = (q_a.double() - a[1]) * a[0] + (q_b.double() - b[1]) * b[0]; q = torch.round(real "

@@ -168,6 +168,7 @@ CALIBRATE = Exercise(
     id="4.3",
     title="Calibrating a network",
     points=3,
+    minutes=(12, 18),
     reference=calibrate,
     cases=_cases,
     rules=(SCALE, Codes(unrounded=_unrounded)),

@@ -99,6 +99,7 @@ CHOOSE_GRID = Exercise(
     id="4.2",
     title="Which tensor gets which grid",
     points=2,
+    minutes=(7, 11),
     reference=choose_grid,
     cases=_cases,
     rules=(SCALE, Codes(unrounded=_unrounded), Codes(), Codes()),
@@ -191,7 +192,7 @@ CHOOSE_GRID = Exercise(
                 "activation",
                 lambda low, high, x, w: _activation(low, high, turn=lambda z: -round(z)),
             ),
-            "low shall have the code 0: round(low / scale) + Z = 0.",
+            "low gets the code 0: round(low / scale) + Z = 0.",
         ),
         Misconception(
             "counts the bias in steps of the input",

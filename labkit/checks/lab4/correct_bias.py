@@ -43,6 +43,8 @@ CORRECT_BIAS = Exercise(
     id="4.8",
     title="Bias correction",
     points=2,
+    minutes=(6, 9),
+    extra=True,
     reference=correct_bias,
     cases=_cases,
     rules=(Rule(relative=1e-4, absolute=1e-5),),
@@ -97,7 +99,7 @@ CORRECT_BIAS = Exercise(
         Misconception(
             "takes away the mean of the quantized result",
             lambda bias, y, y_quantized: bias - _mean_error(0 * y, y_quantized),
-            "The real layer has a mean, too, and shall keep it: subtract mean(y_quantized - y).",
+            "The real layer has a mean, too, and should keep it: subtract mean(y_quantized - y).",
         ),
     ),
 )

@@ -42,7 +42,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         case("square layers", (3, 3), (3, 3)),
         case("two convolutions", (4, 2, 3, 3), (5, 4, 3, 3)),
         case("a depthwise convolution, then 1 x 1", (4, 1, 3, 3), (6, 4, 1, 1)),
-        case("channels dead in one layer, and in both", (5, 3), (2, 5), (0, 1, 3)),
+        case("channels of zeros in one layer, and in both", (5, 3), (2, 5), (0, 1, 3)),
     ]
 
 
@@ -76,12 +76,13 @@ EQUALIZATION_FACTORS = Exercise(
     id="4.9",
     title="Cross-layer equalization",
     points=2,
+    minutes=(8, 12),
     reference=equalization_factors,
     cases=_cases,
     rules=(Rule(relative=1e-4),),
     hints=(
         "Channel i has a range in w1, row i, and one in w2, column i. After w1 / s and w2 * s both "
-        "shall be the same: solve r1 / s = r2 * s.",
+        "should be the same: solve r1 / s = r2 * s.",
         "r1 = largest |w1| of each row; r2 = largest |w2| of each column, that is over dim 0 and "
         "all dims after 1. s = sqrt(r1 / r2), and 1 where either is 0.",
         "r1 = w1.abs().flatten(1).amax(1); r2 = w2.abs().transpose(0, 1).flatten(1).amax(1); "
@@ -101,7 +102,7 @@ EQUALIZATION_FACTORS = Exercise(
         Misconception(
             "makes all ranges of the first layer 1",
             _with(lambda r1, r2: r1),
-            "Then the second layer takes all of the imbalance. Share it: both ranges shall be "
+            "Then the second layer takes all of the imbalance. Share it: both ranges become "
             "sqrt(r1 r2).",
         ),
         Misconception(
@@ -110,7 +111,7 @@ EQUALIZATION_FACTORS = Exercise(
             "The largest magnitude decides about a scale, whatever its sign.",
         ),
         Misconception(
-            "divides by 0 at dead channels",
+            "divides by 0 at channels of zeros",
             lambda w1, w2: torch.sqrt(_ranges(w1, w2)[0] / _ranges(w1, w2)[1]),
             "Where one side is all 0 there is nothing to balance: s = 1.",
         ),

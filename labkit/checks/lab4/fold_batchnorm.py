@@ -78,6 +78,7 @@ FOLD_BATCHNORM = Exercise(
     id="4.1",
     title="Folding batch normalization",
     points=2,
+    minutes=(8, 12),
     reference=fold_batchnorm,
     cases=_cases,
     rules=(Rule(relative=1e-4, absolute=1e-6), Rule(relative=1e-4, absolute=1e-4)),

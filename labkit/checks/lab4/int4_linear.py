@@ -83,6 +83,8 @@ INT4_LINEAR = Exercise(
     id="4.6",
     title="Weights of 4 bits",
     points=3,
+    minutes=(10, 15),
+    extra=True,
     reference=int4_linear,
     cases=_cases,
     rules=(Rule(relative=1e-3, absolute=1e-4),),

@@ -97,6 +97,8 @@ PARETO_FRONT = Exercise(
     id="4.10",
     title="The Pareto front",
     points=2,
+    minutes=(8, 12),
+    extra=True,
     reference=pareto_front,
     cases=_cases,
     rules=(Rule(dtype="bool"),),

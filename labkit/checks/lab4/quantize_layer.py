@@ -58,7 +58,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         case("a convolution", (3, 2, 3, 3)),
         case("a depthwise convolution", (5, 1, 3, 3)),
         case("biases of more than 16 bits", (4, 3, 1, 1), 90000),
-        case("a dead channel, all weights 0", (4, 1, 3, 3), 2000, 2),
+        case("a channel of zeros", (4, 1, 3, 3), 2000, 2),
     ]
 
 
@@ -144,6 +144,7 @@ QUANTIZE_LAYER = Exercise(
     id="4.4",
     title="A layer as integers",
     points=3,
+    minutes=(10, 15),
     reference=quantize_layer,
     cases=_cases,
     rules=(
@@ -193,7 +194,7 @@ QUANTIZE_LAYER = Exercise(
             BY_127,
         ),
         Misconception(
-            "gives a dead channel the scale 0",
+            "gives a channel of zeros the scale 0",
             _zero_scale,
             "A channel of zeros has no range, and 0 / 0 is NaN: take the scale 1 for it.",
         ),
@@ -216,12 +217,12 @@ QUANTIZE_LAYER = Exercise(
             "The bias is an int32, like the accumulator it is added to.",
         ),
         Misconception(
-            "gives a dead channel a tiny scale",
+            "gives a channel of zeros a tiny scale",
             _with_scale(lambda weight: weight.abs().flatten(1).amax(1).clamp(min=1e-8) / 127),
             TINY,
         ),
         Misconception(
-            "gives a dead channel a tiny scale",
+            "gives a channel of zeros a tiny scale",
             _with_scale(lambda weight: (weight.abs().flatten(1).amax(1) / 127).clamp(min=1e-8)),
             TINY,
         ),

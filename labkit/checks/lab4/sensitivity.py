@@ -134,6 +134,8 @@ SENSITIVITY = Exercise(
     id="4.7",
     title="Which layer suffers most",
     points=3,
+    minutes=(10, 15),
+    extra=True,
     reference=sensitivity,
     cases=_cases,
     rules=(Rule(absolute=0.05),),

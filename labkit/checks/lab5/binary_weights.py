@@ -39,6 +39,8 @@ BINARY_WEIGHTS = Exercise(
     id="5.8",
     title="Binary weights",
     points=2,
+    minutes=(8, 12),
+    extra=True,
     reference=binary_weights,
     cases=_cases,
     rules=(Codes(), Rule(relative=1e-4, absolute=1e-6)),
@@ -51,6 +53,11 @@ BINARY_WEIGHTS = Exercise(
         "signs = torch.where(w < 0, -1, 1), as int8; scale = w.abs().flatten(1).mean(1).",
     ),
     misconceptions=(
+        Misconception(
+            "takes the largest |w|",
+            lambda w: _scaled(w, w.abs().flatten(1).amax(1)),
+            "The largest weight would blow up all others: the mean has the smallest squared error.",
+        ),
         Misconception(
             "gives 0 the sign 0",
             lambda w: (w.sign().to(torch.int8), w.abs().flatten(1).mean(1)),
@@ -65,11 +72,6 @@ BINARY_WEIGHTS = Exercise(
             "takes the mean of w instead of |w|",
             lambda w: _scaled(w, w.flatten(1).mean(1)),
             "Positive and negative weights cancel in that mean. Take w.abs() first.",
-        ),
-        Misconception(
-            "takes the largest |w|",
-            lambda w: _scaled(w, w.abs().flatten(1).amax(1)),
-            "The largest weight would blow up all others: the mean has the smallest squared error.",
         ),
         Misconception(
             "takes the root mean square",

@@ -56,6 +56,8 @@ CLIPPING_GRADIENT = Exercise(
     id="5.3",
     title="Clipping gradient",
     points=2,
+    minutes=(8, 12),
+    extra=True,
     reference=fake_quantize_backward,
     cases=_cases,
     rules=(Rule(relative=1e-5, absolute=1e-7),),

@@ -40,6 +40,7 @@ FAKE_QUANTIZE = Exercise(
     id="5.1",
     title="Fake quantization",
     points=1,
+    minutes=(8, 12),
     reference=fake_quantize,
     cases=_cases,
     rules=(Rule(relative=1e-5, absolute=1e-6),),

@@ -107,6 +107,7 @@ FINE_TUNE = Exercise(
     id="5.6",
     title="The fine-tuning loop",
     points=3,
+    minutes=(12, 18),
     reference=fine_tune,
     cases=_cases,
     rules=(Rule(relative=1e-3, absolute=1e-4),),

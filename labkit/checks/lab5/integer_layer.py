@@ -89,6 +89,7 @@ INTEGER_LAYER = Exercise(
     id="5.7",
     title="From training to integers",
     points=2,
+    minutes=(12, 18),
     reference=integer_layer,
     cases=_cases,
     rules=(

@@ -63,6 +63,8 @@ LEARNED_STEP = Exercise(
     id="5.4",
     title="Learned step size",
     points=3,
+    minutes=(15, 23),
+    extra=True,
     reference=step_gradient,
     cases=_cases,
     rules=(Rule(relative=1e-3, absolute=1e-5),),

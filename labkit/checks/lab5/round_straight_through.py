@@ -44,6 +44,7 @@ ROUND_STRAIGHT_THROUGH = Exercise(
     id="5.2",
     title="Straight-through rounding",
     points=2,
+    minutes=(10, 15),
     reference=loss_and_slope,
     cases=_cases,
     rules=(Rule(relative=1e-4, absolute=1e-5), Rule(relative=1e-4, absolute=1e-5)),

@@ -70,6 +70,8 @@ SWAP_LAYERS = Exercise(
     id="5.5",
     title="Preparing a network",
     points=3,
+    minutes=(12, 18),
+    extra=True,
     reference=prepared_output,
     cases=_cases,
     rules=(Rule(relative=1e-3, absolute=1e-4),),

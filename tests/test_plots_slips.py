@@ -1,0 +1,148 @@
+"""Each picture makes slips visible: a known mistake draws something else than a right answer.
+
+What is drawn is compared as data, without rendering: lines, images, patches and texts.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from matplotlib.axes import Axes
+
+from labkit import plots
+from labkit.checks import registry
+from labkit.checks.exercise import Exercise
+
+EXERCISES = {e.id: e for number in registry.STEMS for e in registry.exercises(number)}
+G = torch.Generator().manual_seed(0)
+VALUES, COUNTS = torch.linspace(0.1, 6, 40), torch.linspace(90, 1, 40).long()
+BINS = (400 * torch.exp(-torch.arange(40) / 8)).floor()
+BINS[[30, 33]] = 0
+MERGED = torch.tensor([40.0, 36, 30, 0, 22, 19, 11, 12, 0, 6, 5, 3, 0, 0, 1])
+LHS = torch.randint(0, 256, (8, 20), generator=G, dtype=torch.uint8)
+RHS = torch.randint(-128, 128, (20, 12), generator=G, dtype=torch.int8)
+BATCHES = [torch.randn(3, 5, generator=G) for _ in range(4)]
+W1 = torch.randn(6, 3, generator=G) * torch.logspace(-2, 2, 6)[:, None]
+BELL = torch.randn(400, generator=G)
+Y = torch.randn(8, 3, 4, 4, generator=G)
+SIZES, RIGHT = [600, 170, 180, 180, 100, 100, 100], [0.925, 0.6, 0.925, 0.92, 0.91, 0.9, 0.91]
+PROBLEM = (
+    0.5 * torch.randn(4, 8, generator=G),
+    torch.randn(40, 8, generator=G),
+    torch.randint(0, 4, (40,), generator=G),
+    0.5,
+)
+
+DRAWINGS: dict[str, Callable[[Any], Axes]] = {
+    "0.2": lambda f: plots.bit_rows(f, [1.0, 2.0, -6.5, 0.15625, 0.1]),
+    "0.3": lambda f: plots.number_lines(f, [(5, 2), (4, 3), (3, 4), (2, 5)]),
+    "0.5": plots.gaps,
+    "0.6": plots.bf16_drift,
+    "0.7": lambda f: plots.wheel(f, 4),
+    "1.2": lambda f: plots.rulers(f, -1.0, 2.0, 0, 15),
+    "1.3": lambda f: plots.staircase(f, 0.25, 2, -8, 7),
+    "1.5": plots.tie_drift,
+    "1.7": lambda f: plots.error_against_threshold(f, BELL, bits=4),
+    "1.10": lambda f: plots.bytes_of(f, torch.tensor([-1, 3, -8, 7, 5], dtype=torch.int8), 4),
+    "2.1": lambda f: plots.range_over_batches({"yours": f}, [x + 3 for x in BATCHES]),
+    "2.3": lambda f: plots.bucket_bars(f, BELL, 12),
+    "2.5": lambda f: plots.mse_curves(f, VALUES, COUNTS, torch.linspace(0.3, 6, 20), (4, 3)),
+    "2.6": plots.kl_of_coins,
+    "2.7": lambda f: plots.merged_histogram(f, MERGED, 6),
+    "2.8": lambda f: plots.kl_search(f, BINS, 0.1, 8),
+    "3.1": lambda f: plots.overflowing_sum(f, 255, 127, 16),
+    "3.3": lambda f: plots.four_terms(f, LHS, RHS, 128, 40),
+    "3.5": lambda f: plots.multiplier_error(f, 1e-5),
+    "3.6": lambda f: plots.rounding_rules(f, 3),
+    "3.10": lambda f: plots.patches_as_columns(
+        f, torch.arange(10, 22, dtype=torch.int8).reshape(1, 3, 4), 3, -9
+    ),
+    "3.11": lambda f: plots.activation_curves(f, EXERCISES["3.7"].reference, 0.06, -20),
+    "4.8": lambda f: plots.mean_errors(f, torch.ones(3), Y, Y + 0.3 * Y.flip(0) + 0.1),
+    "4.9": lambda f: plots.equalized_ranges(f, W1, torch.randn(4, 6, generator=G)),
+    "4.10": lambda f: plots.trade_off(
+        f, list("ABCDEFG"), SIZES, RIGHT, [1.0] * len(SIZES), [0.005] * len(SIZES)
+    ),
+    "5.1": lambda f: plots.slope_of_rounding(f, 0.25, -7, 7),
+    "5.2": lambda f: plots.descent_through_rounding(f, [0.2, 4.3], [3.0, -1.0], 0.06, 30),
+    "5.3": lambda f: plots.gradient_window(f, 0.25, 3, 0, 15),
+    "5.4": lambda f: plots.step_size_gradient(f, -3, 3),
+    "5.6": lambda f: plots.paths_of_weights(f, PROBLEM, 10, 0.3),
+    "5.8": lambda f: plots.binary_error(f, PROBLEM[0]),
+}
+# What a picture of a few numbers does not show: other inputs than the drawn ones, a dtype, a rare
+# special case, a factor that is 1 in it. The first mistake of an exercise is never among them.
+UNSEEN = {
+    "0.3": ("forgets the sign",),
+    "0.5": ("looks at negative numbers as if they were small",),
+    "0.6": ("loses the carry",),
+    "0.7": ("converts to an integer dtype of torch",),
+    "1.5": ("adds one half first", "takes what is near a tie for a tie", "converts to an"),
+    "1.7": ("multiplies the logarithm by 20", "divides noise by signal"),
+    "2.3": ("counts in", "shifts by 20", "asks for", "converts"),
+    "2.6": ("takes the logarithm of empty bins", "leaves out the bins where q is 0"),
+    "2.7": ("divides by 0 where a whole level is empty",),
+    "3.1": (
+        "lets the sum reach",
+        "cuts off",
+        "rounds to the",
+        "ignores `bits`",
+        "divides in float32",
+    ),
+    "3.5": ("lets the mantissa", "halves", "changes the shift", "clamps", "takes a power of two"),
+    "3.6": ("computes in the dtype", "takes one off below zero", "goes through float64"),
+    "3.10": ("moves by", "puts the channels last"),
+    "3.11": ("lets relu6 end beyond", "cuts off", "rounds 6", "does not round"),
+    "4.10": ("returns zeros and ones",),
+    "5.1": ("leaves the zero point in",),
+    "5.2": ("rounds the gradient",),
+    "5.3": ("forgets the gradient that comes from above",),
+    "5.4": ("takes the mean instead of the sum", "forgets the", "counts rows", "measures the"),
+    "5.8": ("gives 0 the sign", "uses one scale"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_open_figures():
+    yield
+    plt.close("all")
+
+
+def drawn(ax: Axes) -> Iterator[tuple[str, bytes]]:
+    """Yield what axes and the panels in them hold."""
+    for line in ax.lines:
+        yield "line", np.nan_to_num(np.asarray(line.get_xydata(), dtype=float)).tobytes()
+    for image in ax.images:
+        yield "image", np.asarray(image.get_array(), dtype=float).tobytes()
+    for patch in ax.patches:
+        colour = np.asarray(patch.get_facecolor())
+        yield "patch", patch.get_path().vertices.tobytes() + colour.tobytes()
+        yield "placed", patch.get_patch_transform().get_matrix().tobytes()
+    for collection in ax.collections:
+        paths = [np.asarray(path.vertices) for path in collection.get_paths()]
+        yield "collection", b"".join(path.tobytes() for path in paths)
+    texts = [*ax.texts, ax.title, *ax.get_xticklabels(), *ax.get_yticklabels()]
+    yield "texts", "|".join(text.get_text() for text in texts).encode()
+    for panel in ax.child_axes:
+        yield from drawn(panel)
+
+
+def figure_of(ax: Axes) -> Iterator[tuple[str, bytes]]:
+    for axes in ax.figure.axes or [ax]:
+        yield from drawn(axes)
+
+
+def picture(exercise: Exercise, answer: Any) -> list[tuple[str, bytes]]:
+    return list(figure_of(DRAWINGS[exercise.id](answer)))
+
+
+@pytest.mark.parametrize("key", DRAWINGS)
+def test_the_slips_of_an_exercise_are_seen_in_its_picture(key: str) -> None:
+    exercise, unseen = EXERCISES[key], UNSEEN.get(key, ())
+    right = picture(exercise, exercise.reference)
+    hidden = [m.name for m in exercise.misconceptions if picture(exercise, m.wrong) == right]
+    assert [name for name in hidden if not name.startswith(unseen)] == []
+    assert exercise.misconceptions[0].name not in hidden
