@@ -25,6 +25,14 @@ def reading_minutes(notebook: NotebookNode, leave_out: Sequence[str] = ()) -> in
     return round(len(text.split()) / WORDS_PER_MINUTE)
 
 
+def effort(number: int, notebook: NotebookNode, core: bool = False) -> tuple[int, int]:
+    """Return the minutes of exercises and reading, if you know torch and the first time."""
+    extras = [e.id for e in registry.exercises(number) if e.extra] if core else []
+    reading = reading_minutes(notebook, extras)
+    knows_torch, first_time = minutes(number, core)
+    return knows_torch + reading, first_time + reading
+
+
 def needs(notebook: NotebookNode) -> str:
     """Return what a lab says that one needs for it, or ""."""
     found = NEED.search(_prose(notebook))
@@ -90,9 +98,7 @@ def _table(labs: Mapping[int, NotebookNode]) -> str:
 
 def _row(number: int, notebook: NotebookNode) -> str:
     exercises = registry.exercises(number)
-    extras = [exercise.id for exercise in exercises if exercise.extra]
-    core = [m + reading_minutes(notebook, extras) for m in minutes(number, core=True)]
-    everything = [m + reading_minutes(notebook) for m in minutes(number)]
+    core, everything = effort(number, notebook, core=True), effort(number, notebook)
     cells = (
         f"[{number} {registry.title(number)}]({registry.STEMS[number]}.ipynb)",
         " · ".join(f"*{e.title}*" if e.extra else e.title for e in exercises),

@@ -50,8 +50,8 @@ def _ruler(
     codes = np.arange(qmin, qmax + 1)
     values = (codes - zero_point) * scale
     every = max(1, len(codes) // 8)
-    bar = {"color": COLOURS["real"], "solid_capstyle": "butt"}
-    ax.plot([rmin, rmax], [y + 1, y + 1], lw=5, marker="|", **bar)
+    blue = COLOURS["real"]
+    ax.plot([rmin, rmax], [y + 1, y + 1], marker="|", color=blue, lw=5, solid_capstyle="butt")
     ax.plot(values, np.full(len(values), y), "|", color=COLOURS["codes"], ms=11)
     for code, value in zip(codes[::every], values[::every], strict=True):
         ax.text(value, y - 0.35, f"{code}", ha="center", va="top", color=COLOURS["ink"], size=8)

@@ -9,7 +9,7 @@ from labkit.checks import registry
 from labkit.checks.calling import call_all
 from labkit.checks.messages import verdict_card
 from labkit.checks.verdict import judge
-from labkit.grading.course_map import Effort, needs
+from labkit.grading.course_map import effort, needs
 from labkit.site.notebooks import PICTURES
 
 SEED = 0
@@ -116,11 +116,13 @@ def _figure(picture: tuple[str, str], caption: str) -> str:
 def _entry(number: int, lab: NotebookNode) -> str:
     name, _ = _picture(lab, THUMBNAILS[number])
     exercises = registry.exercises(number)
-    effort, points = Effort.of(lab), sum(exercise.points for exercise in exercises)
+    points = sum(exercise.points for exercise in exercises)
+    core, everything = effort(number, lab, core=True)[1], effort(number, lab)[1]
     return (
         f'<a class="lab" href="{registry.STEMS[number]}.html">'
         f'<img src="{PICTURES}/{name}" alt="" loading="lazy">'
         f"<strong>{number} {escape(registry.title(number))}</strong>"
-        f"<span>{len(exercises)} exercises, {points} points, about {effort.total} minutes</span>"
+        f"<span>{len(exercises)} exercises, {points} points; about {core} minutes for the core "
+        f"path, {everything} for all</span>"
         f"<span>You need {escape(needs(lab))}.</span></a>"
     )
