@@ -53,6 +53,9 @@ def refused(notebook: NotebookNode) -> str:
         ("x = 1  ### BEGIN SOLUTION", END),
         ("# SOLUTION", ""),
         ("### DEBUT SOLUTION", "### FIN SOLUTION"),
+        ("# === Solution ===", ""),
+        ("# start solution", "# stop solution"),
+        ("# SOLUTION STARTS HERE", "# SOLUTION ENDS HERE"),
         ("### ANFANG LÖSUNG", "### ENDE LÖSUNG"),
         ("", ""),
         (BEGIN, ""),
@@ -156,6 +159,8 @@ def test_a_given_cell_may_not_define_what_an_exercise_asks_for() -> None:
         "# your solution here",
         "# Write your own solution.",
         "# the solution of the equation above",
+        "# and a faster solution",
+        "# YOUR SOLUTION HERE",
         "# begin with the largest value",
         "# end of the loop",
         "solution = solve(x)",
@@ -164,7 +169,7 @@ def test_a_given_cell_may_not_define_what_an_exercise_asks_for() -> None:
 )
 def test_what_merely_speaks_of_a_solution_is_no_mark(line: str) -> None:
     assert not resembles_a_mark(line)
-    assert not has_mark("At the end, a solution is shown.\nBegin with the scale.")
+    assert not has_mark("## Solution\nAt the end, a solution is shown.\nBegin with the scale.")
 
 
 def test_what_only_the_stub_leaves_must_parse() -> None:

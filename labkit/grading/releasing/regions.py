@@ -22,8 +22,8 @@ WORDS = {
     *("solution", "solutions", "loesung", "lösung", "solución", "solucion", "soluzione"),
     *("solução", "solucao", "oplossing", "rozwiązanie", "çözüm"),
 }
-INVITES = {"your", "here", "write", "own", "todo", "votre", "deine", "ihre", "tu", "su"}
-MOST_WORDS = 3
+BESIDE = {"begin", "begins", "start", "starts", "end", "ends", "stop", "here"}
+INVITES = {"your", "write", "own", "todo", "votre", "deine", "ihre", "tu", "su"}
 
 
 @dataclass(frozen=True)
@@ -87,25 +87,37 @@ def resembles_a_mark(line: str) -> bool:
     """Return whether a line, or a comment in it, may have been meant as a mark."""
     # Without what cannot be seen, and with wide letters as plain ones.
     plain = unicodedata.normalize("NFKC", line)
-    plain = "".join(c for c in plain if unicodedata.category(c) != "Cf").casefold()
-    return any(_is_meant(text) for text in re.split("#+", plain))
+    plain = "".join(c for c in plain if unicodedata.category(c) != "Cf")
+    texts = re.split("#+", plain)
+    return any(map(_is_misspelled, texts)) or any(map(_is_foreign, texts[1:]))
 
 
 def has_mark(text: str) -> bool:
-    """Return whether a text holds a mark, or what resembles one."""
-    return any(line.strip() in MARKS or resembles_a_mark(line) for line in text.split("\n"))
+    """Return whether a text that is no code holds a mark, or a misspelled one."""
+    lines = (re.split("#+", line)[-1] for line in text.split("\n"))
+    return any(map(_is_misspelled, lines))
 
 
-def _is_meant(comment: str) -> bool:
-    words = re.findall(r"[^\W\d_]+", comment)
-    if set(words) & WORDS and len(words) <= MOST_WORDS and not set(words) & INVITES:
-        return not re.search(r"[=(\[.]", comment)  # code, which may well have such a name
-    letters = "".join(words)
+def _is_foreign(comment: str) -> bool:
+    """Return whether a comment shouts of a solution, or says nothing else."""
+    words = set(_words(comment))
+    if not words & WORDS or words & INVITES:
+        return False
+    return words <= WORDS | BESIDE or comment.isupper()
+
+
+def _is_misspelled(text: str) -> bool:
+    """Return whether a text begins nearly as a mark does."""
+    letters = "".join(_words(text))
     return any(
         _alike(letters, verb.casefold()) >= RESEMBLES[0]
         and _alike(letters, re.sub("[^a-z]", "", mark.casefold())) >= RESEMBLES[1]
         for mark, (verb, _) in MARKS.items()
     )
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W\d_]+", text.casefold())
 
 
 def _alike(letters: str, other: str) -> float:
