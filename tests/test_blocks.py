@@ -42,7 +42,7 @@ BITS_PER_WEIGHT = {
 }
 
 
-def drawn(rows: int = 40) -> dict[str, torch.Tensor]:
+def drawn(rows: int = 200) -> dict[str, torch.Tensor]:
     """Values by what is special about their blocks, [rows, 512]."""
     x = torch.randn(rows, 512, generator=torch.Generator().manual_seed(5))
     outlier, negative = x.clone(), x / 10
@@ -69,6 +69,7 @@ def differing(a: np.ndarray, b: np.ndarray) -> int:
 @pytest.mark.parametrize("name", LIKE_GGUF)
 @pytest.mark.parametrize("kind", drawn(1))
 def test_the_bytes_and_values_are_those_of_gguf(name: str, kind: str) -> None:
+    """Over all kinds, a million values a format."""
     x, type_ = drawn()[kind], gguf.GGMLQuantizationType[name.upper()]
     data, theirs = encode(x, name), gguf.quantize(x.numpy(), type_)
     assert differing(data.flatten(1).numpy(), theirs) == 0

@@ -289,7 +289,7 @@ def test_nothing_to_share_or_to_train_is_said() -> None:
         share_weights(nn.Sequential(nn.ReLU()), 4)
     with pytest.raises(ValueError, match="make it with share_weights"):
         fine_tune(network, images, network)
-    with pytest.raises(ValueError, match="batch_size is 64 for 4 images"):
+    with pytest.raises(ValueError, match="batch_size is 32 for 4 images"):
         fine_tune(share_weights(network, 4), images, network)
     with pytest.raises(ValueError, match="method is 'best'; expected one of kmeans, optimal"):
         share_weights(network, 4, method="best")

@@ -23,7 +23,7 @@ def block_bytes(format: BlockFormat, ax: Axes | None = None) -> Axes:
     format : BlockFormat
         The fields, the size and the title follow from it.
     """
-    ax = new_axes((8.0, 1.5)) if ax is None else ax
+    ax = new_axes((8.0, 1.8)) if ax is None else ax
     start, named = 0, set()
     for part in format.fields:
         label = "" if part.name in named else _described(format, part.name)
@@ -49,7 +49,7 @@ def block_bytes(format: BlockFormat, ax: Axes | None = None) -> Axes:
         f"{format.bits_per_weight:g} bits a weight",
         size=10,
     )
-    ax.legend(fontsize=8, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.55), frameon=False)
+    ax.legend(fontsize=8, ncols=3, loc="upper right", framealpha=0.9)
     return ax
 
 
@@ -115,6 +115,7 @@ def levels_on_weights(
         colour = COLOURS[colours[(place - 1) % len(colours)]]
         ax.plot(levels.double().numpy(), height, "|", ms=11, mew=2, color=colour, label=name)
     ax.set_ylim(-step * (len(tables) + 0.7), 1.05 * counts.max())
+    ax.set_yticks([tick for tick in ax.get_yticks() if 0 <= tick <= counts.max()])
     ax.set_xlabel("weight")
     ax.set_ylabel("weights in a bar")
     ax.legend(fontsize=9, loc="upper right")
