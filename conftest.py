@@ -1,8 +1,7 @@
 """How the suite runs, for the tests and for the notebooks that nbval runs.
 
 *Beside one another.* Without a file named, pytest uses all cores. What stands in one file runs in
-one process, so that its fixtures are built once; a test marked `alone` shares nothing with its
-neighbours, and may run anywhere. Every process has one torch thread.
+one process, so that its fixtures are built once. Every process has one torch thread.
 
 *Quick or slow.* Tests and modules that take long are marked `slow`, notebooks always are; every
 other test is `quick`, which `pytest -m quick` runs. At the end stand the CPU seconds of each file,
@@ -40,7 +39,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers."""
     config.addinivalue_line("markers", "slow: takes long; what is not slow is quick")
     config.addinivalue_line("markers", "quick: all tests that are not slow; given by conftest.py")
-    config.addinivalue_line("markers", "alone: shares no fixture with the tests of its file")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -53,22 +51,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is quick, and group by file; groups with a slow test go first."""
-    groups: dict[str, list[pytest.Item]] = {}
+    """Mark what is quick; files with a slow test go first."""
+    slow = set()
     for item in items:
         if item.path.suffix == ".ipynb":
             item.add_marker("slow")
-        if not _slow(item):
+        if _slow(item):
+            slow.add(item.path)
+        else:
             item.add_marker("quick")
-        given = item.get_closest_marker("xdist_group")
-        if given is None:
-            alone = item.get_closest_marker("alone")
-            name = item.name if alone else item.nodeid.partition("::")[0]
-            item.add_marker(pytest.mark.xdist_group(name))
-        groups.setdefault(given.args[0] if given else name, []).append(item)
     # What takes long at the end would leave the other cores idle.
-    slow_first = sorted(groups.values(), key=lambda group: not any(map(_slow, group)))
-    items[:] = [item for group in slow_first for item in group]
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def _slow(item: pytest.Item) -> bool:

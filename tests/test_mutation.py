@@ -10,7 +10,6 @@ from labkit.checks import registry
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 @pytest.mark.parametrize("number", registry.STEMS)
 def test_no_mutant_that_changes_results_passes_its_check(number: int) -> None:
     rows = mutation.run(number, mutation.stored())

@@ -63,7 +63,6 @@ def run(notebook: NotebookNode, folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 @pytest.mark.parametrize("number", registry.STEMS)
 def test_half_solved_and_wrongly_solved_labs_run_to_the_end(number: int, tmp_path: Path) -> None:
     stem = registry.STEMS[number]

@@ -8,7 +8,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from labkit.grading.release import NOTEBOOK_METADATA
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 
 THEMES = ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast")
 STATES = ("Not started", "raised", "Not yet", "Almost", "Passed", "Hint", "measured")

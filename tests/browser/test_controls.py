@@ -7,7 +7,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from labkit.grading.release import NOTEBOOK_METADATA
 from labkit.widgets import AGAIN, ELSEWHERE
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 
 SETUP = """
 import torch

@@ -16,7 +16,7 @@ def integer_range(bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
 WRONG, RIGHT = ANSWER.format(one=""), ANSWER.format(one=" - 1")
 FIRST_ANSWER_SECONDS = 15
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 
 
 def cpu_seconds():

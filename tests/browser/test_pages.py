@@ -18,7 +18,7 @@ from labkit.grading.feedback import page as feedback_page
 from labkit.grading.results import Graded, Outcome, Record, Shown
 from labkit.plots import best_within_budget
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 
 NOTEBOOK = """
 from labkit import Lab, plots
