@@ -114,8 +114,9 @@ MERGE_LEVELS = Exercise(
         "levels. Which values do the bins of one level share?",
         "level = torch.arange(n) * levels // n. For each level: its total, and how many of its "
         "bins are not empty. A bin that is not empty gets total / that number, an empty one 0.",
-        "for k in range(levels): run = (level == k) & (counts > 0); if run.any(): spread[run] = "
-        "counts[run].sum() / run.sum(), with spread = torch.zeros(n) at first.",
+        "total = torch.bincount(level, weights=counts, minlength=levels), sharing the same with "
+        "weights=counts > 0; return torch.where(counts > 0, total[level] / sharing[level], 0.0). A "
+        "loop over the levels is right, too, but slow in the contest at the end.",
     ),
     misconceptions=(
         Misconception(
