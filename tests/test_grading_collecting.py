@@ -143,10 +143,21 @@ def test_another_lab_or_course_is_a_broken_file_that_says_so(course: Course) -> 
 
 
 def test_a_notebook_without_ids_is_the_labs_by_what_it_defines(course: Course) -> None:
+    for notebook in (support.released_notebook(), support.answered(RIGHT)):
+        for cell in notebook["cells"]:
+            cell["metadata"] = {}
+    assert list(parse(raw(notebook), course).answers.values()) == list(RIGHT.values())
+
+
+def test_answers_in_cells_of_ones_own_count_when_notebooks_are_compared(
+    tmp_path: Path, course: Course
+) -> None:
     notebook = support.released_notebook()
-    for cell in notebook["cells"]:
-        cell["metadata"] = {}
-    assert len(parse(raw(notebook), course).answers) == len(course.tasks)
+    own = {**notebook["cells"][0], "id": "own", "source": RIGHT["1.1"], "metadata": {}}
+    notebook["cells"].insert(2, own)
+    save(tmp_path, support.released_notebook())
+    save(tmp_path, notebook, f"{STEM}_2.ipynb")
+    assert chosen(tmp_path, course)[0]["cells"][2]["source"] == RIGHT["1.1"]
 
 
 def test_several_that_cannot_be_graded_are_named(tmp_path: Path, course: Course) -> None:
