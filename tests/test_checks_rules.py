@@ -16,17 +16,17 @@ def said(rule: Rule, got: object, expected: object, args: tuple = ()) -> str | N
 
 
 @pytest.mark.parametrize(
-    ("got", "came"),
+    ("got", "came", "right"),
     [
-        ([1, -2, 3], "a tuple or list of 3 values"),
-        ((torch.tensor(1),), "a tuple or list of 1 value"),
+        ([1, -2, 3], "a tuple or list of 3 values", " The numbers are right."),
+        ((torch.tensor(1),), "a tuple or list of 1 value", ""),
     ],
 )
-def test_a_list_instead_of_a_tensor_is_told_how_to_become_one(got, came) -> None:
+def test_a_list_instead_of_a_tensor_is_told_how_to_become_one(got, came, right) -> None:
     message = said(Codes(), got, CODES)
     assert message == (
-        f"q is {came}; expected an integer tensor of shape (3,). `torch.tensor` makes one of a "
-        "list of numbers, `torch.stack` of a list of tensors."
+        f"q is {came}; expected an integer tensor of shape (3,).{right} `torch.tensor` makes one "
+        "of a list of numbers, `torch.stack` of a list of tensors."
     )
 
 

@@ -1,16 +1,18 @@
 """`Lab` as a notebook uses it: cards, hints, progress, and answers that misbehave."""
 
 import json
+import linecache
 import sys
 import time
 from pathlib import Path
 from unittest.mock import Mock
 
+import nbformat
 import numpy as np
 import pytest
 import torch
 
-from labkit import Lab
+from labkit import Lab, plots
 from labkit.checks import console, lab
 from labkit.checks.calling import call_all
 from labkit.checks.card import Card, Code, Fold, Table, Text
@@ -116,6 +118,100 @@ def test_a_cell_that_was_edited_and_not_run_again_is_suspected(cards: list[Card]
         assert "that passed before. If you have edited it since, run the cell" in repr(cards[-1])
         checked.check(number, lambda *args, answer=answer: answer(*args))
         assert "passed before" not in repr(cards[-1])
+
+
+def cell(source: str, space: dict) -> None:
+    """Run a cell as a kernel does: in the notebook's names, its source kept for tracebacks."""
+    name = f"<cell {abs(hash(source))}>"
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    exec(compile(source, name, "exec"), space)
+
+
+GIVEN = "ranges = {b: integer_range(b, True, False) for b in (2, 4)}"
+
+
+def test_a_failed_answer_stays_at_hand_under_its_own_name(
+    cards: list[Card], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(GIVEN)])
+    monkeypatch.setattr(lab, "LABS", tmp_path)
+    nbformat.write(notebook, tmp_path / "lab1_linear.ipynb")
+    space = {"__name__": "__main__", "lab": Lab(1), "plots": plots}
+    cell("def integer_range(bits, signed, narrow):\n    return 0, bits", space)
+    cell('integer_range = lab.check("1.1", integer_range)', space)
+    cell(GIVEN, space)
+    assert space["ranges"] == {2: (-2, 1), 4: (-8, 7)}
+    cell("def quantize(*args):\n    return integer_range(4, True, False)", space)
+    assert space["quantize"]() == (-8, 7)
+    cell("mine = integer_range(4, True, False)", space)
+    cell('again = integer_range(*lab.failed_call("1.1"))[0]', space)
+    assert (space["mine"], space["again"]) == ((0, 4), 0)
+    cell('integer_range = lab.check("1.1", integer_range)', space)
+    assert "the cells of this lab use the reference" in repr(cards[-1])
+
+
+def test_a_picture_draws_the_students_own_function(cards: list[Card]) -> None:
+    def unrounded(x, scale, zero_point, qmin, qmax):
+        return x / scale + zero_point
+
+    found = Lab(1).check("1.3", unrounded)
+    assert max(picture_of(found)) > 4
+    assert found(torch.ones(1), 0.5, 0, -8, 7).dtype == torch.int32
+    assert picture_of(Lab(1).check("1.3", stub_of_quantize)) == []
+
+
+def stub_of_quantize(x, scale, zero_point, qmin, qmax):
+    raise NotImplementedError("Exercise 1.3")
+
+
+def picture_of(quantize) -> list[float]:
+    ax = plots.staircase(quantize, 0.5, 0, -8, 7)
+    return [y for line in ax.lines for y in line.get_ydata()]
+
+
+def test_an_answer_that_changes_its_input_is_handed_on_with_copies(cards: list[Card]) -> None:
+    found = Lab(1).check("1.5", lambda x: x.round_())
+    x = torch.tensor([0.6, 2.5])
+    assert found(x).tolist() == [1, 2]
+    assert x.tolist() == pytest.approx([0.6, 2.5])
+
+
+def test_one_forgotten_case_costs_the_same_if_it_raises(cards: list[Card]) -> None:
+    def raises(bits, signed, narrow):
+        if narrow and bits == 3:
+            raise ValueError("narrow")
+        return right(bits, signed, narrow)
+
+    def wrong(bits, signed, narrow):
+        return (0, 0) if narrow and bits == 3 else right(bits, signed, narrow)
+
+    for answer in (raises, wrong):
+        Lab(1).check("1.1", answer)
+        assert repr(cards[-1]).startswith("◐ Almost")
+
+
+def test_a_module_that_loads_for_long_is_never_cut_in_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow_to_load.py").write_text("import time\ntime.sleep(1)\nREADY = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def answer(x):
+        import slow_to_load
+
+        return slow_to_load.READY
+
+    assert call_all(answer, ONE, seconds=0.3)[0].value is True
+
+
+def test_an_error_of_torch_is_not_taken_for_a_stub(cards: list[Card]) -> None:
+    def answer(x):
+        return torch.softmax(x.long(), 0)
+
+    outcome = call_all(answer, ONE)[0]
+    assert outcome.status == "raised"
+    assert "NotImplementedError" in outcome.message
+    assert call_all(not_started, [Case("", (1, 2, 3))])[0].status == "not started"
 
 
 def test_numpy_answers_are_handed_on_as_tensors(cards: list[Card]) -> None:
@@ -229,7 +325,9 @@ def test_nbgrader_has_a_reference_for_an_answer_that_did_not_run_and_no_points(
 def test_the_reference_that_a_check_gave_is_no_answer(cards: list[Card]) -> None:
     checked = Lab(1)
     given = checked.check("1.1", not_started)
-    assert checked.check("1.1", given) is given
+    checked.check("1.1", given)
+    assert repr(cards[-1]).startswith("○ Not started")
+    checked.check("1.1", exercises(1)[0].reference)
     assert "integer_range is the reference now; expected your function." in repr(cards[-1])
     checked.progress()
     assert "0 of 24 points" in repr(cards[-1])

@@ -11,7 +11,9 @@ import copy
 import ctypes
 import functools
 import re
+import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -24,7 +26,9 @@ from labkit.checks.errors import explain
 from labkit.checks.exercise import Case
 from labkit.checks.values import Plain, Unplain, plain
 
-SECONDS = 5.0
+SECONDS = 20.0
+ONE_CALL = 5.0
+TICK = 0.05
 NO_FUNCTION = "No `def "
 """How it begins what is said of a function that is not there."""
 STUB = re.compile(r"(Exercise \d+\.\d+)?")
@@ -78,7 +82,8 @@ def call_all(
     cases : sequence of Case
         Each call gets its own copy of the arguments, by position.
     seconds : float
-        Time for all calls together.
+        Time for all calls together; one call may take `ONE_CALL`, if that is less. Imports do not
+        count, and are never stopped: half a module is worse than none.
     """
     outcomes: list[Outcome] = []
 
@@ -89,14 +94,14 @@ def call_all(
         except OutOfTime:
             return
         except BaseException as error:  # such as MemoryError while an outcome is put together
-            outcomes.append(Outcome("raised", message=explain(error)))
+            outcomes.append(Outcome("raised", message=explain(error, function)))
 
     thread = threading.Thread(
         target=contextvars.copy_context().run, args=(work,), name="labkit-check", daemon=True
     )
     thread.start()
     try:
-        thread.join(seconds)
+        over = _wait(thread, outcomes, seconds)
     finally:
         finished = not thread.is_alive()
         if not finished:
@@ -108,7 +113,7 @@ def call_all(
         done.append(
             Outcome(
                 "stopped",
-                message=f"Your code ran for more than {seconds:g} seconds and was stopped. {note}"
+                message=f"Your code ran for more than {over:g} seconds and was stopped. {note}"
                 "Look for a loop that never ends, or work that can be done on whole tensors.",
             )
         )
@@ -128,9 +133,34 @@ def _call(function: Callable[..., Any], args: tuple[Any, ...]) -> Outcome:
         except BaseException as error:  # SystemExit and KeyboardInterrupt are answers, too
             if isinstance(error, NotImplementedError) and STUB.fullmatch(str(error)):
                 return Outcome("not started", message=str(error))
-            return Outcome("raised", message=explain(error), printed=printed.text())
+            return Outcome("raised", message=explain(error, function), printed=printed.text())
     changed = tuple(i for i, (a, b) in enumerate(zip(args, given, strict=True)) if not _same(a, b))
     return Outcome("returned", value, "", printed.text(), changed, _holds_numpy(returned))
+
+
+def _wait(thread: threading.Thread, done: Sequence[object], seconds: float) -> float:
+    """Wait until a thread ends or its time is over; return the limit that it ran into."""
+    one = min(ONE_CALL, seconds)
+    spent, spent_on_call, calls = 0.0, 0.0, 0
+    while thread.is_alive() and spent < seconds and spent_on_call < one:
+        start = time.monotonic()
+        thread.join(TICK)
+        if not _imports(thread):
+            spent += time.monotonic() - start
+            spent_on_call += time.monotonic() - start
+        if len(done) > calls:
+            spent_on_call, calls = 0.0, len(done)
+    return one if spent < seconds else seconds
+
+
+def _imports(thread: threading.Thread) -> bool:
+    """Whether a thread is loading a module, as torch does at an optimizer's first step."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _stop(thread: threading.Thread) -> None:
@@ -158,8 +188,20 @@ def _same(before: Any, after: Any) -> bool:
     return bool(before == after)
 
 
-def as_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap an answer that returns numpy arrays, so that torch code below can use it."""
+def safe_to_use(
+    function: Callable[..., Any], numpy: bool = True, changes: bool = True
+) -> Callable[..., Any]:
+    """Wrap an answer that passed, so that the code below can use it without surprises.
+
+    Parameters
+    ----------
+    function : callable
+        The answer.
+    numpy : bool
+        It returns numpy arrays: turn them into tensors.
+    changes : bool
+        It changes its inputs: hand it copies.
+    """
 
     def convert(value: Any) -> Any:
         if isinstance(value, tuple | list):
@@ -169,6 +211,9 @@ def as_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        return convert(function(*args, **kwargs))
+        if changes:
+            args, kwargs = copy.deepcopy((args, kwargs))
+        result = function(*args, **kwargs)
+        return convert(result) if numpy else result
 
-    return wrapped
+    return wrapped if numpy or changes else function

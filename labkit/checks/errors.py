@@ -4,6 +4,7 @@ import linecache
 import sysconfig
 import traceback
 from pathlib import Path
+from types import FunctionType
 
 import numpy as np
 import torch
@@ -21,13 +22,17 @@ INSTALLED = tuple(
 )
 
 
-def explain(error: BaseException) -> str:
-    """Say what was raised and on which line of the student's code, without a traceback."""
+def explain(error: BaseException, answer: object = None) -> str:
+    """Say what was raised and on which line of the student's code, without a traceback.
+
+    A line in the cell of `answer` goes before one in a function of an earlier cell that it calls.
+    """
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     lines = text.splitlines()
     shown = lines[0] if lines else text
-    frame = _students_frame(error)
+    own = answer.__code__.co_filename if isinstance(answer, FunctionType) else None
+    frame = _students_frame(error, own)
     if frame is not None:
         source = linecache.getline(frame.filename, frame.lineno or 0).strip()
         at = f"line {frame.lineno} of {_place(frame.filename, frame.name)}"
@@ -39,13 +44,14 @@ def explain(error: BaseException) -> str:
     return steady(f"{shown}\nat {at}: {source}" if source else f"{shown}\nat {at}")
 
 
-def _students_frame(error: BaseException) -> traceback.FrameSummary | None:
-    """Return the innermost frame in code that the student wrote."""
+def _students_frame(error: BaseException, own: str | None) -> traceback.FrameSummary | None:
+    """Return the innermost frame in the file `own`, or else in code that the student wrote."""
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith((*INSTALLED, "<frozen"))
     ]
+    frames = [frame for frame in frames if frame.filename == own] or frames
     return frames[-1] if frames else None
 
 

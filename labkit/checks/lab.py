@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit.checks import registry, restart
-from labkit.checks.calling import as_tensors, call_all
+from labkit.checks.borrowed import Borrowed, given_cells
+from labkit.checks.calling import call_all, safe_to_use
 from labkit.checks.card import Card, Table, Text, show
 from labkit.checks.exercise import Exercise
 from labkit.checks.messages import (
@@ -81,7 +82,8 @@ class Lab:
         Returns
         -------
         callable
-            `function` if it passed, else the reference, so that later cells work.
+            `function` if it passed (on copies, if it changes its inputs). Else the reference for
+            the lab's cells and later answers, and `function` for your own cells and pictures.
 
         Raises
         ------
@@ -89,6 +91,8 @@ class Lab:
             Under nbgrader only, if the answer earns no points.
         """
         exercise = self._exercise(exercise_id)
+        if isinstance(function, Borrowed):
+            function = function.own
         if not callable(function) or function is exercise.reference:
             card = _no_answer(exercise, function)
             show(card)
@@ -96,7 +100,7 @@ class Lab:
                 raise CheckFailed(repr(card))
             return exercise.reference
         cases = exercise.draw(NOTEBOOK_SEED)
-        verdict = judge(exercise, cases, call_all(function, cases))
+        verdict = judge(exercise, cases, call_all(function, cases), function)
         self._verdicts[exercise_id] = verdict
         card = verdict_card(verdict)
         if verdict.state is State.NOT_STARTED and self._progress.best.get(exercise_id):
@@ -111,9 +115,18 @@ class Lab:
                 if not verdict.points:
                     raise CheckFailed(repr(card))
                 _tell_nbgrader(verdict.points)
-            return exercise.reference
-        self._passed[exercise_id] = as_tensors(function) if verdict.numpy else function
+                return exercise.reference
+            return self._borrowed(exercise, function, verdict.state is not State.NOT_STARTED)
+        self._passed[exercise_id] = safe_to_use(function, verdict.numpy, verdict.changes_inputs)
         return self._passed[exercise_id]
+
+    def _borrowed(
+        self, exercise: Exercise, own: Callable[..., Any], started: bool
+    ) -> Callable[..., Any]:
+        """Return what stands under the name of an answer that did not pass."""
+        answers = [each.function for each in self._exercises.values()]
+        given = given_cells(LABS / f"{registry.STEMS[self._number]}.ipynb")
+        return Borrowed(own, exercise.reference, given, answers, started)
 
     def failed_call(self, exercise_id: str) -> tuple[Any, ...]:
         """Return the arguments of the call that the last check of this exercise showed.

@@ -2,7 +2,10 @@
 
 from labkit.checks.card import Block, Card, Code, Fold, Table, Text
 from labkit.checks.exercise import Exercise
+from labkit.checks.values import input_size
 from labkit.checks.verdict import State, Verdict
+
+ON_PAPER = 12
 
 TONES = {
     State.NOT_STARTED: ("plain", "○ Not started"),
@@ -34,6 +37,10 @@ def _blocks(verdict: Verdict) -> list[Block]:
     borrowed = Text(
         f"Until it passes, the cells below use the reference `{exercise.function}`: you can go on."
     )
+    yours = Text(
+        f"You can go on: until it passes, the cells of this lab use the reference. In cells that "
+        f"you write, and in pictures, `{exercise.function}` is still your own."
+    )
     if verdict.state is State.NOT_STARTED:
         step = f"Replace the line `raise NotImplementedError` in `{exercise.function}`"
         return [Text(f"{step}, run that cell, then this one again."), borrowed]
@@ -48,32 +55,31 @@ def _blocks(verdict: Verdict) -> list[Block]:
     blocks: list[Block] = [
         Text(f"{verdict.right} of {verdict.total} calls gave the right result."),
         Code(f"The smallest call that did not ({failure.case.label}):", failure.call),
-        Code("What happened:", failure.problem)
-        if verdict.state is State.RAISED
-        else Text(failure.problem),
+        Code("What happened:", failure.problem) if failure.raised else Text(failure.problem),
     ]
     if failure.rows:
         blocks.append(Table(("where", "got", "expected"), failure.rows))
     if failure.printed.strip():
         blocks.append(Code("Your code printed:", failure.printed.rstrip()))
-    if verdict.diagnosis is not None:
-        known = verdict.diagnosis
-        blocks.append(Text(f"Your code {known.name}. {known.message}"))
+    blocks += [Text(finding.text) for finding in verdict.findings]
     blocks.append(Text(_next_step(verdict)))
-    blocks.append(borrowed)
+    blocks.append(yours)
     return blocks
 
 
 def _next_step(verdict: Verdict) -> str:
     exercise = verdict.exercise
-    if verdict.state is State.RAISED:
+    failure = verdict.failure
+    if failure is not None and failure.raised:
         action = "Repair that"
-    elif verdict.diagnosis is not None:
+    elif any(finding.cause for finding in verdict.findings):
         action = "Change that"
-    elif verdict.failure is not None and not verdict.failure.rows:
+    elif failure is not None and not failure.rows:
         action = f"Change what `{exercise.function}` returns"
-    else:
+    elif failure is not None and input_size(failure.case.args) <= ON_PAPER:
         action = "Work this one call out on paper"
+    else:
+        action = "Look at one of these numbers, and follow it through your code with print"
     return (
         f"Next: {action}, then run that cell and this one again. "
         f'`args = lab.failed_call("{exercise.id}")` gives you the inputs to try yourself; '

@@ -62,11 +62,31 @@ class Rule:
             value = value.reshape(())
         if value is None or value.shape != wanted.shape:
             advice = JOIN if wanted.ndim and isinstance(got, tuple) else ""
-            return Mismatch(f"{name} is {describe(got)}; expected {kind(wanted)}.{advice}")
+            whole = f"{name} is {describe(got)}; expected {kind(wanted)}."
+            items = _joined(got) if isinstance(got, tuple) else None
+            if items is not None and self.mismatch(name, items, expected, args) is None:
+                return Mismatch(f"{whole} The numbers are right.{advice}", form_only=True)
+            return Mismatch(whole + advice)
         wrong = ~self._accepted(value, wanted, args)
         if wrong.any():
             return Mismatch(_count(name, wrong), _rows(wrong, value, wanted, self, args))
         return self._form(name, value, wanted)
+
+    def wrong(self, got: Plain, expected: Plain, args: tuple) -> np.ndarray | None:
+        """Return where the numbers of `got` are wrong; None if they cannot be laid side by side.
+
+        The dtype is left out of account.
+        """
+        mismatch = self.mismatch("", got, expected, args)
+        wanted, value = as_array(expected), as_array(got)
+        if mismatch is None or mismatch.form_only:
+            return np.zeros(() if wanted is None else wanted.shape, bool)
+        if value is not None and wanted is not None and wanted.ndim == 0 and value.size == 1:
+            value = value.reshape(())
+        if value is None or wanted is None or value.shape != wanted.shape:
+            return None
+        mask = np.asarray(~self._accepted(value, wanted, args))
+        return mask if mask.any() else None
 
     def _accepted(self, got: np.ndarray, expected: np.ndarray, args: tuple) -> np.ndarray:
         real, wanted = got.astype(np.float64), expected.astype(np.float64)
@@ -167,6 +187,15 @@ def _only_the_dtype(name: str, got: np.ndarray, wanted: str) -> Mismatch:
         f"{name} has dtype {got.dtype}; expected {asked}. The numbers are right: end with {end}.",
         form_only=True,
     )
+
+
+def _joined(items: tuple) -> np.ndarray | None:
+    """Return a list of numbers or of equal arrays as one array; None if it is no such list."""
+    parts = [_joined(item) if isinstance(item, tuple) else as_array(item) for item in items]
+    arrays = [part for part in parts if part is not None]
+    if not arrays or len(arrays) < len(parts) or len({array.shape for array in arrays}) > 1:
+        return None
+    return np.stack(arrays)
 
 
 def kind(wanted: np.ndarray) -> str:

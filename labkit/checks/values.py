@@ -145,6 +145,13 @@ def _listed(array: np.ndarray) -> str:
     return str(array) if array.dtype.kind == "f" else str(array.item())
 
 
+def input_size(value: object) -> int:
+    """Return how many numbers an argument holds, or a tuple of arguments."""
+    if isinstance(value, tuple | list):
+        return sum(map(input_size, value))
+    return value.numel() if isinstance(value, torch.Tensor) else 1
+
+
 def steady(text: str) -> str:
     """Remove what differs from run to run (memory addresses), and what cannot be displayed."""
     return UNPRINTABLE.sub("?", ADDRESS.sub("0x...", text))

@@ -4,20 +4,23 @@
 """
 
 import copy
+import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
-from functools import cache
-from itertools import cycle
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 
 from labkit.checks.calling import Outcome
+from labkit.checks.diagnosis.diagnosis import Finding, diagnose
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.rules import Mismatch, Rule, kind
-from labkit.checks.values import Plain, as_array, describe, plain, source_text
+from labkit.checks.rules import Mismatch, kind
+from labkit.checks.values import Plain, as_array, describe, input_size, plain, source_text
+
+BITS_OF_A_NUMBER = "pattern"
+"""The argument that holds the bits of a float: nobody reads them in decimal."""
 
 
 class State(Enum):
@@ -39,6 +42,7 @@ class Failure:
     problem: str
     rows: tuple[tuple[str, str, str], ...] = ()
     printed: str = ""
+    raised: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,18 @@ class Verdict:
         Calls that gave the right result, of all.
     failure : Failure, optional
         The call to look at, unless all is well or nothing was started.
-    diagnosis : Misconception, optional
-        The known mistake that gives the same results as the student's code.
+    calls : tuple of (Case, Outcome)
+        All calls, for the diagnosis.
+    wrong : tuple of int
+        Which of them are not accepted.
+    answer : callable, optional
+        The function itself; only where its code may be read and run again for the diagnosis.
     notes : tuple of str
         Remarks that cost no points.
     numpy : bool
         Whether the results are numpy arrays.
+    changes_inputs : bool
+        Whether a call changed what it was given.
     """
 
     exercise: Exercise
@@ -68,9 +78,12 @@ class Verdict:
     right: int
     total: int
     failure: Failure | None = None
-    diagnosis: Misconception | None = None
+    calls: tuple[tuple[Case, Outcome], ...] = ()
+    wrong: tuple[int, ...] = ()
+    answer: Callable[..., Any] | None = None
     notes: tuple[str, ...] = ()
     numpy: bool = False
+    changes_inputs: bool = False
 
     @property
     def points(self) -> float:
@@ -78,16 +91,36 @@ class Verdict:
         share = {State.PASSED: 1.0, State.ALMOST: 0.5}.get(self.state, 0.0)
         return self.exercise.points * share
 
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What can be said about a wrong answer; worked out when it is asked for."""
+        cases, outcomes = [case for case, _ in self.calls], [outcome for _, outcome in self.calls]
+        return (
+            diagnose(self.exercise, cases, outcomes, self.wrong, self.answer) if self.wrong else ()
+        )
 
-def judge(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]) -> Verdict:
+    @property
+    def diagnosis(self) -> Misconception | None:
+        """The stored mistake that explains the answer, if one does."""
+        return next((f.misconception for f in self.findings if f.misconception), None)
+
+
+def judge(
+    exercise: Exercise,
+    cases: Sequence[Case],
+    outcomes: Sequence[Outcome],
+    answer: Callable[..., Any] | None = None,
+) -> Verdict:
     """Compare what the calls returned with the reference.
 
-    Almost right is an answer with at least half of its calls right, or with right numbers in a
-    wrong dtype.
+    `answer` is the function itself, where its code may be read and run again for the diagnosis.
+
+    Almost right is an answer with at least half of its calls right, whether the others raise or
+    return wrong numbers, or with right numbers in a wrong form.
     """
     total = len(cases)
-    own = f"Exercise {exercise.id}"
-    if any(o.status == "not started" and o.message in ("", own) for o in outcomes):
+    own = ("", f"Exercise {exercise.id}")
+    if any(o.status == "not started" and o.message in own for o in outcomes):
         return Verdict(exercise, State.NOT_STARTED, 0, total)
     expected = [_result(exercise.reference, case) for case in cases]
     mismatches = [
@@ -97,24 +130,28 @@ def judge(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]
     wrong = [i for i, mismatch in enumerate(mismatches) if mismatch is not None]
     right = total - len(wrong)
     if not wrong:
-        numpy = any(outcome.numpy for outcome in outcomes)
         return Verdict(
-            exercise, State.PASSED, right, total, notes=_notes(exercise, outcomes), numpy=numpy
+            exercise,
+            State.PASSED,
+            right,
+            total,
+            notes=_notes(exercise, outcomes),
+            numpy=any(outcome.numpy for outcome in outcomes),
+            changes_inputs=any(outcome.changed for outcome in outcomes),
         )
     broken = [i for i in wrong if outcomes[i].status in ("raised", "stopped", "not started")]
     # "The numbers are right" must not be read where other calls have wrong ones.
     off = [i for i, mismatch in enumerate(mismatches) if mismatch and not mismatch.form_only]
-    shown = min(broken or off or wrong, key=lambda i: (_size(cases[i].args), i))
-    if broken:
-        state = State.RAISED
-    elif 2 * right >= total or not off:
+    shown = min(broken or off or wrong, key=lambda i: (input_size(cases[i].args), i))
+    if 2 * right >= total or not (off or broken):
         state = State.ALMOST
+    elif broken:
+        state = State.RAISED
     else:
         state = State.NOT_YET
-    returned = [i for i in wrong if outcomes[i].status == "returned"]
-    diagnosis = _diagnose(exercise, cases, outcomes, returned) if returned else None
     failure = _failure(exercise, cases[shown], outcomes[shown], mismatches[shown])
-    return Verdict(exercise, state, right, total, failure, diagnosis)
+    calls = tuple(zip(cases, outcomes, strict=True))
+    return Verdict(exercise, state, right, total, failure, calls, tuple(wrong), answer)
 
 
 def _mismatch(exercise: Exercise, outcome: Outcome, expected: Plain, case: Case) -> Mismatch | None:
@@ -132,6 +169,13 @@ def _mismatch(exercise: Exercise, outcome: Outcome, expected: Plain, case: Case)
         return Mismatch(outcome.message)
     if not names:
         return exercise.rules[0].mismatch("The result", got, expected, case.args)
+    if isinstance(got, np.ndarray) and got.shape == (len(names),):
+        inside = replace(outcome, value=tuple(got))
+        return _mismatch(exercise, inside, expected, case) or Mismatch(
+            f"`{exercise.function}` returned {describe(got)}; {_asked(names, expected)}. The "
+            f"numbers are right: return them side by side, `return {', '.join(names)}`.",
+            form_only=True,
+        )
     if not isinstance(got, tuple) or len(got) != len(names):
         return Mismatch(
             f"`{exercise.function}` returned {describe(got)}; {_asked(names, expected)}."
@@ -153,62 +197,19 @@ def _asked(names: Sequence[str], expected: Plain) -> str:
 def _failure(
     exercise: Exercise, case: Case, outcome: Outcome, mismatch: Mismatch | None
 ) -> Failure:
-    call = f"{exercise.function}({', '.join(source_text(arg) for arg in case.args)})"
+    names = inspect.signature(exercise.reference).parameters
+    args = [
+        hex(arg) if name == BITS_OF_A_NUMBER and isinstance(arg, int) else source_text(arg)
+        for name, arg in zip(names, case.args, strict=True)
+    ]
+    call = f"{exercise.function}({', '.join(args)})"
     problem, rows = (mismatch.problem, mismatch.rows) if mismatch else ("", ())
-    return Failure(case, call, problem, rows, outcome.printed)
-
-
-def _diagnose(
-    exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome], wrong: list[int]
-) -> Misconception | None:
-    """Find the known mistake that explains every wrong call, and most of the right ones."""
-
-    @cache
-    def result(mistake: int, i: int) -> Plain:
-        return _result(exercise.misconceptions[mistake].wrong, cases[i])
-
-    def agreement(mistake: int, rules: Sequence[Rule]) -> int:
-        def same(i: int) -> bool:
-            return _alike(outcomes[i].value, result(mistake, i), rules)
-
-        return sum(map(same, range(len(cases)))) if all(map(same, wrong)) else 0
-
-    # To the last digits first: within the tolerance of the exercise two mistakes can be one.
-    for rules in (Rule(),), exercise.rules:
-        scores = [agreement(mistake, rules) for mistake in range(len(exercise.misconceptions))]
-        if any(scores):
-            return exercise.misconceptions[scores.index(max(scores))]
-    return None
+    raised = outcome.status in ("raised", "stopped")
+    return Failure(case, call, problem, rows, outcome.printed, raised)
 
 
 def _result(function: Callable[..., Any], case: Case) -> Plain:
     return plain(function(*copy.deepcopy(case.args)))
-
-
-def _alike(got: Plain, other: Plain, rules: Sequence[Rule]) -> bool:
-    if isinstance(got, tuple) or isinstance(other, tuple):
-        return (
-            isinstance(got, tuple)
-            and isinstance(other, tuple)
-            and len(got) == len(other)
-            and all(_alike(a, b, (rule,)) for a, b, rule in zip(got, other, cycle(rules)))
-        )
-    if got is None or other is None or isinstance(got, str) or isinstance(other, str):
-        return got is other
-    a, b = np.asarray(got), np.asarray(other)
-    # Tensors must agree in kind as well: right numbers as float32 are a mistake of their own.
-    if a.shape != b.shape or (a.ndim and (a.dtype.kind == "f") != (b.dtype.kind == "f")):
-        return False
-    if a.dtype.kind != "f" and b.dtype.kind != "f":
-        return bool(np.array_equal(a, b))
-    near = {"rtol": max(1e-5, rules[0].relative), "atol": max(1e-12, rules[0].absolute)}
-    return bool(np.allclose(a.astype(float), b.astype(float), **near, equal_nan=True))
-
-
-def _size(value: object) -> int:
-    if isinstance(value, tuple | list):
-        return sum(map(_size, value))
-    return value.numel() if isinstance(value, torch.Tensor) else 1
 
 
 def _notes(exercise: Exercise, outcomes: Sequence[Outcome]) -> tuple[str, ...]:

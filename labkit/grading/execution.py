@@ -173,7 +173,7 @@ class _Grading:
             said, remark = f"{said} {newer}", newer
         remark = remark or self._repeated(task, cases, outcomes)
         if outcome is Outcome.RIGHT:
-            self._walk.keep(task, as_tensors=verdict.numpy)
+            self._walk.keep(task, wrapped=verdict.numpy or verdict.changes_inputs)
         return _graded(
             task,
             source,

@@ -24,7 +24,7 @@ class Seconds:
     """
 
     cell: float = 20.0
-    calls: float = 10.0
+    calls: float = 20.0
     notebook: float = 180.0
     own: float = 60.0
 

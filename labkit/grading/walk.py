@@ -65,10 +65,10 @@ class Walk:
             return [Outcome(status, message=message)] * len(cases)
         return outcomes
 
-    def keep(self, task: Task, as_tensors: bool) -> None:
+    def keep(self, task: Task, wrapped: bool) -> None:
         """Have what follows build on an answer that is right, as it does in the notebook."""
         check = Step(f"{OWN} check {task.exercise.id}>", task.check_source)
-        self._handed_on[task.exercise.id] = [check] if as_tensors else []
+        self._handed_on[task.exercise.id] = [check] if wrapped else []
 
     def replace(self, task: Task) -> None:
         """Have what follows build on the lab's own answer."""

@@ -1,0 +1,1 @@
+"""Diagnosis: what went wrong in an answer that nobody has seen before."""

@@ -1,0 +1,135 @@
+"""Slips in what goes in: the right answer, given other arguments than those of the call.
+
+An answer that forgets `zero_point` gives what the reference gives for ``zero_point = 0``. The rows
+of `labkit.checks.diagnosis.changes` say what can happen to one argument, and how it reads.
+"""
+
+import copy
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import combinations, permutations
+from typing import Any
+
+import torch
+
+from labkit.checks.diagnosis.changes import CHANGES, Change, is_list
+from labkit.checks.diagnosis.evidence import Evidence, Explanation, Raised
+from labkit.checks.values import Plain, Unplain, plain
+
+USUAL_RANGES = ((-128, 127), (0, 255), (-127, 127), (-8, 7), (0, 15))
+USUAL_NUMBERS = (0, 1, 2, 4, 7, 8, 16, 32, 127, 128, 255)
+
+
+class Arguments:
+    """What the reference returns for changed arguments, computed when asked for."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self.names = list(inspect.signature(evidence.exercise.reference).parameters)
+
+    def explanations(self) -> Iterator[Explanation]:
+        """Give every change of one argument or two that applies to all calls it concerns."""
+        cases = self.evidence.cases
+        for position, name in enumerate(self.names):
+            values = [case.args[position] for case in cases]
+            for change in CHANGES:
+                if (any if change.partly else all)(map(change.applies, values)):
+                    key = f"argument: {name} {change.name}"
+                    edit = self._one(position, change)
+                    yield self._explanation(key, change.text.format(p=name), edit)
+            yield from self._fixed(position, name, values)
+        yield from self._pairs()
+        yield from self._ranges()
+
+    def _one(self, position: int, change: Change) -> Callable[[tuple], tuple]:
+        def edit(args: tuple) -> tuple:
+            value = args[position]
+            new = change.change(value) if change.applies(value) else value
+            return (*args[:position], new, *args[position + 1 :])
+
+        return edit
+
+    def _fixed(self, position: int, name: str, values: Sequence[Any]) -> Iterator[Explanation]:
+        """One value for all calls, whatever is passed."""
+        if not all(type(value) in (int, bool, str) for value in values):
+            return
+        usual = USUAL_NUMBERS if type(values[0]) is int else ()
+        for value in dict.fromkeys((*values, *usual)):
+            text = (
+                f"Your code does not look at `{name}`: the results are those for `{name}` = "
+                f"{value!r} in every call, whatever is passed."
+            )
+
+            def edit(args: tuple, value: Any = value) -> tuple:
+                return (*args[:position], value, *args[position + 1 :])
+
+            yield self._explanation(f"argument: {name} fixed", text, edit)
+
+    def _pairs(self) -> Iterator[Explanation]:
+        first = self.evidence.cases[0].args
+        for i, j in combinations(range(len(self.names)), 2):
+            if _sort(first[i]) != _sort(first[j]):
+                continue
+            a, b = self.names[i], self.names[j]
+
+            def swapped(args: tuple, i: int = i, j: int = j) -> tuple:
+                new = list(args)
+                new[i], new[j] = args[j], args[i]
+                return tuple(new)
+
+            text = f"Your code has `{a}` and `{b}` exchanged."
+            yield self._explanation(f"argument: {a} and {b} exchanged", text, swapped)
+        for i, j in permutations(range(len(self.names)), 2):
+            if _sort(first[i]) != _sort(first[j]):
+                continue
+
+            def instead(args: tuple, i: int = i, j: int = j) -> tuple:
+                return (*args[:i], args[j], *args[i + 1 :])
+
+            a, b = self.names[i], self.names[j]
+            text = f"Your code uses `{b}` where `{a}` belongs."
+            yield self._explanation(f"argument: {b} for {a}", text, instead)
+
+    def _ranges(self) -> Iterator[Explanation]:
+        """Two arguments fixed together, as qmin and qmax are."""
+        if not {"qmin", "qmax"} <= set(self.names):
+            return
+        i, j = self.names.index("qmin"), self.names.index("qmax")
+        for low, high in USUAL_RANGES:
+
+            def edit(args: tuple, low: int = low, high: int = high) -> tuple:
+                new = list(args)
+                new[i], new[j] = low, high
+                return tuple(new)
+
+            text = (
+                f"Your code has the range of codes fixed at {low} to {high}. Use `qmin` and "
+                "`qmax`, which differ from call to call."
+            )
+            yield self._explanation("argument: qmin and qmax fixed", text, edit)
+
+    def _explanation(self, key: str, text: str, edit: Callable[[tuple], tuple]) -> Explanation:
+        @cache
+        def predict(i: int) -> Plain | Raised:
+            args = copy.deepcopy(self.evidence.cases[i].args)
+            return called(lambda: self.evidence.exercise.reference(*edit(args)))
+
+        return Explanation(key, text, predict)
+
+
+def called(compute: Callable[[], Any]) -> Plain | Raised:
+    """Return what a computation gives, as plain values, or how it ended."""
+    try:
+        return plain(compute())
+    except Unplain:
+        return Raised("Unplain")
+    except Exception as error:
+        return Raised(type(error).__name__)
+
+
+def _sort(value: Any) -> object:
+    """Return what two arguments must share to be mistaken for one another."""
+    if isinstance(value, torch.Tensor):
+        return "tensor"
+    return "number" if type(value) in (int, float) else None if is_list(value) else type(value)

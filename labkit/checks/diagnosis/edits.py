@@ -1,0 +1,144 @@
+"""Small changes of a piece of code: the slips of the pen that people make in formulas.
+
+Used in both directions. A change of the *reference* that gives the results of an answer says what
+the answer does; a change of the *answer* that makes every call right says where its slip is.
+"""
+
+import ast
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from labkit.checks.diagnosis.slips import LONGEST, Change, changes
+
+MODULES = {"torch", "math", "np", "F", "nn"}
+MISSING = (
+    *("abs({e})", "-{e}", "{e} + 1", "{e} - 1", "torch.round({e})", "round({e})", "{e}.sum()"),
+    *("{e}.to(torch.int64)", "{e}.double()", "{e}.flatten()", "{e}.t()", "{e}[:, None]"),
+    *("{e}.clone()", "min(0.0, {e})", "max(0.0, {e})"),
+)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change in one place.
+
+    Attributes
+    ----------
+    rank : int
+        How far-fetched it is; the smallest one that explains wins.
+    does : str
+        What code does that has the changed form, as in "it ... ".
+    before, after : str
+        The place, as source.
+    line : int
+        Where.
+    tree : ast.FunctionDef
+        The changed code, until the next one is asked for.
+    """
+
+    rank: int
+    does: str
+    before: str
+    after: str
+    line: int
+    tree: ast.FunctionDef
+
+
+def edits(function: ast.FunctionDef, insert: bool = False) -> Iterator[Edit]:
+    """Give every change of one place of a function, and of all like places together.
+
+    Parameters
+    ----------
+    function : ast.FunctionDef
+        The code.
+    insert : bool
+        Put in what may be missing, instead of changing what is there.
+    """
+    parameters = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
+    copied = copy.deepcopy(function)
+    everywhere: dict[tuple[str, str], list[tuple[_Place, ast.expr | ast.stmt, int, str]]] = {}
+    for place in list(_places(copied)):
+        found = changes(place[3], parameters)
+        for rank, does, new in _insertions(place) if insert else found:
+            before, after = ast.unparse(place[3]), ast.unparse(new)
+            everywhere.setdefault((before, after), []).append((place, new, rank, does))
+            wider = ast.unparse(place[0]) if _is_small(place) else before
+            _put(place, new)
+            changed = ast.unparse(place[0]) if _is_small(place) else after
+            yield Edit(rank, does, wider, changed, place[3].lineno, copied)
+            _put(place, place[3])
+    for (before, after), alike in everywhere.items():
+        if len(alike) > 1:  # the same slip wherever the formula has it
+            for place, new, _, _ in alike:
+                _put(place, new)
+            place, _, rank, does = alike[0]
+            yield Edit(rank, does, before, after, place[3].lineno, copied)
+            for place, _, _, _ in reversed(alike):
+                _put(place, place[3])
+
+
+_Place = tuple[ast.AST, str, int | None, ast.expr | ast.stmt]
+
+
+def _places(tree: ast.AST) -> Iterator[_Place]:
+    for parent in ast.walk(tree):
+        for field, value in ast.iter_fields(parent):
+            if field in ("annotation", "returns", "decorator_list", "args") and isinstance(
+                parent, ast.FunctionDef | ast.arg
+            ):
+                continue
+            if isinstance(value, ast.expr):
+                yield parent, field, None, value
+            elif isinstance(value, list):
+                for index, item in enumerate(value):
+                    if isinstance(item, ast.expr | ast.stmt):
+                        yield parent, field, index, item
+
+
+def _is_small(place: _Place) -> bool:
+    """Whether a place says more with what stands around it: a lone number or name."""
+    parent, _, _, node = place
+    lone = isinstance(node, ast.Constant | ast.Name | ast.Attribute)
+    return lone and isinstance(parent, ast.expr) and len(ast.unparse(parent)) <= LONGEST
+
+
+def _put(place: _Place, node: ast.AST) -> None:
+    parent, field, index, _ = place
+    if index is None:
+        setattr(parent, field, node)
+    else:
+        getattr(parent, field)[index] = node
+
+
+def _insertions(place: _Place) -> Iterator[Change]:
+    """Give what may be missing around an expression: a step of one call, a sign, a one."""
+    parent, field, _, node = place
+    if not isinstance(node, ast.Name | ast.Call | ast.BinOp | ast.Subscript | ast.Attribute):
+        return
+    if field == "func" or not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
+        return
+    if isinstance(parent, ast.Attribute) and isinstance(node, ast.Name) and node.id in MODULES:
+        return
+    text = ast.unparse(node)
+    if isinstance(node, ast.Call) and "keepdim" not in text and "dim" in text:
+        keep = ast.keyword("keepdim", ast.Constant(True))
+        yield _placed(
+            4, "keeps the dimension", ast.Call(node.func, node.args, [*node.keywords, keep]), node
+        )
+    for pattern in MISSING if _stands_alone(text) else ():
+        new = ast.parse(pattern.format(e=f"({text})"), mode="eval").body
+        yield _placed(6, f"has `{pattern.format(e='...')}` there", new, node)
+
+
+def _stands_alone(text: str) -> bool:
+    try:
+        ast.parse(f"({text})", mode="eval")
+    except SyntaxError:
+        return False
+    return True
+
+
+def _placed(rank: int, does: str, new: ast.expr, node: ast.AST) -> Change:
+    ast.copy_location(new, node)
+    return rank, does, ast.fix_missing_locations(new)

@@ -1,0 +1,156 @@
+"""What an error of Python or torch means for who is new to them, and what to try."""
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """An error message and what is behind it.
+
+    Attributes
+    ----------
+    pattern : str
+        A regular expression for the first line, type of error included.
+    words : str
+        What a learner reads below the message.
+    """
+
+    pattern: str
+    words: str
+
+
+MEANINGS = (
+    Meaning(
+        r"stack expects each tensor to be equal size",
+        "`torch.stack` needs tensors of one shape, and these differ. Treat them one by one, or "
+        "flatten each before you put them together.",
+    ),
+    Meaning(
+        r"Tensors must have same number of dimensions|Sizes of tensors must match except in dim",
+        "`torch.cat` needs tensors that agree in all dimensions but the one they are joined along. "
+        "Look at `dim=`, or flatten each first.",
+    ),
+    Meaning(
+        r"The size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\)",
+        "Two tensors do not line up: {0} numbers meet {1}. Look along which dimension each one "
+        "runs; `keepdim=True`, or `.reshape(-1, 1)` for one number a row, keeps them lined up.",
+    ),
+    Meaning(
+        r"mat1 and mat2 shapes cannot be multiplied \((\d+)x(\d+) and (\d+)x(\d+)\)",
+        "A product of matrices needs as many columns on the left ({1}) as rows on the right ({2}): "
+        "transpose one of them (`.t()`). Weights are stored as [out, in].",
+    ),
+    Meaning(
+        r"Dimension out of range",
+        "The code asks for a dimension that this input does not have: it must work for any number "
+        "of dimensions. `flatten(1)` and negative dimensions such as -1 help.",
+    ),
+    Meaning(
+        r"Boolean value of Tensor with more than one value is ambiguous",
+        "`if`, `and` and `max(a, b)` want one truth value, and a tensor holds many: use "
+        "`torch.where`, `&` or `torch.maximum`, which work number by number.",
+    ),
+    Meaning(
+        r"only one element tensors can be converted|a Tensor with \d+ elements cannot be converted",
+        "The code turns a tensor with several numbers into one: `float()`, `int()` and `.item()` "
+        "take one number only. Work on the whole tensor, whatever its shape.",
+    ),
+    Meaning(
+        r"does not require grad",
+        "torch has no way back to the input: call `.requires_grad_()` on a copy of it before you "
+        "compute, and do not detach on the way.",
+    ),
+    Meaning(
+        r"'float' and 'NoneType'|'NoneType' and|NoneType.*not (subscriptable|iterable)",
+        "Something is None where a value is needed: a function without `return`, a search that "
+        "found nothing, or `.grad` of a tensor that is no leaf (one that was itself computed: make "
+        "it a new one with `.detach().requires_grad_()` in each round).",
+    ),
+    Meaning(
+        r"math domain error|expected a positive input",
+        "The logarithm or root of a number that is 0 or negative: take the magnitude with `abs` "
+        "first, or treat 0 apart.",
+    ),
+    Meaning(r"ZeroDivisionError", "Something divided by is 0 for this input: treat it apart."),
+    Meaning(
+        r"negative shift count",
+        "A shift by less than 0 does not exist: for a shift of 0 there is nothing to round. Treat "
+        "it apart.",
+    ),
+    Meaning(
+        r"bincount only supports 1-d non-negative",
+        "`torch.bincount` counts integers from 0 up in one dimension: flatten first, and mask off "
+        "the sign bits that a shift of negative numbers brings in.",
+    ),
+    Meaning(
+        r"same dtype|but found|expected scalar type|not implemented for '(\w+)'",
+        "A function does not take this dtype, or two tensors of different ones: convert first, "
+        "integers with `.to(torch.int32)`, reals with `.float()` or `.double()`.",
+    ),
+    Meaning(
+        r"int too big|overflow|Overflow|value cannot be converted to type",
+        "A number is far too large for its type. Have two arguments changed places, or is a power "
+        "or a shift much too large?",
+    ),
+    Meaning(
+        r"invalid literal for int",
+        "The text that is to become an integer is empty or holds something else. A string from "
+        '`bin` is as long as the number needs: pad it to its full width, `f"{{x:032b}}"`.',
+    ),
+    Meaning(
+        r"index .* is out of bounds|list index out of range|index out of range",
+        "An index goes beyond the end, or nothing was found to look at. Print what is indexed for "
+        "this call: is it empty, or shorter than the code thinks?",
+    ),
+    Meaning(
+        r"NameError: name '(\w+)'",
+        "`{0}` is not defined: a slip in the name, a cell that has not run, or an argument that "
+        "has another name here.",
+    ),
+    Meaning(
+        r"UnboundLocalError",
+        "A variable is read before it has a value in this call: give it one before the loop or the "
+        "`if`.",
+    ),
+    Meaning(
+        r"positional argument|unexpected keyword argument|is of type \w+; expected a tuple",
+        "A function is called with other arguments than it takes. Look at the signature of that "
+        "very function: two with the same name may differ.",
+    ),
+    Meaning(
+        r"a view of a leaf Variable|a leaf Variable that requires grad",
+        "A tensor that collects a gradient must not be changed in place: work on a copy, or inside "
+        "`with torch.no_grad():`.",
+    ),
+    Meaning(
+        r"shape '.*' is invalid for input of size",
+        "The numbers do not fill the shape that is asked for: is a part left over, or a dimension "
+        "miscounted?",
+    ),
+    Meaning(
+        r"must be Tensor, not",
+        "A function got something else than a tensor. If a hook returns a value, torch puts it in "
+        "the place of the layer's result: let the hook return nothing.",
+    ),
+    Meaning(
+        r"Can't call numpy\(\) on Tensor that requires grad",
+        "numpy does not know gradients: call `.detach()` first.",
+    ),
+)
+
+
+def meaning(problem: str) -> str:
+    """Return what an error message means, in plain words; "" if it is not known.
+
+    Parameters
+    ----------
+    problem : str
+        "ValueError: math domain error", with further lines or not.
+    """
+    first = problem.split("\n")[0]
+    for known in MEANINGS:
+        found = re.search(known.pattern, first)
+        if found:
+            return known.words.format(*found.groups())
+    return ""

@@ -1,0 +1,232 @@
+"""What the calls of an answer say for and against an explanation of its mistake.
+
+An explanation predicts what each call gives. It stands if it accounts for nearly all that is wrong
+and contradicts nothing that is right, counted number by number: code that is written by people
+errs less tidily than one wrong version does (a NaN here, a clamp there).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from labkit.checks.calling import Outcome
+from labkit.checks.exercise import Case, Exercise
+from labkit.checks.rules import Rule
+from labkit.checks.values import Plain, as_array, input_size
+
+ENOUGH = 0.9
+STRAY = 0.1
+LAST_DIGITS = Rule(relative=1e-5, absolute=1e-12)
+
+
+@dataclass(frozen=True)
+class Raised:
+    """A call that ended in an error: the name of its type."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Something that may have gone wrong, and what each call would give if it had.
+
+    Attributes
+    ----------
+    key : str
+        What names it in the data of tests, "argument: zero_point left out".
+    text : str
+        What a learner reads: the slip in plain words and what to try.
+    predict : callable
+        ``predict(i)`` returns the result of call i as arrays, or `Raised`.
+    component : int, optional
+        Which of several results it speaks about; None for all.
+    """
+
+    key: str
+    text: str
+    predict: Callable[[int], "Plain | Raised"]
+    component: int | None = None
+
+
+@dataclass(frozen=True)
+class Weight:
+    """How well an explanation fits.
+
+    Attributes
+    ----------
+    explained : float
+        The share of what is wrong that it predicts, averaged over the wrong calls.
+    whole : int
+        How many wrong calls it predicts to the last number.
+    contradicted : int
+        How many right calls it would have made wrong.
+    """
+
+    explained: float
+    whole: int
+    contradicted: int
+
+    @property
+    def stands(self) -> bool:
+        """Whether it may be said: nearly all of the wrong calls and none of the right ones."""
+        return self.explained >= ENOUGH and not self.contradicted
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The calls of one answer beside what was expected of them."""
+
+    exercise: Exercise
+    cases: Sequence[Case]
+    outcomes: Sequence[Outcome]
+    expected: Sequence[Plain]
+
+    @cached_property
+    def returned(self) -> list[int]:
+        """The calls that gave a result. Errors say themselves what happened."""
+        return [i for i, outcome in enumerate(self.outcomes) if outcome.status == "returned"]
+
+    @cached_property
+    def wrong_parts(self) -> dict[int, tuple[np.ndarray | None, ...] | None]:
+        """For each call and each result a mask of wrong numbers; None: it cannot be compared."""
+        return {i: self._masks(i) for i in self.returned}
+
+    @cached_property
+    def wrong(self) -> list[int]:
+        """The calls that gave wrong numbers or an incomparable result, smallest first."""
+        calls = [i for i in self.returned if self._is_wrong(i)]
+        return sorted(calls, key=lambda i: (input_size(self.cases[i].args), i))
+
+    def got(self, i: int) -> Plain:
+        """Return what call i gave."""
+        return self.outcomes[i].value
+
+    def _is_wrong(self, i: int) -> bool:
+        """Whether call i went wrong in more than its form."""
+        masks = self.wrong_parts[i]
+        return masks is None or any(mask is None or mask.any() for mask in masks)
+
+    def wrong_components(self) -> list[int]:
+        """Return which of several results are wrong somewhere."""
+        found = set()
+        for i in self.wrong:
+            for c, mask in enumerate(self.wrong_parts[i] or ()):
+                if mask is None or mask.any():
+                    found.add(c)
+        return sorted(found)
+
+    def parts(self, value: Plain) -> tuple[Plain, ...]:
+        """Return a result as a tuple with one item for each name of the exercise."""
+        if not self.exercise.names:
+            return (value,)
+        return value if isinstance(value, tuple) else (value,)
+
+    def _masks(self, i: int) -> tuple[np.ndarray | None, ...] | None:
+        given, wanted = self.parts(self.got(i)), self.parts(self.expected[i])
+        if len(given) != len(wanted):
+            return None
+        rules = self.exercise.rules
+        return tuple(
+            rule.wrong(value, want, self.cases[i].args)
+            for rule, value, want in zip(rules, given, wanted, strict=True)
+        )
+
+    def weigh(self, explanation: Explanation, tolerant: bool = False) -> Weight:
+        """Count what `explanation` predicts; stops where it cannot stand any more.
+
+        Parameters
+        ----------
+        explanation : Explanation
+            To be tried.
+        tolerant : bool
+            Compare with the tolerance of the exercise instead of to the last digits.
+        """
+        wrong = [i for i in self.wrong if self._concerns(i, explanation.component)]
+        if not wrong:
+            return Weight(0.0, 0, 0)
+        shares: list[float] = []
+        for i in wrong:
+            shares.append(self._share(i, explanation, tolerant))
+            most = (sum(shares) + len(wrong) - len(shares)) / len(wrong)
+            if most < ENOUGH:
+                return Weight(most, 0, 0)
+        contradicted = 0
+        for i in self.returned:
+            if i not in wrong:
+                contradicted += self._share(i, explanation, tolerant, right=True) > STRAY
+                if contradicted > 1:
+                    break
+        whole = sum(share > 1 - 1e-9 for share in shares)
+        return Weight(sum(shares) / len(wrong), whole, contradicted)
+
+    def _concerns(self, i: int, component: int | None) -> bool:
+        masks = self.wrong_parts[i]
+        if component is None or masks is None:
+            return True
+        mask = masks[component]
+        return mask is None or bool(mask.any())
+
+    def _share(
+        self, i: int, explanation: Explanation, tolerant: bool, right: bool = False
+    ) -> float:
+        """Return the share of wrong numbers predicted; of right ones, the share contradicted."""
+        got, told = self.got(i), explanation.predict(i)
+        if isinstance(told, Raised):
+            return float(right)
+        masks = self.wrong_parts[i]
+        if masks is None:  # another structure than expected: all or nothing
+            return float(same(got, told) != right)
+        given, predicted = self.parts(got), self.parts(told)
+        if len(given) != len(predicted):
+            return float(right)
+        hits, misses, size = 0.0, 0.0, 0
+        for c, (value, other, mask) in enumerate(zip(given, predicted, masks, strict=True)):
+            if explanation.component not in (None, c):
+                continue
+            rule = self.exercise.rules[c] if tolerant else LAST_DIGITS
+            agree = agreement(value, other, rule)
+            size += 1
+            if mask is None or agree is None:  # all or nothing
+                hit = float(mask is None and agree is not None and bool(agree.all()))
+                hits, misses = hits + hit, misses + 1 - hit
+                continue
+            mask = mask.reshape(agree.shape)
+            share = 1 / max(1, mask.size)  # large results do not outvote small ones
+            hits += float((mask & agree).sum()) * share
+            misses += float((~agree).sum()) * share
+        if right:
+            return misses / max(size, 1)
+        return hits / (hits + misses) if hits else 0.0
+
+
+def agreement(value: Plain, other: Plain, rule: Rule = LAST_DIGITS) -> np.ndarray | None:
+    """Return where two results have the same numbers; None if their shapes or kinds differ."""
+    a, b = as_array(value), as_array(other)
+    if a is not None and b is not None and a.size == b.size == 1 and not (a.ndim and b.ndim):
+        a, b = a.reshape(()), b.reshape(())
+    if a is None or b is None or a.shape != b.shape:
+        return np.ones((), bool) if a is None and same(value, other) else None
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        absolute = max(rule.absolute, LAST_DIGITS.absolute)
+        relative = max(rule.relative, LAST_DIGITS.relative)
+        if a.dtype.kind in "biu" and b.dtype.kind in "biu":
+            near = a == b
+        else:
+            near = np.isfinite(y) & (np.abs(x - y) <= absolute + relative * np.abs(y))
+    return np.asarray(near | (x == y) | (np.isnan(x) & np.isnan(y)))
+
+
+def same(value: Any, other: Any) -> bool:
+    """Whether two results are the same in structure and numbers."""
+    if isinstance(value, tuple) and isinstance(other, tuple):
+        return len(value) == len(other) and all(map(same, value, other))
+    if isinstance(value, tuple | str | Raised) or isinstance(other, tuple | str | Raised):
+        return type(value) is type(other) and value == other
+    if value is None or other is None:
+        return value is other
+    agree = agreement(value, other)
+    return agree is not None and bool(agree.all())

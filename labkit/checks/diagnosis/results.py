@@ -1,0 +1,257 @@
+"""Slips in what comes out: how wrong results are related to the right ones.
+
+Each row of `labkit.checks.diagnosis.relations` turns the right result of a call into what the slip
+makes of it. It holds for every exercise at once.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from labkit.checks.diagnosis.arguments import Arguments
+from labkit.checks.diagnosis.evidence import Evidence, Explanation, Raised
+from labkit.checks.diagnosis.factors import ACTS, FACTORS, QUANTITIES
+from labkit.checks.diagnosis.relations import (
+    OTHERS,
+    RELATIONS,
+    Array,
+)
+from labkit.checks.diagnosis.rounding import ROUNDINGS
+from labkit.checks.rules import Codes
+from labkit.checks.values import Plain, as_array, number
+
+_Combine = Callable[[Array, Array], Array]
+_Quantity = Callable[[tuple], Any]
+_Measure = Callable[[Any], Any]
+
+
+def _times(factor: float) -> Callable[[Array], Array]:
+    return lambda w: w.astype(np.float64) * factor
+
+
+class Results:
+    """Relations between the results of an answer and the right ones."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self.names = evidence.exercise.names
+
+    def explanations(self) -> Iterator[Explanation]:
+        """Give all relations, of each wrong result by itself if there are several."""
+        yield from self._orders()
+        for c in self.evidence.wrong_components() or range(max(1, len(self.names))):
+            for relation in RELATIONS:
+                yield self._explanation(c, relation.name, relation.text, relation.change)
+            yield from self._roundings(c)
+            yield from self._constants(c)
+            yield from self._bits(c)
+            yield from self._others(c)
+            yield from self._with_arguments(c)
+        yield from self._earlier()
+
+    def _wanted(self, i: int, c: int) -> Array | None:
+        return as_array(self.evidence.parts(self.evidence.expected[i])[c])
+
+    def _given(self, i: int, c: int) -> Array | None:
+        parts = self.evidence.parts(self.evidence.got(i))
+        return as_array(parts[c]) if c < len(parts) else None
+
+    def _explanation(
+        self,
+        c: int,
+        name: str,
+        text: str,
+        change: Callable[[Array], Array | None] | None = None,
+        of_call: Callable[[int], Array | None] | None = None,
+    ) -> Explanation:
+        prefix = f"`{self.names[c]}`: " if self.names else ""
+
+        @cache
+        def predict(i: int) -> Plain | Raised:
+            wanted = self._wanted(i, c)
+            if wanted is None:
+                return Raised("nothing")
+            with np.errstate(all="ignore"):
+                new = change(wanted) if change else of_call(i) if of_call else None
+            parts = list(self.evidence.parts(self.evidence.expected[i]))
+            parts[c] = wanted if new is None else np.asarray(new)
+            return tuple(parts) if self.names else parts[0]
+
+        key = f"result: {self.names[c] + ' ' if self.names else ''}{name}"
+        return Explanation(key, prefix + text, predict, c if self.names else None)
+
+    def _orders(self) -> Iterator[Explanation]:
+        """Several results in another order, or one of them alone."""
+        if len(self.names) < 2:
+            return
+        expected = self.evidence.expected
+        right = ", ".join(self.names)
+        for order in permutations(range(len(self.names))):
+            if list(order) != sorted(order):
+                given = ", ".join(self.names[k] for k in order)
+                text = f"The results come in the order {given}; expected {right}."
+
+                def predict(i: int, order: tuple[int, ...] = order) -> Plain | Raised:
+                    return tuple(expected[i][k] for k in order)
+
+                yield Explanation("result: order", text, predict)
+        for k, name in enumerate(self.names):
+            text = f"Only `{name}` comes out; expected {right}."
+
+            def alone(i: int, k: int = k) -> Plain | Raised:
+                return expected[i][k]
+
+            yield Explanation("result: one of several", text, alone)
+        text = "The results come in pairs; expected one tensor of each kind: " + right + "."
+
+        def pairs(i: int) -> Plain | Raised:
+            parts = [np.atleast_1d(np.asarray(part)) for part in expected[i]]
+            return tuple(tuple(items) for items in zip(*parts, strict=False))
+
+        yield Explanation("result: pairs", text, pairs)
+
+    def _roundings(self, c: int) -> Iterator[Explanation]:
+        rule = self.evidence.exercise.rules[c]
+        if not isinstance(rule, Codes) or rule.unrounded is None:
+            return
+        unrounded = rule.unrounded
+
+        @cache
+        def real(i: int) -> tuple[Array, int, int]:
+            value, low, high = unrounded(*self.evidence.cases[i].args)
+            return np.asarray(value, dtype=np.float64), low, high
+
+        def each(change: Callable[[Array, int, int], Array]) -> Callable[[int], Array | None]:
+            return lambda i: change(*real(i))
+
+        for name, change, text in ROUNDINGS:
+            yield self._explanation(c, name, text, of_call=each(change))
+
+    def _constants(self, c: int) -> Iterator[Explanation]:
+        """One factor or one difference in all wrong calls, found in the first of them."""
+        first = next((p for i in self.evidence.wrong if (p := self._pair(i, c))), None)
+        if first is None:
+            return
+        got, wanted = first
+        if wanted and got:
+            factor = got / wanted
+            yield self._factor(c, factor)
+        difference = got - wanted
+        word = "too large" if difference > 0 else "too small"
+        size = number(abs(difference))
+        text = f"The result is {word} by {size} in every call that went wrong."
+        if abs(difference) == 1:
+            text = (
+                f"The result is off by one: {word} by 1. Look at where your count begins and ends."
+            )
+        yield self._explanation(c, "off by a constant", text, lambda w: w + difference)
+
+    def _factor(self, c: int, factor: float) -> Explanation:
+        for known, text in FACTORS.items():
+            if math.isclose(factor, known, rel_tol=1e-4):
+                return self._explanation(c, f"factor {known:.3g}", text, _times(known))
+        shown = f"{number(factor)} times" if abs(factor) >= 1 else f"1/{number(1 / factor)} of"
+        if math.isclose(abs(factor), 1, rel_tol=0.05):
+            shown = f"{number(factor)} times"
+        text = (
+            f"The result is always {shown} the right one: a constant factor is too much or missing."
+        )
+        return self._explanation(c, "factor", text, _times(factor))
+
+    def _bits(self, c: int) -> Iterator[Explanation]:
+        """Integers that have lost some of their bits, the same ones in all wrong calls."""
+        kept = 0
+        for i in self.evidence.wrong:
+            got, wanted = self._given(i, c), self._wanted(i, c)
+            if got is None or wanted is None or {got.dtype.kind, wanted.dtype.kind} - set("iu"):
+                return
+            for value in got.reshape(-1).tolist():
+                kept |= value
+        if kept <= 0:
+            return
+        text = (
+            f"Bits are missing: only those of 0b{kept:b} come through. To keep the n lowest bits "
+            "of a number, mask it with `2**n - 1`: n ones."
+        )
+        yield self._explanation(
+            c, "bits missing", text, lambda w: w & kept if w.dtype.kind in "iu" else None
+        )
+
+    def _others(self, c: int) -> Iterator[Explanation]:
+        """One of several results in the place of another, or taken from it."""
+        for k, name in enumerate(self.names):
+            if k == c:
+                continue
+            for words, text, change in OTHERS:
+
+                def turn(i: int, k: int = k, change: _Combine = change) -> Array | None:
+                    wanted, other = self._wanted(i, c), self._wanted(i, k)
+                    if wanted is None or other is None or wanted.shape != other.shape:
+                        return None
+                    return change(wanted.astype(float), other.astype(float))
+
+                yield self._explanation(c, words.format(k=name), text.format(k=name), of_call=turn)
+
+    def _pair(self, i: int, c: int) -> tuple[float, float] | None:
+        """Return a wrong number of call i and the right one, if both are finite."""
+        got, wanted, masks = self._given(i, c), self._wanted(i, c), self.evidence.wrong_parts[i]
+        if got is None or wanted is None or masks is None or masks[c] is None:
+            return None
+        mask = np.asarray(masks[c])
+        if got.size == wanted.size == 1:
+            got, wanted, mask = got.reshape(()), wanted.reshape(()), mask.reshape(())
+        chosen = mask & np.isfinite(got.astype(float)) & np.isfinite(wanted.astype(float))
+        if not chosen.any():
+            return None
+        return float(got[chosen].flat[0]), float(wanted[chosen].flat[0])
+
+    def _with_arguments(self, c: int) -> Iterator[Explanation]:
+        """Give the right result plus, minus, times or over something that came in."""
+        names = Arguments(self.evidence).names
+        quantities: list[tuple[str, _Quantity]] = []
+        for k, name in enumerate(names):
+            values = [case.args[k] for case in self.evidence.cases]
+            for applies, words, measure in QUANTITIES:
+                if all(map(applies, values)):
+
+                    def of(args: tuple, k: int = k, measure: _Measure = measure) -> Any:
+                        return measure(args[k])
+
+                    quantities.append((words.format(p=name), of))
+        for words, quantity in quantities:
+            for name, text, act in ACTS:
+
+                def turn(
+                    i: int, act: _Combine = act, quantity: _Quantity = quantity
+                ) -> Array | None:
+                    wanted = self._wanted(i, c)
+                    value = np.asarray(of(self.evidence.cases[i].args), dtype=np.float64)
+                    if wanted is None or (value.ndim and value.shape != wanted.shape):
+                        return None
+                    return act(wanted.astype(np.float64), value)
+
+                yield self._explanation(c, f"{name} {words}", text.format(q=words), of_call=turn)
+
+    def _earlier(self) -> Iterator[Explanation]:
+        """Give what an earlier call had to: something is kept from call to call."""
+        expected, text = (
+            self.evidence.expected,
+            (
+                "Your code gives the result of {which} again: something is kept from call to call, "
+                "such as a global variable or a default argument that is changed."
+            ),
+        )
+        yield Explanation(
+            "result: that of the first call",
+            text.format(which="the first call"),
+            lambda i: expected[0],
+        )
+        yield Explanation(
+            "result: that of the call before",
+            text.format(which="the call before"),
+            lambda i: expected[max(0, i - 1)],
+        )

@@ -1,0 +1,264 @@
+"""Which slips of the pen one piece of a formula invites: another operator, a step left out.
+
+Each is a rank (how far-fetched it is), what code with it does, and the piece as it then is.
+"""
+
+import ast
+import copy
+from collections.abc import Iterator
+
+from labkit.checks.diagnosis.functions import NAMES, TAKEN
+
+OPERATORS: dict[type[ast.operator], tuple[tuple[type[ast.operator], str], ...]] = {
+    ast.Add: ((ast.Sub, "subtracts"),),
+    ast.Sub: ((ast.Add, "adds"),),
+    ast.Mult: ((ast.Div, "divides"), (ast.Add, "adds")),
+    ast.Div: (
+        (ast.Mult, "multiplies"),
+        (ast.FloorDiv, "divides with `//`, which drops the remainder"),
+    ),
+    ast.FloorDiv: ((ast.Div, "divides to a real number"), (ast.Mod, "takes the remainder")),
+    ast.Mod: ((ast.FloorDiv, "divides"),),
+    ast.Pow: ((ast.Mult, "multiplies"),),
+    ast.LShift: ((ast.RShift, "shifts right"),),
+    ast.RShift: ((ast.LShift, "shifts left"),),
+    ast.BitAnd: ((ast.BitOr, "combines with |"),),
+    ast.BitOr: ((ast.BitAnd, "combines with &"), (ast.Add, "adds")),
+}
+COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
+    ast.Lt: (ast.LtE, ast.Gt),
+    ast.LtE: (ast.Lt, ast.GtE),
+    ast.Gt: (ast.GtE, ast.Lt),
+    ast.GtE: (ast.Gt, ast.LtE),
+    ast.Eq: (ast.NotEq,),
+    ast.NotEq: (ast.Eq,),
+}
+# A function of one thing, whose call may be forgotten or be there for nothing.
+WRAPPERS = {
+    *("abs", "sqrt", "round", "floor", "ceil", "trunc", "int", "square", "flatten", "clamp"),
+    *("relu", "log", "log2", "log10", "exp", "t", "double", "long", "detach", "sign", "to"),
+}
+SIGNS = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.FloorDiv: "//",
+    ast.Mod: "%",
+    ast.BitAnd: "&",
+    ast.BitOr: "|",
+    ast.LShift: "<<",
+    ast.RShift: ">>",
+}
+LONGEST = 44
+TIGHTER = (ast.Mult, ast.Div, ast.FloorDiv, ast.Pow, ast.LShift, ast.RShift)
+
+Change = tuple[int, str, ast.expr | ast.stmt]
+
+
+def changes(node: ast.AST, parameters: list[str]) -> Iterator[Change]:
+    """Give every slip that a node of a formula invites."""
+    made: Iterator[Change] = iter(())
+    if isinstance(node, ast.BinOp):
+        made = _binary(node)
+    elif isinstance(node, ast.Call):
+        made = _calls(node)
+    elif isinstance(node, ast.Compare) and len(node.ops) == 1:
+        made = _comparisons(node)
+    elif isinstance(node, ast.Constant):
+        made = _constants(node)
+    elif isinstance(node, ast.UnaryOp):
+        made = _signs(node)
+    elif isinstance(node, ast.IfExp):
+        made = _branches(node)
+    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+        made = _names(node, parameters)
+    elif isinstance(node, ast.Attribute):
+        made = _attributes(node)
+    elif isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Load) and len(node.elts) == 2:
+        turned = ast.Tuple(node.elts[::-1], ast.Load())
+        made = iter([(3, "has the two in the other order", turned)])
+    elif isinstance(node, ast.If | ast.For | ast.AugAssign | ast.Assign):
+        made = _statements(node)
+    for rank, does, new in made:
+        ast.copy_location(new, node)
+        yield rank, does, ast.fix_missing_locations(new)
+
+
+def _binary(node: ast.BinOp) -> Iterator[Change]:
+    left, right, op = node.left, node.right, node.op
+    for other, does in OPERATORS.get(type(op), ()):
+        yield 2, does, ast.BinOp(left, other(), right)
+    # Not with shifts, nor with a power of a variable: 2 ** pattern would fill the memory.
+    small_power = isinstance(op, ast.Pow) and isinstance(left, ast.Constant)
+    if isinstance(op, ast.Sub | ast.Div | ast.FloorDiv) or small_power:
+        yield 2, "has the two sides exchanged", ast.BinOp(right, op, left)
+    if isinstance(op, ast.Pow):
+        yield 3, "leaves out the power", left
+        yield 3, "leaves out the power", right
+    else:
+        yield 1, f"leaves out `{SIGNS.get(type(op), '')} {short(right)}`", left
+        if not isinstance(op, ast.Sub | ast.Div | ast.FloorDiv | ast.LShift | ast.RShift | ast.Mod):
+            yield 1, f"leaves out `{short(left)}`", right
+        elif isinstance(op, ast.Sub):
+            yield 3, f"leaves out `{short(left)}`", ast.UnaryOp(ast.USub(), right)
+    if isinstance(op, ast.Mult | ast.Div):
+        yield 5, "adds 1", ast.BinOp(ast.Constant(1), ast.Add(), node)
+        yield 5, "subtracts 1", ast.BinOp(node, ast.Sub(), ast.Constant(1))
+    brackets = "reads as if brackets were missing: * and / go before + and -"
+    for inner, outer in ((left, right), (right, left)):
+        if not (isinstance(inner, ast.BinOp) and isinstance(op, TIGHTER)):
+            continue
+        if inner is left and not isinstance(inner.op, TIGHTER):
+            # (a + b) * c as a + b * c
+            yield 0, brackets, ast.BinOp(inner.left, inner.op, ast.BinOp(inner.right, op, outer))
+        elif inner is right:
+            # c * (a + b) as c * a + b, and c / (a * b) as c / a * b
+            does = (
+                brackets
+                if not isinstance(inner.op, TIGHTER)
+                else (
+                    "reads as if brackets were missing: x / a * b divides by a and multiplies by b"
+                )
+            )
+            yield 0, does, ast.BinOp(ast.BinOp(outer, op, inner.left), inner.op, inner.right)
+    if isinstance(right, ast.BinOp):
+        # a - (b + c) as a - b + c, and a - b / c as (a - b) / c
+        taken = ast.BinOp(ast.BinOp(left, op, right.left), right.op, right.right)
+        if isinstance(op, ast.Sub) and isinstance(right.op, ast.Add | ast.Sub):
+            yield 0, brackets, taken
+        if isinstance(op, ast.Sub | ast.Add) and isinstance(right.op, ast.Div | ast.Mult):
+            yield 1, "reads as if there were brackets that do not belong there", taken
+
+
+def _calls(node: ast.Call) -> Iterator[Change]:
+    name = _called(node)
+    if name in WRAPPERS:
+        inner = node.func.value if isinstance(node.func, ast.Attribute) else None
+        if isinstance(inner, ast.Name) and inner.id in ("torch", "math", "np", "F"):
+            inner = None
+        first = inner if inner is not None else (node.args[0] if node.args else None)
+        if first is not None:
+            yield 1, f"leaves out `{name}`", first
+    if len(node.args) == 2:
+        swapped = ast.Call(node.func, node.args[::-1], node.keywords)
+        yield 2, f"has the arguments of `{name}` exchanged", swapped
+    if name in ("max", "min", "maximum", "minimum") and len(node.args) == 2:
+        for kept, left in (node.args, node.args[::-1]):
+            yield 1, f"leaves out `{short(left)}` in `{name}`", kept
+    if name == "where" and len(node.args) == 3:
+        yield 1, "does not tell the two cases of `where` apart", node.args[1]
+        yield 1, "does not tell the two cases of `where` apart", node.args[2]
+        swapped = ast.Call(node.func, [node.args[0], node.args[2], node.args[1]], node.keywords)
+        yield 2, "has the two cases of `where` exchanged", swapped
+    if name == "clamp" and len(node.args) == 2:
+        none = ast.Constant(None)
+        low = ast.Call(node.func, [node.args[0], none], node.keywords)
+        high = ast.Call(node.func, [none, node.args[1]], node.keywords)
+        yield 1, "clamps at the lower end only", low
+        yield 1, "clamps at the upper end only", high
+    if name == "range" and len(node.args) == 1:
+        more = ast.BinOp(node.args[0], ast.Add(), ast.Constant(1))
+        fewer = ast.BinOp(node.args[0], ast.Sub(), ast.Constant(1))
+        from_one = [ast.Constant(1), node.args[0]]
+        yield 2, "goes one round too far", ast.Call(node.func, [more], [])
+        yield 2, "stops one round too early", ast.Call(node.func, [fewer], [])
+        yield 2, "begins at 1 instead of 0", ast.Call(node.func, from_one, [])
+    for k, keyword in enumerate(node.keywords):
+        if keyword.arg is not None:
+            rest = node.keywords[:k] + node.keywords[k + 1 :]
+            text = f"leaves out `{keyword.arg}={short(keyword.value)}`"
+            yield 2, text, ast.Call(node.func, node.args, rest)
+
+
+def _called(node: ast.Call) -> str:
+    if isinstance(node.func, ast.Attribute):
+        return node.func.attr
+    return node.func.id if isinstance(node.func, ast.Name) else ""
+
+
+def _comparisons(node: ast.Compare) -> Iterator[Change]:
+    for other in COMPARISONS.get(type(node.ops[0]), ()):
+        new = ast.Compare(node.left, [other()], node.comparators)
+        yield 3, f"compares with `{ast.unparse(new)}`", new
+
+
+def _constants(node: ast.Constant) -> Iterator[Change]:
+    value = node.value
+    if isinstance(value, bool):
+        yield 4, f"has `{not value}` in the place of `{value}`", ast.Constant(not value)
+    elif isinstance(value, int | float):
+        others = [value + 1, value - 1, 2 * value, 0 * value, 10 * value]
+        others += [10] if value == 2 else []
+        others += [value // 2 if isinstance(value, int) else value / 2, value * value]
+        for rank, other in enumerate(others):
+            if other != value:
+                other = type(value)(other) if other == int(other) else other
+                yield 4 + (rank > 1), f"has {other} in the place of {value}", ast.Constant(other)
+
+
+def _signs(node: ast.UnaryOp) -> Iterator[Change]:
+    if isinstance(node.op, ast.USub):
+        yield 2, "has a sign turned round", node.operand
+    if isinstance(node.op, ast.Not | ast.Invert):
+        yield 2, "takes a condition the wrong way round", node.operand
+
+
+def _branches(node: ast.IfExp) -> Iterator[Change]:
+    condition = short(node.test)
+    yield 1, f"does not treat the case `{condition}` apart", node.orelse
+    yield 1, f"treats every case like `{condition}`", node.body
+    swapped = ast.IfExp(node.test, node.orelse, node.body)
+    yield 2, f"has the two cases of `{condition}` exchanged", swapped
+
+
+def _names(node: ast.Name, parameters: list[str]) -> Iterator[Change]:
+    for other in NAMES.get(node.id, ()):
+        yield 1, _taken(other, node.id), ast.Name(other, ast.Load())
+    if node.id in parameters:
+        for other in parameters:
+            if other != node.id:
+                does = f"uses `{other}` where `{node.id}` belongs"
+                yield 4, does, ast.Name(other, ast.Load())
+        yield 3, f"has the sign of `{node.id}` turned round", ast.UnaryOp(ast.USub(), node)
+
+
+def _attributes(node: ast.Attribute) -> Iterator[Change]:
+    for other in NAMES.get(node.attr, ()):
+        if other != "len":
+            does = _taken(other, node.attr)
+            yield 1, does, ast.Attribute(node.value, other, ast.Load())
+
+
+def _taken(name: str, instead_of: str) -> str:
+    return f"{TAKEN.get(name, f'uses `{name}`')} where `{instead_of}` belongs"
+
+
+def _statements(node: ast.stmt) -> Iterator[Change]:
+    if isinstance(node, ast.If):
+        condition = short(node.test)
+        other: ast.stmt = ast.If(ast.Constant(False), node.body, node.orelse)
+        yield 1, f"does not treat the case `{condition}` apart", other
+        other = ast.If(ast.Constant(True), node.body, node.orelse)
+        yield 1, f"treats every case like `{condition}`", other
+    elif isinstance(node, ast.For):
+        once = ast.For(node.target, node.iter, [*node.body, ast.Break()], [])
+        yield 2, f"goes through the loop over `{short(node.iter)}` only once", once
+    elif isinstance(node, ast.AugAssign):
+        target = copy.deepcopy(node.target)
+        yield 2, f"overwrites `{short(target)}` in each round", ast.Assign([target], node.value)
+        yield 1, f"leaves out the step `{short(node)}`", ast.Pass()
+    elif isinstance(node, ast.Assign) and _redefines(node):
+        yield 1, f"leaves out the step `{short(node)}`", ast.Pass()
+
+
+def _redefines(node: ast.Assign) -> bool:
+    """Whether a name gets a new value made from its old one."""
+    targets = {n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+    return bool(targets & {n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)})
+
+
+def short(node: ast.AST) -> str:
+    """Write a node as source, cut where it is long."""
+    text = ast.unparse(node)
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."

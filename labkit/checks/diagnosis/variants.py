@@ -1,0 +1,128 @@
+"""The reference with one slip of the pen: which slip gives the results of the answer."""
+
+import ast
+import copy
+import inspect
+import re
+import textwrap
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+from labkit.checks.diagnosis.arguments import called
+from labkit.checks.diagnosis.edits import Edit, edits
+from labkit.checks.diagnosis.evidence import Evidence, Explanation, Raised
+from labkit.checks.values import Plain
+
+MOST = 400
+PRIVATE = re.compile(r"\b_[a-z]")
+
+
+class Variants:
+    """What the reference returns with one place changed."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+
+    def explanations(self) -> Iterator[tuple[int, Explanation]]:
+        """Give the rank and the explanation of every change of the reference."""
+        reference = self.evidence.exercise.reference
+        functions = reachable(reference)
+        space = dict(reference.__globals__)
+        trees = {name: tree_of(f) for name, f in functions.items()}
+        for tree in trees.values():
+            define(tree, space)
+        count = 0
+        for name, tree in trees.items():
+            if any(isinstance(node, ast.While) for node in ast.walk(tree)):
+                continue
+            for edit in edits(tree):
+                count += 1
+                if count > MOST:
+                    return
+                yield edit.rank, self._explanation(edit, name, dict(space), reference.__name__)
+
+    def _explanation(
+        self, edit: Edit, name: str, space: dict[str, Any], wanted: str
+    ) -> Explanation:
+        functions = {n: f for n, f in space.items() if isinstance(f, types.FunctionType)}
+        space.update(_rebound(functions, space))
+        works = define(edit.tree, space)
+        function = space[wanted]
+
+        @cache
+        def predict(i: int) -> Plain | Raised:
+            if not works:
+                return Raised("SyntaxError")
+            args = copy.deepcopy(self.evidence.cases[i].args)
+            return called(lambda: function(*args))
+
+        return Explanation(f"variant: {edit.before} -> {edit.after}", _text(edit), predict)
+
+
+def _text(edit: Edit) -> str:
+    sentence = f"It looks as if your code {edit.does}."
+    if len(edit.before) <= 48 and len(edit.after) <= 48 and not _private(edit):
+        sentence += f" The results are those of `{edit.after}` where `{edit.before}` belongs."
+    return sentence
+
+
+def _private(edit: Edit) -> bool:
+    """Whether a place names something that only the reference has."""
+    return PRIVATE.search(edit.before) is not None
+
+
+def _rebound(functions: dict[str, Any], space: dict[str, Any]) -> dict[str, Any]:
+    """Return the functions that were compiled for a space, bound to a copy of it."""
+    return {
+        name: types.FunctionType(f.__code__, space, f.__name__, f.__defaults__, f.__closure__)
+        for name, f in functions.items()
+        if f.__code__.co_filename == SPACE
+    }
+
+
+SPACE = "<variant>"
+
+
+def reachable(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return a function and those of its module that it calls, itself first."""
+    found = {function.__name__: function}
+    ahead = [function]
+    while ahead:
+        code = ahead.pop().__code__
+        for name in _loaded(code):
+            other = function.__globals__.get(name)
+            if (
+                isinstance(other, types.FunctionType)
+                and other.__module__ == function.__module__
+                and name not in found
+            ):
+                found[name] = other
+                ahead.append(other)
+    return found
+
+
+def _loaded(code: types.CodeType) -> set[str]:
+    inner = (c for c in code.co_consts if isinstance(c, types.CodeType))
+    return set(code.co_names).union(*map(_loaded, inner))
+
+
+@cache
+def tree_of(function: Callable[..., Any]) -> ast.FunctionDef:
+    """Return the syntax tree of a function of a module."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    if not isinstance(tree, ast.FunctionDef):
+        raise TypeError(f"{function.__name__} is no plain function; expected one made by `def`.")
+    return tree
+
+
+def define(tree: ast.FunctionDef, space: dict[str, Any]) -> bool:
+    """Run a definition in `space`; False if it does not compile."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            exec(compile(ast.Module([tree], []), SPACE, "exec"), space)
+    except (SyntaxError, ValueError, TypeError, RecursionError):
+        return False
+    return True
