@@ -110,7 +110,7 @@ def rivals(name: str, threads: int, folder: str) -> dict[str, nn.Module]:
     integer = quantize_model(model, images.split(64))
     seven = quantize_model(model, images.split(64), activation_scheme=INT7)
     export_onnx(integer, f"{folder}/int8.onnx")
-    export_onnx(seven, f"{folder}/int7.onnx")
+    export_onnx(seven, f"{folder}/int7.onnx", weights="int8")
     last = zoo.load_model(name).to(memory_format=LAST)  # type: ignore[call-overload]
     frozen = torch.jit.freeze(torch.jit.trace(last, torch.zeros(SHAPE).to(memory_format=LAST)))
     return {
@@ -120,7 +120,7 @@ def rivals(name: str, threads: int, folder: str) -> dict[str, nn.Module]:
         "labkit INT8": integer,
         "labkit INT8, 7-bit activations": seven,
         "torch.ao FX INT8 (x86)": torch_ao(zoo.load_model(name), images),
-        "ONNX Runtime u8s8 (our export)": Session(f"{folder}/int8.onnx", threads),
+        "ONNX Runtime u8u8 (our export)": Session(f"{folder}/int8.onnx", threads),
         "ONNX Runtime u7s8 (our export)": Session(f"{folder}/int7.onnx", threads),
     }
 
