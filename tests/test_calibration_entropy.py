@@ -9,8 +9,8 @@ from calibration_data import KINDS, draw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labkit.calibration import Histogram, entropy_range, histogram
-from labkit.calibration.entropy import kl_divergences, kl_threshold
+from labkit.calibration import Entropy, Histogram, entropy_range, histogram
+from labkit.calibration.entropy import CLIPPED, kl_divergences, kl_threshold
 from labkit.linear import Scheme
 
 TIE = 1e-12
@@ -109,7 +109,10 @@ def test_the_threshold_on_raw_data_is_the_textbooks(kind, bits):
     sizes = x[x != 0].abs().double().numpy()
     counts, edges = np.histogram(sizes, 2048, (0, sizes.max()))
     levels = 2 ** (bits - 1)
-    expected = edges[widest_best(textbook(counts, levels), levels)]
+    divergences = textbook(counts, levels)
+    beyond = counts.sum() - np.cumsum(counts)[levels - 1 :]
+    divergences[beyond > CLIPPED * counts.sum()] = math.inf
+    expected = edges[widest_best(divergences, levels)]
     low, high = entropy_range(of(x), Scheme(bits, symmetric=True))
     assert -low == high == pytest.approx(expected, rel=1e-12)
 
@@ -151,13 +154,64 @@ def test_levels_are_the_codes_for_the_sizes(kind, scheme, levels):
     assert max(-low, high) == pytest.approx(kl_threshold(counts, levels) * width)
 
 
-def test_an_affine_range_gives_the_longer_side_its_share():
-    seen = of(torch.cat([draw("normal", 5000).abs() * 3, torch.tensor([-1.0])]))
-    counts, width = seen.magnitudes(2048)
-    levels = round(16 * seen.max / (seen.max + 1))
-    low, high = entropy_range(seen, Scheme(4))
-    assert high == pytest.approx(kl_threshold(counts, levels) * width)
-    assert low == -1
+def test_an_affine_range_clips_the_longer_side_first():
+    x = torch.cat([3 * draw("normal", 5000).abs(), -draw("normal", 5000, seed=1).abs()])
+    width = float(x.abs().max()) / 2048
+    below = math.ceil(-float(x.min()) / width)
+    edges = np.arange(-below, 2049) * width
+    counts = np.histogram(x.double().numpy(), edges)[0]
+    above = kl_threshold(counts, 16, least=int(np.argmax(np.cumsum(counts) >= (1 - CLIPPED) * 10_000)) + 1)
+    low, high = entropy_range(of(x), Scheme(4))
+    assert high == pytest.approx((above - below) * width)
+    assert float(x.min()) <= low < 0
+
+
+OFFSETS = {
+    "temperatures": lambda n: 15 + 20 * torch.rand(n),
+    "around 10": lambda n: 10 + torch.randn(n),
+    "below 0": lambda n: -1 - torch.rand(n),
+    "far below 0": lambda n: -300 + torch.randn(n),
+    "a background": lambda n: torch.where(torch.rand(n) < 0.6, -0.81, torch.rand(n) * 2.8 - 0.8),
+    "a bright background": lambda n: torch.where(torch.rand(n) < 0.6, 1.0, torch.rand(n)),
+    "two clusters": lambda n: torch.where(torch.rand(n) < 0.5, -7.0, 2.0) + torch.randn(n) / 9,
+    "two values": lambda n: torch.where(torch.rand(n) < 0.5, -0.5, 3.0),
+    "three values": lambda n: (torch.rand(n) * 3).floor() + 4,
+    "whole numbers": lambda n: (torch.rand(n) * 11).floor(),
+}
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("bits", [2, 4, 8])
+@pytest.mark.parametrize("name", OFFSETS)
+def test_a_small_share_is_clipped_wherever_the_values_lie(name, bits, symmetric, kept, monkeypatch):
+    torch.manual_seed(0)
+    x = OFFSETS[name](4000)
+    if not kept:
+        monkeypatch.setattr(histogram, "KEPT", 0)
+    low, high = entropy_range(of(x), Scheme(bits, symmetric=symmetric))
+    assert low < high
+    edge = 0 if kept else float(x.abs().max()) / 512  # as wide as a bucket
+    outside = ((x < low - edge) | (x > high + edge)).float().mean()
+    assert outside <= CLIPPED + 1e-6
+
+
+def test_channels_away_from_zero_get_ranges_of_their_own():
+    torch.manual_seed(0)
+    x = torch.stack([make(2000) for make in OFFSETS.values()])
+    observer = Entropy(axis=0)
+    observer.observe(x)
+    low, high = observer.range(Scheme(8, signed=False))
+    outside = ((x < low[:, None]) | (x > high[:, None])).float().mean(1)
+    assert (low < high).all()
+    assert outside.max() <= CLIPPED
+
+
+def test_what_must_be_kept_is_kept():
+    counts = [9, 9, 9, 1, 1, 1, 1]
+    assert kl_threshold(counts, 2) == 6
+    assert kl_threshold(counts, 2, least=7) == 7
+    assert kl_threshold(counts, 2, least=9) == 7
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,8 +1,8 @@
 """The range that loses the least information: TensorRT's search by Kullback-Leibler divergence.
 
-`h` counts |x| in B equal bins. Clipping at the end of bin i keeps i bins and piles what lies beyond
-onto the last of them; quantizing to L levels merges those i bins into L runs, of which each keeps
-only its sum. The candidate with the smallest divergence wins::
+`h` counts values in B equal bins, |x| for a symmetric scheme. Clipping at the end of bin i keeps i
+bins and piles what lies beyond onto the last of them; quantizing to L levels merges those i bins
+into L runs, of which each keeps only its sum. The candidate with the smallest divergence wins::
 
     P(i) = h[0], ..., h[i-2], h[i-1] + sum(h[i:])         the clipped distribution
     Q(i) = h[:i] merged, each run's sum spread evenly over those of its bins that are not empty
@@ -10,6 +10,9 @@ only its sum. The candidate with the smallest divergence wins::
 
 Bin k is in run floor(k L / i). Within a run Q is one number, so the sum over its bins needs only
 the run's sums of h, of h log h and of bins that are not empty: differences of cumulative sums.
+
+The divergence compares P with Q, both clipped: if all that is kept lies in one bin, it is 0. So a
+candidate that clips more than a small share of the values, `CLIPPED`, is none.
 
 Source: Migacz, "8-bit Inference with TensorRT", GTC 2017.
 """
@@ -24,33 +27,36 @@ from labkit.calibration.histogram import Histogram
 from labkit.qparams import Scheme
 from labkit.validation import instance_of
 
-__all__ = ["BINS", "entropy_range", "kl_divergences", "kl_threshold"]
+__all__ = ["BINS", "CLIPPED", "entropy_range", "kl_divergences", "kl_threshold"]
 
 BINS = 2048
 """Bins from 0 to the largest |x|, as in TensorRT."""
+
+CLIPPED = 0.003
+"""The largest share of the values, zeros apart, that may be clipped."""
 
 _TIE = 1e-12  # divergences this close differ by rounding only
 
 
 def entropy_range(histogram: Histogram, scheme: Scheme, bins: int = BINS) -> tuple[float, float]:
-    """Return the range of smallest KL divergence between |x| and |x| quantized.
+    """Return the range of smallest KL divergence between the values and the values quantized.
 
     Parameters
     ----------
     histogram : Histogram
         The values. Exact zeros are left out: they have a code of their own in every scheme.
     scheme : Scheme
-        Its codes give the number of levels for |x|: those on one side, 2^(bits-1), if it is
-        symmetric; otherwise the share of 2^bits that the longer side has in [min, max], which is
-        all of them for one-sided values.
+        Symmetric: the search runs over |x|, with the levels of one side, 2^(bits-1). Affine: over
+        both sides of zero, with all 2^bits levels; first the longer side is clipped.
     bins : int
-        How many equal bins to search over. With no more bins than levels nothing is clipped.
+        How many equal bins to search over from 0 to the largest |x|. With no more bins than levels
+        nothing is clipped.
 
     Returns
     -------
     (float, float)
-        Symmetric: (-t, t). Affine: [-t, t] cut to what was observed. A single value is its own
-        range.
+        Symmetric: (-t, t). Affine: within what was observed. No more than `CLIPPED` of the values
+        lie outside. A single value is its own range.
 
     Raises
     ------
@@ -58,33 +64,62 @@ def entropy_range(histogram: Histogram, scheme: Scheme, bins: int = BINS) -> tup
         If nothing was observed yet.
     """
     instance_of(scheme, Scheme, "scheme", "Scheme(bits=8)")
+    search = _symmetric if scheme.symmetric else _affine
+    if histogram.total and histogram.min == histogram.max:
+        return histogram.min, histogram.max
+    return search(histogram, scheme.bits, bins)
+
+
+def _symmetric(histogram: Histogram, bits: int, bins: int) -> tuple[float, float]:
     counts, width = histogram.magnitudes(bins)
-    low, high = histogram.min, histogram.max
-    if low == high:
-        return low, high
-    if not counts.any():
-        return low, high
-    largest = max(abs(low), abs(high))
-    if scheme.symmetric:
-        levels = 2 ** (scheme.bits - 1)
-    else:
-        levels = round(2**scheme.bits * largest / (max(high, 0.0) - min(low, 0.0)))
-    threshold = min(kl_threshold(counts, levels) * width, largest)
-    if scheme.symmetric:
-        return -threshold, threshold
-    return max(low, -threshold), min(high, threshold)
+    largest = max(abs(histogram.min), abs(histogram.max))
+    kept = bins - _clipped(counts, 2 ** (bits - 1), bins, CLIPPED * counts.sum())
+    threshold = min(kept * width, largest)
+    return -threshold, threshold
 
 
-def kl_threshold(counts: Floats, levels: int) -> int:
+def _affine(histogram: Histogram, bits: int, bins: int) -> tuple[float, float]:
+    counts, below, width = histogram.both_sides(bins)
+    ends = {-1: below, 1: len(counts) - below}  # of each side, in bins from 0
+    allowed = CLIPPED * counts.sum()
+    for side in sorted(ends, key=lambda side: -ends[side]):
+        # The range always holds 0, so that no more than one side of it can be clipped.
+        clipped = _clipped(counts[::side], 2**bits, ends[side], allowed)
+        kept, beyond = np.split(counts[::side], [len(counts) - clipped])
+        counts, allowed = kept[::side], allowed - beyond.sum()
+        ends[side] -= clipped
+    low, high = -ends[-1] * width, ends[1] * width
+    return min(max(low, histogram.min), histogram.max), max(min(high, histogram.max), histogram.min)
+
+
+def _clipped(counts: Floats, levels: int, most: int, allowed: float) -> int:
+    """Return how many bins to clip at the end: at most so many, with at most so many values."""
+    if len(counts) <= levels or not counts.any():
+        return 0
+    beyond = np.append(np.cumsum(counts[::-1])[::-1], 0.0)
+    least = max(len(counts) - most, int(np.argmax(beyond <= allowed)))
+    return len(counts) - kl_threshold(counts, levels, least)
+
+
+def kl_threshold(counts: Floats, levels: int, least: int = 0) -> int:
     """Return how many bins to keep: the number with the smallest KL divergence.
 
     Of several that are equally good the largest, which clips least. With no more bins than levels
-    all of them. Parameters and errors as `kl_divergences`.
+    all of them.
+
+    Parameters
+    ----------
+    counts, levels
+        As in `kl_divergences`, which raises the same errors.
+    least : int
+        Keep at least so many.
     """
-    if len(_usable(counts, levels)) <= levels:
+    if len(_usable(counts, levels)) <= max(levels, least):
         return len(counts)
-    divergences = kl_divergences(counts, levels)
-    return levels + int(np.flatnonzero(divergences <= divergences.min() + _TIE)[-1])
+    skipped = max(0, least - levels)
+    divergences = kl_divergences(counts, levels)[skipped:]
+    best = np.flatnonzero(divergences <= divergences.min() + _TIE)[-1]
+    return levels + skipped + int(best)
 
 
 def kl_divergences(counts: Floats, levels: int) -> Floats:

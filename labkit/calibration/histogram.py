@@ -193,6 +193,39 @@ class Histogram:
             below[0] = counts[0]
         return np.diff(np.maximum.accumulate(below)), largest / bins
 
+    def both_sides(self, bins: int) -> tuple[Floats, int, float]:
+        """Return a histogram of x in bins as wide as those of `magnitudes`, on both sides of 0.
+
+        Returns
+        -------
+        counts : float64 array
+            As in `magnitudes`; from the bin of the lowest value, or from 0, to that of the highest.
+        below : int
+            How many of the bins lie below 0.
+        width : float
+            The width of a bin, in units of `x`.
+
+        Raises
+        ------
+        ValueError
+            If nothing was observed yet.
+        """
+        lower, upper, counts = self.buckets()
+        width = max(abs(self.min), abs(self.max)) / bins
+        below, above = (int(np.ceil(max(end, 0.0) / width)) for end in (-self.min, self.max))
+        edges = np.arange(-below, above + 1) * width
+        # The outermost edges are those of the values, whatever is lost in rounding.
+        edges[0], edges[-1] = min(edges[0], self.min), max(edges[-1], self.max)
+        away = (lower != 0) | (upper != 0)
+        lower, upper, counts = lower[away], upper[away], counts[away]
+        if self._counts is None:
+            found = np.histogram(lower, edges, weights=counts)[0].astype(np.float64)
+        else:
+            up_to = np.cumsum(counts)
+            ends, sums = ([lower, upper], [up_to - counts, up_to])
+            found = np.diff(np.interp(edges, *(np.stack(p, axis=1).ravel() for p in (ends, sums))))
+        return found, below, width
+
     def _keeps(self, more: int) -> bool:
         return self._counts is None and self.total + more <= KEPT
 
