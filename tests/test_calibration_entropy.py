@@ -160,7 +160,9 @@ def test_an_affine_range_clips_the_longer_side_first():
     below = math.ceil(-float(x.min()) / width)
     edges = np.arange(-below, 2049) * width
     counts = np.histogram(x.double().numpy(), edges)[0]
-    above = kl_threshold(counts, 16, least=int(np.argmax(np.cumsum(counts) >= (1 - CLIPPED) * 10_000)) + 1)
+    above = kl_threshold(
+        counts, 16, least=int(np.argmax(np.cumsum(counts) >= (1 - CLIPPED) * 10_000)) + 1
+    )
     low, high = entropy_range(of(x), Scheme(4))
     assert high == pytest.approx((above - below) * width)
     assert float(x.min()) <= low < 0

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from labkit.calibration import Histogram, histogram, mse_range
-from labkit.linear import Scheme, choose_qparams, from_range, quantization_error
+from labkit.calibration import MSE, Histogram, histogram, mse_range
+from labkit.linear import Scheme, choose_qparams, fake_quantize, from_range, quantization_error
 
 pytestmark = pytest.mark.slow
 
@@ -161,3 +161,23 @@ def test_a_scheme_is_expected():
 def test_before_any_data_there_is_no_range():
     with pytest.raises(ValueError, match="nothing was observed yet"):
         mse_range(Histogram(), Scheme())
+
+
+FEW = {
+    "0 and 1": ([0.0, 1.0], 1 / 255),
+    "0 and 5": ([0.0, 5.0], 5 / 255),
+    "-2 and 0": ([-2.0, 0.0], 2 / 255),
+    "-1 and 1": ([-1.0, 1.0], 1 / 127),
+    "0, 1 and 2": ([0.0, 1.0, 2.0], 1 / 127),
+}
+
+
+@pytest.mark.parametrize("values", FEW)
+def test_of_many_grids_without_error_the_finest_is_taken(values):
+    few, scale = FEW[values]
+    observer = MSE()
+    observer.observe(torch.tensor(few).repeat(50))
+    qparams = observer.qparams(Scheme(8, signed=False))
+    assert float(qparams.scale) == pytest.approx(scale)
+    x = torch.tensor(few)
+    assert torch.allclose(fake_quantize(x, qparams), x, atol=1e-6)

@@ -193,3 +193,50 @@ def test_a_report_takes_any_method(model, batches):
     recorded = record(model, batches, ["shared"])
     (row,) = report(recorded, Scheme(), {"mine": lambda histogram, scheme: (-1.0, 1.0)})
     assert row[:4] == ("shared", "mine", -1.0, 1.0)
+
+
+class WithHead(nn.Sequential):
+    def forward(self, x):
+        return self[0](x)  # self[1] is for training only
+
+
+class Indexed(nn.Module):
+    """Puts out whole numbers in one layer, and real ones in the next."""
+
+    def __init__(self):
+        super().__init__()
+        self.largest, self.table = Largest(), nn.Embedding(12, 3)
+
+    def forward(self, x):
+        return self.table(self.largest(x))
+
+
+class Largest(nn.Module):
+    def forward(self, x):
+        return x.argmax(-1)
+
+
+@pytest.mark.parametrize(
+    ("network", "layers"),
+    [
+        (nn.TransformerEncoderLayer(12, 2, 16, batch_first=True), {"self_attn", "linear1"}),
+        (nn.MultiheadAttention(12, 2, batch_first=True), {""}),
+        (WithHead(nn.Linear(12, 8), nn.Linear(12, 3)), {"0"}),
+        (nn.LSTM(12, 8, batch_first=True), {""}),
+        (nn.GRU(12, 8, batch_first=True), {""}),
+        (Indexed(), {"table"}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_by_default_what_puts_out_numbers_is_recorded(network, layers):
+    if isinstance(network, nn.MultiheadAttention):
+        network.forward = lambda x, forward=network.forward: forward(x, x, x)
+    recorded = record(network, [torch.randn(4, 5, 12)])
+    assert layers <= set(recorded)
+    assert not any("out_proj" in name or name == "1" for name in recorded)
+    assert all(histogram.total > 0 for histogram in recorded.values())
+
+
+def test_a_network_without_real_numbers_is_refused():
+    with pytest.raises(ValueError, match="no layer puts out a tensor of real numbers"):
+        record(Largest(), [torch.randn(4, 5)])

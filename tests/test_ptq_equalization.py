@@ -136,3 +136,46 @@ def test_all_networks_have_something_to_equalize():
             if key in equal.state_dict() and not torch.equal(value, equal.state_dict()[key])
         ]
         assert changed or name in ("Dense", "functional")
+
+
+RELUS = {
+    "F.relu": nn.functional.relu,
+    "torch.relu": torch.relu,
+    "method": lambda x: x.relu(),
+    "in place": lambda x: x.relu_(),
+    "F.relu in place": lambda x: nn.functional.relu(x, inplace=True),
+    "by name": lambda x: nn.functional.relu(input=x),
+    "leaky": lambda x: nn.functional.leaky_relu(x, 0.1),
+    "LeakyReLU": nn.LeakyReLU(),
+}
+
+
+class Chain(nn.Module):
+    def __init__(self, relu):
+        super().__init__()
+        self.a, self.b, self.relu = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), relu
+
+    def forward(self, x):
+        return self.b(self.relu(self.a(x)))
+
+
+@pytest.mark.parametrize("name", RELUS)
+def test_a_relu_is_seen_however_it_is_written(name):
+    torch.manual_seed(0)
+    model = Chain(RELUS[name]).eval()
+    model.b.weight.data.mul_(torch.logspace(-2, 2, 8).reshape(1, 8, 1, 1))
+    x = torch.randn(2, 3, 9, 9)
+    with torch.no_grad():
+        balanced = equalize(model)
+        torch.testing.assert_close(balanced(x), model(x), rtol=1e-3, atol=1e-3)
+        ranges = balanced.get_submodule("b").weight.abs().amax((0, 2, 3))
+        assert ranges.max() / ranges.min() < 1000
+
+
+def test_a_ceiling_goes_however_it_is_written():
+    torch.manual_seed(0)
+    model = Chain(nn.functional.relu6).eval()
+    x = 50 * torch.randn(2, 3, 9, 9)
+    with torch.no_grad():
+        expected = model.b(torch.relu(model.a(x)))
+        torch.testing.assert_close(equalize(model)(x), expected, rtol=1e-3, atol=1e-3)

@@ -277,3 +277,25 @@ def test_an_unknown_backend_is_refused(tmp_path):
     save(quantized(), tmp_path / "n")
     with pytest.raises(ValueError, match="backend is 'fast'"):
         load(tmp_path / "n", backend="fast")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_networks_of_any_dtype_come_back(dtype, tmp_path):
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5)]
+    model, images = nn.Sequential(*layers).eval().to(dtype), torch.randn(8, 3, 8, 8)
+    quantized = quantize_model(model, [images.to(dtype)], observer="minmax", weight_method="minmax")
+    save(quantized, tmp_path / "network.safetensors")
+    assert torch.equal(load(tmp_path / "network.safetensors")(images), quantized(images))
+
+
+def test_a_state_dict_is_refused_rather_than_empty():
+    torch.manual_seed(0)
+    images = torch.randn(8, 3, 8, 8)
+    layers = [nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5)]
+    quantized = quantize_model(nn.Sequential(*layers).eval(), [images], observer="minmax")
+    for module in (quantized, nn.Sequential(quantized), quantized.operations[0]):
+        with pytest.raises(TypeError, match=r"has no state_dict.*labkit\.ptq\.save"):
+            module.state_dict()
+        with pytest.raises(TypeError, match=r"has no state_dict.*labkit\.ptq\.load"):
+            module.load_state_dict({}, strict=False)

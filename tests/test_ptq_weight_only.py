@@ -1,6 +1,7 @@
 """Integer weights in a float network: exactly the network with rounded weights."""
 
 import copy
+import math
 import pickle
 
 import pytest
@@ -194,3 +195,49 @@ def test_four_bits_in_groups_lose_little(name, scheme, skip):
     before, after = (zoo.accuracy(m, images[:2000], labels[:2000]) for m in (model, quantized))
     assert after.mean >= before.mean - 0.015
     assert bytes_on_disk(quantized) < 0.25 * bytes_on_disk(model)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Conv1d(4, 6, 3, 2, 1, groups=2), (2, 4, 9)),
+        (nn.Conv3d(4, 6, (1, 2, 3), 1, (0, 1, 1)), (2, 4, 3, 5, 6)),
+        (nn.Conv1d(4, 6, 3, padding="same", dilation=2), (2, 4, 9)),
+    ],
+)
+@pytest.mark.parametrize("scheme", [Scheme(8, symmetric=True), Scheme(4)])
+def test_convolutions_of_every_dimension_store_integers(layer, shape, scheme):
+    model = nn.Sequential(layer, nn.ReLU())
+    quantized, x = weight_only(model, scheme), torch.randn(shape)
+    assert isinstance(quantized[0], WeightOnlyLayer)
+    copied = copy.deepcopy(layer)
+    copied.weight.data = quantized[0].weight
+    assert torch.equal(quantized[0](x), copied(x))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.ConvTranspose1d(3, 4, 2),
+        nn.ConvTranspose2d(3, 4, 2),
+        nn.ConvTranspose3d(3, 4, 2),
+        nn.LSTM(3, 4),
+        nn.GRUCell(3, 4),
+        nn.MultiheadAttention(4, 2),
+        nn.Bilinear(3, 3, 4),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_weights_that_would_stay_real_are_named(layer):
+    model = nn.ModuleDict({"first": nn.Linear(3, 4), "inner": nn.ModuleDict({"odd": layer})})
+    with pytest.raises(ValueError, match=rf"'inner.odd' is of type {type(layer).__name__}.*skip"):
+        weight_only(model, Scheme(8, symmetric=True))
+    for skip in ("inner.odd", "inner"):
+        assert isinstance(weight_only(model, Scheme(), skip=[skip])["first"], WeightOnlyLayer)
+
+
+def test_a_layer_with_nan_is_named():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.Linear(4, 4)))
+    model[1][0].weight.data[2, 1] = math.nan
+    with pytest.raises(ValueError, match=r"layer '1\.0': .*nan"):
+        weight_only(model, Scheme(8, symmetric=True))

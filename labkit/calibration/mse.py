@@ -18,6 +18,7 @@ points, are scored at once. For given codes the squared error is a parabola in S
 """
 
 import numpy as np
+import numpy.typing as npt
 
 from labkit.calibration.buckets import Counts, Floats
 from labkit.calibration.histogram import Histogram
@@ -31,6 +32,7 @@ _ROUNDS = 4
 _FINER = 8  # every round looks at scales so many times closer together than the one before
 _KEPT = 64  # around so many of the best of the round before
 _LOOKUPS = 2**19  # but no more than so many boundaries a round
+_TIE = 1e-12  # gains this close, in parts of the gain, differ by rounding only
 
 
 def mse_range(histogram: Histogram, scheme: Scheme) -> tuple[float, float]:
@@ -48,7 +50,8 @@ def mse_range(histogram: Histogram, scheme: Scheme) -> tuple[float, float]:
     (float, float)
         rmin <= 0 <= rmax: the values of the lowest and the highest code (symmetric: the nearer
         of the two, on both sides), from which `from_range` gets back the scale and the zero point
-        that were found. A single value is its own range.
+        that were found. Of grids that are equally good, as two values have, the finest. A single
+        value is its own range.
 
     Raises
     ------
@@ -91,7 +94,7 @@ def _best(grids: "_Grids", full: float) -> tuple[float, int]:
     kept = max(1, min(_KEPT, _LOOKUPS // (2 * steps * _FINER)))
     for _ in range(_ROUNDS):
         gain, better, highest = grids.score(scales)
-        best = np.argsort(-gain, kind="stable")[:kept]
+        best = np.lexsort((better, -np.where(_tied(gain), gain.max(), gain)))[:kept]
         spacing /= _FINER
         around = 2.0 ** (spacing * (np.arange(_FINER) - _FINER // 2))
         scales = np.outer(scales[best], around).ravel()
@@ -146,9 +149,17 @@ class _Grids:
         gain = x_code * better
         # Both ends must be float32 numbers: an end cut off there would change the scale.
         gain[better * self._reach > LARGEST] = -np.inf
-        best = gain.argmax(axis=1)
+        best = np.where(_tied(gain), better, np.inf).argmin(axis=1)
         rows = np.arange(len(scales))
         return gain[rows, best], better[rows, best], self.highest[best]
+
+
+def _tied(gain: Floats) -> npt.NDArray[np.bool_]:
+    """Tell which are as good as the best of their row.
+
+    Few values have many grids without error; the finest errs least on what was not observed.
+    """
+    return gain >= gain.max(axis=-1, keepdims=True) * (1 - _TIE)
 
 
 class _Side:

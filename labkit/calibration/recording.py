@@ -19,6 +19,10 @@ from labkit.qparams import QParams, Scheme
 __all__ = ["LayerReport", "calibrate", "histogram_error", "record", "report"]
 
 
+# What contains others, and computes with their weights without calling them.
+WHOLES = (nn.MultiheadAttention,)
+
+
 class Watcher(Protocol):
     """Whatever takes in batches: an observer, or a `Histogram`."""
 
@@ -40,7 +44,9 @@ def record(
     model, batches, inputs, progress
         As in `calibrate`.
     layers : sequence of str, optional
-        Names as in ``model.named_modules()``. By default all modules that contain no others.
+        Names as in ``model.named_modules()``. By default all modules that contain no others, and
+        attention as a whole, but for those that the network never calls (heads for training) and
+        those that put out no real numbers. Of several tensors, as from an LSTM, the first counts.
 
     Returns
     -------
@@ -52,11 +58,16 @@ def record(
     TypeError, ValueError
         As `calibrate`.
     """
-    if layers is None:
-        layers = [name for name, layer in model.named_modules() if not any(layer.children())]
-    histograms = {name: Histogram() for name in layers}
-    calibrate(model, batches, histograms, inputs, progress)
-    return histograms
+    if layers is not None:
+        histograms = {name: Histogram() for name in layers}
+        calibrate(model, batches, histograms, inputs, progress)
+        return histograms
+    histograms = {name: Histogram() for name in _leaves(model)}
+    _run(model, batches, histograms, inputs, progress, lenient=True)
+    found = {name: histogram for name, histogram in histograms.items() if histogram.total}
+    if not found:
+        raise ValueError("no layer puts out a tensor of real numbers; expected at least one.")
+    return found
 
 
 def calibrate(
@@ -94,6 +105,26 @@ def calibrate(
         watched tensor cannot be quantized (NaN, infinity, an integer dtype); the message names
         the layer.
     """
+    called = _run(model, batches, observers, inputs, progress)
+    if missed := [name for name in observers if name not in called]:
+        raise ValueError(
+            f"the network never calls {', '.join(map(repr, missed))}; expected layers that it "
+            "computes with. Leave these out."
+        )
+
+
+def _run(
+    model: nn.Module,
+    batches: Iterable[Any],
+    observers: Mapping[str, Watcher],
+    inputs: bool,
+    progress: bool,
+    lenient: bool = False,
+) -> set[str]:
+    """Let observers watch, as `calibrate`; return which were called.
+
+    `lenient`: take the first of several tensors, and pass over what is none of real numbers.
+    """
     named = dict(model.named_modules())
     for name in observers:
         if name not in named:
@@ -102,6 +133,10 @@ def calibrate(
 
     def watch(name: str, value: object) -> None:
         called.add(name)
+        if lenient:
+            value = value[0] if isinstance(value, tuple | list) and value else value
+            if not isinstance(value, Tensor) or not value.is_floating_point():
+                return
         try:
             observers[name].observe(value)
         except (TypeError, ValueError) as error:
@@ -117,11 +152,7 @@ def calibrate(
             number += 1
     if number == 0:
         raise ValueError("batches is empty; expected at least one batch. Is it a used generator?")
-    if missed := [name for name in observers if name not in called]:
-        raise ValueError(
-            f"the network never calls {', '.join(map(repr, missed))}; expected layers that it "
-            "computes with. Leave these out."
-        )
+    return called
 
 
 class LayerReport(NamedTuple):
@@ -204,6 +235,21 @@ def histogram_error(histogram: Histogram, qparams: QParams) -> QuantizationError
     signal = float((x.double().square() * share).sum())
     sqnr = math.inf if total == 0 else 10 * math.log10(signal / total)
     return QuantizationError(clipping, rounding, total, float(share[outside].sum()), sqnr)
+
+
+def _leaves(model: nn.Module) -> list[str]:
+    """Return the modules that compute as a whole, by name."""
+    wholes = {name for name, layer in model.named_modules() if isinstance(layer, WHOLES)}
+    return [
+        name
+        for name, layer in model.named_modules()
+        if name in wholes
+        or not (any(layer.children()) or any(_is_inside(name, whole) for whole in wholes))
+    ]
+
+
+def _is_inside(name: str, whole: str) -> bool:
+    return name != whole and (not whole or name.startswith(f"{whole}."))
 
 
 def _hook(

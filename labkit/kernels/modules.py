@@ -10,7 +10,24 @@ from labkit.kernels.window import Pair, Window
 from labkit.qparams import QParams
 
 
-class QuantizedLayer(nn.Module):
+class WithoutState(nn.Module):
+    """A module of constants: a state dict would neither hold nor replace them, and is refused."""
+
+    def _save_to_state_dict(self, *_: Any) -> None:
+        raise self._no_state()
+
+    def _load_from_state_dict(self, *_: Any) -> None:
+        raise self._no_state()
+
+    def _no_state(self) -> TypeError:
+        return TypeError(
+            f"{type(self).__name__} has no state_dict: its weights are constants that its kernels "
+            "have packed. Keep a network with labkit.ptq.save(model, path), and get it back with "
+            "labkit.ptq.load(path)."
+        )
+
+
+class QuantizedLayer(WithoutState):
     """What `QuantizedLinear` and `QuantizedConv2d` share.
 
     Nothing in here is a parameter or a buffer: the weights are constants, and a state dict loaded

@@ -4,11 +4,18 @@ from collections.abc import Iterator
 from typing import TypeGuard
 
 import torch
+import torch.nn.functional as F
 from torch import fx, nn
 
-from labkit.ptq.graph import fold_batchnorm, layer_of, replace
+from labkit.ptq.graph import fold_batchnorm, layer_of, replace, source_of, target_of
 
 ROUNDS = 20
+# What passes a factor on as it is, and what does so up to a ceiling, however it is called.
+PASSING = (
+    *(nn.ReLU, F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_"),
+    *(nn.LeakyReLU, F.leaky_relu, F.leaky_relu_),
+)
+CEILED = (nn.ReLU6, F.relu6)
 Layer = nn.Conv2d | nn.Linear
 
 
@@ -31,7 +38,8 @@ def equalize(model: nn.Module) -> fx.GraphModule:
     Parameters
     ----------
     model : nn.Module
-        In eval mode; it stays as it is. Pairs are layers with nothing but a ReLU in between.
+        In eval mode; it stays as it is. Pairs are layers with nothing but a ReLU, plain or leaky,
+        in between: a module, a function or a method.
 
     Raises
     ------
@@ -67,10 +75,10 @@ def _balance(first: Layer, second: Layer) -> float:
         -1 if depthwise else 1, 1 if depthwise else -1, *[1] * (second.weight.ndim - 2)
     )
     # New parameters rather than changed ones: another layer may share the old.
-    first.weight = nn.Parameter(first.weight / per_output)
+    first.weight = nn.Parameter(first.weight / per_output, first.weight.requires_grad)
     if first.bias is not None:
-        first.bias = nn.Parameter(first.bias / s)
-    second.weight = nn.Parameter(second.weight * per_input)
+        first.bias = nn.Parameter(first.bias / s, first.bias.requires_grad)
+    second.weight = nn.Parameter(second.weight * per_input, second.weight.requires_grad)
     return float(s.log().abs().max())
 
 
@@ -82,14 +90,14 @@ def _by_input(layer: Layer) -> torch.Tensor:
 
 
 def _pairs(network: fx.GraphModule) -> Iterator[tuple[Layer, fx.Node | None, Layer]]:
-    """Find layers that follow each other, with the ReLU between them."""
+    """Find layers that follow each other, with the ReLU between them (or a leaky one)."""
     calls = [node.target for node in network.graph.nodes if node.op == "call_module"]
     for node in list(network.graph.nodes):
         first = layer_of(node, network)
         if not isinstance(first, nn.Conv2d | nn.Linear) or calls.count(node.target) > 1:
             continue
         between, after = None, _only_user(node)
-        if after is not None and isinstance(layer_of(after, network), nn.ReLU | nn.ReLU6):
+        if after is not None and target_of(after, network) in (*PASSING, *CEILED):
             between, after = after, _only_user(after)
         second = layer_of(after, network)
         if after is None or not _can_scale(second) or calls.count(after.target) > 1:
@@ -112,11 +120,11 @@ def _only_user(node: fx.Node) -> fx.Node | None:
 
 
 def _make_relu(node: fx.Node | None, network: fx.GraphModule) -> None:
-    if node is None or not isinstance(layer_of(node, network), nn.ReLU6):
+    if node is None or target_of(node, network) not in CEILED:
         return
     name = f"{node.name}_relu"
     network.add_module(name, nn.ReLU())
     with network.graph.inserting_before(node):
-        replace(node, network.graph.call_module(name, node.args))
+        replace(node, network.graph.call_module(name, (source_of(node),)))
     network.delete_all_unused_submodules()
     network.recompile()

@@ -62,7 +62,9 @@ def save(model: QuantizedModel, path: str | os.PathLike) -> int:
         if not qparams.scheme.symmetric:
             tensors[f"{layer}.zero_point"] = qparams.zero_point
         if weights.bias is not None:
-            tensors[f"{layer}.bias"] = weights.bias
+            # Exact, from float16 and bfloat16 too; numpy, which writes the file, has no bfloat16.
+            at_least = torch.promote_types(weights.bias.dtype, torch.float32)
+            tensors[f"{layer}.bias"] = weights.bias.to(at_least)
         described[layer] = {
             "shape": list(weights.q_w.shape),
             "scheme": _scheme_fields(qparams.scheme),

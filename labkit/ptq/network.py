@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import labkit.ptq.operators as operators
 from labkit.kernels import QuantizedConv2d, QuantizedLinear
+from labkit.kernels.modules import WithoutState
 from labkit.linear import dequantize, quantize
 from labkit.ptq.functions import MOVES, NUMBERS
 from labkit.ptq.plan import COMPUTING, UNQUANTIZED, Step, output_names, output_values
@@ -35,7 +36,7 @@ class Weights:
     bias: Tensor | None
 
 
-class QuantizedModel(nn.Module):
+class QuantizedModel(WithoutState):
     """A network whose layers exchange nothing but integers.
 
     Called with float images [N, C, H, W], it returns float logits. In between, each step takes the

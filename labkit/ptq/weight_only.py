@@ -15,6 +15,15 @@ from labkit.qparams import QParams, Scheme
 from labkit.validation import instance_of
 
 PACKED = (2, 4)
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+# What computes with weights and is no layer of these kinds.
+OTHERS = (*TRANSPOSED, nn.Bilinear, nn.MultiheadAttention, nn.RNNBase, nn.RNNCellBase)
+FUNCTIONS: dict[str, Callable[..., Tensor]] = {
+    "Conv1d": F.conv1d,
+    "Conv2d": F.conv2d,
+    "Conv3d": F.conv3d,
+}
 
 
 class WeightOnlyLayer(nn.Module):
@@ -25,7 +34,7 @@ class WeightOnlyLayer(nn.Module):
 
     Parameters
     ----------
-    layer : nn.Conv2d or nn.Linear
+    layer : nn.Linear, nn.Conv1d, nn.Conv2d or nn.Conv3d
         It stays as it is.
     scheme : Scheme
         The integers.
@@ -57,7 +66,7 @@ class WeightOnlyLayer(nn.Module):
 
     def __init__(
         self,
-        layer: nn.Conv2d | nn.Linear,
+        layer: nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear,
         scheme: Scheme,
         group_size: int | None = None,
         method: str = "mse",
@@ -69,7 +78,7 @@ class WeightOnlyLayer(nn.Module):
         q_w = quantize(rows, qparams)
         self.scheme, self.axis, self.group_size = scheme, qparams.axis, group_size
         self.shape = layer.weight.shape
-        self.kind = type(layer).__name__
+        self.kind = next(kind.__name__ for kind in LAYERS if isinstance(layer, kind))
         self._moves = _moves(layer)
         self.register_buffer("q_w", pack(q_w, scheme.bits) if scheme.bits in PACKED else q_w)
         self.register_buffer("scale", qparams.scale)
@@ -85,7 +94,7 @@ class WeightOnlyLayer(nn.Module):
         if self._moves is None:
             return F.linear(x, weight, bias)
         stride, padding, dilation, groups = self._moves
-        return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
+        return FUNCTIONS[self.kind](x, weight, bias, stride, padding, dilation, groups)
 
     @property
     def weight(self) -> Tensor:
@@ -124,18 +133,18 @@ class WeightOnlyLayer(nn.Module):
         return self.shape[0], self.shape[1:].numel()
 
 
-def _check(layer: nn.Conv2d | nn.Linear) -> None:
+def _check(layer: nn.Module) -> None:
     mode = getattr(layer, "padding_mode", "zeros")
     if mode != "zeros":
         raise ValueError(f"padding_mode is {mode!r}; expected 'zeros'. Name the layer in skip.")
-    if type(layer).forward not in (nn.Conv2d.forward, nn.Linear.forward):
+    if type(layer).forward not in {kind.forward for kind in LAYERS}:
         raise ValueError(
-            f"{type(layer).__name__} has a forward of its own; expected that of Conv2d or Linear. "
-            "Name the layer in skip."
+            f"{type(layer).__name__} has a forward of its own; expected that of one of "
+            f"{', '.join(kind.__name__ for kind in LAYERS)}. Name the layer in skip."
         )
 
 
-def _moves(layer: nn.Conv2d | nn.Linear) -> tuple[Any, ...] | None:
+def _moves(layer: nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear) -> tuple[Any, ...] | None:
     if isinstance(layer, nn.Linear):
         return None
     return layer.stride, layer.padding, layer.dilation, layer.groups
@@ -153,7 +162,7 @@ def weight_only(
     Parameters
     ----------
     model : nn.Module
-        It stays as it is.
+        It stays as it is. Embeddings, normalizations and bare parameters are left as they are.
     scheme : Scheme
         ``Scheme(8, symmetric=True)`` for W8A16, ``Scheme(4)`` with a `group_size` for W4.
     group_size : int, optional
@@ -166,7 +175,9 @@ def weight_only(
     Raises
     ------
     TypeError, ValueError
-        If `scheme` is none, a name in `skip` is no layer, or weights cannot be quantized.
+        If `scheme` is none, a name in `skip` is no layer, or weights cannot be quantized: those of
+        attention, recurrent and transposed layers, unless they are named in `skip`, or with NaN
+        (the message names the layer).
 
     Notes
     -----
@@ -174,10 +185,18 @@ def weight_only(
     """
     instance_of(scheme, Scheme, "scheme", "Scheme(4)")
 
+    for path, layer in model.named_modules():
+        if isinstance(layer, OTHERS) and not _inside(path, skip):
+            raise ValueError(
+                f"layer {path!r} is of type {type(layer).__name__}, whose weights stay real here; "
+                f"expected {', '.join(kind.__name__ for kind in LAYERS)}. Name it in skip to leave "
+                "it as it is."
+            )
+
     def make(layer: nn.Module) -> nn.Module:
         return WeightOnlyLayer(layer, scheme, group_size, method)  # type: ignore[arg-type]
 
-    return replace_modules(model, (nn.Conv2d, nn.Linear), make, skip)
+    return replace_modules(model, LAYERS, make, skip)
 
 
 def replace_modules(
@@ -203,6 +222,8 @@ def replace_modules(
     ------
     ValueError
         If the network has no module of a name in `skip`.
+    TypeError, ValueError
+        As `make`; the message names the module.
     """
     unknown = sorted(set(skip) - {name for name, _ in model.named_modules()})
     if unknown:
@@ -212,7 +233,7 @@ def replace_modules(
     replaced = copy.deepcopy(model)
     made: dict[nn.Module, nn.Module] = {}
     if isinstance(replaced, kinds):
-        return replaced if "" in skip else make(replaced).train(model.training)
+        return replaced if "" in skip else _made(make, replaced, "")
 
     def visit(parent: nn.Module, path: str) -> None:
         for name, child in list(parent.named_children()):
@@ -222,10 +243,22 @@ def replace_modules(
             if isinstance(child, kinds):
                 # A layer that two paths share stays shared.
                 if child not in made:
-                    made[child] = make(child).train(child.training)
+                    made[child] = _made(make, child, full)
                 setattr(parent, name, made[child])
             else:
                 visit(child, f"{full}.")
 
     visit(replaced, "")
     return replaced
+
+
+def _made(make: Callable[[nn.Module], nn.Module], module: nn.Module, path: str) -> nn.Module:
+    try:
+        return make(module).train(module.training)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"layer {path!r}: {error}") from error
+
+
+def _inside(path: str, modules: Sequence[str]) -> bool:
+    """Tell whether a path is that of one of these modules, or inside of one."""
+    return any(module in ("", path) or path.startswith(f"{module}.") for module in modules)
