@@ -1,8 +1,10 @@
 """Putting quantizers into a network, at the points where its integer version rounds."""
 
+import operator
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
@@ -21,6 +23,8 @@ BINARY = "binary"
 
 MakeQuantizer = Callable[[Scheme, int | None], Quantizer]
 INT32 = torch.iinfo(torch.int32)
+OUT_OF_PLACE = {torch.relu_: torch.relu, F.relu_: F.relu, operator.iadd: operator.add}
+MAYBE_IN_PLACE = (F.relu, F.relu6)
 
 
 def prepare(
@@ -40,7 +44,8 @@ def prepare(
     Parameters
     ----------
     model : nn.Module
-        Trained, and in eval mode; it stays as it is.
+        Trained, and in eval mode; it stays as it is. What is frozen in it (``requires_grad``) stays
+        frozen, with the scale of its weights; a layer that is used twice has one quantizer.
     weight_scheme : Scheme or "binary"
         The integers of the weights.
     activation_scheme : Scheme
@@ -72,6 +77,7 @@ def prepare(
     if weight_scheme != BINARY:
         instance_of(weight_scheme, Scheme, "weight_scheme", "Scheme(4, symmetric=True)")
     network = fold_batchnorm(model)
+    _out_of_place(network)
     input_name, steps = lower(network)
     tensors = [input_name, *(step.name for step in steps if step.kind in COMPUTING)]
     schemes = with_ends(activation_scheme, len(tensors), end_bits)
@@ -79,18 +85,64 @@ def prepare(
     nodes = {node.name: node for node in network.graph.nodes}
     for name, activation in grids.items():
         _insert_after(nodes[name], activation, network)
-    layers = [step for step in steps if step.layer is not None]
-    weights = _weight_quantizers(weight_scheme, len(layers), end_bits, quantizer)
     for step in steps:
         grids.setdefault(step.name, grids[step.inputs[0]])
-    for step, weight in zip(layers, weights, strict=True):
-        layer = network.get_submodule(str(step.layer))
+    inputs: dict[str, list[Quantizer]] = {}  # of each layer, in each place where it is used
+    for step in steps:
+        if step.layer is not None:
+            inputs.setdefault(step.layer, []).append(grids[step.inputs[0]])
+    weights = _weight_quantizers(weight_scheme, len(inputs), end_bits, quantizer)
+    for (path, x_quantizers), weight in zip(inputs.items(), weights, strict=True):
+        layer = network.get_submodule(path)
+        trained = _trained(path, layer, model)
         parametrize.register_parametrization(layer, "weight", weight)
-        if layer.bias is not None:
-            rounding = BiasRounding(grids[step.inputs[0]], weight)
+        # A bias that is used in several places has no steps of its own.
+        if layer.bias is not None and len(set(x_quantizers)) == 1:
+            rounding = BiasRounding(x_quantizers[0], weight)
             parametrize.register_parametrization(layer, "bias", rounding)
+        for name, trains in trained.items():
+            for parameter in _parameters(layer, name):
+                parameter.requires_grad_(trains)
     network.recompile()
     return network.train()
+
+
+def _trained(path: str, layer: nn.Module, model: nn.Module) -> dict[str, bool]:
+    """Tell which parameters of a folded layer train: those that do in the network it comes from.
+
+    A bias that came from folding trains as the weights do. The scale of frozen weights is frozen.
+    """
+    try:
+        origin = model.get_submodule(path)
+    except AttributeError:  # a function on bare parameters
+        origin = layer
+    weight = getattr(origin, "weight", layer.weight).requires_grad
+    bias = getattr(origin, "bias", None)
+    return {"weight": weight, "bias": weight if bias is None else bias.requires_grad}
+
+
+def _parameters(layer: nn.Module, name: str) -> list[nn.Parameter]:
+    """Return a parameter of a layer, with what its quantizer learns."""
+    if parametrize.is_parametrized(layer, name):
+        return list(layer.get_submodule(f"parametrizations.{name}").parameters())
+    return [value for key, value in layer.named_parameters(recurse=False) if key == name]
+
+
+def _out_of_place(network: fx.GraphModule) -> None:
+    """Let nothing overwrite what a gradient needs; no node reads an overwritten tensor any more."""
+    for module in network.modules():
+        if getattr(module, "inplace", False):
+            module.inplace = False
+    for node in network.graph.nodes:
+        plain = str(getattr(node.target, "__name__", node.target)).removesuffix("_")
+        if node.op == "call_method" and node.target in (f"{plain}_",) and hasattr(Tensor, plain):
+            node.target = plain
+        elif node.op == "call_function" and node.target in OUT_OF_PLACE:
+            node.target = OUT_OF_PLACE[node.target]
+        if node.op == "call_function" and node.target in MAYBE_IN_PLACE:
+            node.args = node.args[:1] or node.args
+            node.kwargs = {k: v for k, v in node.kwargs.items() if k != "inplace"}
+    network.recompile()
 
 
 class BiasRounding(nn.Module):
