@@ -21,6 +21,8 @@ from labkit.ptq import (
     save,
 )
 from labkit.ptq.plan import UNQUANTIZED
+from labkit.qat import convert, prepare
+from labkit.qparams import Scheme
 
 SIZE = {True: 32, False: 64}  # of the images, with islands and without
 
@@ -94,3 +96,13 @@ def test_a_skipped_module_stays_real():
     assert "classifier" not in found.weights
     _, steps = lower(fold_batchnorm(model), skip=["features.2.block.0"])
     assert {"dequantize", "quantize"} <= {step.kind for step in steps}
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "shufflenet_v2_x1_0"])
+def test_tables_products_and_moves_are_trained_and_converted(name):
+    weights, activations = Scheme(8, symmetric=True, narrow=True), Scheme(8, signed=False)
+    prepared, images = prepare(network(name), weights, activations), pictures(2, SIZE[False])
+    prepared(images).sum().backward()
+    prepared.eval()
+    with torch.no_grad():
+        assert sqnr(prepared(images), convert(prepared)(images)) > 40

@@ -3,6 +3,7 @@
 Each function changes a graph in place and leaves what it computes as it was.
 """
 
+import inspect
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from labkit.ptq.calls import VIEWS, does_nothing, measures, operation_of, overwritten_by
+from labkit.ptq.calls import (
+    IN_PLACE_OPERATORS,
+    VIEWS,
+    does_nothing,
+    measures,
+    operation_of,
+    overwritten_by,
+)
 from labkit.ptq.tracing import line_of
 
 
@@ -82,10 +90,32 @@ def read_what_was_overwritten(network: fx.GraphModule) -> None:
             )
         if node.target is operator.setitem:
             node.target = with_item
+        else:
+            _write_elsewhere(node, network)
         owner[node] = owner[target]
         target.replace_all_uses_with(node, delete_user_cb=later.__contains__)
         # From here on the memory goes by the name of the node that wrote it last.
         owner = {key: node if value is owner[target] else value for key, value in owner.items()}
+
+
+def _write_elsewhere(node: fx.Node, network: fx.GraphModule) -> None:
+    """Let a node give its result without overwriting anything: training needs what was there."""
+    target: Any = node.target
+    node.kwargs = {k: v for k, v in node.kwargs.items() if k not in ("inplace", "out")}
+    if node.op == "call_module":
+        network.get_submodule(str(target)).inplace = False  # type: ignore[assignment]
+    elif node.op == "call_method":
+        node.target = target.rstrip("_")
+    elif target.__name__ in IN_PLACE_OPERATORS:
+        node.target = getattr(operator, target.__name__[1:])
+    elif target.__name__.endswith("_"):
+        name = target.__name__.rstrip("_")
+        node.target = getattr(F, name, None) or getattr(torch, name)
+    elif isinstance(node.args[-1], bool):
+        names = list(inspect.signature(target).parameters)
+        if names.index("inplace") < len(node.args):
+            place = names.index("inplace")
+            node.args = (*node.args[:place], False, *node.args[place + 1 :])
 
 
 def compute_constants(network: fx.GraphModule) -> None:
