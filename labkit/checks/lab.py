@@ -21,6 +21,7 @@ from labkit.checks.messages import (
 from labkit.checks.page import keep_picture, write_page
 from labkit.checks.plan import plan_card
 from labkit.checks.progress import Progress
+from labkit.checks.rehearsal import rehearsal_card
 from labkit.checks.values import number
 from labkit.checks.verdict import State, Verdict, judge
 from labkit.start import LABS, notice
@@ -221,6 +222,19 @@ class Lab:
             As `labkit.checks.page.keep_picture`.
         """
         keep_picture(self._number, picture, caption)
+
+    def dry_run(self, notebook: str | Path | None = None) -> None:
+        """Run your saved notebook as the grader would, and say what it would find.
+
+        What would be taken for the answer to each exercise, what would be flagged, what is
+        missing: with the inputs of the notebook, where the grader has hidden ones.
+
+        Parameters
+        ----------
+        notebook : str or Path, optional
+            Which one; by default the one that runs, where Jupyter says which that is.
+        """
+        show(rehearsal_card(notebook or restart.running_notebook()))
 
     def page(self, path: str | Path) -> None:
         """Write one HTML page with your results of all labs, to keep or to hand on.
