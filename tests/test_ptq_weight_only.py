@@ -223,7 +223,6 @@ def test_convolutions_of_every_dimension_store_integers(layer, shape, scheme):
         nn.ConvTranspose3d(3, 4, 2),
         nn.LSTM(3, 4),
         nn.GRUCell(3, 4),
-        nn.MultiheadAttention(4, 2),
         nn.Bilinear(3, 3, 4),
     ],
     ids=lambda layer: type(layer).__name__,

@@ -18,7 +18,7 @@ PACKED = (2, 4)
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 # What computes with weights and is no layer of these kinds.
-OTHERS = (*TRANSPOSED, nn.Bilinear, nn.MultiheadAttention, nn.RNNBase, nn.RNNCellBase)
+OTHERS = (*TRANSPOSED, nn.Bilinear, nn.RNNBase, nn.RNNCellBase)
 FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "Conv1d": F.conv1d,
     "Conv2d": F.conv2d,
@@ -162,7 +162,8 @@ def weight_only(
     Parameters
     ----------
     model : nn.Module
-        It stays as it is. Embeddings, normalizations and bare parameters are left as they are.
+        It stays as it is. Embeddings, normalizations and bare parameters (as the projection of
+        queries, keys and values in torch's attention is one) are left as they are.
     scheme : Scheme
         ``Scheme(8, symmetric=True)`` for W8A16, ``Scheme(4)`` with a `group_size` for W4.
     group_size : int, optional
@@ -176,7 +177,7 @@ def weight_only(
     ------
     TypeError, ValueError
         If `scheme` is none, a name in `skip` is no layer, or weights cannot be quantized: those of
-        attention, recurrent and transposed layers, unless they are named in `skip`, or with NaN
+        recurrent, bilinear and transposed layers, unless they are named in `skip`, or with NaN
         (the message names the layer).
 
     Notes
