@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from qat_networks import small_data, small_network
+from torch import nn
 
 from labkit import zoo
 from labkit.linear import Scheme
@@ -116,3 +118,50 @@ def test_what_cannot_be_converted_is_refused() -> None:
         network(small_data()[0])
     with pytest.raises(ValueError, match="training mode"):
         compare(network, convert(network), small_data()[0])
+
+
+class Shared(nn.Module):
+    """One layer in two places, behind a concatenation and a ReLU that overwrites it."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.relu, self.fc = (
+            nn.Conv2d(4, 2, 3, padding=1),
+            nn.ReLU(True),
+            nn.Linear(4, 3),
+        )
+
+    def forward(self, x):
+        x = self.relu(torch.cat([x, x], 1))
+        x = F.relu(torch.cat([self.conv(x), self.conv(x + x)], 1), True)
+        return self.fc(F.avg_pool2d(x, 9).relu_().flatten(1))
+
+
+def test_a_shared_layer_has_one_quantizer_and_nothing_is_overwritten():
+    torch.manual_seed(0)
+    network = prepare(Shared().eval(), Scheme(4, symmetric=True), Scheme(8, signed=False))
+    assert len(network.conv.parametrizations.weight) == 1
+    assert set(weight_quantizers(network)) == {"conv", "fc"}
+    images, labels = torch.randn(16, 2, 9, 9), torch.arange(16) % 3
+    train(network, images, labels, batch_size=8)
+    quantized = convert(network)
+    assert max(found.farthest for found in compare(network, quantized, images)) < 1e-3
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_what_is_frozen_stays_frozen(bias):
+    torch.manual_seed(0)
+    backbone = nn.Sequential(nn.Conv2d(1, 4, 3, bias=bias), nn.BatchNorm2d(4), nn.ReLU(True))
+    model = nn.Sequential(backbone, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)).eval()
+    backbone.requires_grad_(False)
+    network = prepare(model, Scheme(4, symmetric=True), Scheme(8, signed=False))
+    images, labels = small_data()
+    layer = network.get_submodule("0.0")
+    network(images[:4])
+    frozen = (layer.weight, layer.parametrizations.bias.original)
+    before = [value.detach().clone() for value in frozen]
+    head = network.get_submodule("3").parametrizations.weight.original.detach().clone()
+    train(network, images, labels, batch_size=20)
+    after = [layer.weight, layer.parametrizations.bias.original]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert not torch.equal(network.get_submodule("3").parametrizations.weight.original, head)
