@@ -1,6 +1,5 @@
 """`Lab`: what a notebook talks to."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from labkit.checks.messages import (
     same_note,
     verdict_card,
 )
+from labkit.checks.nbgrader import bind, tell_nbgrader, under_nbgrader
 from labkit.checks.page import keep_picture, write_page
 from labkit.checks.plan import plan_card
 from labkit.checks.progress import Progress
@@ -60,10 +60,10 @@ class Lab:
         self._passed: dict[str, Callable[..., Any]] = {}
         self._hints_shown: dict[str, int] = {}
         _explain_missing_names(LABS / f"{registry.STEMS[number]}.ipynb")
-        if _under_nbgrader():
+        if under_nbgrader():
             for exercise in self._exercises.values():
                 # An answer cell that does not even run must cost the later ones nothing.
-                _bind(exercise)
+                bind(exercise)
         if other_release := notice(restart.running_notebook()):
             show(Card("warn", "Another release of labkit", (Text(other_release),)))
 
@@ -97,7 +97,7 @@ class Lab:
         if not callable(function) or function is exercise.reference:
             card = _no_answer(exercise, function)
             show(card)
-            if _under_nbgrader():
+            if under_nbgrader():
                 raise CheckFailed(repr(card))
             return exercise.reference
         cases = exercise.draw(NOTEBOOK_SEED)
@@ -111,11 +111,11 @@ class Lab:
         self._progress.record(verdict)
         show(card)
         if verdict.state is not State.PASSED:
-            if _under_nbgrader():
-                _bind(exercise)
+            if under_nbgrader():
+                bind(exercise)
                 if not verdict.points:
                     raise CheckFailed(repr(card))
-                _tell_nbgrader(verdict.points)
+                tell_nbgrader(verdict.points)
                 return exercise.reference
             return self._borrowed(exercise, function, verdict.state is not State.NOT_STARTED)
         self._passed[exercise_id] = safe_to_use(function, verdict.numpy, verdict.changes_inputs)
@@ -270,10 +270,6 @@ class Lab:
         return self._exercises[exercise_id]
 
 
-def _under_nbgrader() -> bool:
-    return bool(os.environ.get("NBGRADER_EXECUTION"))
-
-
 def _explain_missing_names(released: Path) -> None:
     """Do what the extension does, also where no configuration of IPython has loaded it."""
     from IPython.core.getipython import get_ipython
@@ -281,24 +277,6 @@ def _explain_missing_names(released: Path) -> None:
     shell = get_ipython()
     if shell is not None:
         restart.load_ipython_extension(shell, released)
-
-
-def _bind(exercise: Exercise) -> None:
-    """Put the reference in the notebook's namespace, where the raising cell cannot assign it."""
-    from IPython.core.getipython import get_ipython
-
-    shell = get_ipython()
-    if shell is not None:
-        shell.user_ns[exercise.function] = exercise.reference
-
-
-def _tell_nbgrader(points: float) -> None:
-    """Make `points` the result of the cell, which nbgrader takes for partial credit."""
-    from IPython.core.getipython import get_ipython
-
-    shell = get_ipython()
-    if shell is not None:
-        shell.displayhook(points)
 
 
 def _no_answer(exercise: Exercise, given: object) -> Card:
