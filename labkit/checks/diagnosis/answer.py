@@ -28,7 +28,7 @@ from labkit.checks.exercise import Case
 from labkit.checks.values import input_size, shortened
 
 MOST_EDITS = 600
-LONGEST = 2.0
+LONGEST = 5.0
 LONGEST_PLACE = 60
 SLOW = 0.02
 WAIT = 0.5
@@ -165,9 +165,9 @@ def repair(function: Callable[..., Any], evidence: Evidence, wrong: list[int]) -
             if nearer and all(_gives_right(changed, evidence, i) for i in calls):
                 best.append((edit.rank, _remark(edit)))
 
-    start = time.perf_counter()
+    start = time.process_time()
     call_all(function, [evidence.cases[calls[0]]], WAIT)
-    if time.perf_counter() - start < SLOW:
+    if time.process_time() - start < SLOW:
         call_all(search, [Case("all changes", ())], LONGEST)  # a change may make an endless loop
     return best[-1][1] if best else None
 
