@@ -14,6 +14,8 @@ from labkit.checks import registry
 from labkit.cli import main
 from labkit.grading.release import exercise_id
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+
 ROOT = Path(__file__).resolve().parents[2]
 LARGEST = 10 * 2**20
 LINK = re.compile(r'\b(?:href|src)="([^"]*)"')
