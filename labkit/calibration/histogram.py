@@ -222,8 +222,9 @@ class Histogram:
             found = np.histogram(lower, edges, weights=counts)[0].astype(np.float64)
         else:
             up_to = np.cumsum(counts)
-            ends, sums = ([lower, upper], [up_to - counts, up_to])
-            found = np.diff(np.interp(edges, *(np.stack(p, axis=1).ravel() for p in (ends, sums))))
+            ends = np.stack([lower, upper], axis=1).ravel()
+            sums = np.stack([up_to - counts, up_to], axis=1).ravel()
+            found = np.diff(np.interp(edges, ends, sums))
         return found, below, width
 
     def _keeps(self, more: int) -> bool:

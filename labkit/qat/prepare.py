@@ -116,9 +116,12 @@ def _trained(path: str, layer: nn.Module, model: nn.Module) -> dict[str, bool]:
         origin = model.get_submodule(path)
     except AttributeError:  # a function on bare parameters
         origin = layer
-    weight = getattr(origin, "weight", layer.weight).requires_grad
-    bias = getattr(origin, "bias", None)
-    return {"weight": weight, "bias": weight if bias is None else bias.requires_grad}
+    own: Tensor = getattr(origin, "weight", layer.weight)
+    bias: Tensor | None = getattr(origin, "bias", None)
+    return {
+        "weight": own.requires_grad,
+        "bias": own.requires_grad if bias is None else bias.requires_grad,
+    }
 
 
 def _parameters(layer: nn.Module, name: str) -> list[nn.Parameter]:
@@ -132,7 +135,7 @@ def _out_of_place(network: fx.GraphModule) -> None:
     """Let nothing overwrite what a gradient needs; no node reads an overwritten tensor any more."""
     for module in network.modules():
         if getattr(module, "inplace", False):
-            module.inplace = False
+            setattr(module, "inplace", False)  # noqa: B010 (a Module declares no such attribute)
     for node in network.graph.nodes:
         plain = str(getattr(node.target, "__name__", node.target)).removesuffix("_")
         if node.op == "call_method" and node.target in (f"{plain}_",) and hasattr(Tensor, plain):
