@@ -116,7 +116,7 @@ def _trained(path: str, layer: nn.Module, model: nn.Module) -> dict[str, bool]:
         origin = model.get_submodule(path)
     except AttributeError:  # a function on bare parameters
         origin = layer
-    own: Tensor = getattr(origin, "weight", layer.weight)
+    own: Tensor = getattr(origin, "weight", getattr(layer, "weight", None))
     bias: Tensor | None = getattr(origin, "bias", None)
     return {
         "weight": own.requires_grad,
