@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -116,7 +117,7 @@ def _trained(path: str, layer: nn.Module, model: nn.Module) -> dict[str, bool]:
         origin = model.get_submodule(path)
     except AttributeError:  # a function on bare parameters
         origin = layer
-    own: Tensor = getattr(origin, "weight", getattr(layer, "weight", None))
+    own: Any = getattr(origin, "weight", layer.weight)
     bias: Tensor | None = getattr(origin, "bias", None)
     return {
         "weight": own.requires_grad,
