@@ -61,6 +61,7 @@ WRONG = {
     "all inputs": lambda *args: args,
     "NaN": lambda *args: torch.full((2, 3), torch.nan),
     "three times NaN": lambda *args: (torch.nan,) * 3,
+    "two numbers in a tensor": lambda *args: torch.tensor([0.5, 2.0]),
     "a liar": lambda *args: Liar(),
     "lying tensors": lambda *args: torch.zeros(3).as_subclass(LyingTensor),
     "a text": lambda *args: "42",

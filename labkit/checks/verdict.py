@@ -170,7 +170,7 @@ def _mismatch(exercise: Exercise, outcome: Outcome, expected: Plain, case: Case)
     if not names:
         return exercise.rules[0].mismatch("The result", got, expected, case.args)
     if isinstance(got, np.ndarray) and got.shape == (len(names),):
-        inside = replace(outcome, value=tuple(got))
+        inside = replace(outcome, value=tuple(map(np.asarray, got)))
         return _mismatch(exercise, inside, expected, case) or Mismatch(
             f"`{exercise.function}` returned {describe(got)}; {_asked(names, expected)}. The "
             f"numbers are right: return them side by side, `return {', '.join(names)}`.",

@@ -35,7 +35,7 @@ def block_bytes(format: BlockFormat, ax: Axes | None = None) -> Axes:
                     1,
                     1,
                     facecolor=COLOURS[_HOLDS[part.name]],
-                    edgecolor="white",
+                    edgecolor=ax.get_facecolor(),
                     label=label if byte == start else "",
                 )
             )
