@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor, fx, nn
 
 from labkit.kernels.layer import Layer
 from labkit.kernels.roads import Road, choose_road
@@ -19,11 +20,33 @@ class WithoutState(nn.Module):
     def _load_from_state_dict(self, *_: Any) -> None:
         raise self._no_state()
 
+    def __prepare_scriptable__(self) -> nn.Module:  # what torch.jit.script asks first
+        raise self._no_graph()
+
+    def refuse_tracing(self, inputs: Any) -> None:
+        """Raise if torch is making a graph of this call.
+
+        Raises
+        ------
+        TypeError
+            With what to do instead.
+        """
+        if torch.jit.is_tracing() or torch.compiler.is_exporting() or isinstance(inputs, fx.Proxy):
+            raise self._no_graph()
+
+    def _no_graph(self) -> TypeError:
+        return TypeError(
+            f"a {type(self).__name__} cannot be traced, scripted or exported by torch (torch.jit, "
+            "torch.fx, torch.export, torch.onnx): a graph cannot hold the weights that its kernels "
+            "have packed. Write a network for other runtimes with labkit.ptq.export_onnx(model, "
+            "path), or keep it with labkit.ptq.save(model, path)."
+        )
+
     def _no_state(self) -> TypeError:
         return TypeError(
             f"{type(self).__name__} has no state_dict: its weights are constants that its kernels "
             "have packed. Keep a network with labkit.ptq.save(model, path), and get it back with "
-            "labkit.ptq.load(path)."
+            "labkit.ptq.load(path); labkit.ptq.export_onnx(model, path) writes an ONNX file."
         )
 
 

@@ -22,9 +22,9 @@ from labkit.ptq.explaining import Cost, Explained, costs, explain
 from labkit.ptq.files import load, save
 from labkit.ptq.graph import fold_batchnorm, trace
 from labkit.ptq.measuring import Measured, bytes_on_disk, measure, milliseconds
-from labkit.ptq.network import QuantizedModel, Weights
+from labkit.ptq.network import QuantizedModel
 from labkit.ptq.onnx import export_onnx
-from labkit.ptq.plan import Step
+from labkit.ptq.plan import Step, Weights
 from labkit.ptq.sensitivity import Sensitivity, sensitivity
 from labkit.ptq.steps import lower
 from labkit.ptq.weight_only import WeightOnlyLayer, replace_modules, weight_only

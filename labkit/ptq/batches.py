@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader, Dataset
 
+from labkit.ptq.given import unwrapped
+
 DATASET_BATCH = 32
 # Folding moves a float32 result by a few times 1e-7 a layer; what tracing lost moves it by more.
 TOLERANCE = 1e-3
@@ -17,9 +19,7 @@ TOLERANCE = 1e-3
 
 def input_names(model: nn.Module) -> list[str]:
     """Return the names of what a network must be called with."""
-    model = getattr(model, "_orig_mod", model)
-    model = model.module if isinstance(model, nn.DataParallel) else model
-    parameters = inspect.signature(model.forward).parameters.values()
+    parameters = inspect.signature(unwrapped(model).forward).parameters.values()
     ordinary = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return [p.name for p in parameters if p.kind in ordinary and p.default is p.empty]
 

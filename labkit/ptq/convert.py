@@ -15,10 +15,11 @@ from labkit.ptq.batches import check_same, input_names, with_first
 from labkit.ptq.correction import correct_biases
 from labkit.ptq.elementwise import table_of
 from labkit.ptq.equalization import equalize
+from labkit.ptq.given import given
 from labkit.ptq.graph import fold_batchnorm, weighted_layer
-from labkit.ptq.network import QuantizedModel, Weights
+from labkit.ptq.network import QuantizedModel
 from labkit.ptq.observing import OBSERVERS, observe_tensors, observer_named
-from labkit.ptq.plan import COMPUTING, KEEPING, Step
+from labkit.ptq.plan import COMPUTING, KEEPING, Step, Weights
 from labkit.ptq.steps import plan_of
 from labkit.ptq.weights import weight_qparams
 from labkit.qparams import QParams, Scheme
@@ -104,7 +105,8 @@ def quantize_model(
     instance_of(weight_scheme, Scheme, "weight_scheme", "Scheme(8, symmetric=True)")
     instance_of(activation_scheme, Scheme, "activation_scheme", "Scheme(8, signed=False)")
     make = observer_named(observer)
-    names = input_names(instance_of(model, nn.Module, "model", 'load_model("resnet")'))
+    model = given(model)
+    names = input_names(model)
     example, all_batches = with_first(batches, names)
     batches = list(all_batches) if corrected else all_batches
     network = fold_batchnorm(model, example)

@@ -10,6 +10,8 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
+from labkit.ptq.given import unwrap_parts, unwrapped
+
 # Hooks that compute a layer's weights before each call.
 REPARAMETRIZATIONS = (BasePruningMethod, SpectralNorm, WeightNorm)
 
@@ -21,10 +23,7 @@ def plain_copy(model: nn.Module) -> nn.Module:
     spectral normalization) has computed it for the last time. A network that is compiled or spread
     over devices (`DataParallel`) becomes the one inside.
     """
-    while isinstance(inner := getattr(model, "_orig_mod", None), nn.Module) or (
-        isinstance(model, nn.DataParallel) and isinstance(inner := model.module, nn.Module)
-    ):
-        model = inner
+    model = unwrapped(model)
     # A weight that a hook computed has a history, and cannot be copied as it is.
     computed = {
         id(value): value.detach().clone()
@@ -33,6 +32,7 @@ def plain_copy(model: nn.Module) -> nn.Module:
         if isinstance(value, Tensor) and value.requires_grad and not value.is_leaf
     }
     plain = copy.deepcopy(model, computed)
+    unwrap_parts(plain)
     for module in plain.modules():
         if parametrize.is_parametrized(module):
             values = {name: getattr(module, name).detach() for name in module.parametrizations}  # type: ignore[union-attr]

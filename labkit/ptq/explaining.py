@@ -9,6 +9,7 @@ from torch import Tensor, fx, nn
 
 from labkit.ptq.batches import check_same, input_names, with_first
 from labkit.ptq.calls import measures, operation_of
+from labkit.ptq.given import given
 from labkit.ptq.graph import fold_batchnorm, layer_of
 from labkit.ptq.network import QuantizedModel
 from labkit.ptq.plan import KEEPING, WEIGHTED, Step
@@ -94,6 +95,7 @@ def explain(
     TypeError, ValueError
         As `fold_batchnorm`, or if the traced network computes something else than the model.
     """
+    model = given(model)
     example, _ = with_first(batches, input_names(model))
     network = fold_batchnorm(model, example)
     check_same(model, network, example)

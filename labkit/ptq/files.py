@@ -21,8 +21,8 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 from labkit.packing import pack, unpack
-from labkit.ptq.network import QuantizedModel, Weights
-from labkit.ptq.plan import Step
+from labkit.ptq.network import QuantizedModel
+from labkit.ptq.plan import Step, Weights
 from labkit.qparams import QParams, Scheme
 from labkit.validation import instance_of
 

@@ -10,6 +10,8 @@ from torch import Tensor, fx, nn
 from labkit.ptq.calls import is_constant, operation_of
 from labkit.ptq.convolutions import plain_convolutions
 from labkit.ptq.copying import plain_copy
+from labkit.ptq.given import check_numbers, given
+from labkit.ptq.in_training import is_in_training
 from labkit.ptq.rewriting import (
     compute_constants,
     functions_to_layers,
@@ -20,7 +22,6 @@ from labkit.ptq.rewriting import (
     vectors,
 )
 from labkit.ptq.tracing import graph_of
-from labkit.validation import instance_of
 
 __all__ = [
     "BATCH_NORMS",
@@ -39,7 +40,9 @@ TRAINED = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
 WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Linear)
 
 
-def trace(model: nn.Module, example: Sequence[Tensor] | None = None) -> fx.GraphModule:
+def trace(
+    model: nn.Module, example: Sequence[Tensor] | None = None, for_training: bool = False
+) -> fx.GraphModule:
     """Return a copy of a network as a graph, with every layer a module.
 
     ``F.conv2d`` and ``F.linear`` on parameters become modules, what does nothing in eval mode
@@ -51,30 +54,30 @@ def trace(model: nn.Module, example: Sequence[Tensor] | None = None) -> fx.Graph
         In eval mode; it stays as it is.
     example : sequence of Tensor, optional
         Inputs, of whose shapes (not of whose values) the forward may make its branches and loops.
+    for_training : bool
+        Keep in its place what does something in training mode only: dropout, functions that are
+        told ``training=self.training``, and modules that give their input in eval mode.
 
     Raises
     ------
     TypeError
-        If it is no module.
+        If it is no module, or it or a part of it is scripted, exported or already integer.
     ValueError
-        If it is in training mode, what it does depends on the values of a tensor, or it overwrites
-        memory that two tensors share.
+        If it is in training mode, a layer has NaN (the message names it), what it does depends on
+        the values of a tensor, or it overwrites memory that two tensors share.
     """
-    instance_of(model, nn.Module, "model", 'labkit.zoo.load_model("resnet")')
-    if isinstance(model, torch.jit.ScriptModule):
-        raise TypeError(
-            "model is scripted or traced (torch.jit); expected the nn.Module that it was made from."
-        )
+    model = given(model)
     if any(m.training for m in model.modules() if m is model or isinstance(m, TRAINED)):
         raise ValueError("model is in training mode; call model.eval() first.")
+    check_numbers(model)
     try:
-        network = graph_of(plain_copy(model), example)
+        network = graph_of(plain_copy(model), example, for_training)
     except Exception as error:  # whatever the network's own code raises on a value it cannot have
         raise ValueError(
             f"the network cannot be written as a fixed graph ({error}); expected a forward without "
             "if or for on the values of a tensor. Take that part out of the network."
         ) from error
-    remove_idle(network)
+    remove_idle(network, for_training)
     read_what_was_overwritten(network)
     compute_constants(network)
     functions_to_layers(network)
@@ -82,7 +85,9 @@ def trace(model: nn.Module, example: Sequence[Tensor] | None = None) -> fx.Graph
     return tidied(network)
 
 
-def fold_batchnorm(model: nn.Module, example: Sequence[Tensor] | None = None) -> fx.GraphModule:
+def fold_batchnorm(
+    model: nn.Module, example: Sequence[Tensor] | None = None, for_training: bool = False
+) -> fx.GraphModule:
     """Return a copy of a network, as a graph, whose layers hold their batch normalization.
 
     ::
@@ -99,8 +104,8 @@ def fold_batchnorm(model: nn.Module, example: Sequence[Tensor] | None = None) ->
     model : nn.Module
         In eval mode; it stays as it is. A normalization is folded where it is all that follows
         a convolution or linear layer.
-    example : sequence of Tensor, optional
-        As in `trace`.
+    example, for_training
+        As in `trace`. Dropout between a layer and its normalization comes behind both.
 
     Raises
     ------
@@ -111,11 +116,13 @@ def fold_batchnorm(model: nn.Module, example: Sequence[Tensor] | None = None) ->
     -----
     Jacob et al. 2018, section 3.2; Krishnamoorthi 2018 (arXiv:1806.08342), section 3.1.1.
     """
-    network = trace(model, example)
+    network = trace(model, example, for_training)
     for node in list(network.graph.nodes):
         if not node.all_input_nodes:
             continue
-        before = node.all_input_nodes[0]
+        source = before = node.all_input_nodes[0]
+        while is_in_training(before, network) and len(before.users) == 1:
+            before = before.all_input_nodes[0]
         layer = layer_of(before, network)
         if not isinstance(layer, WEIGHTED) or not _is_only_call(before, network):
             continue
@@ -126,7 +133,7 @@ def fold_batchnorm(model: nn.Module, example: Sequence[Tensor] | None = None) ->
         if isinstance(layer, nn.Linear) and node.op == "call_module":
             before.args = (_inserted(network, before, vectors),)
         before.meta["shape"] = node.meta.get("shape")
-        replace(node, before)
+        replace(node, source)
     return tidied(network)
 
 

@@ -1,7 +1,6 @@
 """The integer network: quantized once at the door, dequantized once at the exit."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
@@ -13,27 +12,8 @@ from labkit.kernels import QuantizedConv2d, QuantizedLinear
 from labkit.kernels.modules import WithoutState
 from labkit.linear import dequantize, quantize
 from labkit.ptq.functions import MOVES, NUMBERS
-from labkit.ptq.plan import COMPUTING, UNQUANTIZED, Step, output_names, output_values
+from labkit.ptq.plan import COMPUTING, UNQUANTIZED, Step, Weights, output_names, output_values
 from labkit.qparams import QParams
-
-
-@dataclass(frozen=True, eq=False)
-class Weights:
-    """The constants of a layer.
-
-    Attributes
-    ----------
-    q_w : Tensor
-        Codes of `qparams`, [out, in] or [out, in / groups, kernel height, kernel width].
-    qparams : QParams
-        For the whole tensor, or per output (axis=0).
-    bias : Tensor or None
-        float32 [out]; held as int32 at scale S_x S_w.
-    """
-
-    q_w: Tensor
-    qparams: QParams
-    bias: Tensor | None
 
 
 class QuantizedModel(WithoutState):
@@ -132,6 +112,7 @@ class QuantizedModel(WithoutState):
 
     def forward(self, *images: Tensor) -> Any:
         """Return the logits, float32 [N, classes], or whatever the float network returns."""
+        self.refuse_tracing(images)
         values = self._values(images)
         return output_values(self.outputs, lambda name: self._real(name, values[name]))
 

@@ -8,6 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import Tensor
+
+from labkit.qparams import QParams
+
 # Kinds of steps that compute new values and so have a grid of their own.
 COMPUTING = (
     "conv1d",
@@ -33,6 +37,25 @@ SUPPORTED = (
     "sum, nearest and bilinear interpolation, whatever moves values about (reshape, permute, "
     "chunk, indexing, padding), Dropout and Identity"
 )
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """The constants of a layer.
+
+    Attributes
+    ----------
+    q_w : Tensor
+        Codes of `qparams`, [out, in] or [out, in / groups, kernel height, kernel width].
+    qparams : QParams
+        For the whole tensor, or per output (axis=0).
+    bias : Tensor or None
+        float32 [out]; held as int32 at scale S_x S_w.
+    """
+
+    q_w: Tensor
+    qparams: QParams
+    bias: Tensor | None
 
 
 @dataclass(frozen=True)

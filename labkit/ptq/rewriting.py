@@ -20,6 +20,7 @@ from labkit.ptq.calls import (
     operation_of,
     overwritten_by,
 )
+from labkit.ptq.in_training import is_in_training
 from labkit.ptq.tracing import line_of
 
 
@@ -46,12 +47,15 @@ def vectors(x: Tensor) -> Tensor:
     return x
 
 
-def remove_idle(network: fx.GraphModule) -> None:
-    """Remove what gives its input: identity, dropout in eval mode, ``x + 0``, ``x.detach()``."""
+def remove_idle(network: fx.GraphModule, for_training: bool = False) -> None:
+    """Remove what gives its input: identity, dropout in eval mode, ``x + 0``, ``x.detach()``.
+
+    For training, what does something in that mode stays.
+    """
     for node in list(network.graph.nodes):
         if node.op == "call_method" and node.target == "view":
             node.target = "reshape"  # what makes memory contiguous for a view goes, too
-        if does_nothing(node, network):
+        if does_nothing(node, network) and not (for_training and is_in_training(node, network)):
             replace(node, node.all_input_nodes[0])
 
 

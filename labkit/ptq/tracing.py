@@ -17,13 +17,18 @@ import torch
 from torch import Tensor, fx, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from labkit.ptq.given import seeing_through
+from labkit.ptq.in_training import EvalMode, InTraining, functions_in_training
+
 # What is the same for all images, and so may be looked at.
 FIXED = ("ndim", "dtype", "device", "layout", "is_cuda", "is_sparse", "requires_grad")
 JOINING = (torch.cat, torch.concat, torch.concatenate, torch.stack)
 _UNKNOWN = object()
 
 
-def graph_of(model: nn.Module, example: Sequence[Tensor] | None = None) -> fx.GraphModule:
+def graph_of(
+    model: nn.Module, example: Sequence[Tensor] | None = None, for_training: bool = False
+) -> fx.GraphModule:
     """Return a network as a graph; `model` becomes part of it.
 
     Parameters
@@ -31,18 +36,23 @@ def graph_of(model: nn.Module, example: Sequence[Tensor] | None = None) -> fx.Gr
     model : nn.Module
     example : sequence of Tensor, optional
         What the forward is called with. It is not run on it, but knows the shapes.
+    for_training : bool
+        Keep what does something in training mode only (`InTraining`).
 
     Notes
     -----
     Reed et al., "torch.fx: Practical Program Capture and Transformation for Deep Learning in
     Python", MLSys 2022, arXiv:2112.08429.
     """
-    tracer = _Tracer(example)
+    tracer = _Tracer(example, for_training)
+    if for_training:
+        for module in model.modules():
+            module.training = EvalMode()  # type: ignore[assignment]
     parameters = list(inspect.signature(model.forward).parameters.values())
     defaults = {
         p.name: p.default for p in parameters[len(example or ()) :] if p.default is not p.empty
     }
-    with _named_len(tracer), _calling_its_hooks(model):
+    with _named_len(tracer), _calling_its_hooks(model), seeing_through():
         graph = tracer.trace(model, concrete_args=defaults or None)
     for node in list(graph.nodes):
         if "_assert" in getattr(node.target, "__name__", ""):
@@ -55,7 +65,11 @@ def graph_of(model: nn.Module, example: Sequence[Tensor] | None = None) -> fx.Gr
     for module in model.modules():  # what their hooks do is in the graph
         module._forward_hooks.clear()
         module._forward_pre_hooks.clear()
-    return fx.GraphModule(tracer.root, graph, type(model).__name__)
+    network = fx.GraphModule(tracer.root, graph, type(model).__name__).eval()
+    for path in tracer.in_training:
+        network.set_submodule(path, InTraining(network.get_submodule(path)))
+    functions_in_training(network)
+    return network
 
 
 def line_of(node: fx.Node) -> str:
@@ -68,8 +82,10 @@ class _Tracer(fx.Tracer):
 
     proxy_buffer_attributes = True
 
-    def __init__(self, example: Sequence[Tensor] | None) -> None:
+    def __init__(self, example: Sequence[Tensor] | None, for_training: bool) -> None:
         super().__init__()
+        self._for_training = for_training
+        self.in_training: dict[str, nn.Module] = {}
         self._inputs: Any = None if example is None else iter(example)
         self._evaluating = False
         self._fake = FakeTensorMode(allow_non_fake_inputs=True)
@@ -155,6 +171,14 @@ class _Tracer(fx.Tracer):
         if self._evaluating:
             return forward(*args, **kwargs)
         called = super().call_module
+        if self._for_training and args and not self.is_leaf_module(m, self.path_of_module(m)):
+            result = called(m, forward, args, kwargs)
+            if result is not args[0]:
+                return result
+            # In eval mode it gives its input: what it does is done in training mode.
+            path = self.path_of_module(m)
+            self.in_training[path] = m
+            return self.create_proxy("call_module", path, args, kwargs)
         hooked = m._forward_hooks or m._forward_pre_hooks
         if not hooked or not self.is_leaf_module(m, self.path_of_module(m)):
             return called(m, forward, args, kwargs)

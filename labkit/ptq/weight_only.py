@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from labkit.linear import dequantize, quantize
 from labkit.packing import pack, unpack
+from labkit.ptq.given import given, unwrap_parts
 from labkit.ptq.weights import weight_qparams
 from labkit.qparams import QParams, Scheme
 from labkit.validation import instance_of
@@ -185,7 +186,7 @@ def weight_only(
     Dettmers and Zettlemoyer, "The case for 4-bit precision", ICML 2023, arXiv:2212.09720.
     """
     instance_of(scheme, Scheme, "scheme", "Scheme(4)")
-
+    model = given(model)
     for path, layer in model.named_modules():
         if isinstance(layer, OTHERS) and not _inside(path, skip):
             raise ValueError(
@@ -232,6 +233,7 @@ def replace_modules(
             f"skip names {', '.join(map(repr, unknown))}; expected paths of model.named_modules()."
         )
     replaced = copy.deepcopy(model)
+    unwrap_parts(replaced)
     made: dict[nn.Module, nn.Module] = {}
     if isinstance(replaced, kinds):
         return replaced if "" in skip else _made(make, replaced, "")

@@ -1,6 +1,5 @@
 """From a trained, prepared network to integers, and the proof that the two are the same."""
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +8,8 @@ from torch import Tensor, fx
 
 from labkit import ptq
 from labkit.ptq import QuantizedModel
-from labkit.ptq.graph import layer_of, replace
-from labkit.qat.prepare import activation_quantizers, weight_quantizers
+from labkit.ptq.graph import layer_of
+from labkit.qat.prepare import activation_quantizers, layers_alone, weight_quantizers
 from labkit.qat.quantizers import Quantizer
 from labkit.validation import instance_of
 
@@ -31,7 +30,8 @@ def convert(network: fx.GraphModule, backend: str = "torch") -> QuantizedModel:
     -------
     QuantizedModel
         The same integer module as after post-training quantization. It computes what the prepared
-        network computes in eval mode, but for values within float rounding of a tie: `compare`.
+        network computes in eval mode, without dropout, but for values within float rounding of a
+        tie: `compare`.
 
     Raises
     ------
@@ -45,19 +45,9 @@ def convert(network: fx.GraphModule, backend: str = "torch") -> QuantizedModel:
         # Computed once more: the scale of binary weights moves with them.
         network.get_submodule(name).weight  # noqa: B018
         weights[name] = quantizer.qparams()
-    quantized = ptq.convert(_without_quantizers(network), weights, tensors, backend)
+    quantized = ptq.convert(layers_alone(network), weights, tensors, backend)
     network.train(training)
     return quantized
-
-
-def _without_quantizers(network: fx.GraphModule) -> fx.GraphModule:
-    """Return the network as a graph of its layers alone, which are shared, not copied."""
-    plain = fx.GraphModule(network, copy.deepcopy(network.graph))
-    for node in list(plain.graph.nodes):
-        if isinstance(layer_of(node, plain), Quantizer):
-            replace(node, node.args[0])
-    plain.recompile()
-    return plain
 
 
 @dataclass(frozen=True)

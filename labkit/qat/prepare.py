@@ -1,5 +1,6 @@
 """Putting quantizers into a network, at the points where its integer version rounds."""
 
+import copy
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,8 @@ from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
 from labkit.ptq.convert import with_ends
-from labkit.ptq.graph import fold_batchnorm, layer_of
+from labkit.ptq.graph import fold_batchnorm, layer_of, replace
+from labkit.ptq.in_training import is_in_training
 from labkit.ptq.steps import COMPUTING, lower
 from labkit.qat.quantizers import LSQ, Binary, Quantizer
 from labkit.qat.straight_through import fake_quantize
@@ -40,7 +42,10 @@ def prepare(
     Batch normalization is folded first, and everything that the integer network rounds is rounded:
     the input, the weights of each convolution and linear layer (one scale for each output channel),
     its bias (to steps of S_x S_w), and each tensor that is computed, after the residual and the
-    ReLU that are computed with it.
+    ReLU that are computed with it. What the network does in training mode only (dropout, stochastic
+    depth: a function that is told ``training=self.training``, or a module that gives its input in
+    eval mode) stays where it is; what stands in an ``if self.training`` outside of such a module is
+    not seen.
 
     Parameters
     ----------
@@ -77,9 +82,9 @@ def prepare(
     instance_of(activation_scheme, Scheme, "activation_scheme", "Scheme(4, signed=False)")
     if weight_scheme != BINARY:
         instance_of(weight_scheme, Scheme, "weight_scheme", "Scheme(4, symmetric=True)")
-    network = fold_batchnorm(model)
+    network = fold_batchnorm(model, for_training=True)
     _out_of_place(network)
-    input_name, steps = lower(network)
+    input_name, steps = lower(layers_alone(network))
     tensors = [input_name, *(step.name for step in steps if step.kind in COMPUTING)]
     schemes = with_ends(activation_scheme, len(tensors), end_bits)
     grids = {name: quantizer(s, None) for name, s in zip(tensors, schemes, strict=True)}
@@ -87,7 +92,8 @@ def prepare(
     for name, activation in grids.items():
         _insert_after(nodes[name], activation, network)
     for step in steps:
-        grids.setdefault(step.name, grids[step.inputs[0]])
+        if step.inputs and step.inputs[0] in grids:  # else it is a constant, or real
+            grids.setdefault(step.name, grids[step.inputs[0]])
     inputs: dict[str, list[Quantizer]] = {}  # of each layer, in each place where it is used
     for step in steps:
         if step.layer is not None:
@@ -106,6 +112,19 @@ def prepare(
                 parameter.requires_grad_(trains)
     network.recompile()
     return network.train()
+
+
+def layers_alone(network: fx.GraphModule) -> fx.GraphModule:
+    """Return what integers compute of a network: no quantizers, and nothing for training only.
+
+    The layers are shared, not copied.
+    """
+    plain = fx.GraphModule(network, copy.deepcopy(network.graph))
+    for node in list(plain.graph.nodes):
+        if isinstance(layer_of(node, plain), Quantizer) or is_in_training(node, plain):
+            replace(node, node.all_input_nodes[0])
+    plain.recompile()
+    return plain
 
 
 def _trained(path: str, layer: nn.Module, model: nn.Module) -> dict[str, bool]:

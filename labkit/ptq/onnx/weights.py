@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from labkit.ptq.network import Weights
+from labkit.ptq.plan import Weights
 from labkit.qparams import QParams
 
 INT16_MAX = 2**15 - 1
