@@ -17,6 +17,8 @@ from labkit.site.notebooks import page
 from labkit.site.terms import terms
 
 PAGES = resources.files("labkit.site") / "pages"
+# A link to a file of the course's folder, which the site does not have.
+INTO_THE_FOLDER = re.compile(r"\[([^\]]+)\]\((?!https?:)[^)]+\)")
 SETTINGS = {
     "project": "Quantization labs",
     "release": __version__,
@@ -142,4 +144,5 @@ def _start(root: Path) -> str:
     found = re.search(r"^## Start\n(.*?)^## ", readme, re.MULTILINE | re.DOTALL)
     if found is None:
         raise ValueError("README.md has no section '## Start' to make a page of.")
-    return f"# Start\n{found[1]}"
+    text = INTO_THE_FOLDER.sub(r"\1", found[1])
+    return f"# Start\n{text}"
