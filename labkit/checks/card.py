@@ -59,11 +59,12 @@ class Table:
     def html(self) -> str:
         """Return a ``<table>`` with header cells: names on the left, numbers on the right."""
 
-        def cells(row: Sequence[str], tag: str) -> str:
+        def cells(row: Sequence[str], kind: str) -> str:
             sides = ["left"] + ["right"] * (len(row) - 1)
+            tags = [kind if cell else "td" for cell in row]  # a heading without words heads nothing
             return "".join(
                 f'<{tag} style="text-align:{side}; padding:.15em .8em">{escape(cell)}</{tag}>'
-                for side, cell in zip(sides, row, strict=True)
+                for tag, side, cell in zip(tags, sides, row, strict=True)
             )
 
         body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in self.rows)

@@ -13,6 +13,10 @@ _MENDED = (
     ('<aside class="toc-drawer', '<aside aria-label="On this page" class="toc-drawer'),
     # A region that scrolls sideways must be reachable without a mouse.
     ("<pre>", '<pre tabindex="0">'),
+    (
+        '<div class="table-wrapper ',
+        '<div tabindex="0" role="group" aria-label="table" class="table-wrapper ',
+    ),
     # The words in it say more than the label.
     ('<summary aria-label="Toggle hidden content">', "<summary>"),
     ('<div id="search-results">', '<h1>Search</h1><div id="search-results">'),
