@@ -131,3 +131,14 @@ def test_a_quantized_network_says_what_to_do_instead_of_tracing(graph_of):
     with pytest.raises(TypeError, match=r"cannot be traced.*ptq\.export_onnx.*ptq\.save"):
         graph_of(integers)
     assert integers(IMAGES).shape == (4, 3)
+
+
+def test_sensitivity_takes_islands():
+    torch.manual_seed(0)
+    layers = [nn.Flatten(2), nn.Linear(36, 8), nn.LayerNorm(8), nn.Linear(8, 4), nn.Flatten()]
+    model = nn.Sequential(*layers, nn.Linear(12, 3)).eval()
+    with pytest.raises(ValueError, match="LayerNorm"):
+        sensitivity(model, [IMAGES], IMAGES, LABELS, W, A)
+    rows = sensitivity(model, [IMAGES], IMAGES, LABELS, W, A, islands=True)
+    assert [row.layer for row in rows] == ["1", "3", "5"]
+    assert all(20 < row.sqnr < math.inf for row in rows)

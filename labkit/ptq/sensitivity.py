@@ -47,6 +47,7 @@ def sensitivity(
     observer: str = "mse",
     weight_method: str = "mse",
     progress: bool = False,
+    islands: bool = False,
 ) -> list[Sensitivity]:
     """Quantize one layer at a time, and measure what the network loses.
 
@@ -66,6 +67,8 @@ def sensitivity(
         As in `quantize_model`.
     progress : bool
         Show a progress bar, one step a layer.
+    islands : bool
+        Take a network of which integers cannot compute everything, as `quantize_model` does.
 
     Returns
     -------
@@ -82,8 +85,8 @@ def sensitivity(
     -----
     Nagel et al. 2021 (arXiv:2106.08295), section 3, on finding what goes wrong.
     """
-    network = fold_batchnorm(model)
-    _, steps = lower(network)
+    network = fold_batchnorm(model, (images[:2],))
+    _, steps = lower(network, islands)
     layers = {step.layer: step.name for step in steps if step.kind in WEIGHTED and step.layer}
     grids: dict[str, QParams] = {}
     if activation_scheme is not None:
