@@ -46,3 +46,8 @@ def test_two_calls_that_agree_by_chance_name_no_cause() -> None:
 def test_an_error_is_explained() -> None:
     assert "take the magnitude" in meaning("ValueError: math domain error\nat line 3")
     assert meaning("OddError: nothing known") == ""
+
+
+@pytest.mark.parametrize("value", [2**126, -(2**127), None, "127", (2**126,)])
+def test_a_result_that_no_array_holds_is_no_fault_of_the_diagnosis(value) -> None:
+    assert "stored" not in " ".join(keys("1.3", lambda *args: value))
