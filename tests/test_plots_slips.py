@@ -35,6 +35,10 @@ PROBLEM = (
     torch.randint(0, 4, (40,), generator=G),
     0.5,
 )
+CLUSTERS = (
+    torch.tensor([-1.9, -1.2, -1.0, -0.2, 0.1, 0.9, 1.0, 2.2]),
+    torch.tensor([-2.0, 0.0, 0.5, 2.0, 3.0]),
+)
 
 DRAWINGS: dict[str, Callable[[Any], Axes]] = {
     "0.2": lambda f: plots.bit_rows(f, [1.0, 2.0, -6.5, 0.15625, 0.1]),
@@ -72,6 +76,9 @@ DRAWINGS: dict[str, Callable[[Any], Axes]] = {
     "5.4": lambda f: plots.step_size_gradient(f, -3, 3),
     "5.6": lambda f: plots.paths_of_weights(f, PROBLEM, 10, 0.3),
     "5.8": lambda f: plots.binary_error(f, PROBLEM[0]),
+    "6.2": lambda f: plots.levels_over_steps(f, *CLUSTERS, 4),
+    "6.8": lambda f: plots.q4_0_staircase(f, torch.linspace(-3.9, 4, 400)),
+    "6.9": lambda f: plots.mxfp4_staircase(f, torch.linspace(-12, 15.8, 400)),
 }
 # What a picture of a few numbers does not show: other inputs than the drawn ones, a dtype, a rare
 # special case, a factor that is 1 in it. The first mistake of an exercise is never among them.
@@ -102,6 +109,7 @@ UNSEEN = {
     "5.3": ("forgets the gradient that comes from above",),
     "5.4": ("takes the mean instead of the sum", "forgets the", "counts rows", "measures the"),
     "5.8": ("gives 0 the sign", "uses one scale"),
+    "6.8": ("gives a block of zeros",),
 }
 
 

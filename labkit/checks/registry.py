@@ -13,6 +13,7 @@ STEMS = {
     3: "lab3_kernels",
     4: "lab4_ptq",
     5: "lab5_qat",
+    6: "lab6_codebooks",
 }
 
 

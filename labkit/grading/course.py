@@ -31,6 +31,7 @@ REFERENCES = {
     3: ("kernels",),
     4: ("ptq",),
     5: ("qat",),
+    6: ("codebooks", "blocks"),
 }
 # No lab asks for what is in these.
 SHARED = ("progress_bar", "validation", "zoo")

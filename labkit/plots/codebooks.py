@@ -1,15 +1,16 @@
-"""Pictures of lab 6: what a block holds, levels on weights, four scales, accuracy and true bits."""
+"""Pictures of lab 6: levels that move, blocks and what they hold, scales, accuracy and bits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from labkit.blocks import BLOCK_FORMATS, SYMMETRIC_SCALES, BlockFormat, symmetric_scale
 from labkit.blocks.fields import Codes
-from labkit.plots.style import COLOURS, new_axes, say
+from labkit.plots.style import COLOURS, new_axes, say, students_own
 
 _HOLDS = {"codes": "real", "scale": "codes", "minimum": "clipping"}
 _SHAPES = "os^Dv<>pPX"
@@ -145,6 +146,87 @@ def four_symmetric_scales(x: Tensor, bits: int = 4, ax: Axes | None = None) -> A
     ax.set_yticks(range(0, -len(SYMMETRIC_SCALES) - 1, -1), ["values", *SYMMETRIC_SCALES])
     ax.set_ylim(-len(SYMMETRIC_SCALES) - 0.6, 0.6)
     ax.set_xlabel(f"value; dotted: the smallest and the largest; {bits} bits a code")
+    return ax
+
+
+@students_own
+def levels_over_steps(
+    lloyd_step: Callable[[Tensor, Tensor], Tensor],
+    x: Tensor,
+    levels: Tensor,
+    steps: int,
+    ax: Axes,
+) -> Axes:
+    """Draw where the levels of a codebook lie after each step, above the values that pull them.
+
+    Parameters
+    ----------
+    lloyd_step : callable
+        Yours: (x, levels) to the new levels.
+    x : Tensor
+        Real values.
+    levels : Tensor
+        Those to start from, [k], increasing.
+    steps : int
+        How many to take.
+    """
+    values = x.flatten().double().numpy()
+    ax.plot(values, np.full(len(values), -1.0), "|", ms=14, color=COLOURS["ink"], label="values")
+    for step in range(steps + 1):
+        places = levels.double().numpy()
+        label = "levels" if step == 0 else ""
+        ax.plot(places, np.full(len(places), step), "o", ms=5, color=COLOURS["codes"], label=label)
+        levels = torch.as_tensor(lloyd_step(x, levels)).float()
+    ax.set_ylim(-1.6, steps + 0.6)
+    ax.set_yticks([-1, *range(steps + 1)], ["values", *map(str, range(steps + 1))])
+    ax.set_xlabel("value")
+    ax.set_ylabel("steps taken")
+    ax.legend(fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
+    return ax
+
+
+@students_own
+def q4_0_staircase(
+    signed_extreme: Callable[[Tensor], tuple[float, Tensor]], x: Tensor, ax: Axes
+) -> Axes:
+    """Draw what the values of a block come back as, from its scale and its codes of four bits.
+
+    Parameters
+    ----------
+    signed_extreme : callable
+        Yours: a block to its scale and its codes, 0 to 15.
+    x : Tensor
+        Real values [n] of one block, increasing.
+    """
+    scale, codes = signed_extreme(x)
+    restored = float(scale) * (torch.as_tensor(codes).double() - 8)
+    return _staircase(x, restored, f"scale {float(scale):.3g}", ax)
+
+
+@students_own
+def mxfp4_staircase(
+    mxfp4_block: Callable[[Tensor], tuple[int, Tensor]], x: Tensor, ax: Axes
+) -> Axes:
+    """Draw what the values of a block come back as, with a power of two for a scale.
+
+    Parameters
+    ----------
+    mxfp4_block : callable
+        Yours: a block to the exponent of its scale and the values that come back.
+    x : Tensor
+        Real values [n] of one block, increasing.
+    """
+    exponent, restored = mxfp4_block(x)
+    return _staircase(x, torch.as_tensor(restored), f"scale 2 to the {float(exponent):.3g}", ax)
+
+
+def _staircase(x: Tensor, restored: Tensor, scale: str, ax: Axes) -> Axes:
+    ax.plot(x.numpy(), x.numpy(), ":", color=COLOURS["faint"], label="without rounding")
+    ax.plot(x.numpy(), restored.double().numpy(), color=COLOURS["codes"], label="comes back")
+    ax.set_title(f"{scale}, {len(restored.unique())} different values", size=10)
+    ax.set_xlabel("value of the block")
+    ax.set_ylabel("comes back as")
+    ax.legend(fontsize=9, loc="upper left")
     return ax
 
 

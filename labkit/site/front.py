@@ -21,6 +21,7 @@ THUMBNAILS = {
     3: "exercise-3-3",
     4: "check-4-10",
     5: "check-5-9",
+    6: "check-6-2",
 }
 # The front page's own: a slip that has a name, and what comes of the right answers.
 SLIP = ("1.3", "converts to integers before it clamps")

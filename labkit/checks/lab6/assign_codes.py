@@ -1,0 +1,93 @@
+"""Exercise 6.1: the nearest level."""
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import randn, whole
+from labkit.checks.rules import Codes
+
+
+def assign_codes(x: Tensor, levels: Tensor) -> Tensor:
+    """Return the code of the nearest level for each value; ties go to the lower code."""
+    return torch.bucketize(x, (levels[1:] + levels[:-1]) / 2)
+
+
+def _cases(rng: torch.Generator) -> list[Case]:
+    def levels(k: int) -> Tensor:
+        # Whole numbers of eighths: midpoints and ties are exact in float32.
+        return (whole(rng, 1, 12, k).cumsum(0) - 4 * k) / 8
+
+    def eighths(*shape: int) -> Tensor:
+        return whole(rng, -64, 64, *shape) / 8
+
+    two, five = levels(2), levels(5)
+    ties = (five[1:] + five[:-1]) / 2
+    return [
+        Case("two levels", (eighths(3), two)),
+        Case("a row", (eighths(9), five)),
+        Case("values on a midpoint", (ties, five)),
+        Case("values beyond the ends", (torch.tensor([-99.0, 99.0]), five)),
+        Case("a matrix", (2 * randn(rng, 4, 5), levels(8))),
+        Case("a kernel", (2 * randn(rng, 3, 2, 3, 3), levels(16))),
+        Case("a single level", (eighths(4), levels(1))),
+    ]
+
+
+def _upper(x: Tensor, levels: Tensor) -> Tensor:
+    return torch.bucketize(x, (levels[1:] + levels[:-1]) / 2, right=True)
+
+
+def _uniform(x: Tensor, levels: Tensor) -> Tensor:
+    step = (levels[-1] - levels[0]) / max(len(levels) - 1, 1) or 1.0
+    return torch.round((x - levels[0]) / step).clamp(0, len(levels) - 1).long()
+
+
+ASSIGN_CODES = Exercise(
+    id="6.1",
+    title="The nearest level",
+    points=2,
+    reference=assign_codes,
+    cases=_cases,
+    rules=(Codes(),),
+    hints=(
+        "Where does one code end and the next one begin? Halfway between two levels.",
+        "Compute the midpoints of neighbouring levels. A code is the number of midpoints that lie "
+        "below the value: one on a midpoint belongs to the lower level.",
+        "return torch.bucketize(x, (levels[1:] + levels[:-1]) / 2). Or, slower: "
+        "(x[..., None] - levels).abs().argmin(-1).",
+    ),
+    misconceptions=(
+        Misconception(
+            "gives a value on a midpoint the upper code",
+            _upper,
+            "A value on a midpoint is as near to both; here it gets the lower code. So count the "
+            "midpoints that are smaller, not those that are smaller or equal.",
+        ),
+        Misconception(
+            "returns the levels instead of their codes",
+            lambda x, levels: levels[assign_codes(x, levels)],
+            "What is stored is the number of the level, 0 to k - 1: a few bits. levels[code] makes "
+            "it real again.",
+        ),
+        Misconception(
+            "compares with the levels instead of the midpoints",
+            lambda x, levels: torch.bucketize(x, levels).clamp(max=len(levels) - 1),
+            "Between two levels the nearer one counts, and that changes at the midpoint: "
+            "(levels[1:] + levels[:-1]) / 2.",
+        ),
+        Misconception(
+            "takes the levels for a uniform grid",
+            _uniform,
+            "Scale and zero point belong to levels at equal distances. These lie anywhere.",
+        ),
+        Misconception(
+            "flattens the codes",
+            lambda x, levels: torch.cat([assign_codes(x, levels).flatten(), torch.zeros(1).long()])[
+                :-1
+            ].reshape(1, -1),
+            "The codes have the shape of x.",
+        ),
+    ),
+    minutes=(7, 11),
+)

@@ -1,0 +1,110 @@
+"""Exercise 6.7: NF4 from quantiles."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import one, uniform
+from labkit.checks.rules import Rule
+
+
+def normal_float(bits: int, offset: float) -> Tensor:
+    """Return the levels of NormalFloat: one more above 0 than below it, scaled to [-1, 1]."""
+    return _built(bits, offset)
+
+
+def _quantiles(shares: Tensor) -> Tensor:
+    return torch.special.ndtri(shares.double())
+
+
+def _built(
+    bits: int,
+    offset: float,
+    quantiles: Callable[[Tensor], Tensor] = _quantiles,
+    above: int = 1,
+    zero: bool = True,
+) -> Tensor:
+    half = 2 ** (bits - 1)
+    positive = quantiles(torch.linspace(offset, 0.5, half + above, dtype=torch.float64))[:-1]
+    negative = -quantiles(torch.linspace(offset, 0.5, half, dtype=torch.float64))[:-1]
+    middle = torch.zeros(int(zero), dtype=torch.float64)
+    levels = torch.cat([negative, middle, positive]).sort().values
+    return (levels / levels.abs().max()).float()
+
+
+def _cases(rng: torch.Generator) -> list[Case]:
+    return [
+        Case(f"{bits} bits", (bits, uniform(rng, 0.9, 0.99)))
+        for bits in (2, 3, 4, 4, one(rng, 5, 7), 8)
+    ]
+
+
+def _even(bits: int, offset: float) -> Tensor:
+    levels = _quantiles(torch.linspace(1 - offset, offset, 2**bits, dtype=torch.float64))
+    return (levels / levels.abs().max()).float()
+
+
+def _unscaled(bits: int, offset: float) -> Tensor:
+    return normal_float(bits, offset) * float(_quantiles(torch.tensor(offset)))
+
+
+NORMAL_FLOAT = Exercise(
+    id="6.7",
+    title="NF4 from quantiles",
+    points=3,
+    reference=normal_float,
+    cases=_cases,
+    rules=(Rule(absolute=2e-5),),
+    hints=(
+        "Two halves, made alike: the positive levels from one row of shares, the negative ones "
+        "from another with one share less. 0 is put between them.",
+        "Q is torch.special.ndtri. Above 0: Q(linspace(offset, 0.5, 2**(bits - 1) + 1)) without "
+        "its last, which is 0. Below 0: the same with one share less, and a minus.",
+        "positive = Q(torch.linspace(offset, 0.5, half + 1))[:-1]; negative = "
+        "-Q(torch.linspace(offset, 0.5, half))[:-1]; levels = torch.cat([negative, "
+        "torch.zeros(1), positive]).sort().values; return levels / levels.max().",
+    ),
+    misconceptions=(
+        Misconception(
+            "takes quantiles in equal steps from end to end",
+            _even,
+            "That has no 0 among its levels, and a weight of 0 could not be stored. The two halves "
+            "are made apart, and 0 is put between them.",
+        ),
+        Misconception(
+            "does not scale to 1",
+            _unscaled,
+            "The largest weight of a block has the code 15, and is 1 after dividing by it: divide "
+            "by the largest level.",
+        ),
+        Misconception(
+            "has the level more below 0",
+            lambda bits, offset: -normal_float(bits, offset).flip(0),
+            "2^(bits-1) levels lie above 0 and one less below it.",
+        ),
+        Misconception(
+            "leaves out 0",
+            lambda bits, offset: _built(bits, offset, zero=False),
+            "0 must be among the levels: a weight that is 0 stays 0.",
+        ),
+        Misconception(
+            "has as many levels above as below, and so one too few",
+            lambda bits, offset: _built(bits, offset, above=0),
+            "2^bits levels: 0, 2^(bits-1) above it and 2^(bits-1) - 1 below it.",
+        ),
+        Misconception(
+            "spaces the levels evenly",
+            lambda bits, offset: _built(bits, offset, lambda shares: shares - 0.5),
+            "The shares are evenly spaced, the levels are not: take their quantiles, "
+            "torch.special.ndtri.",
+        ),
+        Misconception(
+            "has the levels in falling order",
+            lambda bits, offset: normal_float(bits, offset).flip(0),
+            "Code 0 is the lowest level: sort them.",
+        ),
+    ),
+    minutes=(9, 14),
+)

@@ -1,0 +1,91 @@
+"""Exercise 6.11: five trits in a byte."""
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import whole
+from labkit.checks.rules import Codes
+
+POWERS = torch.tensor([81, 27, 9, 3, 1])
+
+
+def pack_trits(trits: Tensor) -> Tensor:
+    """Return a byte for each five trits: their number in base 3, over 243 and times 256."""
+    return _fraction(_number(trits))
+
+
+def _number(trits: Tensor) -> Tensor:
+    return (trits.long() * POWERS).sum(1)
+
+
+def _fraction(number: Tensor) -> Tensor:
+    return ((256 * number + 242) // 243).to(torch.uint8)
+
+
+def _cases(rng: torch.Generator) -> list[Case]:
+    return [
+        Case("one byte", (whole(rng, 0, 2, 1, 5),)),
+        Case("three bytes", (whole(rng, 0, 2, 3, 5),)),
+        Case("all trits 0", (torch.zeros(2, 5, dtype=torch.int64),)),
+        Case("all trits 2", (torch.full((2, 5), 2),)),
+        Case("a trit alone", (torch.eye(5, dtype=torch.int64),)),
+        Case("trits in uint8", (whole(rng, 0, 2, 9, 5).to(torch.uint8),)),
+        Case("many bytes", (whole(rng, 0, 2, 60, 5),)),
+    ]
+
+
+PACK_TRITS = Exercise(
+    id="6.11",
+    title="Five trits in a byte",
+    points=2,
+    reference=pack_trits,
+    cases=_cases,
+    rules=(Codes(),),
+    hints=(
+        "Five digits of base 3 are a number below 3^5 = 243. The first digit counts 81. Then the "
+        "number is stretched to 256.",
+        "n = 81 a + 27 b + 9 c + 3 d + e, then the smallest whole number that is at least "
+        "256 n / 243. uint8 ends at 255: compute in int64.",
+        "n = (trits.long() * torch.tensor([81, 27, 9, 3, 1])).sum(1); return ((256 * n + 242) // "
+        "243).to(torch.uint8).",
+    ),
+    misconceptions=(
+        Misconception(
+            "returns the number itself",
+            lambda trits: _number(trits).to(torch.uint8),
+            "Reading that takes divisions by 3. As a fraction of 256, ceil(256 n / 243), its "
+            "digits come out by multiplying.",
+        ),
+        Misconception(
+            "rounds the fraction down",
+            lambda trits: (256 * _number(trits) // 243).to(torch.uint8),
+            "Rounded down, the digit that is read back may be one too small. Round up.",
+        ),
+        Misconception(
+            "rounds the fraction to the nearest",
+            lambda trits: torch.round(256 * _number(trits).double() / 243).to(torch.uint8),
+            "Rounded to the nearest, half of the numbers are rounded down, and their digits may be "
+            "read back one too small. Round up.",
+        ),
+        Misconception(
+            "gives the first trit the lowest place",
+            lambda trits: pack_trits(trits.flip(1)),
+            "The first trit is the highest digit: it counts 81.",
+        ),
+        Misconception(
+            "packs digits of base 4",
+            lambda trits: ((trits.long() * torch.tensor([256, 64, 16, 4, 1])).sum(1) % 256).to(
+                torch.uint8
+            ),
+            "Two bits a trit are 10 bits for five. In base 3 they fit in one byte.",
+        ),
+        Misconception(
+            "stretches to 255",
+            lambda trits: ((255 * _number(trits) + 242) // 243).to(torch.uint8),
+            "A byte has 256 values: the fraction is 256 n / 243.",
+        ),
+    ),
+    minutes=(8, 12),
+    extra=True,
+)
