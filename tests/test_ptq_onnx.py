@@ -280,7 +280,18 @@ def test_images_that_do_not_fit_are_refused_and_nothing_is_written(batches, tmp_
     assert not list(tmp_path.iterdir())
 
 
-NOT_EXPORTED = ("windows", "constant map")  # mixes images; a parameter without a batch
+NOT_EXPORTED = ("constant map",)  # a parameter without a batch
+
+
+class Mixing(nn.Module):
+    """Puts channels before images."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        return self.conv(x).transpose(0, 1)
 
 
 @pytest.mark.parametrize("name", [n for n in {**TABLES, **OTHERS} if n not in NOT_EXPORTED])
@@ -300,4 +311,7 @@ def test_what_has_no_place_in_the_file_is_named(tmp_path):
     model = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.Softmax(1)).eval()
     with pytest.raises(ValueError, match=r"step '_2\.real' computes with real numbers"):
         export_onnx(quantize_model(model, torch.rand(4, 3, 2, 2)), tmp_path / "n", (3, 2, 2))
+    quantized = quantize_model(Mixing().eval(), [pictures(2, SIZE)])
+    with pytest.raises(ValueError, match="'transpose' mixes the images of a batch"):
+        export_onnx(quantized, tmp_path / "n", (3, SIZE, SIZE))
     assert not (tmp_path / "n").exists()
