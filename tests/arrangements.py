@@ -7,6 +7,7 @@ import copy
 import os
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -262,7 +263,11 @@ _tasks = course().tasks
 
 
 class Kernel:
-    """One IPython shell, in which one notebook after another is run."""
+    """One IPython shell, in which one notebook after another is run.
+
+    It has a thread of its own, as a kernel has a process: in this one a browser's event loop may
+    be running, and a cell that awaits something needs one itself.
+    """
 
     def __init__(self, folder: Path) -> None:
         os.environ["LABKIT_PROGRESS"] = str(folder)
@@ -272,9 +277,13 @@ class Kernel:
         # What the tests' notebooks start is `!pip`, which would reach into this environment.
         self._shell.system = self._shell.getoutput = lambda *_: []
         self._shell.showtraceback = self._shell.showsyntaxerror = lambda *_, **__: None
+        self._thread = ThreadPoolExecutor(1)
 
     def points(self, cells: list[dict[str, Any]]) -> dict[str, float]:
         """Return the points that each exercise's last check shows, all cells run in their order."""
+        return self._thread.submit(self._points, cells).result()
+
+    def _points(self, cells: list[dict[str, Any]]) -> dict[str, float]:
         names = self._shell.user_ns
         before = set(names)
         made: list[checks.Lab] = []

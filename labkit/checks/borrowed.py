@@ -13,6 +13,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from labkit.checks import syntax
+
 PICTURES = ("labkit.plots", "labkit.widgets")
 
 
@@ -76,7 +78,7 @@ class Borrowed:
 def _defined(cell: str) -> set[str]:
     """Return the names of the functions that a cell defines."""
     try:
-        tree = ast.parse(cell)
+        tree = syntax.parse(cell)
     except SyntaxError:  # a magic; no answer has one that matters here
         return set()
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}

@@ -92,7 +92,7 @@ class Lab:
             Under nbgrader only, if the answer earns no points.
         """
         exercise = self._exercise(exercise_id)
-        if isinstance(function, Borrowed):
+        if again := isinstance(function, Borrowed):
             function = function.own
         if not callable(function) or function is exercise.reference:
             card = _no_answer(exercise, function)
@@ -106,8 +106,9 @@ class Lab:
         card = verdict_card(verdict)
         if verdict.state is State.NOT_STARTED and self._progress.best.get(exercise_id):
             card = Card(card.tone, card.headline, (Text(fallback_note(exercise)), *card.blocks))
-        if function is self._passed.get(exercise_id):
-            card = Card(card.tone, card.headline, (*card.blocks, Text(same_note(exercise))))
+        passed = function is self._passed.get(exercise_id)
+        if passed or (again and verdict.state is not State.NOT_STARTED):
+            card = Card(card.tone, card.headline, (*card.blocks, Text(same_note(exercise, passed))))
         self._progress.record(verdict)
         show(card)
         if verdict.state is not State.PASSED:

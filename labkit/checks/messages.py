@@ -109,9 +109,10 @@ def fallback_note(exercise: Exercise) -> str:
     )
 
 
-def same_note(exercise: Exercise) -> str:
-    """Return what a student reads who checks a function again that has passed already."""
+def same_note(exercise: Exercise, passed: bool) -> str:
+    """Return what a student reads who checks a function once more, unchanged."""
+    which = "passed before" if passed else "was checked last time"
     return (
-        f"This is the `{exercise.function}` that passed before. If you have edited it since, run "
+        f"This is the `{exercise.function}` that {which}. If you have edited it since, run "
         "the cell with your answer first, then this one."
     )

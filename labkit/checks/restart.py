@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from labkit.checks import syntax
 from labkit.checks.card import Card, Code, Text, show
 
 MAIN = "__main__"
@@ -164,7 +165,7 @@ def first_definition(notebook: Path, name: str) -> str | None:
 def _statements(source: str) -> list[ast.stmt]:
     """Return the statements of a cell; none if it is not finished yet, or holds a magic."""
     try:
-        return ast.parse(source).body
+        return syntax.parse(source).body
     except SyntaxError:
         return []
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labkit.checks import registry
+from labkit.checks import registry, syntax
 from labkit.checks.exercise import Exercise
 from labkit.grading.inside.cells import bound, definitions, parse
 from labkit.grading.releasing.cells import (
@@ -43,6 +43,7 @@ MACHINERY = (
     "checks/errors.py",
     "checks/exercise.py",
     "checks/rules.py",
+    "checks/syntax.py",
     "checks/values.py",
     "grading/__init__.py",
     "grading/wire.py",
@@ -86,7 +87,7 @@ class Task:
     @property
     def replacement(self) -> str:
         """The solution as it stands in for an answer that failed: without comments."""
-        return ast.unparse(ast.parse(self.solution))
+        return ast.unparse(syntax.parse(self.solution))
 
 
 @dataclass(frozen=True)
@@ -122,12 +123,12 @@ class Course:
     def not_run(self) -> list[str]:
         """Names that given cells make and graded processes lack, since more than definitions."""
         made = {name for source in self.given for name in bound(parse(source))}
-        return sorted(made - bound(ast.parse(self.setup)))
+        return sorted(made - bound(syntax.parse(self.setup)))
 
     @property
     def modules(self) -> tuple[str, ...]:
         """The packages that the given cells import, to be loaded once for all answers."""
-        tree = ast.parse(self.setup)
+        tree = syntax.parse(self.setup)
         names = [n.name for s in tree.body if isinstance(s, ast.Import) for n in s.names]
         names += [s.module or "" for s in tree.body if isinstance(s, ast.ImportFrom)]
         return tuple(name for name in names if name and not name.startswith("labkit"))

@@ -8,8 +8,7 @@ From it follows:
 
 - The answer may stand in any cell: split, moved, merged with others, as a lambda, inside an ``if``.
 - A stub that was left as it was is no answer. It does not run, so it hides none.
-- Own cells run where they stand. A helper or a constant that changes further down changes nothing
-  above.
+- Own cells run where they stand: a helper that changes further down changes nothing above.
 - With its check an exercise is settled: a copy of the answer below it, for experiments, runs, and
   the name goes on to mean what was judged.
 - The lab's own cells count as they were handed out: of a given cell its imports, functions and
@@ -27,6 +26,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
+from labkit.checks import syntax
 from labkit.grading.collecting.handed_out import lines, same_code
 from labkit.grading.course import Course, Task
 from labkit.grading.inside.cells import OWN, bound, definitions, parse
@@ -261,7 +261,7 @@ def makes(source: str, function: str) -> bool:
     if len(source) <= LONGEST_READ:
         for text in (source, MAGIC.sub(r"\1pass", source)):
             try:
-                body = ast.parse(text).body
+                body = syntax.parse(text).body
                 return any(function in bound(s) and not _is_check(s, function) for s in body)
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 continue
@@ -293,7 +293,7 @@ def is_stub(source: str, task: Task) -> bool:
 
 
 def _without_words(source: str) -> str:
-    tree = ast.parse(source)
+    tree = syntax.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
             del node.body[0]

@@ -11,6 +11,7 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from labkit.checks import syntax
 from labkit.grading.course import Course, Task
 from labkit.grading.results import Outcome, Record
 
@@ -73,7 +74,7 @@ def structure(answer: str, task: Task) -> str:
     if len(answer) > LONGEST:
         return ""
     try:
-        tree, stub = ast.parse(_plain(answer)), ast.parse(_plain(task.stub))
+        tree, stub = syntax.parse(_plain(answer)), syntax.parse(_plain(task.stub))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
     if sum(1 for _ in ast.walk(tree)) > MOST_NODES:

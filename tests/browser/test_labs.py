@@ -51,11 +51,11 @@ def test_a_wrong_answer_is_diagnosed_hints_help_and_the_right_one_counts(open_la
     desk.run(answer)
     card = desk.run(check)
     assert card.startswith("◐ Almost · Exercise 1.1")
-    assert "Your code counts to a power of two." in card
+    assert "leaves out `- 1`" in card
     assert "Almost" in desk.shows(check, "Exercise 1.1")
 
     desk.type_into(answer, RIGHT)  # and forget to run it
-    assert "integer_range is the reference now" in desk.run(check)
+    assert "was checked last time. If you have edited it since, run" in desk.run(check)
 
     hints = desk.insert_below(check, 'lab.hint("1.1")')
     first, second = desk.run(hints), desk.run(hints)

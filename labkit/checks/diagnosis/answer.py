@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from labkit.checks import syntax
 from labkit.checks.calling import call_all
 from labkit.checks.diagnosis.arguments import called
 from labkit.checks.diagnosis.edits import Edit, edits
@@ -93,7 +94,7 @@ def remarks(function: Callable[..., Any], evidence: Evidence, wrong: list[int]) 
 def _cell(function: types.FunctionType) -> ast.Module | None:
     lines = linecache.getlines(function.__code__.co_filename)
     try:
-        return ast.parse("".join(lines)) if lines else None
+        return syntax.parse("".join(lines)) if lines else None
     except (SyntaxError, ValueError):
         return None  # a cell with magics: what it says cannot be read here
 

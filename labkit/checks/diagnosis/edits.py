@@ -9,6 +9,7 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from labkit.checks import syntax
 from labkit.checks.diagnosis.slips import LONGEST, Change, changes
 
 MODULES = {"torch", "math", "np", "F", "nn"}
@@ -127,13 +128,13 @@ def _insertions(place: _Place) -> Iterator[Change]:
             4, "keeps the dimension", ast.Call(node.func, node.args, [*node.keywords, keep]), node
         )
     for pattern in MISSING if _stands_alone(text) else ():
-        new = ast.parse(pattern.format(e=f"({text})"), mode="eval").body
+        new = syntax.parse(pattern.format(e=f"({text})"), mode="eval").body
         yield _placed(6, f"has `{pattern.format(e='...')}` there", new, node)
 
 
 def _stands_alone(text: str) -> bool:
     try:
-        ast.parse(f"({text})", mode="eval")
+        syntax.parse(f"({text})", mode="eval")
     except SyntaxError:
         return False
     return True

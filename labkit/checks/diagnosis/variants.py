@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
+from labkit.checks import syntax
 from labkit.checks.diagnosis.arguments import called
 from labkit.checks.diagnosis.edits import Edit, edits
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Raised
@@ -112,7 +113,7 @@ def _loaded(code: types.CodeType) -> set[str]:
 @cache
 def tree_of(function: Callable[..., Any]) -> ast.FunctionDef:
     """Return the syntax tree of a function of a module."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    tree = syntax.parse(textwrap.dedent(inspect.getsource(function))).body[0]
     if not isinstance(tree, ast.FunctionDef):
         raise TypeError(f"{function.__name__} is no plain function; expected one made by `def`.")
     return tree

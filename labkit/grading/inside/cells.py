@@ -2,6 +2,8 @@
 
 import ast
 
+from labkit.checks import syntax
+
 OWN = "<lab"
 """How the names of the lab's own cells begin: their source is not there to be read."""
 DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -20,7 +22,7 @@ def translated(source: str) -> str:
         As `ast.parse`.
     """
     try:
-        ast.parse(source)
+        syntax.parse(source)
         return source
     except SyntaxError as error:
         from IPython.core.inputtransformer2 import TransformerManager  # half a second
@@ -33,7 +35,7 @@ def translated(source: str) -> str:
 
 def parse(source: str, name: str = "<cell>") -> ast.Module:
     """Return the syntax tree of a cell as IPython runs it; raises as `translated`."""
-    return ast.parse(translated(source), name)
+    return syntax.parse(translated(source), name)
 
 
 def definitions(tree: ast.Module, only_literals: bool = True) -> list[ast.stmt]:

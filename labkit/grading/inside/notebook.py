@@ -11,6 +11,7 @@ import types
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from labkit.checks import syntax
 from labkit.checks.calling import NO_FUNCTION, STUB
 from labkit.checks.console import captured
 from labkit.checks.errors import explain
@@ -71,7 +72,7 @@ class Notebook:
 
     def _run_code(self, source: str, name: str, only_definitions: bool = False) -> Any:
         text = translated(source)
-        tree = ast.parse(text, name)
+        tree = syntax.parse(text, name)
         if not name.startswith(OWN):
             linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
         value = None
