@@ -24,9 +24,11 @@ LADDER = (
     {"qat"},
 )
 # Codebooks, and blocks on top of them, stand beside that ladder: on formats and linear alone.
+# Language models stand on blocks, calibration and kernels, and nothing stands on them.
 BESIDE = {
     "codebooks": {"calibration", "kernels", "ptq", "qat", "blocks"},
     "blocks": {"calibration", "kernels", "ptq", "qat"},
+    "language": {"ptq", "qat"},
 }
 REFERENCES = {"formats", *BESIDE}.union(*LADDER)
 # A package as the design has it, for trying wrong imports in.
@@ -37,6 +39,8 @@ SKELETON = (
         "blocks",
         "kernels/__init__",
         "kernels/engine",
+        "language/__init__",
+        "language/model",
         "checks/__init__",
         "checks/lab",
         "grading/__init__",
@@ -105,7 +109,7 @@ def wrong_ways(graph):
         if name not in {"cli", "site"}:
             forbidden |= {"grading", "site"}
         if name in REFERENCES:
-            forbidden |= {"checks"}
+            forbidden |= {"checks"} | ({"language"} - {name})
         wrong |= {(name, other) for other in families_reached(graph, name) & forbidden}
     return wrong
 
@@ -136,6 +140,9 @@ def test_no_two_modules_import_one_another(graph):
         ("ptq.py", "import labkit.helper", ("ptq", "qat")),
         ("formats.py", "from labkit import linear", ("formats", "linear")),
         ("codebooks.py", "from labkit import blocks", ("codebooks", "blocks")),
+        ("language/model.py", "from labkit.qat import train", ("language", "qat")),
+        ("kernels/engine.py", "from labkit import language", ("kernels", "language")),
+        ("blocks.py", "from labkit import language", ("blocks", "language")),
         ("blocks.py", "from labkit.ptq import fold_batchnorm", ("blocks", "ptq")),
         ("linear.py", "from labkit.checks import lab", ("linear", "checks")),
         ("checks/lab.py", "from labkit.grading import grade", ("checks", "grading")),
