@@ -87,8 +87,9 @@ def test_it_is_the_surgeon_column_after_column_whatever_the_block(block_size: in
 
 
 def test_it_lies_between_rounding_and_the_best_of_all_roundings() -> None:
-    w, x = layer(6, 40, 5, 50, 3)
-    h, grid = hessian(x), QParams(0.5, 0, Scheme(8, symmetric=True))
+    w, mix = layer(6, 40, 5, 5, 5)[0], torch.eye(5) + 1
+    mixed = torch.randn(50, 5, generator=torch.Generator().manual_seed(6)) @ mix
+    h, grid = hessian(mixed), QParams(0.5, 0, Scheme(8, symmetric=True))
     found, nearest = errors(w, h, grid)
     down = torch.floor(w / 0.5)
     tried = [0.5 * (down + torch.tensor(up)) for up in itertools.product(range(-1, 3), repeat=5)]
