@@ -135,18 +135,28 @@ def table_of(
     nodes = [named[name] for name in names]
     inside = set(nodes)
     (root,) = {n for node in nodes for n in node.all_input_nodes if n.op != "get_attr"} - inside
-    codes = torch.arange(x.scheme.qmin, x.scheme.qmax + 1)
-    real = (codes - int(x.zero_point)).double() * x.scale.double()
+    real = values_of_codes(x)
+    codes = len(real)
     if axis is not None:
-        shape = [len(codes)] + [1] * (_dimensions(root, nodes[0], network) - 1)
+        shape = [codes] + [1] * (_dimensions(root, nodes[0], network) - 1)
         channels = _channels(nodes, network)
         shape[axis] = channels
         real = real.reshape(-1, *[1] * (len(shape) - 1)).expand(shape).clone()
-    y = _evaluated(nodes, network, {root: real})
-    steps = torch.round(y / out.scale.double()) + int(out.zero_point)
-    steps = torch.where(steps.isnan(), float(out.zero_point), steps)
-    q = steps.clamp(out.scheme.qmin, out.scheme.qmax).to(out.scheme.dtype)
-    return q.reshape(len(codes), -1).t().contiguous() if axis is not None else q.reshape(-1)
+    q = coded(_evaluated(nodes, network, {root: real}), out)
+    return q.reshape(codes, -1).t().contiguous() if axis is not None else q.reshape(-1)
+
+
+def values_of_codes(qparams: QParams) -> Tensor:
+    """Return what each code of a grid stands for, qmin first, in float64."""
+    codes = torch.arange(qparams.scheme.qmin, qparams.scheme.qmax + 1)
+    return (codes - int(qparams.zero_point)).double() * qparams.scale.double()
+
+
+def coded(y: Tensor, qparams: QParams) -> Tensor:
+    """Return codes of real numbers: beyond the grid they saturate, NaN is the zero point."""
+    steps = torch.round(y / qparams.scale.double()) + int(qparams.zero_point)
+    steps = torch.where(steps.isnan(), float(qparams.zero_point), steps)
+    return steps.clamp(qparams.scheme.qmin, qparams.scheme.qmax).to(qparams.scheme.dtype)
 
 
 def _evaluated(

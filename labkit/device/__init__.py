@@ -1,0 +1,68 @@
+"""Down to the device: what it takes to run an integer network as a C program.
+
+- `door`: bytes of a camera in, a class and its margin out, without a float; `tables`: any function
+  of one code;
+- `shifts`: integers as C has them; `loops`: a convolution as C computes it; `packing`: weights in
+  the order in which a kernel reads them;
+- `planner`: one arena for all tensors; `lifetimes`: when each is needed;
+- `chips` and `estimate`: what a network takes on a microcontroller.
+"""
+
+from labkit.device.chips import CHIPS, Chip, chip_of
+from labkit.device.door import Answer, enter, input_table, read_out
+from labkit.device.estimate import Estimate, LayerCost, estimate, layer_costs
+from labkit.device.lifetimes import IN_PLACE, lifetimes_of
+from labkit.device.loops import convolve
+from labkit.device.packing import pack_weights, reading_order, unpack_weights
+from labkit.device.planner import (
+    Arena,
+    Lifetime,
+    live_bytes,
+    peak_bytes,
+    plan_arena,
+    smallest_arena,
+)
+from labkit.device.shifts import (
+    arithmetic_right_shift,
+    c_divide,
+    c_remainder,
+    logical_right_shift,
+    rounding_right_shift,
+    saturate,
+    wrap,
+)
+from labkit.device.tables import activation_table
+
+__all__ = [
+    "CHIPS",
+    "IN_PLACE",
+    "Answer",
+    "Arena",
+    "Chip",
+    "Estimate",
+    "LayerCost",
+    "Lifetime",
+    "activation_table",
+    "arithmetic_right_shift",
+    "c_divide",
+    "c_remainder",
+    "chip_of",
+    "convolve",
+    "enter",
+    "estimate",
+    "input_table",
+    "layer_costs",
+    "lifetimes_of",
+    "live_bytes",
+    "logical_right_shift",
+    "pack_weights",
+    "peak_bytes",
+    "plan_arena",
+    "read_out",
+    "reading_order",
+    "rounding_right_shift",
+    "saturate",
+    "smallest_arena",
+    "unpack_weights",
+    "wrap",
+]
