@@ -21,6 +21,7 @@ _SUBMODULES = {
     "energy",
     "formats",
     "kernels",
+    "language",
     "linear",
     "plots",
     "ptq",

@@ -1,0 +1,152 @@
+"""How the built-in model was made.
+
+::
+
+    python -m labkit.language.training train     train it; goes on where it was stopped
+    python -m labkit.language.training report    write its part of data/MODEL_CARD_LANGUAGE.md
+
+All draws are seeded; floating-point sums depend on the processor, so new weights differ in their
+last digits, and after thousands of steps their bits per character by about a hundredth.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from labkit.language.model import Config, LanguageModel
+from labkit.language.storing import save_model
+from labkit.language.text import load_text, training_texts
+from labkit.language.tokenizers import CharacterTokenizer
+
+DATA = Path(__file__).parent.parent / "data"
+NAME = "shakespeare"
+SEED = 7
+STEPS, BATCH, CONTEXT = 2_000, 32, 128
+RATE, WARM_UP, DECAY = 3e-3, 200, 0.1
+SAVE_EVERY = 200
+
+
+def config_for(vocabulary: int) -> Config:
+    """Return the sizes of the built-in model."""
+    return Config(
+        vocabulary=vocabulary,
+        width=128,
+        hidden=384,
+        blocks=6,
+        heads=4,
+        kv_heads=2,
+        context=CONTEXT,
+    )
+
+
+def new_model(config: Config) -> LanguageModel:
+    """Return an untrained model, whose blocks add little to the stream at first.
+
+    Radford et al. 2019 ("Language Models are Unsupervised Multitask Learners"), section 2.3.
+    """
+    model = LanguageModel(config)
+    for name, parameter in model.named_parameters():
+        if parameter.ndim > 1:
+            adds = name.endswith(("attention.o.weight", "mlp.down.weight"))
+            spread = 0.02 / (2 * config.blocks) ** 0.5 if adds else 0.02
+            nn.init.normal_(parameter, std=spread)
+    return model
+
+
+def batch(texts: list[Tensor], generator: torch.Generator) -> Tensor:
+    """Draw windows of CONTEXT + 1 tokens, each from one text, all equally likely."""
+    starts = [len(text) - CONTEXT for text in texts]
+    drawn = torch.randint(sum(starts), (BATCH,), generator=generator).tolist()
+    windows = [
+        texts[0][s : s + CONTEXT + 1]
+        if s < starts[0]
+        else texts[1][s - starts[0] : s - starts[0] + CONTEXT + 1]
+        for s in drawn
+    ]
+    return torch.stack(windows)
+
+
+def train(folder: Path = DATA, steps: int = STEPS) -> None:
+    """Train the built-in model and write its weights, float16.
+
+    AdamW; the learning rate rises for WARM_UP steps and then falls to zero along a cosine. Every
+    SAVE_EVERY steps all that is needed to go on is written to a file beside the weights, which goes
+    at the end.
+    """
+    texts = training_texts()
+    tokenizer = CharacterTokenizer("".join(sorted(set("".join(texts)))))
+    tokens = [tokenizer.encode(text) for text in texts]
+    torch.manual_seed(SEED)
+    generator = torch.Generator().manual_seed(SEED)
+    model = new_model(config_for(len(tokenizer.characters)))
+    groups = [
+        {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": DECAY},
+        {"params": [p for p in model.parameters() if p.ndim == 1], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, RATE, betas=(0.9, 0.99))
+    warm = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / WARM_UP, total_iters=WARM_UP)
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps - WARM_UP)
+    schedule = torch.optim.lr_scheduler.SequentialLR(optimizer, [warm, cosine], [WARM_UP])
+    parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
+    checkpoint = folder / f"{NAME}.checkpoint.pt"
+    done = _resume(checkpoint, parts, generator)
+    bar = tqdm(range(done, steps), NAME, initial=done, total=steps, mininterval=5)
+    for step in bar:
+        window = batch(tokens, generator)
+        # bfloat16 halves the time where the processor has it; the weights stay float32.
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = model(window[:, :-1])
+        loss = F.cross_entropy(logits.flatten(0, 1), window[:, 1:].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+        if (step + 1) % SAVE_EVERY == 0:
+            _keep(checkpoint, step + 1, parts, generator)
+            print(f"\nstep {step + 1}: held out {held_out_bits(model, tokenizer):.3f}", flush=True)
+    save_model(model.half(), tokenizer, folder / f"{NAME}.safetensors")
+    checkpoint.unlink(missing_ok=True)
+
+
+def held_out_bits(model: LanguageModel, tokenizer: CharacterTokenizer) -> float:
+    """Return bits a character on a part of the held-out text, to watch the training by."""
+    windows = tokenizer.encode(load_text("held-out"))[: 64 * CONTEXT].view(64, CONTEXT)
+    with torch.inference_mode():
+        logits = model(windows)[:, :-1].flatten(0, 1)
+    return float(F.cross_entropy(logits, windows[:, 1:].flatten()) / torch.tensor(2.0).log())
+
+
+def _keep(path: Path, done: int, parts: dict, generator: torch.Generator) -> None:
+    state = {name: part.state_dict() for name, part in parts.items()}
+    torch.save({"done": done, "draw": generator.get_state(), **state}, path.with_suffix(".new"))
+    os.replace(path.with_suffix(".new"), path)
+
+
+def _resume(path: Path, parts: dict, generator: torch.Generator) -> int:
+    """Return how many steps are done, 0 where there is nothing to go on from."""
+    if not path.exists():
+        return 0
+    kept = torch.load(path, weights_only=True)
+    for name, part in parts.items():
+        part.load_state_dict(kept[name])
+    generator.set_state(kept["draw"])
+    return kept["done"]
+
+
+def main() -> None:
+    """Run one of the steps."""
+    parser = argparse.ArgumentParser(prog="python -m labkit.language.training", description=__doc__)
+    parser.add_argument("step", choices=("train",))
+    parser.parse_args()
+    train()
+
+
+if __name__ == "__main__":
+    main()
