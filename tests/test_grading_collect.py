@@ -1,7 +1,10 @@
 """What platforms hand out becomes one folder a student; hostile archives harm nobody."""
 
 import io
+import re
+import shutil
 import stat
+import subprocess
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -164,6 +167,18 @@ def test_a_download_becomes_folders(
     assert len(collected.left) == len(others)
     for name in others:
         assert any(one.startswith(name) for one in left(collected))
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the loop is bash's")
+def test_the_loop_of_the_instructors_page_keeps_every_file(tmp_path: Path) -> None:
+    page = Path(__file__).parents[1] / "solutions" / "README.md"
+    (loop,) = re.findall(r"^ +for file in .*?^ +done$", page.read_text("utf-8"), re.M | re.S)
+    for name, data in CANVAS.items():
+        (tmp_path / name).write_bytes(data)
+    subprocess.run(["bash", "-c", loop], cwd=tmp_path, check=True)
+    made = {Path(name) for name in files(tmp_path / "SUBMISSIONS")}
+    assert {path.name for path in made} == {name for name in CANVAS if name.endswith(".ipynb")}
+    assert {"lovelaceada_101", "hoppergrace_102"} <= {str(path.parent) for path in made}
 
 
 def test_everybody_has_a_folder_and_the_late_are_named(tmp_path: Path) -> None:

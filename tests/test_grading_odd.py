@@ -183,6 +183,26 @@ def what_macos_leaves_beside_a_copy(folder: Path, found: Notebook) -> None:
     save(folder / ".ipynb_checkpoints", found)
 
 
+@notebook
+def the_state_of_many_widgets(folder: Path, found: Notebook) -> None:
+    found["metadata"]["widgets"] = {"state": {str(i): [0] * 1100 for i in range(1000)}}
+    save(folder, found)
+
+
+@notebook
+def an_answer_above_the_stub_of_an_older_release(folder: Path, found: Notebook) -> None:
+    add(found, RIGHT, at=found["cells"].index(answer(found)))
+    answer(found)["source"] = f'{HEAD}    raise NotImplementedError("Exercise 1.3")'
+    save(folder, found)
+
+
+# Written with a newer Python than any: what its syntax or its library has, none has here.
+NEWER = {
+    "a helper in newer syntax": "def nearest(x) gives Tensor:\n    return torch.round(x)",
+    "a newer library": "from itertools import batched_and_sorted as nearest",
+}
+
+
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
     root = tmp_path_factory.mktemp("odd")
@@ -191,9 +211,21 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
     for name, write in NOTEBOOKS.items():
         (root / "submissions" / name).mkdir(parents=True)
         write(root / "submissions" / name, solved())
+    for name, source in NEWER.items():
+        found = add(solved(RIGHT.replace("torch.round", "nearest")), source)
+        found["metadata"]["language_info"] = {"name": "python", "version": "4.0.1"}
+        save(root / "submissions" / name, found)
     solutions = support.solutions_folder(root / "solutions")
     found = grade(root / "submissions", support.LAB, root / "out", solutions, seed=support.SEED)
     return {record.student: record for record in found}
+
+
+@pytest.mark.parametrize("name", NEWER)
+def test_a_newer_python_is_named(records: dict[str, Record], name: str) -> None:
+    (lost,) = (g for g in records[name].graded if g.outcome is not Outcome.RIGHT)
+    assert (lost.exercise, lost.outcome) == ("1.3", Outcome.ERROR)
+    assert "was written with Python 4.0 and is graded with" in lost.summary
+    assert any("Python 4.0" in flag for flag in records[name].flags)
 
 
 @pytest.mark.parametrize("name", [*CELLS, *NOTEBOOKS])

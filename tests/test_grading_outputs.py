@@ -17,15 +17,16 @@ def value(rng: random.Random, depth: int = 0) -> Any:
         return rng.choice([1, None, 'a"b\\', "outputs", "{[", "}],:", 1.5, ""])
     if kind < 4:
         return [value(rng, depth + 1) for _ in range(rng.randrange(4))]
-    keys = ("outputs", "cells", "source", "a\\", "attachments")
+    keys = ("outputs", "cells", "source", "a\\", "attachments", "widgets", "metadata")
     return {rng.choice(keys): value(rng, depth + 1) for _ in range(rng.randrange(4))}
 
 
-def expected(notebook: Any) -> Any:
-    if isinstance(notebook, dict) and isinstance(notebook.get("cells"), list):
-        for cell in notebook["cells"]:
-            if isinstance(cell, dict):
-                cell.update({key: [] for key in ("outputs", "attachments") if key in cell})
+def expected(notebook: dict[str, Any]) -> dict[str, Any]:
+    for cell in notebook["cells"]:
+        if isinstance(cell, dict):
+            cell.update({key: [] for key in ("outputs", "attachments") if key in cell})
+    if isinstance(notebook["metadata"], dict) and "widgets" in notebook["metadata"]:
+        notebook["metadata"]["widgets"] = []
     return notebook
 
 

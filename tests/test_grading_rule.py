@@ -4,7 +4,8 @@ import grading_support as support
 import pytest
 
 from labkit.grading.course import Course
-from labkit.grading.rule import Arrangement, Cell, Step, is_stub, makes
+from labkit.grading.makes import is_stub, makes
+from labkit.grading.rule import Arrangement, Cell, Step
 
 F = "def quantize(*args):\n    return 1"
 
@@ -63,6 +64,12 @@ def test_a_stub_stays_one_whatever_is_said_in_it(course: Course) -> None:
     stub = task(course).stub
     assert is_stub(f"# later\n{stub}  # to do\n", task(course))
     assert not is_stub(stub.replace("raise", "return x\n    raise"), task(course))
+    older = (
+        'def quantize(x, *rest):\n    """Docs."""\n    raise NotImplementedError("Exercise 1.3")'
+    )
+    assert is_stub(older, task(course))
+    assert not is_stub(f"import numpy as np\n{older}", task(course))
+    assert not is_stub(older.replace("NotImplemented", "Value"), task(course))
 
 
 def test_cells_run_from_top_to_bottom_up_to_the_check(course: Course) -> None:

@@ -114,7 +114,9 @@ def test_hidden_tests_are_marked_as_strictly(spelling: str) -> None:
     assert "a mark is exactly" in refused(notebook)
 
 
-@pytest.mark.parametrize("where", ["given", "comment", "markdown", "above", "other layout"])
+@pytest.mark.parametrize(
+    "where", ["given", "comment", "markdown", "above", "other layout", "in lines"]
+)
 def test_a_solution_that_also_stands_elsewhere_is_refused(where: str) -> None:
     notebook = solved()
     cell = answer(notebook)
@@ -126,6 +128,9 @@ def test_a_solution_that_also_stands_elsewhere_is_refused(where: str) -> None:
         code.source = "\n".join(f"# {line}" for line in text.split("\n"))
     elif where == "markdown":
         code = nbformat.v4.new_markdown_cell(f"Look:\n\n```python\n{text}\n```")
+    elif where == "in lines":  # each for itself
+        lines = [line.strip().removeprefix("return ") for line in text.splitlines()]
+        code.source = "\nprint(1)\n".join(f"tried = [({line})]" for line in lines)
     elif where == "other layout":
         code.source = "def tried(*a):\n" + text.replace(" + ", "+").replace("\n", "  # so\n\n")
     else:
@@ -176,6 +181,22 @@ def test_what_only_the_stub_leaves_must_parse() -> None:
     notebook = solved()
     answer(notebook).source = f"def quantize(x):\n{BEGIN}\n    return x\n{END}\n"
     assert "does not parse" in refused(notebook)
+
+
+def test_marks_in_a_text_cut_no_code() -> None:
+    notebook = solved()
+    source = answer(notebook).source
+    code = source.replace(BEGIN, "").replace(END, "")
+    answer(notebook).source = code.replace('"""', f'"""\n{BEGIN}\nwords\n{END}\n', 1)
+    assert "its marks stand in a text" in refused(notebook)
+    answer(notebook).source = f"%%time\n{source}"
+    assert "NotImplementedError" in answer(release_notebook(notebook, STEM)).source
+
+
+def test_what_no_notebook_may_hold_is_named() -> None:
+    notebook = solved()
+    answer(notebook).metadata["tags"] = ["one, two"]
+    assert "would be no valid notebook: 'one, two'" in refused(notebook)
 
 
 @pytest.mark.parametrize("minor", [0, 5])

@@ -45,6 +45,8 @@ FITTED = "right for inputs of the notebook only, wrong for all new ones: no poin
 OUT_OF_MEMORY = ("MemoryError", "can't allocate memory", "bad_alloc")
 DIFFERS = "called a second time with the same inputs, results differ"
 OTHERS_FAIL = "It passes with the inputs of the notebook, but not with others of the same kind."
+UNKNOWN_TO_OLDER = ("SyntaxError", "cannot import name")
+"""What an answer or a cell above it raises where Python is too old for it."""
 MOST_NAMED = 3
 PYTHON = "{}.{}".format(*sys.version_info)
 
@@ -169,7 +171,7 @@ class _Grading:
             verdict, remark = replace(verdict, state=State.NOT_YET), FITTED
         outcome = _outcome(verdict, outcomes)
         said = summary(verdict, outcome)
-        if "SyntaxError" in said and (newer := self._newer_python()):
+        if outcome is Outcome.ERROR and (newer := self._newer_python(said)):
             said, remark = f"{said} {newer}", newer
         remark = remark or self._repeated(task, cases, outcomes)
         if outcome is Outcome.RIGHT:
@@ -234,14 +236,17 @@ class _Grading:
             return "There is no answer cell for it in the notebook."
         return "Not started."
 
-    def _newer_python(self) -> str:
-        """Name both versions of Python if the notebook was written with the newer one."""
+    def _newer_python(self, said: str) -> str:
+        """Name both versions of Python if that the notebook's is newer may be why it fails."""
         theirs = self._submission.python
         if not theirs or [*map(int, theirs.split("."))] <= [*map(int, PYTHON.split("."))]:
             return ""
+        texts = (said, *(message for _, message in self._judged.results.values()))
+        if not any(word in text for text in texts for word in UNKNOWN_TO_OLDER):
+            return ""
         return (
             f"The notebook was written with Python {theirs} and is graded with Python {PYTHON}, "
-            "which may not know its syntax."
+            "which may not know its syntax or not have what it imports."
         )
 
 

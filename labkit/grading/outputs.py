@@ -1,4 +1,8 @@
-"""A notebook without its outputs, read piece by piece: memory follows the cells, not pictures."""
+"""A notebook without its outputs, read piece by piece: memory follows the cells, not pictures.
+
+What else programs keep there goes, too: attachments, and the state of widgets, which tens of
+progress bars make larger than all cells.
+"""
 
 import re
 from typing import BinaryIO
@@ -7,11 +11,10 @@ PIECE = 1 << 20  # bytes read at a time
 LARGEST = 20 << 20  # bytes of a notebook without its outputs
 LARGEST_FILE = 512 << 20
 MOST_VALUES = 1_000_000  # commas and brackets outside of outputs: what a parser has to build
-PASSED_OVER = (b"outputs", b"attachments")
-"""Keys of a cell of which the value is not read."""
+PASSED_OVER = {b"{[{": (b"outputs", b"attachments"), b"{{": (b"widgets",)}
+"""Keys of which the value is not read: in a cell, and in the notebook's metadata; each by the
+brackets that are open there."""
 LONGEST_KEY = 32
-CELL = 3
-"""Brackets around what a cell holds: of the notebook, of its list of cells, of the cell."""
 
 INSIDE_TEXT = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 MARKS, BRACKETS = re.compile(rb'["\[\]{}:,]'), re.compile(rb'["\[\]{}]')
@@ -47,7 +50,9 @@ class _Reader:
         self.kept = bytearray()
         self.rest = b""
         self._open = bytearray()
-        self._in_text = self._key_is_next = self._is_key = self._in_cells = self._passing = False
+        self._in_text = self._key_is_next = self._is_key = self._passing = False
+        self._within = b""  # the key of the notebook that is being read
+        self._depth = 0  # brackets open around what is passed over
         self._key = b""
         self._values = 0
 
@@ -73,7 +78,7 @@ class _Reader:
             at = end + 1
 
     def _next_mark(self, piece: bytes, at: int) -> int:
-        marks = BRACKETS if self._passing and len(self._open) > CELL else MARKS
+        marks = BRACKETS if self._passing and len(self._open) > self._depth else MARKS
         found = marks.search(piece, at)
         if found is None:
             self._keep(piece[at:])
@@ -85,25 +90,26 @@ class _Reader:
     def _mark(self, mark: bytes) -> None:
         if mark in b"]}":
             del self._open[-1:]
-            self._in_cells = self._in_cells and len(self._open) > 1
-        if (mark, len(self._open)) in ((b",", CELL), (b"}", CELL - 1)):
-            self._passing = False  # the value ends with a comma in its cell, or with the cell
+        if (mark, len(self._open)) in ((b",", self._depth), (b"}", self._depth - 1)):
+            self._passing = False  # the value ends with a comma beside it, or with what it is in
         self._keep(mark)
         if mark == b'"':
             self._in_text = True
             self._is_key = self._key_is_next and not self._passing
             self._key = b"" if self._is_key else self._key
         elif mark in b"[{":
-            self._in_cells = self._in_cells or (self._open == b"{" and self._key == b"cells")
+            self._within = self._key if self._open == b"{" else self._within
             self._open += mark
             self._key_is_next = mark == b"{"
         elif mark == b",":
             self._key_is_next = self._open[-1:] == b"{"
         elif mark == b":":
             self._key_is_next = False
-            if self._open == b"{[{" and self._in_cells and self._key in PASSED_OVER:
+            brackets = bytes(self._open)
+            inside = self._within == (b"cells" if b"[" in brackets else b"metadata")
+            if inside and self._key in PASSED_OVER.get(brackets, ()):
                 self._keep(b"[]")
-                self._passing = True
+                self._passing, self._depth = True, len(brackets)
         self._count(mark)
 
     def _count(self, mark: bytes) -> None:

@@ -8,7 +8,7 @@ What could hand a solution out is refused, in the words of `labkit.grading.relea
 """
 
 import zipfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,12 @@ def release_notebook(solution: Mapping[str, Any], name: str) -> NotebookNode:
     made_for = {"labkit": {"version": __version__, "release": release_mark(cells)}}
     lab = nbformat.v4.new_notebook(metadata=NOTEBOOK_METADATA | made_for)
     lab.cells = nbformat.from_dict(cells)
-    nbformat.validate(lab)
+    try:
+        nbformat.validate(lab)
+    except nbformat.ValidationError as error:
+        raise ValueError(
+            f"{name} would be no valid notebook: {error.message[:200]} (at {_where(error.path)})."
+        ) from None
     return lab
 
 
@@ -187,6 +192,10 @@ def _require_executed(cells: Sequence[Mapping[str, Any]], name: str) -> None:
             )
         if any(output["output_type"] == "error" for output in cell.get("outputs", ())):
             raise ValueError(f"{name}: code cell {position} ended in an error. Repair it first.")
+
+
+def _where(path: Iterable[str | int]) -> str:
+    return "/".join(map(str, path))
 
 
 def _write_whole(path: Path, text: str) -> None:

@@ -26,14 +26,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from labkit.checks import syntax
 from labkit.grading.collecting.handed_out import lines, same_code
 from labkit.grading.course import Course, Task
-from labkit.grading.inside.cells import OWN, bound, definitions, parse
-
-LONGEST_READ = 20_000
-"""Characters of a cell that is parsed here, where no sandbox is around the parser."""
-MAGIC = re.compile(r"^([ \t]*)[%!?](?:.*\\\n)*.*", re.MULTILINE)
+from labkit.grading.inside.cells import OWN, definitions, parse
+from labkit.grading.makes import is_stub, makes
 
 
 @dataclass(frozen=True)
@@ -251,50 +247,3 @@ class Arrangement:
                 # An edited check, or one that was merged with an answer, is the student's cell.
                 return found[-1] + (self._parts[found[-1]] is Part.STUDENTS)
         return len(self.cells)
-
-
-def makes(source: str, function: str) -> bool:
-    """Return whether a cell binds the name of a function."""
-    # A search for the name alone is quick where there are millions of lines.
-    if function not in source:
-        return False
-    if len(source) <= LONGEST_READ:
-        for text in (source, MAGIC.sub(r"\1pass", source)):
-            try:
-                body = syntax.parse(text).body
-                return any(function in bound(s) and not _is_check(s, function) for s in body)
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
-                continue
-    name = re.escape(function)
-    definition = rf"^(?:def|class)[ \t]+{name}\b|^{name}[ \t]*(?::[^\n=]*)?=(?![ \t]*lab\.check|=)"
-    return re.search(definition, source, re.MULTILINE) is not None
-
-
-def _is_check(statement: ast.stmt, function: str) -> bool:
-    """Return whether a statement is ``f = lab.check("1.3", f)``."""
-    value = statement.value if isinstance(statement, ast.Assign) else None
-    return (
-        isinstance(value, ast.Call)
-        and ast.unparse(value.func) == "lab.check"
-        and any(isinstance(a, ast.Name) and a.id == function for a in value.args[1:])
-    )
-
-
-def is_stub(source: str, task: Task) -> bool:
-    """Return whether an answer cell is as it was handed out, but for comments and docstrings."""
-    if same_code(source, task.stub):
-        return True
-    if task.exercise.function not in source or len(source) > LONGEST_READ:
-        return False
-    try:
-        return _without_words(source) == _without_words(task.stub)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-
-
-def _without_words(source: str) -> str:
-    tree = syntax.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
-            del node.body[0]
-    return ast.dump(tree)

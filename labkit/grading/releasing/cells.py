@@ -137,7 +137,7 @@ def _student_source(cell: Mapping[str, Any], key: str, name: str) -> str:
             f"{_place(cell, key, name)} holds a solution but no nbgrader grade_id of the form "
             f'"{ANSWER}1-3".'
         )
-    if is_answer and (reason := stub_reason(found.source, cell["source"])):
+    if is_answer and (reason := stub_reason(found.source, cell["source"], len(found.solutions))):
         raise ValueError(
             f"{_place(cell, key, name)}: {reason}. Put its solution between {BEGIN_SOLUTION!r} and "
             f"{END_SOLUTION!r}."

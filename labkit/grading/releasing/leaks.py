@@ -12,7 +12,7 @@ SHORTEST, SHORTEST_ELSEWHERE = 12, 40
 one, by chance."""
 
 
-def stub_reason(source: str, solved: str) -> str:
+def stub_reason(source: str, solved: str, regions: int) -> str:
     """Return why the released answer cell would hand out an answer, or an empty string.
 
     Parameters
@@ -21,13 +21,18 @@ def stub_reason(source: str, solved: str) -> str:
         The cell as released.
     solved : str
         The same cell as solved.
+    regions : int
+        How many solutions were cut out of it.
     """
     if source.strip() == solved.strip():
         return "no solution region stands in it, so it would come out as it went in"
     try:
-        tree = parse(source)
+        # The code of a cell below a magic like %%time is a text to Python.
+        tree = parse(re.sub(r"\A\s*%%.*\n", "", source))
     except SyntaxError as error:
         return f"what is left of it without the solution does not parse ({error.msg})"
+    if sum(map(_is_stub, ast.walk(tree))) < regions:
+        return "its marks stand in a text, where they cut out words and no code"
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if not isinstance(body, list):
@@ -37,6 +42,11 @@ def stub_reason(source: str, solved: str) -> str:
         if returns and stubs and returns[0] < stubs[-1]:
             return "a return stands above the solution region"
     return ""
+
+
+def _is_stub(node: ast.AST) -> bool:
+    """Return whether this is the statement that takes the place of a solution."""
+    return isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call)
 
 
 def leak(
@@ -59,20 +69,33 @@ def leak(
         Letters from which on a solution is looked for.
     """
     wanted = {
-        number: [text for region in regions if len(text := _squeezed(region)) >= shortest]
+        number: [_parts(region) for region in regions if len(_squeezed(region)) >= shortest]
         for number, regions in solutions.items()
     }
     for cell in cells:
         # With comments and without: a solution may stand in one, or be interrupted by one.
         texts = {_squeezed(cell["source"]), _squeezed(cell["source"], comments=True)}
         for number, regions in wanted.items():
-            if any(region in text for region in regions for text in texts):
+            if any(_holds(text, parts) for parts in regions for text in texts):
                 return cell, f"the solution of exercise {number}"
         if cell["cell_type"] == "code" and "nbgrader" not in cell["metadata"]:
             for function in functions:
                 if re.search(rf"^\s*(async )?def {re.escape(function)}\b", cell["source"], re.M):
                     return cell, f"a definition of {function}, which an exercise asks for"
     return None
+
+
+def _parts(region: str) -> tuple[str, frozenset[str]]:
+    """Return a solution squeezed: the whole, and its lines, where it has several of some length."""
+    lines = {_squeezed(line).removeprefix("return") for line in region.splitlines()}
+    lines = {line for line in lines if len(line) >= SHORTEST}
+    return _squeezed(region), frozenset(lines if len(lines) > 1 else ())
+
+
+def _holds(text: str, parts: tuple[str, frozenset[str]]) -> bool:
+    """Return whether a squeezed text holds a solution: as it stands, or every line of it."""
+    whole, lines = parts
+    return whole in text or (bool(lines) and all(line in text for line in lines))
 
 
 def _squeezed(text: str, comments: bool = False) -> str:
