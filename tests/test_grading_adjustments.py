@@ -80,6 +80,7 @@ def test_what_makes_no_sense_is_refused(
         "\ufeffstudent;extra;comment\r\nzo\u00eb;1,5;caf\u00e9\r\n;;\r\n".encode(),
         "student,extra,comment\r\nzo\u00eb,1.5,caf\u00e9\r\n,,\r\n,,\r\n".encode("cp1252"),
         "student\textra\tcomment\r\nzo\u00eb\t1.5\tcaf\u00e9\r\n".encode("utf-16"),
+        "student,extra,comment\rzo\u00eb,1.5,caf\u00e9\r".encode("mac_roman"),
         "student\textra\tcomment\nzo\u00eb\t1,5\tcaf\u00e9\n".encode("utf-16-le"),
         ",,\n,,\nstudent,extra,comment\nzo\u00eb,1.5,caf\u00e9\n".encode(),
         "sep=;\nstudent;extra;comment\nzo\u00eb;1,5;caf\u00e9\n".encode(),

@@ -44,6 +44,7 @@ CANVAS = {
     "hoppergrace_LATE_102_5003_lab1_linear-2.ipynb": b"grace",
     "anon_aB3x_5004_lab1_linear.ipynb": b"anonymous",
     "liwei_103_text.html": b"text",
+    "noether_104_link.html": b"link",
 }
 
 
@@ -101,7 +102,7 @@ def left(collected: Collected) -> dict[str, str]:
                 "hoppergrace_102/lab1_linear-2.ipynb": b"grace",
                 "anon_aB3x/lab1_linear.ipynb": b"anonymous",
             },
-            ["liwei_103_text.html"],
+            ["liwei_103_text.html", "noether_104_link.html"],
         ),
         (
             {
@@ -200,6 +201,16 @@ def test_an_empty_folder_is_somebodys(tmp_path: Path, make: Callable[[Path, Tree
     collected = collect([source], tmp_path / "out")
     assert collected.students == {"ada": ["lab1.ipynb"], "bob": ["lab1.ipynb"], "eve": []}
     assert left(collected) == {"eve": "an empty folder"}
+
+
+@pytest.mark.parametrize("make", [as_zip, as_folder])
+def test_what_lies_beside_the_folders_is_no_student(
+    tmp_path: Path, make: Callable[[Path, Tree], Path]
+) -> None:
+    source = make(tmp_path, {"ada/lab1.ipynb": b"ada", "index.html": b"", "bob.ipynb": b"bob"})
+    collected = collect([source], tmp_path / "out")
+    assert set(collected.students) == {"ada", "bob"}
+    assert left(collected) == {"index.html": "whose it is cannot be told"}
 
 
 def test_files_of_one_name_are_all_kept(tmp_path: Path) -> None:

@@ -188,6 +188,7 @@ def test_a_notebook_deeper_down_is_taken_and_flagged(tmp_path: Path, course: Cou
         (["__MACOSX/._lab1_linear.ipynb", ".DS_Store"], "it is empty"),
         (["lab1_linear.py", "lab1_linear.html"], "only lab1_linear.html, lab1_linear.py"),
         (["work.zip"], "labkit collect"),
+        ([".lab1_linear.ipynb.icloud"], "stands for one in iCloud"),
     ],
 )
 def test_a_folder_without_a_notebook_says_what_is_there(
@@ -234,6 +235,8 @@ def zipped(name: str) -> bytes:
         (b'{"cells": [{"cell_type": "code", "sou', "cut off"),
         (b"import torch\nx = 1\n", "Python script"),
         (b"[InternetShortcut]\r\nURL=x", "link"),
+        (b"https://colab.research.google.com/drive/1\n", "link"),
+        (b"---\njupyter:\n  jupytext:\n", "plain text"),
     ],
 )
 def test_what_is_no_notebook_is_named(course: Course, data: bytes, kind: str) -> None:

@@ -255,3 +255,49 @@ def test_rows_that_nobody_knows_stay_as_they_were(rows: list[list[str]]) -> None
     filled = fill_canvas(table.getvalue(), [earned("nobody, really")], 1)
     kept = [row[: len(given) + 1] for row, given in zip(cells(filled.text)[1:], rows, strict=True)]
     assert kept == [["x", *row] for row in rows]
+
+
+# Gradebooks of Canvas in other languages: what names a person stands in the same order.
+CANVAS_ELSEWHERE = (
+    "Étudiant,ID,ID utilisateur SIS,ID de connexion SIS,Section,Lab 1 (4711)\n"
+    "    Points possibles,,,,,24\n"
+    '"Lovelace, Ada",1001,s1,ada@x.edu,S1,\n',
+    "Studierende;ID;SIS-Benutzer-ID;SIS-Anmelde-ID;Abschnitt;Lab 1 (4711)\n"
+    ";;;;;Manuelle Veröffentlichung\n"
+    "    Mögliche Punkte;;;;;24,00\n"
+    '"Lovelace, Ada";1001;s1;ada@x.edu;S1;\n',
+    "学生,ID,SIS ユーザー ID,SIS ログイン ID,セクション,Lab 1 (4711)\n配点,,,,,24.00\n"
+    '"Lovelace, Ada",1001,s1,ada@x.edu,S1,\n',
+)
+
+
+@pytest.mark.parametrize("template", CANVAS_ELSEWHERE)
+@pytest.mark.parametrize("name", ["lovelaceada_1001", "ada@x.edu", "Ada Lovelace", "1001"])
+def test_a_gradebook_of_canvas_in_any_language_is_filled_in(template: str, name: str) -> None:
+    filled = fill_canvas(template, [earned(name)], 1)
+    delimiter = ";" if ";" in template else ","
+    before, after = cells(template, delimiter), cells(filled.text, delimiter)
+    before[-1][-1] = "7,5" if "24,00" in template else "7.5"
+    assert before == after
+    assert (filled.unmatched, filled.empty, filled.most) == ((), (), 24)
+
+
+@pytest.mark.parametrize("word", ["Participant", "Teilnehmer/in"])
+def test_a_worksheet_without_names_is_filled_in_by_number(word: str) -> None:
+    template = f"Identifier,Status,Grade,Maximum grade\n{word} 7,-,,24.00\n{word} 8,-,,24.00\n"
+    filled = fill_moodle(template, [earned(f"{word.replace('/', '_')}_8")], 1)
+    assert cells(filled.text)[1:] == [
+        [f"{word} 7", "-", "", "24.00"],
+        [f"{word} 8", "-", "7.5", "24.00"],
+    ]
+
+
+def test_of_a_grade_that_is_written_in_several_ways_the_points_are_filled_in() -> None:
+    template = (
+        "First name,Last name,Email address,Lab 1 (Real),Lab 1 (Percentage),Lab 1 (Feedback)\n"
+        "Ada,Lovelace,ada@x.edu,-,-,\n"
+    )
+    assert fill_moodle(template, [earned("Ada Lovelace")], 1).column == "Lab 1 (Real)"
+    twice = template.replace("(Percentage)", "(12)").replace("(Real)", "(13)")
+    with pytest.raises(ValueError, match="3 columns to choose from"):
+        fill_moodle(twice, [earned("Ada Lovelace")], 1)

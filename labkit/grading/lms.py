@@ -24,7 +24,9 @@ from labkit.grading.sheets.table import Table
 
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 POINTS = re.compile(r"\d+([.,]\d+)?")
+SHOWN_AS = re.compile(r" \([^()\d]+\)$")
 POINTS_POSSIBLE = "Points Possible"
+MOST_ABOVE = 2
 EXCUSED = "EX"
 """What Canvas has in place of points for whoever need not hand in; points would lift it."""
 
@@ -80,7 +82,9 @@ def fill_canvas(
         If this is no such file, or the column is not clear.
     """
     table = _exported(template, CANVAS)
-    return _fill(table, records, canvas_people(table), _the_labs_own(lab, column)(table.head))
+    target = _the_labs_own(lab, column)(table.head)
+    people = canvas_people(table, target)
+    return _fill(table, records, people, target, _above_students(table, target))
 
 
 def fill_moodle(
@@ -132,6 +136,9 @@ def _the_labs_own(lab: int, column: str | None) -> Callable[[Sequence[str]], int
         if column is None:
             pattern = re.compile(rf"\blab[ _-]*0*{lab}\b", re.IGNORECASE)
             found = [i for i, name in enumerate(head) if pattern.search(name)]
+            # Moodle writes a grade in several ways, the points first: (Real), (Percentage).
+            if len({SHOWN_AS.sub("", head[i]) for i in found}) == 1:
+                found = found[:1]
         else:
             found = [i for i, name in enumerate(head) if column in (name, _unnumbered(name))]
         if len(found) != 1:
@@ -170,9 +177,24 @@ def _most_beside(table: Table) -> int | None:
     return None
 
 
-def _most(table: Table, target: int) -> float | None:
+def _above_students(table: Table, target: int) -> list[int]:
+    """Return the rows of Canvas above the students: on posting, and on the points to be had.
+
+    In any language they have words or nothing in front, and no number where people have Canvas's.
+    """
+    above = []
+    for index, row in enumerate(table.rows):
+        if row.cells[0].strip() not in ("", POINTS_POSSIBLE) and (
+            target < 2 or row.cells[1].strip() or row.cells[2].strip() or index >= MOST_ABOVE
+        ):
+            break
+        above.append(index)
+    return above
+
+
+def _most(table: Table, target: int, no_students: Sequence[int]) -> float | None:
     """Return what Canvas says in a row above the students, Moodle in a column of its own."""
-    above = [row.cells[target] for row in table.rows if row.cells[0].strip() == POINTS_POSSIBLE]
+    above = [cell for index in no_students if POINTS.fullmatch(cell := _cell(table, index, target))]
     names = [name.casefold() for name in table.head]
     beside = names.index("maximum grade") if "maximum grade" in names else None
     if beside is None and identifiers(table):
@@ -184,7 +206,17 @@ def _most(table: Table, target: int) -> float | None:
         return None
 
 
-def _fill(table: Table, records: Iterable[Record], people: People, target: int) -> Filled:
+def _cell(table: Table, row: int, column: int) -> str:
+    return table.rows[row].cells[column].strip()
+
+
+def _fill(
+    table: Table,
+    records: Iterable[Record],
+    people: People,
+    target: int,
+    no_students: Sequence[int] = (),
+) -> Filled:
     records = list(records)
     # Moodle has a folder for text beside the one for files: what holds no work claims no row.
     earned = [record for record in records if record.graded or record.extra]
@@ -205,9 +237,10 @@ def _fill(table: Table, records: Iterable[Record], people: People, target: int) 
         else:
             points = number(record.total)
             cells[target] = points.replace(".", ",") if comma else points
+    filled |= set(no_students)
     left = (row.cells for index, row in enumerate(table.rows) if index not in filled)
     empty = tuple(_shown(table, cells) for cells in left if _is_student(cells))
-    most, column = _most(table, target), table.head[target]
+    most, column = _most(table, target, no_students), table.head[target]
     return Filled(table.written(), column, tuple(unmatched), empty, most, tuple(excused))
 
 
@@ -227,5 +260,5 @@ def _shown(table: Table, cells: Sequence[str]) -> str:
 
 
 def _is_student(row: Sequence[str]) -> bool:
-    # Canvas also has rows on how an assignment is posted, on its points, and for trying things out.
-    return any(row) and row[0].strip() not in ("", POINTS_POSSIBLE, "Student, Test")
+    # Canvas also has a row for trying things out.
+    return any(row) and row[0].strip() not in ("", "Student, Test")

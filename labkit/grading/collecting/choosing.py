@@ -154,4 +154,6 @@ def _instead(place: Path) -> str:
             "There is no notebook in the folder, only the copies that Jupyter keeps for itself "
             "(.ipynb_checkpoints)."
         )
+    if placeholders := [name for name in names if name.endswith(".icloud")]:
+        return f"There is no notebook in the folder: {placeholders[0]} stands for one in iCloud."
     return "There is no notebook in the folder; it is empty."

@@ -2,10 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from labkit.grading.collecting.archive import ASTRAY, Member, Unreadable, inner, members
+from labkit.grading.collecting.archive import ASTRAY, EMPTY, Member, Unreadable, inner, members
 from labkit.grading.collecting.layouts import METADATA, PLATFORMS, layout
 from labkit.grading.collecting.students import PassedOver, is_notebook
 from labkit.grading.files import write_whole
@@ -96,7 +96,10 @@ class _Collector:
             if member.problem == ASTRAY:
                 self._leave(member, ASTRAY)
             elif member.path[-1] != METADATA:
-                owned.append((member, owner(member.path)))
+                one = owner(member.path)
+                if one.is_loose and member.problem != EMPTY and not _is_work(one.file):
+                    one = replace(one, students=())  # of a page or a list nobody is the student
+                owned.append((member, one))
         newest: dict[str, str] = {}
         for _, one in owned:
             for student in one.students:
@@ -123,7 +126,7 @@ class _Collector:
                 data = member.read()
                 for student in students:
                     self._place(data, student, file)
-            elif file.casefold().endswith(".zip"):
+            elif _is_work(file):
                 found = inner(member)
                 if (system := layout(found)[0]) in PLATFORMS:
                     raise Unreadable(f"looks like a download of {system}; collect it by itself")
@@ -169,6 +172,10 @@ class _Collector:
 
     def _leave(self, member: Member, why: str) -> None:
         self._collected.left.append(PassedOver(member.name, why))
+
+
+def _is_work(file: str) -> bool:
+    return is_notebook(file) or file.casefold().endswith(".zip")
 
 
 def _is_name(name: str) -> bool:

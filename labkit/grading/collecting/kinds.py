@@ -27,7 +27,8 @@ BEGINNINGS = (
 )
 MARKUP = re.compile(rb"<(!doctype|html|head|body|\?xml|!--|svg|div|script)", re.IGNORECASE)
 CONFLICT = re.compile(rb"^(<{7}|={7}|>{7})([ \r\n]|$)", re.MULTILINE)
-CODE = re.compile(rb"^(#|import |from \w+ import |def |%)")
+CODE = re.compile(rb"^(#|import |from \w+ import |def |%|---\s)")
+LINK = re.compile(rb"https?://\S+\s*$")
 
 
 def what_it_is(data: bytes) -> str:
@@ -44,6 +45,8 @@ def what_it_is(data: bytes) -> str:
     for beginning, kind in BEGINNINGS:
         if start.startswith(beginning):
             return kind
+    if LINK.match(start):
+        return "a link to a web page"
     if MARKUP.match(start):
         return "a web page; download the notebook itself, not the page that shows it"
     if len({found[1][:1] for found in CONFLICT.finditer(data)}) > 1:

@@ -22,8 +22,10 @@ CANVAS = (
     re.compile(r"(?P<who>[^_]+)_(?P<late>late_)?(?P<number>\d+)_\d+_(?P<file>.+)", re.I),
     # Marked without names.
     re.compile(r"(?P<who>anon)_(?P<number>\w+?)_(?P<late>late_)?\d+_(?P<file>.+)", re.I),
-    # Text that was typed there.
-    re.compile(r"(?P<who>[^_]+)_(?P<late>late_)?(?P<number>\d+)_(?P<file>text\.html)", re.I),
+    # Text that was typed there, and links.
+    re.compile(
+        r"(?P<who>[^_]+)_(?P<late>late_)?(?P<number>\d+)_(?P<file>(text|link|url)\.html)", re.I
+    ),
 )
 EXCHANGE = re.compile(r"(?P<who>[^+]+)\+[^+]+\+(?P<time>\d{4}-\d\d-\d\d[^+]*)(\+.*)?")
 METADATA = "submission_metadata.yml"
@@ -44,12 +46,15 @@ class Owned:
         Whether the platform calls it late.
     time : str
         When it was handed in, if its name says so.
+    is_loose : bool
+        Whether it lies in no folder and is named after its student.
     """
 
     students: tuple[str, ...]
     file: str
     late: bool = False
     time: str = ""
+    is_loose: bool = False
 
 
 Layout = Callable[[tuple[str, ...]], Owned]
@@ -156,4 +161,5 @@ def _below(folder: str) -> Layout:
 def _folders(path: tuple[str, ...]) -> Owned:
     if len(path) > 1:
         return Owned((path[0],), path[-1])
-    return Owned((path[0].rsplit(".ipynb", 1)[0].removesuffix(".zip").strip(),), path[0])
+    name = path[0].rsplit(".ipynb", 1)[0].removesuffix(".zip").strip()
+    return Owned((name,), path[0], is_loose=True)

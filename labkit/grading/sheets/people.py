@@ -58,14 +58,24 @@ class People:
         return by_number or (self._named.get(folded(parts["name"]), []) if whole else [])
 
 
-def canvas_people(table: Table) -> People:
-    """Return who is in a gradebook of Canvas."""
-    rows = [_cells(table, row.cells, CANVAS) for row in table.rows]
+def canvas_people(table: Table, target: int) -> People:
+    """Return who is in a gradebook of Canvas, whose headings are in any language.
+
+    Parameters
+    ----------
+    table : Table
+        The export: a name, Canvas's number, other names of a person, sections, assignments.
+    target : int
+        The column of the assignment: people stand before it.
+    """
+    # In another language they stand in the same order.
+    known = CANVAS if CANVAS[0] in table.head else table.head[: min(target, len(CANVAS))]
+    rows = [_cells(table, row.cells, known) for row in table.rows]
     names = []
     for row in rows:
-        last, _, first = row.get("Student", "").partition(",")
+        last, _, first = row.get(known[0], "").partition(",")
         names.append({*row.values(), f"{first.strip()} {last.strip()}"})
-    return People(names, [row.get("ID", "") for row in rows])
+    return People(names, [row.get(known[1], "") for row in rows])
 
 
 def moodle_people(table: Table, target: int) -> People:
@@ -80,7 +90,7 @@ def moodle_people(table: Table, target: int) -> People:
     """
     numbers = identifiers(table) or [""] * len(table.rows)
     names = []
-    for row in table.rows:
+    for row, number in zip(table.rows, numbers, strict=True):
         if set(MOODLE) & set(table.head):
             cells = _cells(table, row.cells, MOODLE)
             last, first = cells.get("Last name", cells.get("Surname", "")), cells.get(PARTS[0], "")
@@ -90,7 +100,9 @@ def moodle_people(table: Table, target: int) -> People:
         else:
             first, last = (*row.cells[: min(2, target)], "", "")[:2]
             alone = {cell for cell in row.cells[2:target] if not GRADE.fullmatch(cell.strip())}
-        names.append({*alone, f"{first} {last}", f"{last} {first}"})
+        # Where names are hidden, folders bear the word before the number: "Participant".
+        word = row.cells[0].strip().removesuffix(number) if number else ""
+        names.append({*alone, f"{first} {last}", f"{last} {first}", word})
     return People(names, numbers)
 
 

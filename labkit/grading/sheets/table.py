@@ -37,6 +37,8 @@ def decoded(data: bytes, name: str) -> str:
         return data.decode(_unicode(data))
     except UnicodeDecodeError:
         pass
+    if b"\r" in data and b"\n" not in data:
+        return data.decode("mac_roman")  # lines end so in "CSV (Macintosh)" alone
     try:
         text = data.decode("cp1252")
     except UnicodeDecodeError:
