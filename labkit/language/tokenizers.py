@@ -2,11 +2,22 @@
 
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-__all__ = ["BytePairTokenizer", "CharacterTokenizer"]
+__all__ = ["BytePairTokenizer", "CharacterTokenizer", "Tokenizer"]
+
+
+class Tokenizer(Protocol):
+    """From text to tokens and back."""
+
+    def encode(self, text: str) -> Tensor:
+        """Return the tokens of a text, int64 [tokens]."""
+
+    def decode(self, tokens: Tensor) -> str:
+        """Return the text of tokens [tokens]."""
 
 
 class CharacterTokenizer:
