@@ -56,8 +56,12 @@ def finite(x: Tensor, name: str, dtype: torch.dtype, advice: str) -> Tensor:
     ValueError
         With the first such value, and the `advice`.
     """
-    wrong = ~(x.abs() <= torch.finfo(dtype).max)
-    if bool(wrong.any()):
+    largest = torch.finfo(dtype).max
+    if not x.numel():
+        return x
+    low, high = (value.item() for value in x.aminmax())  # NaN, if there is one
+    if not (-largest <= low and high <= largest):
+        wrong = ~(x.abs() <= largest)
         raise ValueError(
             f"{first_wrong(x, wrong, name)}; expected finite numbers that {dtype_name(dtype)} can "
             f"hold. {advice}"
@@ -143,6 +147,9 @@ def codes_within(q: Tensor, qmin: int, qmax: int, name: str) -> Tensor:
     ValueError
         With the smallest and largest code and the range that was expected.
     """
+    info = torch.iinfo(q.dtype)
+    if qmin <= info.min and info.max <= qmax:
+        return q
     # torch has no aminmax for uint16.
     low, high = (int(v) for v in (q.int() if q.dtype == torch.uint16 else q).aminmax())
     if low < qmin or high > qmax:

@@ -225,7 +225,8 @@ class Convolution:
             )
             return self._output.finish(real, q_residual)
         # The operator adds to the residual in place.
-        total = q_residual.view(dtype).clone(memory_format=torch.channels_last)
+        total = q_residual.clone(memory_format=torch.channels_last)
+        total = total if total.dtype == dtype else total.view(dtype)
         torch.ops.onednn.qconv2d_pointwise.binary(
             x,
             *self._operands,

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from labkit.kernels.choosing import Choice, choice
 from labkit.kernels.layer import Layer
 from labkit.kernels.roads import Road, choose_road
 from labkit.kernels.window import Pair, Window
@@ -96,6 +97,10 @@ class QuantizedLayer(WithoutState):
     def road(self) -> str:
         """How it is computed: "reference", or one of the roads of `labkit.kernels.roads`."""
         return self._road.name
+
+    def choice(self, saturates: bool | None = None) -> Choice:
+        """Say which road is taken and why, as `labkit.kernels.choosing.choice`."""
+        return choice(self._layer, self.backend, saturates)
 
     def extra_repr(self) -> str:
         """Show the shape of the weights and the road."""

@@ -14,8 +14,7 @@ float32    Exact floating-point products (`labkit.kernels.exact`): no engine (as
            accumulators that may leave int32.
 ========== ========================================================================================
 
-What decides is what the operands can hold (the scheme of the activations, the codes of the
-weights), never what a calibration saw.
+`labkit.kernels.choosing` has the conditions in order.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,14 +24,13 @@ import torch
 from torch import Tensor
 
 import labkit.kernels.engines as engines
+import labkit.kernels.kept as kept
 import labkit.kernels.reference as reference
+from labkit.kernels.choosing import choice, is_depthwise
 from labkit.kernels.exact import ExactRoad
 from labkit.kernels.layer import Layer
-from labkit.kernels.output_stage import INT32_MAX
 from labkit.kernels.window import Window
 from labkit.qparams import Scheme
-
-INT16_MAX = 2**15 - 1
 
 
 class Road(Protocol):
@@ -100,23 +98,33 @@ class EngineConvolutionRoad(EngineRoad):
     oneDNN has a kernel for every kind of window, and errs in some that are seldom used (on AVX-512,
     one channel with a horizontal stride) or ends the process (a window in the padding alone). So
     the engine has to compute random codes of a size as the exact road does before it may compute
-    others; otherwise, and where it would crash, the exact road does.
+    others; otherwise, and where it would crash, the exact road does. For one image alone it keeps
+    what it has prepared (`labkit.kernels.kept`), for the first size that comes.
     """
 
     def __init__(self, layer: Layer, window: Window, weight: Tensor, twice: bool) -> None:
         self._window = window
         super().__init__(layer, weight, twice)
         self._run_for: dict[torch.Size, Callable[..., Tensor]] = {}
+        self._kept_for: torch.Size | None = None
+        self._kept: Callable[..., Tensor] | None = None
 
     def __call__(self, q_x: Tensor, q_residual: Tensor | None = None) -> Tensor:
         """Compute the layer."""
-        image = q_x.shape[1:]
+        shape = q_x.shape
+        if shape == self._kept_for and self._kept is not None:
+            return self._kept(q_x)
+        image = shape[1:]
         run = self._run_for.get(image)
         if run is None:
             run = self._run_for[image] = self._trusted_for(image)
+        if shape[0] == 1 and self._kept_for is None:
+            self._kept_for = shape
+            self._kept = self._keep(image) if run == self._run else None
         return run(q_x, q_residual)
 
     def _prepack(self, weight: Tensor, x_zero_point: int) -> Callable[..., Tensor]:
+        self._packed_from = weight, x_zero_point
         residual = self._layer.residual_qparams
         return engines.Convolution(
             weight,
@@ -128,6 +136,22 @@ class EngineConvolutionRoad(EngineRoad):
 
     def _run(self, q_x: Tensor, q_residual: Tensor | None) -> Tensor:
         return self._product(self._operand(q_x, dim=1), q_residual)
+
+    def _keep(self, image: torch.Size) -> Callable[..., Tensor] | None:
+        output = self._layer.output
+        # Where a sum is long, the other operators are as quick (tests/benchmarks/ptq.py).
+        short = is_depthwise(self._layer) or self._layer.q_w.shape[2:] == (1, 1)
+        if output.dtype != torch.uint8 or self._layer.residual_qparams or not short:
+            return None
+        if not kept.usable():
+            return None
+        product = kept.KeptConvolution(*self._packed_from, output, self._window)
+        q_x = _random_codes(self._layer.x_qparams.scheme, (1, *image))
+
+        def run(q: Tensor) -> Tensor:
+            return product(self._operand(q, dim=1))
+
+        return run if torch.equal(run(q_x), self._run(q_x, None)) else None
 
     def _trusted_for(self, image: torch.Size) -> Callable[..., Tensor]:
         exact, residual = ExactRoad(self._layer), self._layer.residual_qparams
@@ -155,44 +179,17 @@ def choose_road(layer: Layer, backend: str) -> Road:
     ValueError
         If there is no such backend.
     """
-    if backend == "reference":
+    name = choice(layer, backend).road
+    if name == "reference":
         return ReferenceRoad(layer)
-    if backend != "torch":
-        raise ValueError(f"backend is {backend!r}; expected 'reference' or 'torch'.")
-    weight = layer.q_w.to(torch.int16) - layer.w_zero_point
-    smallest_w, largest_w = (int(w) for w in weight.aminmax())
-    scheme = layer.x_qparams.scheme
-    largest_x = scheme.qmax - scheme.qmin
-    longest_w = int(weight.abs().flatten(1).sum(1).max())
-    if (
-        not engines.usable()
-        or smallest_w < -128
-        or largest_w > 127
-        or largest_x * longest_w > INT32_MAX
-        or not _has_fast_kernel(layer)
-    ):
+    if name == "float32":
         return ExactRoad(layer)
-    pair = 2 * largest_x * max(largest_w, -smallest_w)
-    twice = pair > INT16_MAX and engines.saturates(depthwise=_is_depthwise(layer))
+    weight = (layer.q_w.to(torch.int16) - layer.w_zero_point).to(torch.int8)
     if layer.window is None:
-        return EngineRoad(layer, weight.to(torch.int8), twice)
-    if twice and layer.window.groups > 1:
-        return ExactRoad(layer)
-    return EngineConvolutionRoad(layer, layer.window, weight.to(torch.int8), twice)
+        return EngineRoad(layer, weight, name == "int8 twice")
+    return EngineConvolutionRoad(layer, layer.window, weight, name == "int8 twice")
 
 
 def _random_codes(scheme: Scheme, shape: Sequence[int]) -> Tensor:
     draw = torch.Generator().manual_seed(0)
     return torch.randint(scheme.qmin, scheme.qmax + 1, shape, generator=draw).to(scheme.dtype)
-
-
-def _is_depthwise(layer: Layer) -> bool:
-    groups = layer.window.groups if layer.window else 1
-    return groups > 1 and layer.q_w.shape[1] == 1 and len(layer.q_w) == groups
-
-
-def _has_fast_kernel(layer: Layer) -> bool:
-    """Tell whether oneDNN computes these groups other than by plain loops (seen on AVX2)."""
-    groups = layer.window.groups if layer.window else 1
-    outputs, inputs = len(layer.q_w) // groups, layer.q_w.shape[1]
-    return groups == 1 or _is_depthwise(layer) or (inputs % 4 == 0 and outputs % 4 == 0)

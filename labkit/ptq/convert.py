@@ -29,6 +29,8 @@ __all__ = ["OBSERVERS", "convert", "observe_tensors", "observer_named", "quantiz
 
 WEIGHT_SCHEME = Scheme(8, symmetric=True, narrow=True)
 ACTIVATION_SCHEME = Scheme(8, signed=False)
+# With weights of 8 bits no sum of two products leaves int16: 2 * 127 * 127 < 2^15.
+FAST_SCHEME = Scheme(7, signed=False)
 LARGEST_BIAS = 2**30  # in steps; half of what int32 holds, so that sums fit beside it
 
 
@@ -36,7 +38,7 @@ def quantize_model(
     model: nn.Module,
     batches: Iterable[Any],
     weight_scheme: Scheme = WEIGHT_SCHEME,
-    activation_scheme: Scheme = ACTIVATION_SCHEME,
+    activation_scheme: Scheme | str = ACTIVATION_SCHEME,
     observer: str | Callable[..., Observer] = "mse",
     per_channel: bool = True,
     progress: bool = False,
@@ -62,8 +64,9 @@ def quantize_model(
         What to calibrate on: image tensors, sequences whose first element is one, mappings that
         hold one; a data set, or one tensor, which is one batch.
     weight_scheme, activation_scheme : Scheme
-        The integers; 8 bits at most. On a processor whose engine saturates
-        (`labkit.kernels.backend_info`), 7-bit activations, ``Scheme(7, signed=False)``, are faster.
+        The integers; 8 bits at most. "fast" stands for activations of 7 bits, with which every
+        layer keeps the engine's fast road on any processor, also on one that saturates int16
+        (`labkit.kernels.backend_info`); `QuantizedModel.roads` says who takes which.
     observer : str or callable
         How the activations' ranges are chosen: a name in `OBSERVERS`, or what makes an observer.
     per_channel : bool
@@ -103,7 +106,7 @@ def quantize_model(
     section 3.
     """
     instance_of(weight_scheme, Scheme, "weight_scheme", "Scheme(8, symmetric=True)")
-    instance_of(activation_scheme, Scheme, "activation_scheme", "Scheme(8, signed=False)")
+    activation_scheme = _activations(activation_scheme)
     make = observer_named(observer)
     model = given(model)
     names = input_names(model)
@@ -133,6 +136,17 @@ def quantize_model(
         for (name, watcher), scheme in zip(observers.items(), schemes, strict=True)
     }
     return convert(network, weights, qparams, backend, islands, skip)
+
+
+def _activations(scheme: Scheme | str) -> Scheme:
+    if scheme == "fast":
+        return FAST_SCHEME
+    if not isinstance(scheme, Scheme):
+        raise TypeError(
+            f"activation_scheme is {scheme!r}; expected a Scheme, such as "
+            'Scheme(8, signed=False), or "fast".'
+        )
+    return scheme
 
 
 def convert(

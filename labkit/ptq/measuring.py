@@ -27,12 +27,15 @@ class Measured(NamedTuple):
     milliseconds : float
         For one batch: the median of several runs.
     accuracy : Accuracy
+    slow : tuple of str
+        The layers that do not take the int8 road as it is; `QuantizedModel.roads` says why.
     """
 
     name: str
     bytes: int
     milliseconds: float
     accuracy: Accuracy
+    slow: tuple[str, ...] = ()
 
 
 def measure(
@@ -62,9 +65,16 @@ def measure(
     """
     times = milliseconds(models, images[:batch_size], repeats)
     return [
-        Measured(name, bytes_on_disk(model), times[name], accuracy(model, images, labels))
+        Measured(
+            name, bytes_on_disk(model), times[name], accuracy(model, images, labels), _slow(model)
+        )
         for name, model in models.items()
     ]
+
+
+def _slow(model: nn.Module) -> tuple[str, ...]:
+    roads = model.roads() if isinstance(model, QuantizedModel) else {}
+    return tuple(layer for layer, choice in roads.items() if choice.road != "int8")
 
 
 def milliseconds(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 import labkit.ptq.operators as operators
 from labkit.kernels import QuantizedConv2d, QuantizedLinear
+from labkit.kernels.choosing import Choice
 from labkit.kernels.modules import WithoutState
 from labkit.linear import dequantize, quantize
 from labkit.ptq.functions import MOVES, NUMBERS
@@ -133,6 +134,25 @@ class QuantizedModel(WithoutState):
             inputs = [values[name] for name in step.inputs]
             values[step.name] = _run(step.name, operation, inputs)
         return values
+
+    def roads(self, saturates: bool | None = None) -> dict[str, Choice]:
+        """Say how each layer is computed, why, and what would make it faster.
+
+        Parameters
+        ----------
+        saturates : bool, optional
+            On a processor that saturates int16, or on one that does not; None: on this one.
+
+        Returns
+        -------
+        dict of str to Choice
+        """
+        return {
+            str(step.layer): layer.choice(saturates)
+            for step, operation in zip(self.steps, self.operations, strict=True)
+            for layer in operation.modules()
+            if isinstance(layer, QuantizedConv2d | QuantizedLinear)
+        }
 
     def quantize_input(self, images: Tensor, name: str | None = None) -> Tensor:
         """Return the codes of the images (of another input, by name), channels last in memory.

@@ -272,19 +272,19 @@ class AveragePool(nn.Module):
                 f"the window {kernel[0]} x {kernel[1]} holds {pixels} codes; expected at most "
                 f"{LARGEST_WINDOW}, whose sum is exact. Pool in two steps."
             )
-        shifted = q_x.to(torch.float32).sub_(self.rescale.x_zero_point)
+        zero = self.rescale.x_zero_point
         if kernel == list(q_x.shape[2:]) and not any(self.padding):
-            total = shifted.sum((2, 3), keepdim=True)
+            total = q_x.sum((2, 3), keepdim=True, dtype=torch.float32).sub_(pixels * zero)
         else:
-            total = F.avg_pool2d(shifted, kernel, stride, self.padding, divisor_override=1)
-        out = self.rescale.finish(total, pixels)
-        return out.flatten(1) if self.flat else out
+            real = q_x.float().sub_(zero)
+            total = F.avg_pool2d(real, kernel, stride, self.padding, divisor_override=1)
+        q = self.rescale.finish(total, pixels)
+        return q.flatten(1) if self.flat else q
 
     def _window(self, q_x: Tensor) -> tuple[list[int], list[int]]:
         if self.output_size is None:
             return self.kernel_size or [1, 1], self.stride or [1, 1]
-        size = list(q_x.shape[2:])
-        kernel = [s // o for s, o in zip(size, self.output_size, strict=True)]
+        kernel = [s // o for s, o in zip(q_x.shape[2:], self.output_size, strict=True)]
         return kernel, kernel
 
 

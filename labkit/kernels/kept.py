@@ -1,0 +1,96 @@
+"""A convolution of one image that keeps what the engine has prepared.
+
+oneDNN prepares a primitive for each size of image. ``torch.ops.onednn`` looks it up again at every
+call; ``torch.ops.quantized`` holds on to that of the first size. The kernel is the same, and so
+are its integers, but for one small image the looking up takes longer than the products.
+
+These operators need torch's quantized tensors, which are to be removed (pytorch#184982): nothing
+but this file knows of them, and without them `labkit.kernels.engines` does the work.
+"""
+
+import warnings
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from labkit.kernels.output_stage import OutputStage
+from labkit.kernels.window import Window
+
+
+class KeptConvolution:
+    """A prepacked convolution with its output stage, for images of one size.
+
+    As `labkit.kernels.engines.Convolution` without a residual. An engine of torch's own would fold
+    scales into the output; here the activations' scale is 1 and the weights' scales are the
+    multipliers, so that what comes out is ``round(acc * multiplier + offset)``.
+
+    Parameters
+    ----------
+    weight : Tensor
+        int8 [out, in / groups, kernel height, kernel width].
+    x_zero_point : int
+        Zero point of the activations.
+    output : OutputStage
+        With one multiplier and one offset per output.
+    window : Window
+        Stride, padding, dilation and groups.
+
+    Raises
+    ------
+    RuntimeError
+        If torch lacks the operators.
+    """
+
+    def __init__(
+        self, weight: Tensor, x_zero_point: int, output: OutputStage, window: Window
+    ) -> None:
+        self._x_zero_point, self._output = x_zero_point, output
+        moves = (list(window.stride), list(window.padding), list(window.dilation), window.groups)
+        scales, zeros = output.multiplier.flatten().double(), torch.zeros(len(weight)).long()
+        engine = torch.backends.quantized.engine
+        with warnings.catch_warnings(action="ignore"):  # that quantized tensors are to be removed
+            torch.backends.quantized.engine = "onednn"
+            try:
+                # The packed weights remember their engine.
+                real = torch._make_per_channel_quantized_tensor(
+                    weight.contiguous(), scales, zeros, 0
+                )
+                offset = output.offset.flatten().contiguous()
+                self._packed = torch.ops.quantized.conv2d_prepack(real, offset, *moves)
+            finally:
+                torch.backends.quantized.engine = engine
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Compute the convolution of uint8 [1, in, H, W]; gives [1, out, H', W']."""
+        wrapped = torch._make_per_tensor_quantized_tensor(x, 1.0, self._x_zero_point)
+        q = torch.ops.quantized.conv2d.new(wrapped, self._packed, 1.0, 0)
+        # Its bytes are the codes: `int_repr` would copy them.
+        codes = torch.empty(0, dtype=torch.uint8)
+        codes.set_(q.untyped_storage(), q.storage_offset(), q.shape, q.stride())
+        if (self._output.low, self._output.high) != (0, 255):
+            codes.clamp_(self._output.low, self._output.high)
+        return codes.view(self._output.dtype)
+
+
+@cache
+def usable() -> bool:
+    """Tell whether the operators exist and finish as `OutputStage` does, to the last bit."""
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randint(0, 128, (1, 8, 9, 9), generator=draw, dtype=torch.uint8)
+    weight = torch.randint(-128, 128, (16, 8, 3, 3), generator=draw, dtype=torch.int8)
+    # Half of the multipliers are 2^-7, so that many results are ties.
+    multiplier = torch.rand(16, 1, 1, generator=draw).mul_(2**-6)
+    multiplier[::2] = 2**-7
+    offset = torch.randint(0, 128, (16, 1, 1), generator=draw) + multiplier * 301
+    acc = F.conv2d(x.double() - 5, weight.double())
+    for low, high in (0, 255), (3, 127):
+        output = OutputStage(multiplier, offset, low, high, torch.uint8)
+        try:
+            codes = KeptConvolution(weight, 5, output, Window())(x)
+        except (AttributeError, RuntimeError):
+            return False
+        if not torch.equal(codes, output(acc)):
+            return False
+    return True
