@@ -98,7 +98,12 @@ def run(parsed: argparse.Namespace) -> int:
     print(parsed.out / GRADEBOOK)
     print(parsed.out / CLASS_PAGE)
     for name, template in templates.items():
-        _write(parsed.out / f"{name}.csv", _filled(name, template, records, parsed), records)
+        filled = _filled(name, template, records, parsed)
+        _write(parsed.out / f"{name}.csv", filled, records)
+        if filled.numbers:
+            from labkit.grading.handing_back import write_feedback_zip
+
+            print(f"{write_feedback_zip(parsed.out, filled.numbers)}, their pages")
     return 1 if counts[Outcome.FAILED] else 0
 
 

@@ -5,7 +5,8 @@ import tempfile
 from pathlib import Path
 
 GRADEBOOK, CLASS_PAGE, CANVAS, MOODLE = "gradebook.csv", "class.html", "canvas.csv", "moodle.csv"
-RESERVED = (GRADEBOOK, CLASS_PAGE, CANVAS, MOODLE)
+FEEDBACK_ZIP = "moodle_feedback.zip"
+RESERVED = (GRADEBOOK, CLASS_PAGE, CANVAS, MOODLE, FEEDBACK_ZIP)
 """What lies beside the students' folders, and so can be no student's name."""
 
 

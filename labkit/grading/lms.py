@@ -7,8 +7,8 @@ there: a login, a number, an address, a full name.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from labkit.grading.gradebook import number
 from labkit.grading.results import Record
@@ -49,6 +49,8 @@ class Filled:
         How many points the template says can be had.
     excused : tuple of str
         Rows of people whom the system excuses, left as they were.
+    numbers : mapping
+        Of each student with a row in a worksheet of Moodle the number there.
     """
 
     text: str
@@ -57,6 +59,7 @@ class Filled:
     empty: tuple[str, ...]
     most: float | None
     excused: tuple[str, ...] = ()
+    numbers: Mapping[str, str] = field(default_factory=dict)
 
 
 def fill_canvas(
@@ -222,7 +225,7 @@ def _fill(
     earned = [record for record in records if record.graded or record.extra]
     places = {record.student: people.rows(record.student) for record in earned}
     claimed = Counter(row for rows in places.values() for row in rows)
-    unmatched, excused, filled = [], [], set()
+    unmatched, excused, filled = [], [], dict[int, str]()
     comma = _writes_commas(table, target)
     for record in records:
         rows = places.get(record.student, [])
@@ -230,18 +233,43 @@ def _fill(
         if len(rows) != 1 or claimed[rows[0]] > 1:
             unmatched.append(record.student)
             continue
-        filled.add(rows[0])
+        filled[rows[0]] = record.student
         cells = table.rows[rows[0]].cells
         if cells[target].strip().upper() == EXCUSED:
             excused.append(_shown(table, cells))
         else:
             points = number(record.total)
             cells[target] = points.replace(".", ",") if comma else points
-    filled |= set(no_students)
-    left = (row.cells for index, row in enumerate(table.rows) if index not in filled)
+    known = {*filled, *no_students}
+    left = (row.cells for index, row in enumerate(table.rows) if index not in known)
     empty = tuple(_shown(table, cells) for cells in left if _is_student(cells))
     most, column = _most(table, target, no_students), table.head[target]
-    return Filled(table.written(), column, tuple(unmatched), empty, most, tuple(excused))
+    numbers = _numbers(table, people, filled, [r.student for r in records if r not in earned])
+    return Filled(table.written(), column, tuple(unmatched), empty, most, tuple(excused), numbers)
+
+
+def _numbers(
+    table: Table, people: People, filled: Mapping[int, str], others: Sequence[str]
+) -> dict[str, str]:
+    """Return the number that Moodle has for each student with a row, also for those without points.
+
+    Parameters
+    ----------
+    table, people
+        The worksheet, and who is in it.
+    filled : mapping
+        Row to the student whose points it got.
+    others : sequence of str
+        Students without points.
+    """
+    numbers = identifiers(table)
+    if numbers is None:
+        return {}
+    found = {student: rows[0] for student in others if len(rows := people.rows(student)) == 1}
+    claimed = Counter([*found.values(), *filled])
+    alone = {student: row for student, row in found.items() if claimed[row] == 1}
+    alone |= {student: row for row, student in filled.items()}
+    return {student: numbers[row] for student, row in alone.items()}
 
 
 def _writes_commas(table: Table, target: int) -> bool:
