@@ -50,7 +50,7 @@ def what_it_is(data: bytes) -> str:
     if MARKUP.match(start):
         return "a web page; download the notebook itself, not the page that shows it"
     if len({found[1][:1] for found in CONFLICT.finditer(data)}) > 1:
-        return "a notebook with the marks of a git conflict in it (<<<<<<<); resolve the conflict"
+        return "not finished: it holds the marks of a git conflict (<<<<<<<); resolve it first"
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in start:
         return "not written in UTF-8; open and save it in Jupyter"
     if start.startswith(b"{") and not data.rstrip(b" \t\r\n\0").endswith(b"}"):
