@@ -40,6 +40,15 @@ def main(arguments: list[str] | None = None) -> int:
     grade = commands.add_parser("grade", help="grade a folder of submissions in a sandbox")
     command.add_arguments(grade)
     grade.set_defaults(run=command.run)
+    shown = commands.add_parser("preview", help="show an exercise's cards without a notebook")
+    shown.add_argument("exercise", help="which: 1.3")
+    shown.add_argument("answer", type=Path, nargs="?", metavar="ANSWER.py", help="one card, for it")
+    shown.add_argument("--html", type=Path, metavar="FILE.html", help="write a page")
+    shown.set_defaults(run=_preview)
+    counted = commands.add_parser("statistics", help="what learners get wrong, over many classes")
+    counted.add_argument("grades", type=Path, nargs="+", metavar="GRADES", help="of a class each")
+    counted.add_argument("--out", type=Path, required=True, help="a folder: a page for each lab")
+    counted.set_defaults(run=_statistics)
     site = commands.add_parser("site", help="make a site of static pages from the labs")
     site.add_argument("folder", type=Path, metavar="DIR", help="where the pages go")
     site.add_argument("--root", type=Path, default=Path(), help="the project's folder")
@@ -92,6 +101,28 @@ def _release(parsed: argparse.Namespace) -> int:
     if parsed.bundle is not None:
         names = bundle(parsed.root, parsed.bundle)
         print(f"{parsed.bundle}: {len(names)} files, no solutions.")
+    return 0
+
+
+def _preview(parsed: argparse.Namespace) -> int:
+    from labkit.grading.files import write_whole
+    from labkit.teaching.preview import preview, preview_page
+
+    cards = preview(parsed.exercise, parsed.answer)
+    if parsed.html is not None:
+        write_whole(parsed.html, preview_page(parsed.exercise, cards))
+        print(parsed.html)
+        return 0
+    for what, card in cards:
+        print(f"For {what}:\n\n{card!r}\n")
+    return 0
+
+
+def _statistics(parsed: argparse.Namespace) -> int:
+    from labkit.teaching.statistics import write_statistics
+
+    for page in write_statistics(parsed.grades, parsed.out):
+        print(page)
     return 0
 
 

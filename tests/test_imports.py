@@ -107,8 +107,8 @@ def wrong_ways(graph):
     wrong |= {("formats", other) for other in families_reached(graph, "formats") & others}
     for name in names:
         forbidden = {"cli"} | BESIDE.get(name, set())
-        if name not in {"cli", "site"}:
-            forbidden |= {"grading", "site"}
+        if name not in {"cli", "site", "teaching"}:
+            forbidden |= {"grading", "site", "teaching"}
         if name in REFERENCES:
             forbidden |= {"checks"} | ({"language"} - {name})
         wrong |= {(name, other) for other in families_reached(graph, name) & forbidden}

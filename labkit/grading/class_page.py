@@ -4,13 +4,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from labkit.grading.gradebook import number
-from labkit.grading.pages import Html, document, picture, table, text
+from labkit.grading.pages import COLOUR, Html, bar, document, percent, picture, table, text
 from labkit.grading.results import Graded, Outcome, Record
 
-COLOUR = "#3b6fb6"
 # One hue from full to faint; the numbers stand beside it, so it can be read without colours.
 SHADES = {Outcome.RIGHT: 1.0, Outcome.ALMOST: 0.5}
-WIDTH, HEIGHT, BAR = 560, 120, 120
+WIDTH, HEIGHT = 560, 120
 STEPS = (1, 2, 5, 10, 20, 50)
 BINS = 15
 
@@ -85,9 +84,9 @@ def _exercises(by_exercise: Sequence[Sequence[Graded]]) -> str:
         rows.append(
             (
                 f"{graded[0].exercise} {graded[0].title}",
-                _bar({shade: shares.get(outcome, 0.0) for outcome, shade in SHADES.items()}),
+                bar({shade: shares.get(outcome, 0.0) for outcome, shade in SHADES.items()}),
                 f"{number(mean)} of {number(graded[0].max_points)}",
-                *(_percent(share) for share in shares.values()),
+                *(percent(share) for share in shares.values()),
             )
         )
     legend = "Bars: the share of answers that are right, and in a lighter shade almost right."
@@ -100,31 +99,13 @@ def _misconceptions(by_exercise: Sequence[Sequence[Graded]]) -> str:
         found = Counter(one.misconception for one in graded if one.misconception)
         for name, count in sorted(found.items(), key=lambda pair: (-pair[1], pair[0])):
             share = count / len(graded)
-            bar = _bar({SHADES[Outcome.RIGHT]: share})
-            rows.append((graded[0].exercise, f"The code {name}.", bar, str(count), _percent(share)))
+            drawn = bar({SHADES[Outcome.RIGHT]: share})
+            rows.append(
+                (graded[0].exercise, f"The code {name}.", drawn, str(count), percent(share))
+            )
     if not rows:
         return "<p>None was found.</p>"
     return table(("Exercise", "Misconception", "", "Students", "Share"), rows)
-
-
-def _bar(shares: dict[float, float]) -> Html:
-    """Draw shares side by side, each in its shade; the frame is the whole class."""
-    marks, left = [], 0.0
-    for shade, share in shares.items():
-        marks.append(
-            f'<rect x="{left:g}" y="1" width="{share * BAR:g}" height="14" fill="{COLOUR}" '
-            f'fill-opacity="{shade}"/>'
-        )
-        left += share * BAR
-    marks.append(
-        f'<rect x="0.5" y="1.5" width="{BAR - 1}" height="13" fill="none" stroke="#808080"/>'
-    )
-    label = " and ".join(_percent(share) or "0 %" for share in shares.values())
-    return picture(BAR, 16, label, marks)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share else ""
 
 
 def _lines(flags: Sequence[str]) -> Html:

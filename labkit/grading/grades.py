@@ -93,3 +93,20 @@ class Grades:
         line = {"student": student, "time": time.strftime("%FT%TZ", time.gmtime()), **what}
         with open(self.folder / OWN / "log", "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+
+
+def kept_records(folder: Path) -> list[Record]:
+    """Return all records of a folder of results, by student.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    found = []
+    for path in sorted(folder.glob(f"*/{RECORD}")):
+        _, _, text = path.read_text("utf-8").partition("\n")
+        found.append(from_json(text))
+    if not found:
+        raise ValueError(f"{folder} holds no results; expected what `labkit grade --out` made.")
+    return found

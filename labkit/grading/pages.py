@@ -9,6 +9,7 @@ from html import escape
 
 from labkit.grading.gradebook import printable
 
+COLOUR, BAR = "#3b6fb6", 120
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 STYLE = """
 :root { color-scheme: light dark }
@@ -57,6 +58,27 @@ def picture(width: float, height: float, label: str, marks: Iterable[str]) -> Ht
         f'<svg role="img" aria-label="{text(label)}" width="{width:g}" height="{height:g}" '
         f'viewBox="0 0 {width:g} {height:g}">{"".join(marks)}</svg>'
     )
+
+
+def bar(shares: dict[float, float]) -> Html:
+    """Draw shares side by side, each in its shade; the frame is the whole class."""
+    marks, left = [], 0.0
+    for shade, share in shares.items():
+        marks.append(
+            f'<rect x="{left:g}" y="1" width="{share * BAR:g}" height="14" fill="{COLOUR}" '
+            f'fill-opacity="{shade}"/>'
+        )
+        left += share * BAR
+    marks.append(
+        f'<rect x="0.5" y="1.5" width="{BAR - 1}" height="13" fill="none" stroke="#808080"/>'
+    )
+    label = " and ".join(percent(share) or "0 %" for share in shares.values())
+    return picture(BAR, 16, label, marks)
+
+
+def percent(share: float) -> str:
+    """Write a share, and nothing for none."""
+    return f"{100 * share:.0f} %" if share else ""
 
 
 def text(plain: str) -> str:

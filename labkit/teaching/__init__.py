@@ -1,0 +1,1 @@
+"""For whoever teaches the course: cards before students see them, and what learners get wrong."""
