@@ -379,6 +379,13 @@ def test_an_answer_without_end_is_stopped(answer, monkeypatch: pytest.MonkeyPatc
     assert "ran for more than 0.5 seconds" in outcomes[0].message
 
 
+@pytest.mark.skipif(not hasattr(time, "pthread_getcpuclockid"), reason="no clocks of threads here")
+def test_a_busy_machine_stops_nobody() -> None:
+    # What is on the clock but not computed, as where other programs take their turns.
+    (outcome,) = call_all(lambda x: time.sleep(1.0), ONE, seconds=0.5)
+    assert outcome.status == "returned"
+
+
 @pytest.mark.parametrize(
     ("answer", "message"),
     [

@@ -28,6 +28,8 @@ from labkit.checks.values import Plain, Unplain, plain
 
 SECONDS = 20.0
 ONE_CALL = 5.0
+BUSY = 4.0
+"""How much longer than it computes a call may take, on a machine with much else to do."""
 TICK = 0.05
 NO_FUNCTION = "No `def "
 """How it begins what is said of a function that is not there."""
@@ -82,8 +84,9 @@ def call_all(
     cases : sequence of Case
         Each call gets its own copy of the arguments, by position.
     seconds : float
-        Time for all calls together; one call may take `ONE_CALL`, if that is less. Imports do not
-        count, and are never stopped: half a module is worse than none.
+        Time for all calls together; one call may take `ONE_CALL`, if that is less. It is what the
+        calls compute, where the system can tell, and at most `BUSY` times as long on the clock.
+        Imports do not count, and are never stopped: half a module is worse than none.
     """
     outcomes: list[Outcome] = []
 
@@ -139,18 +142,40 @@ def _call(function: Callable[..., Any], args: tuple[Any, ...]) -> Outcome:
 
 
 def _wait(thread: threading.Thread, done: Sequence[object], seconds: float) -> float:
-    """Wait until a thread ends or its time is over; return the limit that it ran into."""
+    """Wait until a thread ends or its time is over; return the limit that it ran into.
+
+    What counts is the time in which it computed, so that a busy machine makes nobody's answer
+    wrong. A thread that only waits (`input`, `sleep`) gets `BUSY` times as long.
+    """
     one = min(ONE_CALL, seconds)
     spent, spent_on_call, calls = 0.0, 0.0, 0
+    computed = _processor_time(thread)
     while thread.is_alive() and spent < seconds and spent_on_call < one:
-        start = time.monotonic()
+        start, before = time.monotonic(), computed()
         thread.join(TICK)
         if not _imports(thread):
-            spent += time.monotonic() - start
-            spent_on_call += time.monotonic() - start
+            passed = max(computed() - before, (time.monotonic() - start) / BUSY)
+            spent += passed
+            spent_on_call += passed
         if len(done) > calls:
             spent_on_call, calls = 0.0, len(done)
     return one if spent < seconds else seconds
+
+
+def _processor_time(thread: threading.Thread) -> Callable[[], float]:
+    """Return a clock of what a thread computes, where the system has one; else of the wall."""
+    try:
+        clock = time.pthread_getcpuclockid(thread.ident or 0)
+    except (AttributeError, OSError):
+        return time.monotonic
+
+    def computed() -> float:
+        try:
+            return time.clock_gettime(clock)
+        except OSError:  # the thread has ended
+            return 0.0
+
+    return computed
 
 
 def _imports(thread: threading.Thread) -> bool:
