@@ -53,6 +53,10 @@ def main(arguments: list[str] | None = None) -> int:
     site.add_argument("folder", type=Path, metavar="DIR", help="where the pages go")
     site.add_argument("--root", type=Path, default=Path(), help="the project's folder")
     site.set_defaults(run=_site)
+    build = commands.add_parser("build", help="compile a network that labkit wrote as a C program")
+    build.add_argument("folder", type=Path, metavar="DIR", help="where its .c and .h are")
+    build.add_argument("--name", help="of the program, if there are several")
+    build.set_defaults(run=_build)
     doctor = commands.add_parser("doctor", help="versions and capabilities, for bug reports")
     doctor.set_defaults(run=_doctor)
     parsed = parser.parse_args(arguments)
@@ -131,6 +135,15 @@ def _site(parsed: argparse.Namespace) -> int:
 
     pages = build(parsed.root, parsed.folder)
     print(f"{len(pages)} pages. Open {parsed.folder / 'index.html'}")
+    return 0
+
+
+def _build(parsed: argparse.Namespace) -> int:
+    from labkit.device import build
+
+    program = build(parsed.folder, parsed.name)
+    print(f"{program.library}, compiled by {program.compiler}")
+    print(f"{program.sizes['ARENA']} bytes of arena, {program.sizes['CONSTANTS']} of constants")
     return 0
 
 

@@ -5,10 +5,12 @@
 - `shifts`: integers as C has them; `loops`: a convolution as C computes it; `packing`: weights in
   the order in which a kernel reads them;
 - `planner`: one arena for all tensors; `lifetimes`: when each is needed;
+- `program` writes a network as C; `compiling` and `running` have it compiled and run here;
 - `chips` and `estimate`: what a network takes on a microcontroller.
 """
 
 from labkit.device.chips import CHIPS, Chip, chip_of
+from labkit.device.compiling import Compiler, build, find_compiler
 from labkit.device.door import Answer, enter, input_table, read_out
 from labkit.device.estimate import Estimate, LayerCost, estimate, layer_costs
 from labkit.device.lifetimes import IN_PLACE, lifetimes_of
@@ -22,6 +24,8 @@ from labkit.device.planner import (
     plan_arena,
     smallest_arena,
 )
+from labkit.device.program import Exported, export_c
+from labkit.device.running import Program
 from labkit.device.shifts import (
     arithmetic_right_shift,
     c_divide,
@@ -39,17 +43,23 @@ __all__ = [
     "Answer",
     "Arena",
     "Chip",
+    "Compiler",
     "Estimate",
+    "Exported",
     "LayerCost",
     "Lifetime",
+    "Program",
     "activation_table",
     "arithmetic_right_shift",
+    "build",
     "c_divide",
     "c_remainder",
     "chip_of",
     "convolve",
     "enter",
     "estimate",
+    "export_c",
+    "find_compiler",
     "input_table",
     "layer_costs",
     "lifetimes_of",

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 
 import labkit.kernels.engines as engines
+from labkit.kernels.fixed_stage import FixedStage
 from labkit.kernels.layer import Layer
 from labkit.kernels.output_stage import INT32_MAX
 
@@ -60,6 +61,12 @@ def choice(layer: Layer, backend: str = "torch", saturates: bool | None = None) 
     smallest_w, largest_w = (int(w) for w in weight.aminmax())
     scheme = layer.x_qparams.scheme
     largest_x = scheme.qmax - scheme.qmin
+    if isinstance(layer.output, FixedStage):
+        return Choice(
+            "float32",
+            "the engine cannot requantize in fixed point",
+            'Requantize in "float", for networks that run on this machine.',
+        )
     if not engines.usable():
         return Choice("float32", "torch has no exact int8 operators for this processor")
     if smallest_w < -128 or largest_w > 127:

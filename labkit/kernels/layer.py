@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from labkit.kernels.fixed_stage import FixedStage
 from labkit.kernels.output_stage import INT32_MAX, OutputStage, per_tensor_8bit
 from labkit.kernels.window import Window
 from labkit.qparams import QParams
@@ -16,6 +17,12 @@ from labkit.validation import (
     integer_tensor,
     real_tensor,
 )
+
+STAGES: dict[str, type[OutputStage] | type[FixedStage]] = {
+    "float": OutputStage,
+    "fixed": FixedStage,
+}
+"""How a layer requantizes, by name."""
 
 
 def quantize_bias(bias: Tensor, x_qparams: QParams, w_qparams: QParams) -> Tensor:
@@ -65,7 +72,7 @@ class Layer:
     q_w: Tensor
     w_zero_point: Tensor
     x_qparams: QParams
-    output: OutputStage
+    output: OutputStage | FixedStage
     window: Window | None = None
     residual_qparams: QParams | None = None
 
@@ -80,6 +87,7 @@ class Layer:
         relu: bool,
         window: Window | None = None,
         residual_qparams: QParams | None = None,
+        requantization: str = "float",
     ) -> "Layer":
         """Check the operands and fold the scales, the bias and the zero points."""
         _check_weights(q_w, w_qparams, window)
@@ -97,7 +105,11 @@ class Layer:
             q_bias = quantize_bias(bias, x_qparams, w_qparams).reshape(shape)
         scale = x_qparams.scale.double() * w_qparams.scale.double() / out_qparams.scale.double()
         multiplier = scale.expand(out).reshape(shape)
-        output = OutputStage.of(multiplier, out_qparams, q_bias, relu, residual_qparams)
+        if requantization not in STAGES:
+            raise ValueError(
+                f"requantization is {requantization!r}; expected one of {', '.join(STAGES)}."
+            )
+        output = STAGES[requantization].of(multiplier, out_qparams, q_bias, relu, residual_qparams)
         _, w_zero_point = w_qparams.expand_to(q_w.shape)
         return cls(q_w, w_zero_point, x_qparams, output, window, residual_qparams)
 

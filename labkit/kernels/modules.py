@@ -59,7 +59,7 @@ class QuantizedLayer(WithoutState):
 
     Attributes
     ----------
-    q_w, w_qparams, bias, x_qparams, out_qparams, relu, residual_qparams, backend
+    q_w, w_qparams, bias, x_qparams, out_qparams, relu, residual_qparams, backend, requantization
         What the layer was made from.
     window : Window or None
         Stride, padding, dilation and groups, each checked; None in a linear layer.
@@ -76,12 +76,14 @@ class QuantizedLayer(WithoutState):
         backend: str,
         window: Window | None = None,
         residual_qparams: QParams | None = None,
+        requantization: str = "float",
     ) -> None:
         super().__init__()
         self.q_w, self.w_qparams, self.bias = q_w, w_qparams, bias
         self.x_qparams, self.out_qparams = x_qparams, out_qparams
         self.relu, self.backend = relu, backend
         self.window, self.residual_qparams = window, residual_qparams
+        self.requantization = requantization
         self._prepack()
 
     def forward(self, q_x: Tensor, q_residual: Tensor | None = None) -> Tensor:
@@ -116,6 +118,7 @@ class QuantizedLayer(WithoutState):
             self.relu,
             self.window,
             self.residual_qparams,
+            self.requantization,
         )
         self._road: Road = choose_road(self._layer, self.backend)
 
@@ -135,6 +138,8 @@ class QuantizedLinear(QuantizedLayer):
     ----------
     q_w, w_qparams, bias, x_qparams, out_qparams, relu, backend
         As in `labkit.kernels.linear`, which gives the same integers.
+    requantization : str
+        "float", as there, or "fixed": `labkit.kernels.fixed_stage`.
     """
 
     def __init__(
@@ -146,8 +151,18 @@ class QuantizedLinear(QuantizedLayer):
         out_qparams: QParams,
         relu: bool = False,
         backend: str = "torch",
+        requantization: str = "float",
     ) -> None:
-        super().__init__(q_w, w_qparams, bias, x_qparams, out_qparams, relu, backend)
+        super().__init__(
+            q_w,
+            w_qparams,
+            bias,
+            x_qparams,
+            out_qparams,
+            relu,
+            backend,
+            requantization=requantization,
+        )
 
 
 class QuantizedConv2d(QuantizedLayer):
@@ -161,6 +176,8 @@ class QuantizedConv2d(QuantizedLayer):
         As in `labkit.kernels.conv2d`, which gives the same integers.
     stride, padding, dilation, groups, residual_qparams
         Likewise. With `residual_qparams`, it is called with ``(q_x, q_residual)``.
+    requantization : str
+        As in `QuantizedLinear`.
     """
 
     def __init__(
@@ -177,6 +194,7 @@ class QuantizedConv2d(QuantizedLayer):
         dilation: int | Pair = 1,
         groups: int = 1,
         residual_qparams: QParams | None = None,
+        requantization: str = "float",
     ) -> None:
         window = Window.of(stride, padding, dilation, groups)
         super().__init__(
@@ -189,4 +207,5 @@ class QuantizedConv2d(QuantizedLayer):
             backend,
             window,
             residual_qparams,
+            requantization,
         )

@@ -11,14 +11,14 @@ int8 twice The same operators on weights split into two halves, ``w = w // 2 + (
            that nothing saturates: a sum twice as long. Full 8-bit operands on a chip that does.
 float32    Exact floating-point products (`labkit.kernels.exact`): no engine (as on a Mac), weights
            that with their zero points need 9 bits, groups that the engine has no fast kernel for,
-           accumulators that may leave int32.
+           accumulators that may leave int32, requantization in fixed point.
 ========== ========================================================================================
 
 `labkit.kernels.choosing` has the conditions in order.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
@@ -29,6 +29,7 @@ import labkit.kernels.reference as reference
 from labkit.kernels.choosing import choice, is_depthwise
 from labkit.kernels.exact import ExactRoad
 from labkit.kernels.layer import Layer
+from labkit.kernels.output_stage import OutputStage
 from labkit.kernels.window import Window
 from labkit.qparams import Scheme
 
@@ -73,6 +74,7 @@ class EngineRoad:
     def __init__(self, layer: Layer, weight: Tensor, twice: bool) -> None:
         self.name = "int8 twice" if twice else "int8"
         self._layer, self._twice = layer, twice
+        self._output = cast(OutputStage, layer.output)  # what an engine finishes with
         self._lowest = layer.x_qparams.scheme.qmin
         if twice:
             half = weight >> 1
@@ -84,7 +86,7 @@ class EngineRoad:
         return self._product(self._operand(q_x, dim=-1))
 
     def _prepack(self, weight: Tensor, x_zero_point: int) -> Callable[..., Tensor]:
-        return engines.rows_product(weight, x_zero_point, self._layer.output)
+        return engines.rows_product(weight, x_zero_point, self._output)
 
     def _operand(self, q_x: Tensor, dim: int) -> Tensor:
         # The engine's activations are unsigned: count from the lowest code, modulo 256.
@@ -129,7 +131,7 @@ class EngineConvolutionRoad(EngineRoad):
         return engines.Convolution(
             weight,
             x_zero_point,
-            self._layer.output,
+            self._output,
             self._window,
             residual.scheme if residual else None,
         )
@@ -138,7 +140,7 @@ class EngineConvolutionRoad(EngineRoad):
         return self._product(self._operand(q_x, dim=1), q_residual)
 
     def _keep(self, image: torch.Size) -> Callable[..., Tensor] | None:
-        output = self._layer.output
+        output = self._output
         # Where a sum is long, the other operators are as quick (tests/benchmarks/ptq.py).
         short = is_depthwise(self._layer) or self._layer.q_w.shape[2:] == (1, 1)
         if output.dtype != torch.uint8 or self._layer.residual_qparams or not short:

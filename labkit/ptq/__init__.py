@@ -7,6 +7,7 @@ The modules, each on top of those before:
 - `graph` folds batch normalization into layers; `equalization` balances their ranges;
 - `plan` says what integer operations are as data, `steps` finds them in a graph: layers,
   `elementwise` functions as tables, and what `functions` has by name; `operators` runs them;
+- `fixed_point` has their twins for chips without floating point, `building` chooses;
 - `network` runs them: integers from input to logits; `files` keeps it on disk, `onnx` exports it;
 - `weights` chooses grids for weights, `correction` repairs biases;
 - `convert` calibrates and builds the integer network: `quantize_model` is the door;

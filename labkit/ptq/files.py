@@ -82,6 +82,8 @@ def save(model: QuantizedModel, path: str | os.PathLike) -> int:
         network["constants"] = list(model.constants)
     if model.outputs != model.steps[-1].name:
         network["outputs"] = model.outputs
+    if model.requantization != "float":
+        network["requantization"] = model.requantization
     text = json.dumps(network, separators=(",", ":"), allow_nan=False)
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
     metadata = {"format": FORMAT, "network": text, "sha256": _digest(text, tensors)}
@@ -144,7 +146,10 @@ def load(path: str | os.PathLike, backend: str = "torch") -> QuantizedModel:
         grids = {name: _qparams(fields) for name, fields in network["grids"].items()}
         constants = {n: tensors[f"{n}.constant"] for n in network.get("constants", [])}
         outputs = network.get("outputs")
-        return QuantizedModel(network["input"], steps, weights, grids, backend, constants, outputs)
+        rule = network.get("requantization", "float")
+        return QuantizedModel(
+            network["input"], steps, weights, grids, backend, constants, outputs, rule
+        )
     except (
         ArithmeticError,
         AttributeError,

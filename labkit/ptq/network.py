@@ -7,12 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-import labkit.ptq.operators as operators
 from labkit.kernels import QuantizedConv2d, QuantizedLinear
 from labkit.kernels.choosing import Choice
 from labkit.kernels.modules import WithoutState
 from labkit.linear import dequantize, quantize
-from labkit.ptq.functions import MOVES, NUMBERS
+from labkit.ptq.building import OPERATORS, Builder
 from labkit.ptq.plan import COMPUTING, UNQUANTIZED, Step, Weights, output_names, output_values
 from labkit.qparams import QParams
 
@@ -40,10 +39,14 @@ class QuantizedModel(WithoutState):
         The tables of functions, and other constants, by the name of the step.
     outputs : object, optional
         What is returned, as in `labkit.ptq.plan.Plan`; None: what the last step makes.
+    requantization : str
+        "float": by float32 multipliers, as torch's engines do it. "fixed": by mantissa and shift
+        (`labkit.kernels.fixed_stage`), as a chip without floating point does it and the C program
+        of `labkit.device.export_c`; here it is the slower way.
 
     Attributes
     ----------
-    input_name, steps, weights, backend, constants, outputs
+    input_name, steps, weights, backend, constants, outputs, requantization
         As given; `input_name` is that of the first input, `input_names` are all.
     qparams : dict of str to QParams
         Of every tensor of codes.
@@ -63,18 +66,24 @@ class QuantizedModel(WithoutState):
         backend: str = "torch",
         constants: Mapping[str, Tensor] | None = None,
         outputs: Any = None,
+        requantization: str = "float",
     ) -> None:
         super().__init__()
+        if requantization not in OPERATORS:
+            raise ValueError(
+                f"requantization is {requantization!r}; expected one of {', '.join(OPERATORS)}."
+            )
         if not steps:
             raise ValueError("there are no steps; expected at least one, which makes the logits.")
         self.input_names = (input_name,) if isinstance(input_name, str) else tuple(input_name)
         self.input_name = self.input_names[0]
-        self.steps, self.backend = tuple(steps), backend
+        self.steps, self.backend, self.requantization = tuple(steps), backend, requantization
         self.weights, self.constants = dict(weights), dict(constants or {})
         self.outputs = self.steps[-1].name if outputs is None else outputs
         self.qparams = {name: _found(qparams, name, "input") for name in self.input_names}
         self.operations = nn.ModuleList()
         made = set(self.input_names)
+        builder = Builder(self.qparams, self.weights, self.constants, backend, requantization)
         for step in self.steps:
             missing = [name for name in step.inputs if name not in made]
             if missing or not (step.inputs or step.kind in ("constant", "parameter")):
@@ -88,7 +97,7 @@ class QuantizedModel(WithoutState):
             elif step.kind not in UNQUANTIZED:
                 self.qparams[step.name] = _found(self.qparams, step.inputs[0], step.kind)
             try:
-                self.operations.append(self._operation(step))
+                self.operations.append(builder.operation(step))
             except (TypeError, ValueError) as error:
                 raise type(error)(f"step {step.name!r}: {error}") from error
         lost = [name for name in output_names(self.outputs) if name not in made]
@@ -154,6 +163,27 @@ class QuantizedModel(WithoutState):
             if isinstance(layer, QuantizedConv2d | QuantizedLinear)
         }
 
+    def using(
+        self, requantization: str | None = None, backend: str | None = None
+    ) -> "QuantizedModel":
+        """Return the same network computed another way; what is not given stays.
+
+        Raises
+        ------
+        ValueError
+            If there is no such way.
+        """
+        return QuantizedModel(
+            self.input_names,
+            self.steps,
+            self.weights,
+            self.qparams,
+            backend or self.backend,
+            self.constants,
+            self.outputs,
+            requantization or self.requantization,
+        )
+
     def quantize_input(self, images: Tensor, name: str | None = None) -> Tensor:
         """Return the codes of the images (of another input, by name), channels last in memory.
 
@@ -192,79 +222,6 @@ class QuantizedModel(WithoutState):
             return type(value)(self._real(name, part) for part in value)
         return dequantize(value, self.qparams[name])
 
-    def _operation(self, step: Step) -> nn.Module:
-        settings = dict(step.settings)
-        relu, ceiling = bool(settings.pop("relu", False)), settings.pop("ceiling", None)
-        inputs = [self.qparams[name] for name in step.inputs if name in self.qparams]
-        operation: nn.Module
-        match step.kind:
-            case "max_pool":
-                return operators.MaxPool(**settings)
-            case "flatten":
-                return operators.Flatten()
-            case "clamp":
-                return operators.Clamp(inputs[0], relu, ceiling)
-            case "pad":
-                return operators.Pad(inputs[0], **settings)
-            case "move":
-                return operators.Call(MOVES, settings)
-            case "number":
-                return operators.Call(NUMBERS, settings)
-            case "real":
-                return operators.Call(None, settings)
-            case "dequantize":
-                return operators.Dequantize(inputs[0])
-            case "constant" | "parameter":
-                return operators.Constant(self._constant(step))
-        if step.kind not in COMPUTING:
-            raise ValueError(f"kind is {step.kind!r}; expected one of those of Step.")
-        out = self.qparams[step.name]
-        match step.kind:
-            case "quantize":
-                return operators.Quantize(out)
-            case "concatenate":
-                return operators.Concatenate(inputs, out, **settings)
-            case "average_pool":
-                return operators.AveragePool(inputs[0], out, **settings)
-            case "combine":
-                return operators.Combination(inputs[0], out, settings)
-            case "table":
-                axis = settings.get("axis")
-                return operators.Table(self._constant(step), inputs[0], axis, self.backend)
-            case "add":
-                operation = operators.Add(inputs, out, relu, **settings)
-            case "multiply":
-                operation = operators.Multiply(inputs, out, relu)
-            case _:
-                operation = self._layer(step, settings, inputs, out, relu)
-        high = operators.code_of(ceiling, out)
-        return operation if high >= out.scheme.qmax else operators.Ceiling(operation, high)
-
-    def _constant(self, step: Step) -> Tensor:
-        if step.name not in self.constants:
-            raise ValueError(f"there is no constant for {step.name!r}; expected its tensor.")
-        return self.constants[step.name]
-
-    def _layer(
-        self, step: Step, settings: dict, inputs: list[QParams], out: QParams, relu: bool
-    ) -> nn.Module:
-        weights = self.weights.get(step.layer or "")
-        if weights is None:
-            raise ValueError(f"there are no weights for layer {step.layer!r}; expected them.")
-        q_w = weights.q_w.unsqueeze(2) if step.kind == "conv1d" else weights.q_w
-        operands = (q_w, weights.qparams, weights.bias, inputs[0], out, relu, self.backend)
-        if step.kind == "linear":
-            return QuantizedLinear(*operands)
-        residual = inputs[1] if len(inputs) > 1 else None
-        first = [1, 0, 1] if step.kind == "conv1d" else [None, None, None]
-        stride, padding, dilation = (
-            _pair(settings[move], row)
-            for move, row in zip(("stride", "padding", "dilation"), first, strict=True)
-        )
-        groups = settings["groups"]
-        layer = QuantizedConv2d(*operands, stride, padding, dilation, groups, residual)
-        return layer if step.kind == "conv2d" else operators.OneDimensional(layer)
-
 
 def _run(name: str, run: Callable[..., Any], inputs: list[Any]) -> Any:
     try:
@@ -293,8 +250,3 @@ def _found(qparams: Mapping[str, QParams], name: str, kind: str) -> QParams:
             "them by name."
         )
     return qparams[name]
-
-
-def _pair(value: list[int], row: int | None) -> tuple[int, int]:
-    """Return a setting of an image; that of a sequence has one number, and `row` stands first."""
-    return (value[0], value[1]) if row is None else (row, value[0])
