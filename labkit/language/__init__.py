@@ -14,15 +14,22 @@ Models:
 
 - `model`: the forward of Llama, like its formulas; `tokenizers`, `text`;
 - `loading`, `gguf_model`, `storing`: models from files; `training`: how the built-in one was made;
-- `recording`: what layers see; `smollm2_layers`: real layers for everybody.
+- `recording`: what layers see; `smollm2_layers`: real layers for everybody;
+- `measuring`, `generation`: how well a model predicts, and what it writes;
+- `few_bit`: a layer in few bits; `stages`: block after block; `folding`, `passes`: each method on a
+  whole model.
 """
 
 from labkit.language.awq import Scaled, awq, awq_scales
 from labkit.language.cache import KVCache, cache_bytes, key_grid, value_grid
+from labkit.language.few_bit import FewBitLinear, TensorGrid, TokenGrid, linear_layers
+from labkit.language.folding import rotate_model, smooth_model
+from labkit.language.generation import generate
 from labkit.language.gguf_model import load_gguf_model
 from labkit.language.gptq import gptq, hessian, inverse_factor, layer_error
 from labkit.language.groups import best_grid, bits_per_weight, group_grid
 from labkit.language.loading import load_model, why_missing
+from labkit.language.measuring import measure
 from labkit.language.metrics import Perplexity, difference, perplexity, token_losses
 from labkit.language.model import Config, FloatCache, LanguageModel
 from labkit.language.outliers import (
@@ -33,10 +40,13 @@ from labkit.language.outliers import (
     token_grid,
     token_maxima,
 )
-from labkit.language.recording import linear_layers, record_inputs, watch_inputs
+from labkit.language.passes import awq_model, gptq_model, quantize_activations, round_model
+from labkit.language.recording import record_inputs, watch_inputs
 from labkit.language.rotation import hadamard, rotate, rotate_back
 from labkit.language.smollm2_layers import RealLayer, real_layers
 from labkit.language.smoothing import smooth, smoothing_scales
+from labkit.language.stages import Stage, block_by_block
+from labkit.language.storing import read_model, save_model
 from labkit.language.text import load_text
 from labkit.language.tokenizers import BytePairTokenizer, CharacterTokenizer
 
@@ -44,20 +54,28 @@ __all__ = [
     "BytePairTokenizer",
     "CharacterTokenizer",
     "Config",
+    "FewBitLinear",
     "FloatCache",
     "KVCache",
     "LanguageModel",
     "Perplexity",
     "RealLayer",
     "Scaled",
+    "Stage",
+    "TensorGrid",
+    "TokenGrid",
     "awq",
+    "awq_model",
     "awq_scales",
     "best_grid",
     "bits_per_weight",
+    "block_by_block",
     "cache_bytes",
     "channel_maxima",
     "difference",
+    "generate",
     "gptq",
+    "gptq_model",
     "group_grid",
     "hadamard",
     "hessian",
@@ -68,12 +86,19 @@ __all__ = [
     "load_gguf_model",
     "load_model",
     "load_text",
+    "measure",
     "perplexity",
+    "quantize_activations",
+    "read_model",
     "real_layers",
     "record_inputs",
     "rotate",
     "rotate_back",
+    "rotate_model",
+    "round_model",
+    "save_model",
     "smooth",
+    "smooth_model",
     "smoothing_scales",
     "split_linear",
     "split_outliers",

@@ -137,6 +137,10 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: Cache | None = None) -> Tensor:
         """Map [N, tokens, width] to [N, tokens, width]; each token sees those before it."""
+        return self.o(self.mix(x, cos, sin, cache))
+
+    def mix(self, x: Tensor, cos: Tensor, sin: Tensor, cache: Cache | None = None) -> Tensor:
+        """Return what `o` reads: softmax(q k^T / sqrt(d)) v of all heads, [N, tokens, width]."""
         q = self.q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [N, heads, tokens, d]
         k = self.k(x).unflatten(-1, (self.kv_heads, -1)).transpose(1, 2)
         v = self.v(x).unflatten(-1, (self.kv_heads, -1)).transpose(1, 2)
@@ -147,7 +151,7 @@ class Attention(nn.Module):
         scores = q @ k.mT / math.sqrt(q.shape[-1])
         later = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(k.shape[2] - q.shape[2] + 1)
         mixed = scores.masked_fill(later, -torch.inf).softmax(-1) @ v
-        return self.o(mixed.transpose(1, 2).flatten(2))
+        return mixed.transpose(1, 2).flatten(2)
 
 
 class MLP(nn.Module):
@@ -161,7 +165,11 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [..., width] to [..., width]."""
-        return self.down(F.silu(self.gate(x)) * self.up(x))
+        return self.down(self.inner(x))
+
+    def inner(self, x: Tensor) -> Tensor:
+        """Return what `down` reads, [..., hidden]."""
+        return F.silu(self.gate(x)) * self.up(x)
 
 
 class Block(nn.Module):
@@ -187,7 +195,8 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary, config.width)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
+        blocks = [Block(config) for _ in range(config.blocks)]
+        self.blocks: Sequence[Block] = nn.ModuleList(blocks)  # type: ignore[assignment]
         self.norm = RMSNorm(config.width, config.epsilon)
         self.head = nn.Linear(config.width, config.vocabulary, bias=False)
         self.head.weight = self.embedding.weight

@@ -6,22 +6,14 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from labkit.language.few_bit import linear_layers
 from labkit.language.model import LanguageModel
 from labkit.progress_bar import progress_bar
 from labkit.validation import integer_tensor, whole_number
 
-__all__ = ["linear_layers", "record_inputs", "watch_inputs", "watching"]
+__all__ = ["record_inputs", "watch_inputs", "watching"]
 
 Observe = Callable[[str, Tensor], None]
-
-
-def linear_layers(model: LanguageModel) -> dict[str, nn.Linear]:
-    """Return the layers in the blocks by name: "blocks.0.attention.q", ... The head is not one."""
-    return {
-        name: module
-        for name, module in model.blocks.named_modules(prefix="blocks")
-        if isinstance(module, nn.Linear)
-    }
 
 
 @contextmanager

@@ -3,13 +3,15 @@
 ::
 
     python -m labkit.language.training train     train it; goes on where it was stopped
-    python -m labkit.language.training report    write its part of data/MODEL_CARD_LANGUAGE.md
+    python -m labkit.language.training report    measure it and write data/MODEL_CARD_LANGUAGE.md
 
 All draws are seeded; floating-point sums depend on the processor, so new weights differ in their
 last digits, and after thousands of steps their bits per character by about a hundredth.
 """
 
 import argparse
+import hashlib
+import math
 import os
 from pathlib import Path
 
@@ -18,8 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from labkit.language.measuring import measure
 from labkit.language.model import Config, LanguageModel
-from labkit.language.storing import save_model
+from labkit.language.storing import read_model, save_model
 from labkit.language.text import load_text, training_texts
 from labkit.language.tokenizers import CharacterTokenizer
 
@@ -140,12 +143,54 @@ def _resume(path: Path, parts: dict, generator: torch.Generator) -> int:
     return kept["done"]
 
 
+def report() -> None:
+    """Measure the trained model and write the model card beside its weights."""
+    path = DATA / f"{NAME}.safetensors"
+    model, tokenizer = read_model(path)
+    c = model.config
+    texts = {"held-out": load_text("held-out"), "trained on": load_text("calibration")}
+    rows = []
+    for name, text in texts.items():
+        tokens = tokenizer.encode(text)
+        windows = tokens[: len(tokens) // CONTEXT * CONTEXT].view(-1, CONTEXT)
+        found = measure(model, windows, progress=True)
+        error = found.loss_error / math.log(2)
+        rows.append(f"| {name} | {found.losses.numel()} | {found.bits:.3f} ± {error:.3f} |")
+    content = path.read_bytes()
+    card = f"""# The built-in language model
+
+Written by `python -m labkit.language.training report`. `python -m labkit.language.training train`
+trained it in {STEPS} steps of {BATCH} windows of {CONTEXT} characters, on tinyshakespeare without
+the {len(texts["held-out"])} characters that are held out.
+
+| file | bytes | SHA-256 |
+| --- | --- | --- |
+| `{path.name}` | {len(content)} | `{hashlib.sha256(content).hexdigest()}` |
+
+{sum(p.numel() for p in model.parameters())} parameters, stored as float16: {c.blocks} blocks of
+width {c.width}, {c.heads} heads of {c.head_width} ({c.kv_heads} for keys and values), MLPs of
+{c.hidden}, {c.vocabulary} characters. It is the kind of model that
+`labkit.language.model` describes.
+
+| text | characters predicted | bits a character |
+| --- | --- | --- |
+{chr(10).join(rows)}
+
+In windows of {CONTEXT} characters, the first of each given. ± is the standard error of the mean, as
+if characters were independent. "Trained on" are {len(texts["trained on"])} of the characters that
+the model was trained on, those of `load_text("calibration")`.
+"""
+    (DATA / "MODEL_CARD_LANGUAGE.md").write_text(card, encoding="utf-8")
+
+
 def main() -> None:
     """Run one of the steps."""
     parser = argparse.ArgumentParser(prog="python -m labkit.language.training", description=__doc__)
-    parser.add_argument("step", choices=("train",))
-    parser.parse_args()
-    train()
+    parser.add_argument("step", choices=("train", "report"))
+    if parser.parse_args().step == "train":
+        train()
+    else:
+        report()
 
 
 if __name__ == "__main__":
