@@ -35,9 +35,15 @@ def test_every_lab_has_its_points_and_its_next_exercise(kept):
     kept(1, {"1.1": 1, "1.2": 1.0, "1.4": 1})
     rows = overview.overview_card().blocks[0].rows
     assert len(rows) == len(registry.STEMS)
-    assert rows[0] == ("0 Number formats", "18 of 18", "✓ all passed")
-    assert rows[1] == ("1 Linear quantization", "3 of 24", "1.2 Scale and zero point")
+    assert rows[0] == ("0 Number formats", "█" * 10, "18 of 18", "✓ all passed")
+    title, bar, *rest = rows[1]
+    assert (title, bar) == ("1 Linear quantization", "█░░░░░░░░░")
+    assert rest == ["3 of 24", "1.2 Scale and zero point"]
     assert "Go on with lab 1, exercise 1.2" in repr(overview.overview_card())
+
+
+def test_a_bar_is_full_and_empty_only_at_the_ends():
+    assert [overview.bar(share).count("█") for share in (0, 0.01, 0.5, 0.99, 1)] == [0, 1, 5, 9, 10]
 
 
 def test_at_the_end_it_says_so(kept):
