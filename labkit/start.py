@@ -61,7 +61,7 @@ def start(folder: Path, labs: Path = LABS) -> list[Placed]:
     Returns
     -------
     list of Placed
-        One for each lab, and those of the map of the course.
+        One for each lab, and those of the map of the course; not its pictures.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def start(folder: Path, labs: Path = LABS) -> list[Placed]:
         If there are no labs to copy, if `folder` is the folder of the labs itself, or if its
         record cannot be read.
     """
-    patterns = ("lab*.ipynb", "index.ipynb", "*.md")
+    patterns = ("lab*.ipynb", "index.ipynb", "*.md", "pictures/*")
     sources = [path for pattern in patterns for path in sorted(labs.glob(pattern))]
     if not sources:
         raise ValueError(
@@ -82,8 +82,11 @@ def start(folder: Path, labs: Path = LABS) -> list[Placed]:
     origins = _read(folder)
     placed = []
     for source in sources:
-        content = source.read_bytes()
-        placed.append(_place(folder, source.name, content, origins))
+        name = source.relative_to(labs).as_posix()
+        (folder / name).parent.mkdir(exist_ok=True)
+        place = _place(folder, name, source.read_bytes(), origins)
+        if source.parent == labs:
+            placed.append(place)
     _write(folder, origins)
     return placed
 

@@ -10,7 +10,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from labkit.checks import registry
 from labkit.checks.plan import minutes, plan_card
-from labkit.grading.course_map import course_map, reading_minutes
+from labkit.grading.course_map import course_map, pictures, reading_minutes
 
 pytestmark = pytest.mark.slow
 
@@ -45,27 +45,42 @@ def test_the_core_path_fits_one_sitting_and_is_shown_as_declared(number):
         assert re.search(row, card), exercise.id
 
 
-def test_a_lab_is_one_row_with_all_its_exercises():
+def test_a_lab_is_one_row_and_its_exercises_are_folded():
     start = new_markdown_cell("**You need** a pipe | and\npaper. **Lecture:** some.")
     text = course_map({1: lab(start)})
-    (row,) = [line for line in text.splitlines() if line.startswith("| [")]
-    exercises = registry.exercises(1)
-    assert row.startswith("| [1 Linear quantization](lab1_linear.ipynb) | ")
-    for exercise in exercises:
-        title = f"*{exercise.title}*" if exercise.extra else exercise.title
-        assert title in row
-    assert r"| a pipe \| and paper |" in row
+    (row,) = [line for line in text.splitlines() if line.startswith("|  | **")]
+    assert "**[1 Linear quantization](lab1_linear.ipynb)**" in row
+    assert registry.sentence(1) in row
+    assert r"*You need* a pipe \| and paper." in row
     known, first = minutes(1)
-    assert f"| {first + 2} ({known + 2}) |" in row
-    assert row.endswith(f"| {sum(exercise.points for exercise in exercises)} |")
+    assert row.endswith(f"| {first + 2} min ({known + 2}) |")
+    (item,) = [line for line in text.splitlines() if line.startswith("- **1 ")]
+    exercises = registry.exercises(1)
+    assert f"({sum(exercise.points for exercise in exercises)} points)" in item
+    for exercise in exercises:
+        assert (f"*{exercise.title}*" if exercise.extra else exercise.title) in item
+    assert text.index("<details>") < text.index(item) < text.index("</details>")
 
 
 @pytest.mark.parametrize("path", sorted(LABS.glob("lab*.ipynb")), ids=lambda path: path.stem)
 def test_every_lab_says_what_it_needs(path):
     notebook = nbformat.read(path, as_version=4)
     number = next(number for number, stem in registry.STEMS.items() if stem == path.stem)
-    row = next(line for line in course_map({number: notebook}).splitlines() if "| [" in line)
-    assert row.split(" | ")[2].strip()
+    row = next(x for x in course_map({number: notebook}).splitlines() if "](lab" in x)
+    assert re.search(r"\*You need\* \w", row)
+
+
+def test_each_picture_of_the_map_is_there_and_is_one():
+    for name in ("README.md", "index.ipynb"):
+        found = re.findall(r'src=\\?"(pictures/[^"\\]+)', (LABS / name).read_text("utf-8"))
+        assert len(found) == len(registry.STEMS)
+        for picture in found:
+            assert (LABS / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_lab_without_a_picture_has_none():
+    assert pictures({1: lab(new_code_cell("1 + 1"))}) == {}
+    assert "<img" not in course_map({1: lab()})
 
 
 @pytest.mark.parametrize("name", ["README.md", "index.ipynb"])

@@ -41,6 +41,13 @@ def test_every_lab_is_copied_from_where_the_package_stands(desk):
     assert any((desk / f"{stem}.ipynb").exists() for stem in registry.STEMS.values())
 
 
+def test_the_pictures_of_the_map_come_along_and_are_not_spoken_of(desk, labs):
+    (labs / "pictures").mkdir()
+    (labs / "pictures" / "lab1.png").write_bytes(b"a picture")
+    assert [one.name for one in start(desk, labs)] == [LAB]
+    assert (desk / "pictures" / "lab1.png").read_bytes() == b"a picture"
+
+
 def test_a_second_start_changes_nothing(desk, labs):
     assert lines(start(desk, labs)) == [f"{LAB}: copied"]
     (desk / LAB).write_text("my answers")

@@ -38,3 +38,13 @@ def exercises(number: int) -> tuple[Exercise, ...]:
 def title(number: int) -> str:
     """Return the name of a lab."""
     return module(number).TITLE
+
+
+def sentence(number: int) -> str:
+    """Return in a sentence what one does in a lab."""
+    return module(number).SENTENCE
+
+
+def picture(number: int) -> str:
+    """Return the grade_id of the cell from which on the first picture stands for a lab."""
+    return module(number).PICTURE

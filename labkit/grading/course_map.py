@@ -4,8 +4,10 @@
 the student's own progress as well.
 """
 
+import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -14,6 +16,10 @@ from labkit.checks import registry
 from labkit.checks.plan import minutes
 
 WORDS_PER_MINUTE = 200
+WORDS_OF_TIME = (
+    "Minutes are for the first time, and in brackets if you know torch. They include\n"
+    f"reading, at {WORDS_PER_MINUTE} words per minute; running the cells comes on top."
+)
 NEED = re.compile(r"\*\*You need\*\* (.*?)\. \*\*Lecture")
 
 
@@ -39,28 +45,27 @@ def needs(notebook: NotebookNode) -> str:
     return found.group(1) if found else ""
 
 
-def course_map(labs: Mapping[int, NotebookNode]) -> str:
+def course_map(labs: Mapping[int, NotebookNode], shown: Collection[str] = ()) -> str:
     """Return the map as Markdown.
 
     Parameters
     ----------
     labs : mapping of int to NotebookNode
         The released notebooks by number.
+    shown : collection of str
+        The files that `pictures` gives.
     """
-    return "\n".join(
-        [
-            "# The labs",
-            "",
-            "Take them in this order. [index.ipynb](index.ipynb) shows how far you are in the",
-            "course, `lab.progress()` how far you are in a lab.",
-            "",
-            _table(labs),
-            "",
-        ]
+    start = (
+        "# The labs\n\n"
+        "Take them in this order. [index.ipynb](index.ipynb) shows how far you are in the\n"
+        "course, `lab.progress()` how far you are in a lab."
     )
+    return "\n\n".join((start, _table(labs, shown), WORDS_OF_TIME, _lists(labs))) + "\n"
 
 
-def index(labs: Mapping[int, NotebookNode], metadata: Mapping[str, object]) -> NotebookNode:
+def index(
+    labs: Mapping[int, NotebookNode], metadata: Mapping[str, object], shown: Collection[str] = ()
+) -> NotebookNode:
     """Return the notebook to begin with: the map, and a cell that shows the student's progress.
 
     Parameters
@@ -69,6 +74,8 @@ def index(labs: Mapping[int, NotebookNode], metadata: Mapping[str, object]) -> N
         The released notebooks by number.
     metadata : mapping
         What all released notebooks say of themselves.
+    shown : collection of str
+        The files that `pictures` gives.
     """
     welcome = (
         "# The labs\n\n"
@@ -78,36 +85,69 @@ def index(labs: Mapping[int, NotebookNode], metadata: Mapping[str, object]) -> N
     cells = [
         new_markdown_cell(welcome, id="index-001"),
         new_code_cell("from labkit import progress\n\nprogress()", id="index-002"),
-        new_markdown_cell(_table(labs), id="index-003"),
+        new_markdown_cell(f"{_table(labs, shown)}\n\n{WORDS_OF_TIME}", id="index-003"),
+        new_markdown_cell(_lists(labs), id="index-004"),
     ]
     return new_notebook(cells=cells, metadata=dict(metadata))
 
 
-def _table(labs: Mapping[int, NotebookNode]) -> str:
-    return "\n".join(
-        [
-            "| lab | you write (extras: *italic*) | you need | minutes: core path | all | points |",
-            "|---|---|---|---|---|---|",
-            *(_row(number, labs[number]) for number in sorted(labs)),
-            "",
-            "Minutes are for the first time, and in brackets if you know torch. They include",
-            f"reading, at {WORDS_PER_MINUTE} words per minute; running the cells comes on top.",
-        ]
-    )
+def pictures(solved: Mapping[int, Mapping[str, Any]]) -> dict[str, bytes]:
+    """Return the picture of each lab that has one, by the name of its file beside the map.
+
+    Parameters
+    ----------
+    solved : mapping of int to mapping
+        The executed notebooks with solutions, by number.
+    """
+    found = {number: _image(registry.picture(number), solved[number]) for number in sorted(solved)}
+    return {_picture(number): image for number, image in found.items() if image}
 
 
-def _row(number: int, notebook: NotebookNode) -> str:
-    exercises = registry.exercises(number)
+def _picture(number: int) -> str:
+    return f"pictures/{registry.STEMS[number]}.png"
+
+
+def _image(place: str, notebook: Mapping[str, Any]) -> bytes:
+    """Return the first picture at or after a cell, if there is one."""
+    reached = False
+    for cell in notebook["cells"]:
+        reached |= cell["metadata"].get("nbgrader", {}).get("grade_id") == place
+        for output in cell.get("outputs", ()) if reached else ():
+            if "image/png" in output.get("data", {}):
+                return base64.b64decode(output["data"]["image/png"])
+    return b""
+
+
+def _table(labs: Mapping[int, NotebookNode], shown: Collection[str]) -> str:
+    rows = [_row(number, labs[number], _picture(number) in shown) for number in sorted(labs)]
+    return "\n".join(("| picture | lab | core path | with extras |", "|---|---|---|---|", *rows))
+
+
+def _row(number: int, notebook: NotebookNode, has_picture: bool) -> str:
     core, everything = effort(number, notebook, core=True), effort(number, notebook)
+    name, link = f"{number} {registry.title(number)}", f"{registry.STEMS[number]}.ipynb"
+    words = [f"**[{name}]({link})**", registry.sentence(number)]
+    if need := needs(notebook):
+        words.append(f"*You need* {need}.")
     cells = (
-        f"[{number} {registry.title(number)}]({registry.STEMS[number]}.ipynb)",
-        " · ".join(f"*{e.title}*" if e.extra else e.title for e in exercises),
-        needs(notebook),
-        f"{core[1]} ({core[0]})",
-        f"{everything[1]} ({everything[0]})",
-        str(sum(exercise.points for exercise in exercises)),
+        f'<img src="{_picture(number)}" alt="" width="180">' if has_picture else "",
+        "<br>".join(words),
+        f"{core[1]} min ({core[0]})",
+        f"{everything[1]} min ({everything[0]})",
     )
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _lists(labs: Mapping[int, NotebookNode]) -> str:
+    """Return what one writes in each lab, folded."""
+    lines = []
+    for number in sorted(labs):
+        exercises = registry.exercises(number)
+        titles = " · ".join(f"*{e.title}*" if e.extra else e.title for e in exercises)
+        points = sum(exercise.points for exercise in exercises)
+        lines.append(f"- **{number} {registry.title(number)}** ({points} points): {titles}")
+    summary = "<summary>What you write in each lab (extras in italics)</summary>"
+    return "\n".join(("<details>", summary, "", *lines, "", "</details>"))
 
 
 def _prose(notebook: NotebookNode) -> str:

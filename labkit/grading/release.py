@@ -17,7 +17,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from labkit import __version__
-from labkit.grading.course_map import course_map, index
+from labkit.grading.course_map import course_map, index, pictures
 from labkit.grading.releasing.cells import (
     ANSWER,
     CHECK,
@@ -121,20 +121,22 @@ def release(root: Path, check: bool = False) -> list[Stale]:
         for each in regions:
             require_no_leak(lab.cells, Path(name).stem, each, shortest=SHORTEST_ELSEWHERE)
     numbered = {lab_number(Path(name).stem): lab for name, lab in labs.items()}
-    notebooks = labs | {"index.ipynb": index(numbered, NOTEBOOK_METADATA)}
+    shown = pictures({lab_number(Path(name).stem): each for name, each in solved.items()})
+    notebooks = labs | {"index.ipynb": index(numbered, NOTEBOOK_METADATA, shown)}
     texts = {name: nbformat.writes(notebook) + "\n" for name, notebook in notebooks.items()}
-    texts["README.md"] = course_map(numbered)
+    texts["README.md"] = course_map(numbered, shown)
+    files = {name: text.encode() for name, text in texts.items()} | shown
     stale = []
-    for name, text in texts.items():
+    for name, content in files.items():
         target = root / "labs" / name
-        current = target.read_text(encoding="utf-8") if target.exists() else None
-        if current == text:
+        current = target.read_bytes() if target.exists() else None
+        if current is not None and _lines(current) == _lines(content):
             continue
         if check:
             reason = "is missing" if current is None else "differs from what its solution releases"
             stale.append(Stale(name, reason))
         else:
-            _write_whole(target, text)
+            _write_whole(target, content)
     for path in sorted((root / "labs").glob("lab*.ipynb")):
         if path.name not in labs:
             stale.append(Stale(path.name, "has no solution"))
@@ -198,8 +200,13 @@ def _where(path: Iterable[str | int]) -> str:
     return "/".join(map(str, path))
 
 
-def _write_whole(path: Path, text: str) -> None:
+def _lines(content: bytes) -> bytes:
+    """Return content as it is with git's line ends on every system."""
+    return content.replace(b"\r\n", b"\n")
+
+
+def _write_whole(path: Path, content: bytes) -> None:
     path.parent.mkdir(exist_ok=True)
     partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
+    partial.write_bytes(content)
     partial.replace(path)

@@ -7,22 +7,13 @@ from nbformat import NotebookNode
 
 from labkit.checks import registry
 from labkit.checks.calling import call_all
+from labkit.checks.card import Card
 from labkit.checks.messages import verdict_card
 from labkit.checks.verdict import judge
 from labkit.grading.course_map import effort, needs
 from labkit.site.notebooks import PICTURES
 
 SEED = 0
-# A lab's picture: the first one at or after the cell with this grade_id.
-THUMBNAILS = {
-    0: "exercise-0-3",
-    1: "check-1-4",
-    2: "check-2-5",
-    3: "exercise-3-3",
-    4: "check-4-10",
-    5: "check-5-9",
-    6: "check-6-2",
-}
 # The front page's own: a slip that has a name, and what comes of the right answers.
 SLIP = ("1.3", "converts to integers before it clamps")
 SHOWN = (
@@ -69,8 +60,8 @@ def front_page(labs: Mapping[int, NotebookNode]) -> str:
     parts = [
         WELCOME,
         '<div class="shown">',
-        f"<figure>{_card(*SLIP)}<figcaption>What a learner sees who converts to int8 before "
-        "clamping. The check knows the slip by name.</figcaption></figure>",
+        f"<figure>{slip_card(*SLIP)._repr_html_()}<figcaption>What a learner sees who converts to "
+        "int8 before clamping. The check knows the slip by name.</figcaption></figure>",
         f"<div>{''.join(shown)}</div>",
         "</div>",
         "",
@@ -89,19 +80,21 @@ def front_page(labs: Mapping[int, NotebookNode]) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _card(exercise_id: str, slip: str) -> str:
+def slip_card(exercise_id: str, slip: str) -> Card:
     """Return the card that an answer with a known slip gets."""
     exercise = next(e for e in registry.exercises(int(exercise_id[0])) if e.id == exercise_id)
     wrong = next(m.wrong for m in exercise.misconceptions if m.name == slip)
     cases = exercise.draw(SEED)
-    return verdict_card(judge(exercise, cases, call_all(wrong, cases)))._repr_html_()
+    return verdict_card(judge(exercise, cases, call_all(wrong, cases)))
 
 
 def _picture(lab: NotebookNode, place: str, skip: int = 0) -> tuple[str, str]:
     """Return file name and description of a picture: the first behind a cell, or a later one."""
     places = [cell.metadata.get("place") for cell in lab.cells]
     if place not in places:
-        raise ValueError(f"no cell {place!r} to take a picture from; see THUMBNAILS in {__file__}.")
+        raise ValueError(
+            f"no cell {place!r} to take a picture from; see PICTURE in labkit/checks/lab*/."
+        )
     behind = lab.cells[places.index(place) :]
     outputs = [output.get("metadata", {}) for c in behind for output in c.get("outputs", [])]
     found = [described for described in outputs if "picture" in described]
@@ -115,7 +108,7 @@ def _figure(picture: tuple[str, str], caption: str) -> str:
 
 
 def _entry(number: int, lab: NotebookNode) -> str:
-    name, _ = _picture(lab, THUMBNAILS[number])
+    name, _ = _picture(lab, registry.picture(number))
     exercises = registry.exercises(number)
     points = sum(exercise.points for exercise in exercises)
     core, everything = effort(number, lab, core=True)[1], effort(number, lab)[1]
@@ -123,6 +116,7 @@ def _entry(number: int, lab: NotebookNode) -> str:
         f'<a class="lab" href="{registry.STEMS[number]}.html">'
         f'<img src="{PICTURES}/{name}" alt="" loading="lazy">'
         f"<strong>{number} {escape(registry.title(number))}</strong>"
+        f"<span>{escape(registry.sentence(number))}</span>"
         f"<span>{len(exercises)} exercises, {points} points; about {core} minutes for the core "
         f"path, {everything} for all</span>"
         f"<span>You need {escape(needs(lab))}.</span></a>"

@@ -14,6 +14,9 @@ from labkit.checks.lab0.round_to_bf16 import ROUND_TO_BF16
 from labkit.checks.lab0.twos_complement import TWOS_COMPLEMENT
 
 TITLE = "Number formats"
+SENTENCE = "Take floats apart bit by bit, and count what a network costs in bytes and energy."
+# The first picture at or after this cell stands for the lab.
+PICTURE = "exercise-0-3"
 
 EXERCISES = (
     COUNT_VALUES,

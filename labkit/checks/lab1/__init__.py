@@ -16,6 +16,9 @@ from labkit.checks.lab1.scale_and_zero_point import SCALE_AND_ZERO_POINT
 from labkit.checks.lab1.unpack import UNPACK
 
 TITLE = "Linear quantization"
+SENTENCE = "Scale and zero point: from real numbers to integers and back, and what the way costs."
+# The first picture at or after this cell stands for the lab.
+PICTURE = "check-1-4"
 
 EXERCISES = (
     INTEGER_RANGE,

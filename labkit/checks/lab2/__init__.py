@@ -15,6 +15,9 @@ from labkit.checks.lab2.percentile_threshold import PERCENTILE_THRESHOLD
 from labkit.checks.lab2.scheme_sqnr import SCHEME_SQNR
 
 TITLE = "Calibration"
+SENTENCE = "Watch numbers go by, and choose the range that loses least."
+# The first picture at or after this cell stands for the lab.
+PICTURE = "check-2-5"
 
 EXERCISES = (
     MIN_MAX_RANGE,

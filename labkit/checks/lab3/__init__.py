@@ -16,6 +16,9 @@ from labkit.checks.lab3.requantize import REQUANTIZE
 from labkit.checks.lab3.rounding_right_shift import ROUNDING_RIGHT_SHIFT
 
 TITLE = "int8 kernels"
+SENTENCE = "A linear layer and a convolution in integers only, and how fast they are."
+# The first picture at or after this cell stands for the lab.
+PICTURE = "exercise-3-3"
 
 EXERCISES = (
     OVERFLOW_LENGTH,

@@ -14,6 +14,9 @@ from labkit.checks.lab5.swap_layers import SWAP_LAYERS
 from labkit.checks.lab5.ternary_network import TERNARY_NETWORK
 
 TITLE = "Quantization-aware training"
+SENTENCE = "Train a network for its few bits, when rounding it afterwards costs too much."
+# The first picture at or after this cell stands for the lab.
+PICTURE = "check-5-9"
 
 EXERCISES = (
     FAKE_QUANTIZE,

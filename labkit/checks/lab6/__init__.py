@@ -16,6 +16,9 @@ from labkit.checks.lab6.pack_trits import PACK_TRITS
 from labkit.checks.lab6.signed_extreme import SIGNED_EXTREME
 
 TITLE = "Codebooks and block formats"
+SENTENCE = "Levels that are learned, and the block formats in the files that people download."
+# The first picture at or after this cell stands for the lab.
+PICTURE = "check-6-2"
 
 EXERCISES = (
     ASSIGN_CODES,
