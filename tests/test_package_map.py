@@ -1,0 +1,33 @@
+"""labkit/README.md names every part of the package, and nothing that is not there."""
+
+import re
+from pathlib import Path
+
+import labkit
+
+PACKAGE = Path(labkit.__file__).parent
+MAP = (PACKAGE / "README.md").read_text("utf-8")
+
+
+def named():
+    """Every file and folder in backticks, as it stands in the map."""
+    return set(re.findall(r"`([\w/]+(?:\.py|/))`", MAP))
+
+
+def test_all_that_is_named_is_there():
+    folders = (
+        PACKAGE,
+        PACKAGE / "grading",
+        PACKAGE / "kernels",
+        PACKAGE / "ptq",
+        PACKAGE / "checks",
+    )
+    lost = {name for name in named() if not any((f / name).exists() for f in folders)}
+    assert lost == set()
+
+
+def test_every_part_of_the_package_and_of_the_grader_is_named():
+    for folder in (PACKAGE, PACKAGE / "grading"):
+        parts = {p.name for p in folder.glob("*.py") if p.name != "__init__.py"}
+        parts |= {f"{p.parent.name}/" for p in folder.glob("*/__init__.py")}
+        assert parts - named() == set()
