@@ -17,12 +17,18 @@ Models:
 - `recording`: what layers see; `smollm2_layers`: real layers for everybody;
 - `measuring`, `generation`: how well a model predicts, and what it writes;
 - `few_bit`: a layer in few bits; `stages`: block after block; `folding`, `passes`: each method on a
-  whole model.
+  whole model; `packed`: packed codes and their speed.
 """
 
 from labkit.language.awq import Scaled, awq, awq_scales
 from labkit.language.cache import KVCache, cache_bytes, key_grid, value_grid
-from labkit.language.few_bit import FewBitLinear, TensorGrid, TokenGrid, linear_layers
+from labkit.language.few_bit import (
+    FewBitLinear,
+    TensorGrid,
+    TokenGrid,
+    few_bit_layers,
+    linear_layers,
+)
 from labkit.language.folding import rotate_model, smooth_model
 from labkit.language.generation import generate
 from labkit.language.gguf_model import load_gguf_model
@@ -40,13 +46,14 @@ from labkit.language.outliers import (
     token_grid,
     token_maxima,
 )
+from labkit.language.packed import PackedLinear, Speed, pack_model, speed
 from labkit.language.passes import awq_model, gptq_model, quantize_activations, round_model
 from labkit.language.recording import record_inputs, watch_inputs
 from labkit.language.rotation import hadamard, rotate, rotate_back
 from labkit.language.smollm2_layers import RealLayer, real_layers
 from labkit.language.smoothing import smooth, smoothing_scales
 from labkit.language.stages import Stage, block_by_block
-from labkit.language.storing import read_model, save_model
+from labkit.language.storing import bytes_by_kind, read_model, save_model
 from labkit.language.text import load_text
 from labkit.language.tokenizers import BytePairTokenizer, CharacterTokenizer
 
@@ -58,9 +65,11 @@ __all__ = [
     "FloatCache",
     "KVCache",
     "LanguageModel",
+    "PackedLinear",
     "Perplexity",
     "RealLayer",
     "Scaled",
+    "Speed",
     "Stage",
     "TensorGrid",
     "TokenGrid",
@@ -70,9 +79,11 @@ __all__ = [
     "best_grid",
     "bits_per_weight",
     "block_by_block",
+    "bytes_by_kind",
     "cache_bytes",
     "channel_maxima",
     "difference",
+    "few_bit_layers",
     "generate",
     "gptq",
     "gptq_model",
@@ -87,6 +98,7 @@ __all__ = [
     "load_model",
     "load_text",
     "measure",
+    "pack_model",
     "perplexity",
     "quantize_activations",
     "read_model",
@@ -100,6 +112,7 @@ __all__ = [
     "smooth",
     "smooth_model",
     "smoothing_scales",
+    "speed",
     "split_linear",
     "split_outliers",
     "tensor_grid",

@@ -49,7 +49,10 @@ def load_model(name: str) -> tuple[LanguageModel, Tokenizer]:
     """
     if name == "shakespeare":
         with resources.as_file(resources.files("labkit.data") / f"{name}.safetensors") as file:
-            return read_model(file)
+            model, tokenizer = read_model(file)
+        if tokenizer is None:
+            raise ValueError(f"{file} has no characters; expected the file that is shipped.")
+        return model, tokenizer
     reason = why_missing(name)
     path = cached(name)
     if path is None or reason is not None:

@@ -21,6 +21,8 @@ from labkit.progress_bar import progress_bar
 
 __all__ = ["awq_model", "gptq_model", "quantize_activations", "round_model"]
 
+ALPHAS = tuple(step / 10 for step in range(11))
+
 
 def round_model(
     model: LanguageModel, scheme: Scheme, group_size: int | None = None
@@ -115,7 +117,8 @@ def awq_model(
         h = hessian(stage.x)
         if stage.name != "mix":
             together = torch.cat([layer.weight for layer in stage.layers])
-            s = awq(together, stage.x.abs().mean(0), h, scheme, group_size).scales
+            magnitude = stage.x.abs().mean(0)
+            s = awq(together, magnitude, h, scheme, group_size, ALPHAS).scales
             fold_scales(stage, s)
             h = h / torch.outer(s, s)
         hessians.update(dict.fromkeys(stage.layers, h))

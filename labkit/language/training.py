@@ -20,9 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from labkit.language.loading import load_model
 from labkit.language.measuring import measure
 from labkit.language.model import Config, LanguageModel
-from labkit.language.storing import read_model, save_model
+from labkit.language.storing import save_model
 from labkit.language.text import load_text, training_texts
 from labkit.language.tokenizers import CharacterTokenizer
 
@@ -114,7 +115,7 @@ def train(folder: Path = DATA, steps: int = STEPS) -> None:
         if (step + 1) % SAVE_EVERY == 0:
             _keep(checkpoint, step + 1, parts, generator)
             print(f"\nstep {step + 1}: held out {held_out_bits(model, tokenizer):.3f}", flush=True)
-    save_model(model.half(), tokenizer, folder / f"{NAME}.safetensors")
+    save_model(model.half(), folder / f"{NAME}.safetensors", tokenizer)
     checkpoint.unlink(missing_ok=True)
 
 
@@ -146,7 +147,7 @@ def _resume(path: Path, parts: dict, generator: torch.Generator) -> int:
 def report() -> None:
     """Measure the trained model and write the model card beside its weights."""
     path = DATA / f"{NAME}.safetensors"
-    model, tokenizer = read_model(path)
+    model, tokenizer = load_model(NAME)
     c = model.config
     texts = {"held-out": load_text("held-out"), "trained on": load_text("calibration")}
     rows = []
