@@ -18,7 +18,7 @@ from labkit.checks.lab4.sensitivity import SENSITIVITY
 TITLE = "Post-training quantization"
 SENTENCE = "A whole trained network in 8 bits and fewer, and the tricks that rescue it."
 # The first picture at or after this cell stands for the lab.
-PICTURE = "check-4-10"
+PICTURE = "exercise-4-9"
 
 EXERCISES = (
     FOLD_BATCHNORM,
