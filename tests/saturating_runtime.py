@@ -6,6 +6,8 @@ neighbours in int16, which saturates; int8 inputs are first moved to uint8, as O
 uint8 times uint8 is exact.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import onnx
 import torch
@@ -19,9 +21,16 @@ DOMAIN = "codes"
 
 def run(model: onnx.ModelProto, images: np.ndarray, saturating: bool = True) -> np.ndarray:
     """Return the logits, from the processor's products or from exact ones."""
+    return run_all(model, {model.graph.input[0].name: images}, saturating)[0]
+
+
+def run_all(
+    model: onnx.ModelProto, inputs: Mapping[str, np.ndarray], saturating: bool = True
+) -> list[np.ndarray]:
+    """Return all results, of inputs by name."""
     Codes.saturating = saturating
-    evaluator = ReferenceEvaluator(_on_codes(model), new_ops=[Conv, Gemm, MatMul])
-    return evaluator.run(None, {model.graph.input[0].name: images})[0]
+    evaluator = ReferenceEvaluator(_on_codes(model), new_ops=[Conv, Gemm, MatMul, Pad])
+    return evaluator.run(None, dict(inputs))
 
 
 def with_int8_weights(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -40,7 +49,8 @@ def _on_codes(model: onnx.ModelProto) -> onnx.ModelProto:
     nodes = []
     for node in model.graph.node:
         operands = [makers.get(name) for name in node.input]
-        if node.op_type in ("Conv", "Gemm", "MatMul"):
+        real = node.op_type == "MatMul" and None in operands  # with fixed weights: no layer
+        if node.op_type in ("Conv", "Gemm", "MatMul") and not real:
             assert all(maker.op_type == "DequantizeLinear" for maker in operands)
             inputs = [name for maker in operands[:2] for name in maker.input] + node.input[2:]
             settings = {a.name: helper.get_attribute_value(a) for a in node.attribute}
@@ -101,6 +111,12 @@ class Conv(Codes):
     """A convolution, one group after the other."""
 
     def _run(self, x, x_scale, x_zero_point, w, w_scale, w_zero_point, bias=None, group=1, **moves):
+        if x.ndim == 3:  # a sequence is an image of one row
+            before, behind = moves["pads"]
+            row = {name: [1, *moves[name]] for name in ("kernel_shape", "strides", "dilations")}
+            moves |= row | {"pads": [0, before, 0, behind]}
+            operands = (x[:, :, None], x_scale, x_zero_point, w[:, :, None], w_scale, w_zero_point)
+            return (self._run(*operands, bias, group, **moves)[0][:, :, 0],)
         shape = (len(w), *([1] * (w.ndim - 2)))
         parts = [
             self._group(*operands, x_zero_point, moves)
@@ -129,6 +145,14 @@ class Conv(Codes):
         rows = w.reshape(len(w), -1)
         acc = self.product(columns.astype(x.dtype), x_zero_point, rows, w_zero_point)
         return acc.transpose(0, 2, 1).reshape(len(x), len(w), *size)
+
+
+class Pad(OpRun):
+    """The plain operator, which also takes away: the evaluator's own only adds."""
+
+    def _run(self, x, pads, border=None, axes=None, mode=None):
+        pairs = np.stack(np.split(pads, 2), 1)[::-1].ravel().tolist()
+        return (F.pad(torch.from_numpy(x), pairs, value=float(border)).numpy(),)
 
 
 def _as_uint8(codes: np.ndarray) -> np.ndarray:

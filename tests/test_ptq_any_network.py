@@ -377,6 +377,31 @@ def test_a_norm_of_sequences_is_not_folded_into_their_channels():
     assert kinds(checked(vectors, x[:, 0])) == ["linear"]
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda net, x: net.norm(x[:, :1]),
+        lambda net, x: net.norm(x.mean(1, keepdim=True).relu()).relu(),
+        lambda net, x: net.norm((x * torch.linspace(0.5, 1, SIZE))[:, :1] * 2),
+    ],
+)
+def test_a_norm_of_one_channel(function):
+    torch.manual_seed(0)
+    model = Layers(function, norm=nn.BatchNorm2d(1))
+    checked(settled(model, pictures(4, SIZE)), pictures(4, SIZE))
+
+
+def test_constants_along_two_axes_are_two_tables():
+    torch.manual_seed(0)
+    row = torch.linspace(0.5, 1, SIZE)
+    model = Layers(lambda net, x: net.norm((x * row).relu() + 0.1), norm=nn.BatchNorm2d(3))
+    model = settled(model, pictures(4, SIZE))
+    assert kinds(checked(model, pictures(4, SIZE))) == ["table", "table"]
+    model = Layers(lambda net, x: torch.max(net.norm(x), 0.1 * x), norm=nn.BatchNorm2d(3))
+    model = settled(model, pictures(4, SIZE))
+    assert kinds(checked(model, pictures(4, SIZE))) == ["table"]
+
+
 def test_constants_behind_a_layer_are_folded_into_it():
     class Frozen(nn.Module):
         def __init__(self):

@@ -280,9 +280,6 @@ def test_images_that_do_not_fit_are_refused_and_nothing_is_written(batches, tmp_
     assert not list(tmp_path.iterdir())
 
 
-NOT_EXPORTED = ("constant map",)  # a parameter without a batch
-
-
 class Mixing(nn.Module):
     """Puts channels before images."""
 
@@ -294,7 +291,7 @@ class Mixing(nn.Module):
         return self.conv(x).transpose(0, 1)
 
 
-@pytest.mark.parametrize("name", [n for n in {**TABLES, **OTHERS} if n not in NOT_EXPORTED])
+@pytest.mark.parametrize("name", [*TABLES, *OTHERS])
 def test_what_is_no_layer_is_exported_too(name, tmp_path):
     model, path = network_with(name), tmp_path / "n.onnx"
     with torch.no_grad():
@@ -305,6 +302,54 @@ def test_what_is_no_layer_is_exported_too(name, tmp_path):
     assert found.shape == expected.shape
     assert steps_between(quantized, found, expected) <= 1.01
     assert np.mean(found != expected) < 0.01
+
+
+class Several(nn.Module):
+    """Two inputs, a parameter that is repeated for each image, and results in a dictionary."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(1, 4, 1)
+        self.token = nn.Parameter(torch.randn(1, 1, 4))
+
+    def forward(self, left, right):
+        x = self.a(left) * self.b(right).sigmoid()
+        rows = x.flatten(2).transpose(1, 2)
+        rows = torch.cat([self.token.expand(len(x), -1, -1), rows], 1)
+        return {"rows": rows, "maps": [x, x.cumsum(1)]}
+
+
+def test_several_inputs_and_results(tmp_path):
+    torch.manual_seed(0)
+    left, right = pictures(3, SIZE), torch.rand(3, 1, SIZE, SIZE)
+    quantized = quantize_model(Several().eval(), [(left, right)], observer="minmax")
+    shapes = [(3, SIZE, SIZE), (1, SIZE, SIZE)]
+    export_onnx(quantized, tmp_path / "n", shapes)
+    session = session_of(tmp_path / "n")
+    assert [given.name for given in session.get_inputs()] == ["left", "right"]
+    assert [found.name for found in session.get_outputs()] == ["rows", "maps.0", "maps.1"]
+    for images in (1, 3):
+        x = {"left": left[:images].numpy(), "right": right[:images].numpy()}
+        expected = quantized(left[:images], right[:images])
+        expected = [expected["rows"], *expected["maps"]]
+        for result, found in zip(expected, session.run(None, x), strict=True):
+            assert found.shape == tuple(result.shape)
+            assert np.abs(found - result.numpy()).max() < 0.1
+    with pytest.raises(ValueError, match="for 1 inputs; expected the sizes of each of left, right"):
+        export_onnx(quantized, tmp_path / "m", (3, SIZE, SIZE))
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_sum_along_the_channels_is_no_window(tmp_path):
+    """Found by random networks: what goes along channels was written as one channel's windows."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), Along()).eval()
+    agreeing(model, pictures(4, SIZE), tmp_path)
+
+
+class Along(nn.Module):
+    def forward(self, x):
+        return x.cumsum(1).flatten(2)
 
 
 def test_what_has_no_place_in_the_file_is_named(tmp_path):

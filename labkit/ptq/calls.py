@@ -69,6 +69,8 @@ VIEWS = frozenset(
         "diagonal detach contiguous to float type_as T mT H data identity"
     )
 )
+# What is something else with a tensor as the second argument.
+LARGER = {"max": "maximum", "min": "minimum"}
 DROPOUTS = frozenset(
     words("dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout")
 )
@@ -91,6 +93,8 @@ def operation_of(node: Any, network: fx.GraphModule) -> str:
     else:
         return ""
     name = name if name.startswith("__") else name.rstrip("_")
+    if name in LARGER and is_tensor(argument(node, 1, "other")):
+        return LARGER[name]
     return ALIASES.get(name, name)
 
 
@@ -198,6 +202,11 @@ def does_nothing(node: fx.Node, network: fx.GraphModule) -> bool:
 def _neutral(node: fx.Node, value: int) -> bool:
     numbers = [a for a in node.args if isinstance(a, int | float)]
     return len(node.args) == 2 and not node.kwargs and numbers == [value]
+
+
+def is_tensor(value: Any) -> bool:
+    """Tell whether an argument is no plain number, nor nothing."""
+    return isinstance(value, fx.Node | Tensor)
 
 
 def is_constant(value: Any) -> bool:

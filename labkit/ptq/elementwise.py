@@ -85,8 +85,8 @@ def chain_of(
     except Unsupported:
         return None
     axes.discard(None)
-    if len(axes) > 1:
-        return None
+    if len(axes) > 1:  # a table can have one; what is in front is another table
+        return None if len(sources) > 1 else chain_of(node, network, {})
     before = {n: None for source in sources if source in known for n in known[source].nodes}
     return Chain(root, (*before, node), axes.pop() if axes else None)
 
@@ -197,16 +197,18 @@ def _constants(node: fx.Node, network: fx.GraphModule) -> list[Tensor]:
 
 
 def _channels(nodes: Iterable[fx.Node], network: fx.GraphModule) -> int:
-    return max(value.numel() for node in nodes for value in _constants(node, network))
+    sizes = [value.numel() for node in nodes for value in _constants(node, network)]
+    return max(sizes, default=1)
 
 
 def _axis(node: fx.Node, network: fx.GraphModule, dimensions: int) -> int | None:
     """Return the axis along which a node's constants differ."""
-    constants = _constants(node, network)
+    constants, name = _constants(node, network), operation_of(node, network)
+    # A normalization looks for its channels, be it one.
+    if name == "batch_norm" or (constants and name in BY_CHANNEL):
+        return 1 - dimensions
     if not constants:
         return None
-    if operation_of(node, network) in BY_CHANNEL:
-        return 1 - dimensions
     axes = set()
     for value in constants:
         long = [i - value.ndim for i, size in enumerate(value.shape) if size > 1]

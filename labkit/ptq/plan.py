@@ -104,19 +104,25 @@ class Plan:
     outputs: Any
 
 
+def placed_outputs(
+    outputs: Any, place: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Go through the tensors that a network returns: where each stands, and its name."""
+    if isinstance(outputs, str):
+        yield place, outputs
+        return
+    parts: Any = enumerate(outputs) if isinstance(outputs, list) else ()
+    if isinstance(outputs, Mapping):
+        ((kind, content),) = outputs.items()
+        if kind != "value":
+            parts = content.items() if kind == "dict" else enumerate(content)
+    for key, part in parts:
+        yield from placed_outputs(part, (*place, str(key)))
+
+
 def output_names(outputs: Any) -> Iterator[str]:
     """Go through the names of the tensors that a network returns."""
-    if isinstance(outputs, str):
-        yield outputs
-    elif isinstance(outputs, list):
-        for part in outputs:
-            yield from output_names(part)
-    else:
-        ((kind, content),) = outputs.items()
-        if kind == "dict":
-            yield from output_names(list(content.values()))
-        elif kind == "tuple":
-            yield from output_names(content)
+    return (name for _, name in placed_outputs(outputs))
 
 
 def output_values(outputs: Any, value_of: Any) -> Any:

@@ -184,7 +184,7 @@ def _concatenate(export: Export, step: Step) -> str:
 
 def _combine(export: Export, step: Step) -> str:
     name, settings = step.settings["function"], step.settings
-    if name not in ("sum", "mean"):
+    if name not in SUMS:
         return by_axes(export, step, settings)
     values = [export.values[source] for source in step.inputs]
     arguments = list(decoded(list(settings["arguments"]), values))[1:]
@@ -193,15 +193,17 @@ def _combine(export: Export, step: Step) -> str:
     dim = words.get("dim", words.get("axis"))
     axes = list(range(values[0].ndim)) if dim is None else dim
     axes = [axes] if isinstance(axes, int) else list(axes)
+    constant = np.array(axes[0] if name == "cumsum" else axes, np.int64)
+    keep = int(words.get("keepdim", words.get("keepdims", False)))
     return export.graph.node(
-        {"sum": "ReduceSum", "mean": "ReduceMean"}[name],
-        [
-            export.graph.real(step.inputs[0]),
-            export.graph.constant(f"{step.name}.axes", np.array(axes, np.int64)),
-        ],
+        SUMS[name],
+        [export.graph.real(step.inputs[0]), export.graph.constant(f"{step.name}.axes", constant)],
         f"{step.name}.exact",
-        keepdims=int(words.get("keepdim", words.get("keepdims", False))),
+        **({} if name == "cumsum" else {"keepdims": keep}),
     )
+
+
+SUMS = {"sum": "ReduceSum", "mean": "ReduceMean", "cumsum": "CumSum"}
 
 
 def _as(operator: str, **attributes: int) -> Emitter:

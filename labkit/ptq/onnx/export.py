@@ -19,17 +19,23 @@ class Export:
         Where it writes.
     shapes : mapping of str to sequence of int
         Of every tensor, for a batch of two.
+    sizes : mapping of str to sequence of int or str
+        Of every tensor, with "N" for what depends on the number of images.
     values : mapping of str to object
         The same tensors, and the numbers that come out of their shapes.
     weights : str
         The dtype that they are stored in, one of `STORED`.
     places : dict
         Of tensors in parts: the tensor that they are parts of, and the places of their codes in it.
+    fixed : set of str
+        Tensors that are the same for all images.
     """
 
     model: QuantizedModel
     graph: Graph
     shapes: Mapping[str, Sequence[int]]
+    sizes: Mapping[str, Sequence[int | str]]
     values: Mapping[str, Any]
     weights: str
     places: dict[str, Any] = field(default_factory=dict)
+    fixed: set[str] = field(default_factory=set)

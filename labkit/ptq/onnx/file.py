@@ -19,6 +19,7 @@ from labkit.ptq.onnx.emitters import emit
 from labkit.ptq.onnx.export import Export
 from labkit.ptq.onnx.graph import Graph
 from labkit.ptq.onnx.weights import STORED
+from labkit.ptq.plan import placed_outputs
 from labkit.validation import instance_of
 
 INPUT, OUTPUT = "images", "logits"
@@ -28,7 +29,7 @@ BATCHES = (2, 3)  # two sizes of batch tell which sizes of a tensor depend on it
 def export_onnx(
     model: QuantizedModel,
     path: str | os.PathLike,
-    image_shape: Sequence[int] = (1, 28, 28),
+    image_shape: Sequence[Any] = (1, 28, 28),
     weights: str = "uint8",
 ) -> int:
     """Write an integer network as an ONNX file in QDQ form.
@@ -38,8 +39,9 @@ def export_onnx(
     model : QuantizedModel
     path : path
         The file, which is replaced if it exists.
-    image_shape : sequence of int
+    image_shape : sequence of int, or sequence of such
         The sizes of one input, for images channels, height and width; their number is left open.
+        Of several inputs, a sequence for each.
     weights : str
         How the weights are stored. "uint8": right on every processor, whatever the bits of the
         network. "int8": refused where it could be wrong, which leaves weights or activations of at
@@ -62,6 +64,9 @@ def export_onnx(
 
     Notes
     -----
+    One input is called "images" and one result "logits"; several have the names of the forward's
+    arguments, and of the places in what it returns: "features.0" for ``{"features": [x]}``.
+
     ONNX operators QuantizeLinear and DequantizeLinear, opset 19. Codes of all activations are
     stored as uint8, counted from the lowest, and weights as ``q_w - Z_w + 128``; those of fewer
     than 8 bits take 8 in the file.
@@ -78,16 +83,19 @@ def export_onnx(
         import onnx
     except ImportError as error:
         raise ImportError("export_onnx needs the package onnx: pip install labkit[onnx]") from error
-    _check(model)
-    shapes, sizes, values = _shapes(model, tuple(image_shape))
+    outputs = _outputs(model)
+    shapes, sizes, values = _shapes(model, _image_shapes(model, image_shape))
+    inputs = {_input(model, name): name for name in model.input_names}
     graph = Graph(onnx, model.qparams)
-    graph.quantize(model.input_name, INPUT)
-    export = Export(model, graph, shapes, values, weights)
+    for given, name in inputs.items():
+        graph.quantize(name, given)
+    export = Export(model, graph, shapes, sizes, values, weights)
     for step in model.steps:
         emit(export, step)
-    last = model.outputs
-    graph.dequantize(last, OUTPUT)
-    content = graph.model(INPUT, ["N", *image_shape], OUTPUT, sizes[last]).SerializeToString()
+    for result, name in outputs.items():
+        graph.dequantize(name, result)
+    described = [{key: sizes[name] for key, name in ends.items()} for ends in (inputs, outputs)]
+    content = graph.model(*described).SerializeToString()
     path = Path(path)
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(content)
@@ -95,34 +103,47 @@ def export_onnx(
     return len(content)
 
 
-def _check(model: QuantizedModel) -> None:
-    """Refuse what has no place in a file of integers."""
+def _input(model: QuantizedModel, name: str) -> str:
+    return INPUT if len(model.input_names) == 1 else name
+
+
+def _image_shapes(model: QuantizedModel, given: Sequence[Any]) -> list[tuple[int, ...]]:
+    """Return the sizes of each input."""
+    shapes = [given] if all(isinstance(size, int) for size in given) else given
+    if len(shapes) != len(model.input_names):
+        raise ValueError(
+            f"image_shape is {given}, for {len(shapes)} inputs; expected the sizes of each of "
+            f"{', '.join(model.input_names)}: [(3, 32, 32), (1, 32, 32)]."
+        )
+    return [tuple(shape) for shape in shapes]
+
+
+def _outputs(model: QuantizedModel) -> dict[str, str]:
+    """Return the tensor of each result, by the name that it gets; refuse what is no integer."""
     real = [step.name for step in model.steps if step.kind == "real"]
     if real:
         raise ValueError(
             f"step {real[0]!r} computes with real numbers; expected integers from the images to "
             "the result. Export the network without what follows its last layer, or its islands."
         )
-    if len(model.input_names) > 1 or not isinstance(model.outputs, str):
-        raise ValueError(
-            f"the network takes {', '.join(model.input_names)} and returns {model.outputs}; "
-            "expected one tensor each."
-        )
+    if isinstance(model.outputs, str):
+        return {OUTPUT: model.outputs}
+    return {".".join(place): name for place, name in placed_outputs(model.outputs)}
 
 
 def _shapes(
-    model: QuantizedModel, image_shape: tuple[int, ...]
+    model: QuantizedModel, image_shapes: Sequence[tuple[int, ...]]
 ) -> tuple[dict[str, list[int]], dict[str, list[int | str]], dict[str, Any]]:
     """Return the shape of every tensor, with "N" for what depends on the batch, and the values."""
     found, values = [], []
     for number in BATCHES:
         try:
             with torch.inference_mode():
-                values.append(model.values(torch.zeros(number, *image_shape)))
+                values.append(model.values(*(torch.zeros(number, *s) for s in image_shapes)))
         except (RuntimeError, TypeError, ValueError) as error:
             raise ValueError(
-                f"image_shape is {image_shape}, which does not fit the network: {error} Expected "
-                "the sizes of one of its images, for example (3, 224, 224)."
+                f"image_shape is {', '.join(map(str, image_shapes))}, which does not fit the "
+                f"network: {error} Expected the sizes of one of its images, such as (3, 224, 224)."
             ) from error
         tensors = {n: v for n, v in values[-1].items() if isinstance(v, torch.Tensor)}
         found.append({name: list(codes.shape) for name, codes in tensors.items()})

@@ -36,6 +36,7 @@ class Graph:
         self._constants: dict[str, Any] = {}
         self._codes: dict[str, str] = {}
         self._reals: dict[str, str] = {}
+        self._images: str | None = None
 
     def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         """Add a node; return the name of what it gives."""
@@ -47,6 +48,13 @@ class Graph:
         array = np.ascontiguousarray(values) if np.ndim(values) else np.asarray(values)
         self._constants[name] = self._onnx.numpy_helper.from_array(array, name)
         return name
+
+    def images(self) -> str:
+        """Return the name of the number of images, a tensor of one number."""
+        if self._images is None:
+            first = next(iter(self._codes.values()))  # of the network's first input
+            self._images = self.node("Shape", [first], "images.number", start=0, end=1)
+        return self._images
 
     def codes(self, tensor: str) -> str:
         """Return the name of a tensor's codes."""
@@ -84,13 +92,15 @@ class Graph:
             codes = self.node("Clip", [codes, *limits], f"{tensor}.codes")
         self._codes[tensor] = codes
 
-    def model(self, name: str, sizes: Sizes, output: str, output_sizes: Sizes) -> "onnx.ModelProto":
-        """Return what was collected as a checked model."""
+    def model(self, inputs: Mapping[str, Sizes], outputs: Mapping[str, Sizes]) -> "onnx.ModelProto":
+        """Return what was collected as a checked model, of tensors by their names and sizes."""
         helper, real = self._onnx.helper, self._onnx.TensorProto.FLOAT
-        images = helper.make_tensor_value_info(name, real, list(sizes))
-        logits = helper.make_tensor_value_info(output, real, list(output_sizes))
+        given, results = (
+            [helper.make_tensor_value_info(name, real, list(s)) for name, s in ends.items()]
+            for ends in (inputs, outputs)
+        )
         constants = list(self._constants.values())
-        graph = helper.make_graph(self._nodes, "network", [images], [logits], constants)
+        graph = helper.make_graph(self._nodes, "network", given, results, constants)
         opset = helper.make_opsetid("", OPSET)
         model = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
         self._onnx.checker.check_model(model, full_check=True)

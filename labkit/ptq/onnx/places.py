@@ -35,11 +35,29 @@ def write_table(export: Export, step: Step) -> None:
 
 
 def write_constant(export: Export, step: Step) -> None:
-    """Write the codes of a parameter."""
-    lowest = export.model.qparams[step.name].scheme.qmin
-    codes = (export.model.constants[step.name].to(torch.int32) - lowest).numpy()
-    constant = export.graph.constant(f"{step.name}.constant", codes.astype(np.uint8))
-    export.graph.clamp(step.name, constant)
+    """Write the codes of a parameter, or of what is made of it: repeated for each image, or not.
+
+    Raises
+    ------
+    ValueError
+        If its sizes depend on the number of images in another way.
+    """
+    graph, name = export.graph, step.name
+    export.fixed.add(name)
+    value, sizes = export.values[name], export.sizes.get(name, [])
+    if not isinstance(value, Tensor):
+        return  # parts, which other steps take
+    repeated = sizes[:1] == ["N"] and torch.equal(value[:1].expand_as(value), value)
+    if "N" in sizes[repeated:]:
+        raise _mixed(step)
+    lowest = export.model.qparams[name].scheme.qmin
+    codes = (value[:1] if repeated else value).to(torch.int32) - lowest
+    constant = graph.constant(f"{name}.constant", codes.numpy().astype(np.uint8))
+    if repeated:
+        rest = graph.constant(f"{name}.sizes", np.array(sizes[1:], np.int64))
+        shape = graph.node("Concat", [graph.images(), rest], f"{name}.shape", axis=0)
+        constant = graph.node("Expand", [constant, shape], f"{name}.repeated")
+    graph.clamp(name, constant)
 
 
 def write_move(export: Export, step: Step) -> None:
@@ -52,6 +70,9 @@ def write_move(export: Export, step: Step) -> None:
     """
     graph, name = export.graph, step.name
     source, values = step.inputs[0], [export.values[n] for n in step.inputs]
+    if source in export.fixed:
+        write_constant(export, step)
+        return
     if step.settings["function"] in LARGEST:
         _write_largest(export, step)
         return
@@ -64,16 +85,20 @@ def write_move(export: Export, step: Step) -> None:
         return
     size = export.values[origin].numel() // 2
     where = moved.reshape(2, -1).to(torch.int64) if moved.numel() % 2 == 0 else moved[:0]
-    if origin in export.model.constants or not len(where) or where[0].max() >= size:
-        raise ValueError(f"step {name!r} mixes the images of a batch; expected each on its own.")
+    if not len(where) or where[0].max() >= size:
+        raise _mixed(step)
     if not torch.equal(where[0] + size, where[1]) or moved.shape[0] % 2:
-        raise ValueError(f"step {name!r} mixes the images of a batch; expected each on its own.")
+        raise _mixed(step)
     rows = graph.node("Flatten", [graph.codes(origin)], f"{name}.rows")
     if not torch.equal(where[0], torch.arange(size)):
         index = graph.constant(f"{name}.places", where[0].numpy())
         rows = graph.node("Gather", [rows, index], f"{name}.gathered", axis=1)
     shape = graph.constant(f"{name}.shape", np.array([-1, *moved.shape[1:]], np.int64))
     graph.clamp(name, graph.node("Reshape", [rows, shape], f"{name}.moved"))
+
+
+def _mixed(step: Step) -> ValueError:
+    return ValueError(f"step {step.name!r} mixes the images of a batch; expected each on its own.")
 
 
 def _write_largest(export: Export, step: Step) -> None:
@@ -98,25 +123,34 @@ def by_axes(export: Export, step: Step, settings: Mapping[str, Any]) -> str:
     """
     graph, shape = export.graph, export.shapes[step.inputs[0]]
     numbers = [export.values[name] for name in step.inputs[1:]]
-    if len(shape) != 4:
-        raise ValueError(f"{settings['function']} of {len(shape)} dimensions; expected images.")
 
-    def applied(images: Tensor) -> Tensor:
-        function = COMBINATIONS[settings["function"]]
-        return called(function, settings, [images.double()[:, None], *numbers])[:, 0]
+    def applied(x: Tensor) -> Tensor:
+        return called(COMBINATIONS[settings["function"]], settings, [x.double(), *numbers])
 
-    high, wide = shape[2:]
-    down = applied(torch.eye(high)[:, :, None].expand(high, high, wide))[:, :, 0].t()
-    along = applied(torch.eye(wide)[:, None, :].expand(wide, high, wide))[:, 0]
-    probe = torch.rand(1, high, wide)
-    if not torch.allclose(down @ probe[0].double() @ along, applied(probe)[0], atol=1e-6):
-        raise ValueError(f"{settings['function']} does not go axis by axis; expected a mean.")
-    constants = [
-        graph.constant(f"{step.name}.{side}", matrix.float().numpy())
-        for side, matrix in (("down", down), ("along", along))
-    ]
-    rows = graph.node("MatMul", [constants[0], graph.real(step.inputs[0])], f"{step.name}.rows")
-    return graph.node("MatMul", [rows, constants[1]], f"{step.name}.exact")
+    matrices: dict[str, Tensor] = {}
+    if len(shape) == 3:
+        matrices["along"] = applied(torch.eye(shape[2])[:, None])[:, 0]
+    elif len(shape) == 4:
+        high, wide = shape[2:]
+        down = torch.eye(high)[:, None, :, None].expand(high, 1, high, wide)
+        along = torch.eye(wide)[:, None, None, :].expand(wide, 1, high, wide)
+        matrices["down"] = applied(down)[:, 0, :, 0].t()
+        matrices["along"] = applied(along)[:, 0, 0]
+    probe = torch.rand(1, *shape[1:], dtype=torch.float64)
+    found = matrices["down"] @ probe if "down" in matrices else probe
+    found = found @ matrices["along"] if matrices else found
+    expected = applied(probe)
+    if not matrices or found.shape != expected.shape or not torch.allclose(found, expected):
+        raise ValueError(
+            f"{settings['function']} of {len(shape)} dimensions does not go axis by axis; expected "
+            "what treats all rows, and all columns, of an image alike."
+        )
+    result = graph.real(step.inputs[0])
+    for side, matrix in matrices.items():
+        constant = graph.constant(f"{step.name}.{side}", matrix.float().numpy())
+        operands = [constant, result] if side == "down" else [result, constant]
+        result = graph.node("MatMul", operands, f"{step.name}.by.{side}")
+    return result
 
 
 INT32 = 6  # of onnx.TensorProto
