@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 SEEDS = range(int(os.environ.get("LABKIT_RANDOM_NETWORKS", "60")))
 # A runtime rounds a tie the other way, and a later step may make a tie's code several.
 LEAST = 30.0  # dB between the integers here and those of ONNX Runtime
-MOST_TIES = 1e-4  # of all codes
+MOST_TIES = 0.02  # of the codes of a tensor: halves between pixels, on the pixels' own grid
 
 
 @functools.cache
@@ -43,7 +43,7 @@ def test_every_road_gives_one_answer(seed, tmp_path):
     for images in (inputs, unseen):
         compared = compare(model, found, images)
         assert not [tensor for tensor in compared if tensor.wrong]
-        assert sum(t.ties for t in compared) <= max(2, MOST_TIES * sum(t.codes for t in compared))
+        assert all(tensor.ties <= MOST_TIES * tensor.codes + 2 for tensor in compared)
         with torch.no_grad():
             assert shapes(model(*images)) == shapes(found(*images))
     other = on_reference(found)

@@ -9,12 +9,13 @@ from networks.parts import Classifier, Joined, conv_norm
 class DenseLayer(nn.Module):
     """Takes all that came before, and adds a few channels."""
 
-    def __init__(self, inputs: int, growth: int) -> None:
+    def __init__(self, inputs: int, growth: int, wider: int) -> None:
         super().__init__()
+        middle = wider * growth
         self.norm1, self.relu1 = nn.BatchNorm2d(inputs), nn.ReLU(inplace=True)
-        self.conv1 = nn.Conv2d(inputs, 2 * growth, 1, bias=False)
-        self.norm2, self.relu2 = nn.BatchNorm2d(2 * growth), nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(2 * growth, growth, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(inputs, middle, 1, bias=False)
+        self.norm2, self.relu2 = nn.BatchNorm2d(middle), nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(middle, growth, 3, padding=1, bias=False)
 
     def forward(self, features: list[Tensor]) -> Tensor:
         joined = [features] if isinstance(features, Tensor) else features
@@ -23,10 +24,10 @@ class DenseLayer(nn.Module):
 
 
 class DenseBlock(nn.ModuleDict):
-    def __init__(self, layers: int, inputs: int, growth: int) -> None:
+    def __init__(self, layers: int, inputs: int, growth: int, wider: int = 2) -> None:
         super().__init__()
         for i in range(layers):
-            self.add_module(f"denselayer{i + 1}", DenseLayer(inputs + i * growth, growth))
+            self.add_module(f"denselayer{i + 1}", DenseLayer(inputs + i * growth, growth, wider))
 
     def forward(self, x: Tensor) -> Tensor:
         features = [x]

@@ -49,7 +49,7 @@ def to_vector(pen: Pen, x: Tensor) -> Function:
     return pen.one(
         lambda x: x.flatten(1),
         lambda x: x.mean(-1),
-        lambda x: x.view(x.size(0), -1),
+        lambda x: x.contiguous().view(x.size(0), -1),
         lambda x: x[:, -1],
         lambda x: torch.reshape(x, (len(x), -1)),
         lambda x: x.amax(1),
