@@ -180,11 +180,8 @@ class _Side:
         if len(self._edges):
             k = np.arange(steps)
             b = scales[:, None] * (k + 0.5)
-            a_above, n_above = np.zeros_like(b), np.zeros_like(b)
-            inside = b < self._edges[-1]  # beyond, there is nothing to look up
-            b = b[inside]
-            a_above[inside] = np.interp(b**2, self._edges**2, self._sum_above)
-            n_above[inside] = np.interp(b, self._edges, self._count_above)
+            a_above = np.interp(b**2, self._edges**2, self._sum_above)
+            n_above = np.interp(b, self._edges, self._count_above)
             np.cumsum(a_above, axis=1, out=x_code[:, 1:])
             np.cumsum((2 * k + 1) * n_above, axis=1, out=code_2[:, 1:])
         return x_code, code_2

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -72,7 +73,7 @@ def quantize_model(
     per_channel : bool
         One scale for each output channel of the weights, rather than one for each layer.
     progress : bool
-        Show progress bars: a step a layer, then a step a batch.
+        Show progress bars: a step a layer, a step a batch, then a step a tensor.
     backend : str
         "torch" or "reference": the same integers, fast or as the formulas.
     weight_method : str
@@ -131,11 +132,20 @@ def quantize_model(
     observers = {name: make() for name in names}
     observe_tensors(network, batches, observers, progress)
     schemes = with_ends(activation_scheme, len(names), end_bits)
-    qparams = {
-        name: watcher.qparams(scheme)
-        for (name, watcher), scheme in zip(observers.items(), schemes, strict=True)
-    }
+    qparams = _chosen(observers, schemes, progress)
     return convert(network, weights, qparams, backend, islands, skip)
+
+
+def _chosen(
+    observers: Mapping[str, Observer], schemes: Iterable[Scheme], progress: bool
+) -> dict[str, QParams]:
+    """Return the grid of each tensor; as many searches run at a time as torch has threads."""
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        found = pool.map(
+            lambda observer, scheme: observer.qparams(scheme), observers.values(), schemes
+        )
+        bar = progress_bar(found, "ranges", progress, unit="tensor", total=len(observers))
+        return dict(zip(observers, bar, strict=True))
 
 
 def _activations(scheme: Scheme | str) -> Scheme:

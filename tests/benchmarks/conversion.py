@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from table import machine, markdown, saved_by
 from torch import Tensor, nn
 
-sys.path[:0] = [str(Path(__file__).parents[1])]
-from networks.full import FULL_SIZE
-from other_networks import pictures, settled, sqnr
-from table import machine, markdown, saved_by
-
 from labkit.ptq import QuantizedModel, quantize_model
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from networks.full import FULL_SIZE
+from other_networks import pictures, sqnr
 
 SIZE, IMAGES, BATCHES = 224, 8, 8
 
@@ -44,7 +44,7 @@ def measured(name: str) -> Measured:
     """Quantize a network."""
     torch.set_num_threads(2)
     torch.manual_seed(0)
-    model = settled(FULL_SIZE[name]().eval(), pictures(IMAGES, SIZE))
+    model = with_statistics(FULL_SIZE[name](), pictures(IMAGES, SIZE))
     batches = [pictures(IMAGES, SIZE, seed=i) for i in range(BATCHES)]
     largest = largest_activation(model, batches[0])
     before, start, cpu = peak(), time.perf_counter(), time.process_time()
@@ -57,6 +57,18 @@ def measured(name: str) -> Measured:
     agree = torch.equal(found, on_reference(integers)(images))
     parameters = sum(p.numel() for p in model.parameters())
     return Measured(name, parameters, spent, cpu, memory, largest, quality, agree)
+
+
+def with_statistics(model: nn.Module, images: Tensor) -> nn.Module:
+    """Set the BN statistics by one batch, with factors and offsets as training leaves them."""
+    for norm in model.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.momentum = 1.0
+            nn.init.uniform_(norm.weight, 0.5, 1.5)
+            nn.init.uniform_(norm.bias, -0.5, 0.5)
+    with torch.no_grad():
+        model.train()(images)
+    return model.eval()
 
 
 def peak() -> int:
