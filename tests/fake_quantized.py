@@ -38,6 +38,13 @@ def compare(
     return runner.compared
 
 
+def results(model: nn.Module, integers: QuantizedModel, inputs: tuple[Tensor, ...]) -> Any:
+    """Return what fake quantization alone gives, with no code from the integer network."""
+    runner = _Runner(fold_batchnorm(model, inputs).double(), integers, inputs, follows=False)
+    with torch.no_grad():
+        return runner.run(*(x.double() for x in inputs))
+
+
 def real(q: Tensor, qparams: QParams) -> Tensor:
     """Return the values of codes in float64."""
     shape = [-1] + [1] * (q.ndim - 1) if qparams.axis == 0 else []
@@ -46,8 +53,15 @@ def real(q: Tensor, qparams: QParams) -> Tensor:
 
 
 class _Runner(fx.Interpreter):
-    def __init__(self, network: Any, integers: QuantizedModel, inputs: tuple[Tensor, ...]) -> None:
+    def __init__(
+        self,
+        network: Any,
+        integers: QuantizedModel,
+        inputs: tuple[Tensor, ...],
+        follows: bool = True,
+    ) -> None:
         super().__init__(network, garbage_collect_values=False)
+        self.follows = follows
         self.integers, self.codes = integers, integers.values(*inputs)
         self.steps = {step.name: step for step in integers.steps}
         self.named = {node.name: node for node in network.graph.nodes}
@@ -93,4 +107,4 @@ class _Runner(fx.Interpreter):
         ties = differs & near & ((q.double() - expected).abs() == 1)
         wrong = differs & ~ties
         self.compared.append(Compared(name, kind, q.numel(), int(ties.sum()), int(wrong.sum())))
-        return real(q, grid)
+        return real(q if self.follows else expected, grid)
