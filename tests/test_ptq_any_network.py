@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from fake_quantized import compare
 from other_networks import pictures, settled, sqnr
 from test_ptq_graph import Layers
 from torch import nn
@@ -26,7 +27,7 @@ def quantized(model, *inputs, **options):
 
 
 def checked(model, *inputs, least=25.0, path=None, **options):
-    """Hold integers against FP32, the reference against the fast backend, and a file."""
+    """Hold integers against FP32 and float64, the reference against the fast backend, a file."""
     with torch.no_grad():
         expected = model(*inputs)
     found = quantized(model, *inputs, **options)
@@ -44,6 +45,7 @@ def checked(model, *inputs, least=25.0, path=None, **options):
         found.tensors(*inputs).items(), reference.tensors(*inputs).values(), strict=True
     ):
         assert torch.equal(q, other), name
+    assert not [tensor for tensor in compare(model, found, inputs) if tensor.wrong]
     if path:
         save(found, path)
         assert torch.equal(load(path)(*inputs), found(*inputs))

@@ -6,6 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from fake_quantized import compare
 from networks import NETWORKS, WITH_ISLANDS
 from other_networks import pictures, settled, sqnr
 
@@ -23,6 +24,8 @@ from labkit.ptq import (
 from labkit.ptq.plan import UNQUANTIZED
 from labkit.qat import convert, prepare
 from labkit.qparams import Scheme
+
+pytestmark = pytest.mark.slow
 
 SIZE = {True: 32, False: 64}  # of the images, with islands and without
 
@@ -63,12 +66,40 @@ def test_a_network_loses_little_and_both_backends_agree(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_runs_in_onnx_runtime(name, tmp_path):
-    found, images = quantized(name), pictures(4, SIZE[False], seed=2)
+def test_a_network_runs_in_onnx_runtime_and_says_the_same_class(name, tmp_path):
+    found, images = quantized(name), pictures(200, SIZE[False], seed=2)
     export_onnx(found, tmp_path / "n.onnx", (3, SIZE[False], SIZE[False]))
     session = onnxruntime.InferenceSession(tmp_path / "n.onnx", providers=["CPUExecutionProvider"])
-    (logits,) = session.run(None, {"images": images.numpy()})
-    assert sqnr(found(images), torch.from_numpy(np.asarray(logits))) > 25
+    with torch.inference_mode():
+        here = torch.cat([found(batch) for batch in images.split(50)])
+    there = [session.run(None, {"images": batch.numpy()})[0] for batch in images.split(50)]
+    there = torch.from_numpy(np.concatenate(there))
+    assert sqnr(here, there) > 35
+    assert (here.argmax(1) == there.argmax(1)).double().mean() >= 0.995
+    # Random weights prefer one class for all images: without the mean, all classes come about.
+    one, two = (logits - here.mean(0) for logits in (here, there))
+    places = one.argmax(1), two.argmax(1)
+    other = places[0] != places[1]
+    gaps = [one.gather(1, place[:, None])[other, 0] for place in places]
+    step = float(found.qparams[found.outputs].scale)
+    assert len(places[0].unique()) > 2
+    assert ((gaps[0] - gaps[1]) < 2.01 * step).all()  # a tie between two classes
+
+
+@pytest.mark.parametrize("name", WITH_ISLANDS)
+def test_islands_have_no_place_in_an_onnx_file(name, tmp_path):
+    with pytest.raises(ValueError, match=r"step '\w+\.real' computes with real numbers.*islands"):
+        export_onnx(quantized(name), tmp_path / "n.onnx", (3, SIZE[True], SIZE[True]))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_code_is_that_of_fake_quantization_in_float64(name):
+    images = pictures(2, SIZE[False], seed=1)
+    compared = compare(network(name), quantized(name), (images,))
+    assert {"input", "conv2d"} <= {tensor.kind for tensor in compared}
+    assert not [tensor for tensor in compared if tensor.wrong]
+    assert sum(t.ties for t in compared) < 1e-3 * sum(t.codes for t in compared)
 
 
 @pytest.mark.parametrize("name", WITH_ISLANDS)

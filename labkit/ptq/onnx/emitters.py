@@ -1,6 +1,6 @@
 """What each kind of step is in ONNX."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from labkit.kernels import quantize_bias
 from labkit.ptq.functions import decoded
 from labkit.ptq.onnx.export import Export
-from labkit.ptq.onnx.places import by_axes, write_constant, write_move, write_table
+from labkit.ptq.onnx.places import write_by_axes, write_constant, write_move, write_table
 from labkit.ptq.onnx.weights import STORED
 from labkit.ptq.operators import Pad, code_of
 from labkit.ptq.steps import Step
@@ -25,9 +25,12 @@ def emit(export: Export, step: Step) -> None:
     ValueError
         If it cannot be written; the message names it.
     """
-    graph = export.graph
+    graph, windows = export.graph, _windows(export, step)
     if step.kind == "number":
         return  # what it gives is known, for images of one size
+    if windows:
+        write_by_axes(export, step, windows)
+        return
     if step.kind in ("table", "move", "constant"):
         moved = {"table": write_table, "move": write_move, "constant": write_constant}
         moved[step.kind](export, step)
@@ -115,11 +118,6 @@ def _average_pool(export: Export, step: Step) -> str:
         return export.graph.node("Flatten", [pooled], name) if settings.get("flat") else pooled
     if settings.get("output_size"):
         image = export.shapes[step.inputs[0]][2:]
-        if any(size % out for size, out in zip(image, settings["output_size"], strict=True)):
-            arguments = [{"input": 0}, settings["output_size"]]
-            return by_axes(
-                export, step, {"function": "adaptive_avg_pool2d", "arguments": arguments}
-            )
         kernel = [size // out for size, out in zip(image, settings["output_size"], strict=True)]
         window = {"kernel_shape": kernel, "strides": kernel}
     else:
@@ -182,10 +180,21 @@ def _concatenate(export: Export, step: Step) -> str:
     return graph.node("Concat", reals, f"{step.name}.exact", axis=axis)
 
 
+def _windows(export: Export, step: Step) -> Mapping[str, Any] | None:
+    """Return the call of what averages windows of several sizes, if a step does that."""
+    out = step.settings.get("output_size")
+    if step.kind == "combine":
+        return None if step.settings["function"] in SUMS else step.settings
+    if step.kind != "average_pool" or not out:
+        return None
+    image = export.shapes[step.inputs[0]][2:]
+    if all(size % number == 0 for size, number in zip(image, out, strict=True)):
+        return None
+    return {"function": "adaptive_avg_pool2d", "arguments": [{"input": 0}, out]}
+
+
 def _combine(export: Export, step: Step) -> str:
     name, settings = step.settings["function"], step.settings
-    if name not in SUMS:
-        return by_axes(export, step, settings)
     values = [export.values[source] for source in step.inputs]
     arguments = list(decoded(list(settings["arguments"]), values))[1:]
     words = dict(zip(("dim", "keepdim"), arguments, strict=False))

@@ -77,6 +77,12 @@ class Graph:
         rounded = self.node("QuantizeLinear", [exact, *self._grid(tensor)], f"{tensor}.rounded")
         self.clamp(tensor, rounded, low, high)
 
+    def quantize_steps(self, tensor: str, steps: str) -> None:
+        """Round what is computed in steps of a tensor's grid, from its zero point."""
+        one = self.constant(f"{tensor}.step", np.float32(1))
+        operands = [steps, one, self._grid(tensor)[1]]
+        self.clamp(tensor, self.node("QuantizeLinear", operands, f"{tensor}.rounded"))
+
     def clamp(
         self, tensor: str, codes: str, low: int | None = None, high: int | None = None
     ) -> None:

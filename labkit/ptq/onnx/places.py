@@ -113,8 +113,10 @@ def _write_largest(export: Export, step: Step) -> None:
     graph.quantize(step.name, graph.node(kind, operands, f"{step.name}.exact", keepdims=keep))
 
 
-def by_axes(export: Export, step: Step, settings: Mapping[str, Any]) -> str:
+def write_by_axes(export: Export, step: Step, settings: Mapping[str, Any]) -> None:
     """Write a mean over windows of several sizes, or an interpolation: a matrix for each axis.
+
+    It works on codes, whose halves and quarters are exact, and so are the ties between two pixels.
 
     Raises
     ------
@@ -145,12 +147,18 @@ def by_axes(export: Export, step: Step, settings: Mapping[str, Any]) -> str:
             f"{settings['function']} of {len(shape)} dimensions does not go axis by axis; expected "
             "what treats all rows, and all columns, of an image alike."
         )
-    result = graph.real(step.inputs[0])
+    name, x = step.name, export.model.qparams[step.inputs[0]]
+    zero_point = np.float32(int(x.zero_point) - x.scheme.qmin)
+    multiplier = np.float32(x.scale.double() / export.model.qparams[name].scale.double())
+    codes = graph.node("Cast", [graph.codes(step.inputs[0])], f"{name}.float", to=FLOAT)
+    centre = graph.constant(f"{name}.centre", zero_point)
+    result = graph.node("Sub", [codes, centre], f"{name}.shifted")
     for side, matrix in matrices.items():
-        constant = graph.constant(f"{step.name}.{side}", matrix.float().numpy())
+        constant = graph.constant(f"{name}.{side}", matrix.float().numpy())
         operands = [constant, result] if side == "down" else [result, constant]
-        result = graph.node("MatMul", operands, f"{step.name}.by.{side}")
-    return result
+        result = graph.node("MatMul", operands, f"{name}.by.{side}")
+    constant = graph.constant(f"{name}.multiplier", multiplier)
+    graph.quantize_steps(name, graph.node("Mul", [result, constant], f"{name}.steps"))
 
 
-INT32 = 6  # of onnx.TensorProto
+FLOAT, INT32 = 1, 6  # of onnx.TensorProto
