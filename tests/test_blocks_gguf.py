@@ -57,8 +57,8 @@ def test_what_gguf_does_not_have_is_refused(tmp_path) -> None:
         write_gguf(path, {"w": BlockTensor.of(X[:, :3], "q4_0")})
     with pytest.raises(TypeError, match=r"w has dtype torch\.int64; expected float32 or float16"):
         write_gguf(path, {"w": torch.ones(3, dtype=torch.int64)})
-    with pytest.raises(TypeError, match="metadata 'a' is of type list"):
-        write_gguf(path, {"w": X}, {"a": [1]})
+    with pytest.raises(TypeError, match="metadata 'a' is of type dict"):
+        write_gguf(path, {"w": X}, {"a": {1: 2}})
 
 
 def test_a_file_that_is_none_is_refused(tmp_path) -> None:

@@ -11,6 +11,7 @@ from os import PathLike, fspath
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,6 +21,7 @@ from labkit.validation import instance_of
 
 __all__ = ["GGUFFile", "StoredTensor", "read_gguf", "write_gguf"]
 
+MetadataValue = str | int | float | bool | np.uint32 | np.float32 | list
 PLAIN = {torch.float32: "f32", torch.float16: "f16"}
 NOT_IN_GGUF = ("mxfp8", "nf4")
 
@@ -124,7 +126,7 @@ def read_gguf(path: str | PathLike) -> GGUFFile:
 def write_gguf(
     path: str | PathLike,
     tensors: Mapping[str, Tensor | BlockTensor],
-    metadata: Mapping[str, str | int | float | bool] | None = None,
+    metadata: Mapping[str, MetadataValue] | None = None,
     architecture: str = "labkit",
 ) -> None:
     """Write a GGUF file.
@@ -136,7 +138,8 @@ def write_gguf(
     tensors : mapping
         Name to a float32 or float16 tensor, or to a `BlockTensor`, whose rows must be whole blocks.
     metadata : mapping, optional
-        Name to text, number or truth value.
+        Name to text, number or truth value, or to a list of these. Whole numbers are written as
+        int64 and others as float64; np.uint32 and np.float32 as what they are.
     architecture : str
         What "general.architecture" says.
 
@@ -181,7 +184,7 @@ def _prepared(name: str, tensor: Tensor | BlockTensor) -> tuple[Any, str]:
     return tensor.numpy(), PLAIN[tensor.dtype]
 
 
-def _add(writer: Any, name: str, value: str | int | float | bool) -> None:
+def _add(writer: Any, name: str, value: MetadataValue) -> None:
     if isinstance(value, bool):
         writer.add_bool(name, value)
     elif isinstance(value, int):
@@ -190,10 +193,16 @@ def _add(writer: Any, name: str, value: str | int | float | bool) -> None:
         writer.add_float64(name, value)
     elif isinstance(value, str):
         writer.add_string(name, value)
+    elif isinstance(value, np.uint32):
+        writer.add_uint32(name, int(value))
+    elif isinstance(value, np.float32):
+        writer.add_float32(name, float(value))
+    elif isinstance(value, list) and value:
+        writer.add_array(name, value)
     else:
         raise TypeError(
-            f"metadata {name!r} is of type {type(value).__name__}; expected text, a number or a "
-            "truth value."
+            f"metadata {name!r} is of type {type(value).__name__}; expected text, a number, a "
+            "truth value, or a list of these that is not empty."
         )
 
 

@@ -13,7 +13,8 @@ Methods, on plain tensors. Weights are [out, in], activations [tokens, in]; grid
 Models:
 
 - `model`: the forward of Llama, like its formulas; `tokenizers`, `text`;
-- `loading`, `gguf_model`, `storing`: models from files; `training`: how the built-in one was made;
+- `loading`, `gguf_model`, `storing`: models from files, and into them, as `gguf_export`;
+- `training`: how the built-in one was made;
 - `recording`: what layers see; `smollm2_layers`: real layers for everybody;
 - `measuring`, `generation`: how well a model predicts, and what it writes;
 - `few_bit`: a layer in few bits; `stages`: block after block; `folding`, `passes`: each method on a
@@ -31,6 +32,7 @@ from labkit.language.few_bit import (
 )
 from labkit.language.folding import rotate_model, smooth_model
 from labkit.language.generation import generate
+from labkit.language.gguf_export import export_gguf
 from labkit.language.gguf_model import load_gguf_model
 from labkit.language.gptq import gptq, hessian, inverse_factor, layer_error
 from labkit.language.groups import best_grid, bits_per_weight, group_grid
@@ -83,6 +85,7 @@ __all__ = [
     "cache_bytes",
     "channel_maxima",
     "difference",
+    "export_gguf",
     "few_bit_layers",
     "generate",
     "gptq",

@@ -7,7 +7,7 @@ import torch
 
 from labkit.blocks import GGUFFile, read_gguf
 from labkit.language.model import Config, LanguageModel
-from labkit.language.tokenizers import BytePairTokenizer
+from labkit.language.tokenizers import BytePairTokenizer, CharacterTokenizer
 
 __all__ = ["TENSORS", "gguf_config", "gguf_model", "gguf_tokenizer", "load_gguf_model"]
 
@@ -34,6 +34,7 @@ SIZES = {
     "epsilon": "attention.layer_norm_rms_epsilon",
 }
 CONTROL = 3  # in "tokenizer.ggml.token_type": no text, such as the end of a message
+CHARACTERS = "labkit characters"  # in "tokenizer.ggml.model": a `CharacterTokenizer`
 TENSORS = {
     "embedding.weight": "token_embd.weight",
     "norm.weight": "output_norm.weight",
@@ -104,7 +105,7 @@ def gguf_model(file: GGUFFile) -> LanguageModel:
     return model.eval()
 
 
-def gguf_tokenizer(metadata: dict[str, Any]) -> BytePairTokenizer:
+def gguf_tokenizer(metadata: dict[str, Any]) -> BytePairTokenizer | CharacterTokenizer:
     """Return the tokenizer in a file's metadata.
 
     Raises
@@ -112,8 +113,11 @@ def gguf_tokenizer(metadata: dict[str, Any]) -> BytePairTokenizer:
     ImportError
         If the package tokenizers is not installed.
     ValueError
-        If it is of another kind than SmolLM2's: byte pairs, digits one by one.
+        If it is of another kind than SmolLM2's (byte pairs, digits one by one) or the built-in
+        model's.
     """
+    if metadata.get("tokenizer.ggml.model") == CHARACTERS:
+        return CharacterTokenizer("".join(metadata["tokenizer.ggml.tokens"]))
     kind = metadata.get("tokenizer.ggml.model"), metadata.get("tokenizer.ggml.pre")
     if kind != ("gpt2", "smollm"):
         raise ValueError(f"the file's tokenizer is {kind}; expected ('gpt2', 'smollm').")
@@ -125,7 +129,9 @@ def gguf_tokenizer(metadata: dict[str, Any]) -> BytePairTokenizer:
     )
 
 
-def load_gguf_model(path: str | PathLike) -> tuple[LanguageModel, BytePairTokenizer]:
+def load_gguf_model(
+    path: str | PathLike,
+) -> tuple[LanguageModel, BytePairTokenizer | CharacterTokenizer]:
     """Read a model and its tokenizer.
 
     Raises

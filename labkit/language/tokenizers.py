@@ -74,6 +74,7 @@ class BytePairTokenizer:
         self, tokens: Sequence[str], merges: Sequence[str], special: Sequence[str] = ()
     ) -> None:
         package = _package()
+        self.tokens, self.merges, self.special = tokens, merges, special
         vocabulary = {token: number for number, token in enumerate(tokens)}
         pairs = [tuple(merge.split(" ")) for merge in merges]
         self._tokenizer = package.Tokenizer(package.models.BPE(vocabulary, pairs))
