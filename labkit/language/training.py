@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.data import ConcatDataset
 from tqdm import tqdm
 
 from labkit.language.loading import load_model
@@ -62,17 +63,10 @@ def new_model(config: Config) -> LanguageModel:
     return model
 
 
-def batch(texts: list[Tensor], generator: torch.Generator) -> Tensor:
-    """Draw windows of CONTEXT + 1 tokens, each from one text, all equally likely."""
-    starts = [len(text) - CONTEXT for text in texts]
-    drawn = torch.randint(sum(starts), (BATCH,), generator=generator).tolist()
-    windows = [
-        texts[0][s : s + CONTEXT + 1]
-        if s < starts[0]
-        else texts[1][s - starts[0] : s - starts[0] + CONTEXT + 1]
-        for s in drawn
-    ]
-    return torch.stack(windows)
+def batch(windows: ConcatDataset, generator: torch.Generator) -> Tensor:
+    """Draw BATCH windows, all equally likely: int64 [BATCH, CONTEXT + 1]."""
+    drawn = torch.randint(len(windows), (BATCH,), generator=generator)
+    return torch.stack([windows[number] for number in drawn.tolist()])
 
 
 def train(folder: Path = DATA, steps: int = STEPS) -> None:
@@ -84,7 +78,9 @@ def train(folder: Path = DATA, steps: int = STEPS) -> None:
     """
     texts = training_texts()
     tokenizer = CharacterTokenizer("".join(sorted(set("".join(texts)))))
-    tokens = [tokenizer.encode(text) for text in texts]
+    # All windows of a text, one a character: none reaches into what is held out.
+    unfolded = [tokenizer.encode(text).unfold(0, CONTEXT + 1, 1) for text in texts]
+    windows: ConcatDataset = ConcatDataset(unfolded)  # type: ignore[arg-type]  # Tensors will do.
     torch.manual_seed(SEED)
     generator = torch.Generator().manual_seed(SEED)
     model = new_model(config_for(len(tokenizer.characters)))
@@ -101,7 +97,7 @@ def train(folder: Path = DATA, steps: int = STEPS) -> None:
     done = _resume(checkpoint, parts, generator)
     bar = tqdm(range(done, steps), NAME, initial=done, total=steps, mininterval=5)
     for step in bar:
-        window = batch(tokens, generator)
+        window = batch(windows, generator)
         # bfloat16 halves the time where the processor has it; the weights stay float32.
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = model(window[:, :-1])
