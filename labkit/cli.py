@@ -57,6 +57,11 @@ def main(arguments: list[str] | None = None) -> int:
     build.add_argument("folder", type=Path, metavar="DIR", help="where its .c and .h are")
     build.add_argument("--name", help="of the program, if there are several")
     build.set_defaults(run=_build)
+    emulate = commands.add_parser("emulate", help="run such a program on an emulated Cortex-M4")
+    emulate.add_argument("folder", type=Path, metavar="DIR", help="where its .c and .h are")
+    emulate.add_argument("--name", help="of the program, if there are several")
+    emulate.add_argument("--images", type=int, default=20, help="how many test images (20)")
+    emulate.set_defaults(run=_emulate)
     doctor = commands.add_parser("doctor", help="versions and capabilities, for bug reports")
     doctor.set_defaults(run=_doctor)
     parsed = parser.parse_args(arguments)
@@ -144,6 +149,17 @@ def _build(parsed: argparse.Namespace) -> int:
     program = build(parsed.folder, parsed.name)
     print(f"{program.library}, compiled by {program.compiler}")
     print(f"{program.sizes['ARENA']} bytes of arena, {program.sizes['CONSTANTS']} of constants")
+    return 0
+
+
+def _emulate(parsed: argparse.Namespace) -> int:
+    from labkit.device.emulation import emulate, fashion_pixels
+
+    found = emulate(parsed.folder, fashion_pixels(parsed.images), parsed.name)
+    print(f"{found.flash} bytes of flash, {found.ram} of RAM, compiled by {found.compiler}")
+    print(f"{found.instructions.mean() / 1e6:.1f} million instructions an image")
+    for i, logits in enumerate(found.logits):
+        print(f"image {i}: {' '.join(map(str, logits))}")
     return 0
 
 

@@ -1,11 +1,12 @@
-"""Networks as C programs, many in one library: what the tests of `labkit.device` share."""
+"""Networks as C programs, many in one executable: what the tests of `labkit.device` share."""
 
-import ctypes
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from labkit.device import Compiler, export_c
@@ -13,6 +14,9 @@ from labkit.device.compiling import compile_c
 from labkit.ptq import QuantizedModel
 
 STRICT = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror")
+ZIG = Compiler("zig cc", (sys.executable, "-m", "ziglang", "cc"))
+# Every program, with every compiler and flag; a part of them otherwise.
+ALL = bool(os.environ.get("LABKIT_ALL_PROGRAMS"))
 
 
 @dataclass
@@ -25,36 +29,54 @@ class Network:
 
 def in_memory(codes: Tensor, model: QuantizedModel, name: str) -> np.ndarray:
     """Codes as the program counts and lays them: from the lowest, channels last in images."""
-    counted = (codes.to(torch.int32) - model.qparams[name].scheme.qmin).to(torch.uint8)
+    counted = codes.to("cpu").short() - model.qparams[name].scheme.qmin
     if counted.ndim == 4:
         counted = counted.permute(0, 2, 3, 1)
-    return np.ascontiguousarray(counted.reshape(len(counted), -1).numpy())
+    return np.ascontiguousarray(counted.reshape(-1).numpy().astype(np.uint8))
 
 
-def export_all(networks: dict[str, Network], folder: Path) -> list[Path]:
-    """Write each network under its name; return the C files."""
-    exported = [
-        export_c(network.model, folder, name, tuple(network.images.shape[1:]))
+def expected_codes(network: Network) -> list[np.ndarray]:
+    """The logits of each image, one by one, in the fixed rule."""
+    fixed = network.model.using("fixed")
+    return [in_memory(fixed.codes(x), fixed, fixed.outputs) for x in network.images.split(1)]
+
+
+def wrong_programs(
+    networks: dict[str, Network], folder: Path, compiler: Compiler, *flags: str
+) -> list[str]:
+    """Compile networks into one executable, warnings being errors; name those that differ."""
+    sources = [
+        export_c(network.model, folder, name, tuple(network.images.shape[1:])).files[0]
         for name, network in networks.items()
     ]
-    return [one.files[0] for one in exported]
+    main = folder / "main.c"
+    main.write_text(_main(networks))
+    program = folder / "programs"
+    compile_c(compiler, [main, *sources], program, [*STRICT, *flags])
+    run = subprocess.run([program], capture_output=True, text=True, timeout=600)
+    assert run.returncode == 0, run.stderr[:3000]
+    lines = iter(run.stdout.splitlines())
+    return [
+        name
+        for name, network in networks.items()
+        if [" ".join(map(str, codes)) for codes in expected_codes(network)]
+        != [next(lines) for _ in network.images]
+    ]
 
 
-def library(sources: list[Path], output: Path, compiler: Compiler, *flags: str) -> ctypes.CDLL:
-    """Compile programs into one library, warnings being errors, and load it."""
-    compile_c(compiler, sources, output, [*STRICT, "-shared", "-fPIC", *flags])
-    return ctypes.CDLL(str(output))
-
-
-def differing(loaded: ctypes.CDLL, name: str, network: Network) -> int:
-    """How many codes of the logits differ from those of the network in the fixed rule."""
-    fixed = network.model.using("fixed")
-    run = getattr(loaded, f"{name}_run")
-    found = 0
-    for image in network.images.split(1):
-        expected = in_memory(fixed.codes(image), fixed, fixed.outputs).reshape(-1)
-        pixels = in_memory(fixed.quantize_input(image), fixed, fixed.input_name)
-        logits = np.full(len(expected), 255, np.uint8)
-        run(ctypes.c_void_p(pixels.ctypes.data), ctypes.c_void_p(logits.ctypes.data))
-        found += int((logits != expected).sum())
-    return found
+def _main(networks: dict[str, Network]) -> str:
+    """C that prints the logits of each image, a line each."""
+    lines = ["#include <stdio.h>", *(f'#include "{name}.h"' for name in networks)]
+    calls = []
+    for name, network in networks.items():
+        model = network.model
+        for i, image in enumerate(network.images.split(1)):
+            pixels = in_memory(model.quantize_input(image), model, model.input_name)
+            numbers = ", ".join(map(str, pixels))
+            lines.append(f"static const uint8_t {name}_{i}[] = {{{numbers}}};")
+            calls.append(
+                f"  {{ uint8_t q[{name.upper()}_LOGITS]; if ({name}_run({name}_{i}, q)) return 1;"
+                f' for (int i = 0; i < {name.upper()}_LOGITS; i++) printf(i ? " %d" : "%d", q[i]);'
+                ' printf("\\n"); }'
+            )
+    return "\n".join([*lines, "int main(void)", "{", *calls, "  return 0;", "}", ""])

@@ -1,19 +1,25 @@
-"""A network as a C program gives the integers of the network, code for code."""
+"""A network as a C program gives the integers of the network, code for code, and cleanly."""
+
+import re
 
 import pytest
 import torch
-from c_programs import Network, differing, export_all, library
+from c_programs import ALL, ZIG, Network, expected_codes, in_memory, wrong_programs
 from other_networks import pictures
+from random_networks import random_network
 from test_ptq_any_network import OTHERS, SIZE, TABLES, network_with, quantized
+from torch import nn
 
 from labkit import zoo
-from labkit.device import build, export_c, find_compiler, input_table
-from labkit.ptq import quantize_model
+from labkit.device import Compiler, build, export_c, find_compiler, input_table
+from labkit.ptq import load, quantize_model, save
 from labkit.qparams import Scheme
 
 pytestmark = pytest.mark.slow
+RANDOM = 200 if ALL else 40
 COMPILER = find_compiler()
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler")
+SANITIZED = ("-O1", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +33,21 @@ def integers(calibration):
         name: quantize_model(zoo.load_model(name), [calibration], observer="minmax")
         for name in zoo.MODELS
     }
+
+
+@pytest.fixture(scope="module")
+def networks(integers, calibration):
+    """Every operation by itself, networks drawn at random, and those of the zoo."""
+    names = [*TABLES, *OTHERS]
+    operations = {
+        f"operation{i}": Network(
+            quantized(network_with(name), pictures(4, SIZE)), pictures(2, SIZE, seed=1)
+        )
+        for i, name in enumerate(names)
+    }
+    drawn = {f"random{seed}": Network(*random_network(seed)) for seed in range(RANDOM)}
+    trained = {name: Network(model, calibration[:2]) for name, model in integers.items()}
+    return operations | drawn | trained
 
 
 def bytes_of(images):
@@ -54,15 +75,39 @@ def test_bytes_of_a_camera_give_the_codes_of_the_network(name, integers, tmp_pat
 
 
 @needs_compiler
-def test_every_operation(tmp_path):
-    networks = {
-        f"net{i}": Network(
-            quantized(network_with(name), pictures(4, SIZE)), pictures(2, SIZE, seed=1)
-        )
-        for i, name in enumerate([*TABLES, *OTHERS])
-    }
-    loaded = library(export_all(networks, tmp_path), tmp_path / "all.so", COMPILER, "-O0")
-    assert [name for name in networks if differing(loaded, name, networks[name])] == []
+def test_both_backends_and_a_saved_file_give_the_integers_of_the_program(networks, tmp_path):
+    for name, network in networks.items():
+        fixed = network.model.using("fixed")
+        save(fixed, tmp_path / "network")
+        loaded = load(tmp_path / "network", backend="reference")
+        assert loaded.requantization == "fixed"
+        for image, expected in zip(network.images.split(1), expected_codes(network), strict=True):
+            found = in_memory(loaded.codes(image), loaded, loaded.outputs)
+            assert (found == expected).all(), name
+    assert wrong_programs(networks, tmp_path / "c", COMPILER, "-O0") == []
+
+
+@needs_compiler
+def test_sanitizers_find_nothing(networks, tmp_path):
+    some = networks if ALL else {name: networks[name] for name in list(networks)[::3]}
+    assert wrong_programs(some, tmp_path, COMPILER, *SANITIZED) == []
+
+
+@needs_compiler
+@pytest.mark.skipif(not ALL, reason="LABKIT_ALL_PROGRAMS is not set")
+@pytest.mark.parametrize(
+    ("compiler", "flags"),
+    [
+        (COMPILER, ["-O2"]),
+        (COMPILER, ["-O3", "-march=native"]),
+        (ZIG, ["-O0"]),
+        (ZIG, ["-O2"]),
+        (ZIG, ["-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all"]),
+    ],
+    ids=["O2", "O3", "zig O0", "zig O2", "zig, sanitized"],
+)
+def test_all_compilers_and_flags(compiler, flags, networks, tmp_path):
+    assert wrong_programs(networks, tmp_path, compiler, *flags) == []
 
 
 @needs_compiler
@@ -77,12 +122,161 @@ def test_every_operation(tmp_path):
     ids=["affine 4-bit", "2-bit", "unsigned", "3-bit and narrow"],
 )
 def test_weights_and_activations_of_all_widths(settings, calibration, tmp_path):
-    networks = {
+    some = {
         name: Network(
             quantize_model(zoo.load_model(name), [calibration], observer="minmax", **settings),
             calibration[:2],
         )
         for name in zoo.MODELS
     }
-    loaded = library(export_all(networks, tmp_path), tmp_path / "all.so", COMPILER, "-O2")
-    assert [name for name in networks if differing(loaded, name, networks[name])] == []
+    assert wrong_programs(some, tmp_path, COMPILER, "-O2") == []
+
+
+def test_the_text_is_integers_only_and_fits_the_page(integers, tmp_path):
+    for name, model in integers.items():
+        for file in export_c(model, tmp_path, name).files:
+            text = file.read_text("utf-8")
+            code = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+            assert not re.search(r"\b(float|double|malloc|memcpy)\b", code)
+            assert re.findall(r"#include (.*)", code) in ([f'"{name}.h"'], ["<stdint.h>"])
+            assert max(map(len, text.splitlines())) <= 110
+
+
+def test_weights_of_four_and_two_bits_are_packed(calibration, tmp_path):
+    sizes = [
+        export_c(
+            quantize_model(zoo.load_model("mobilenet"), [calibration], weight_scheme=scheme),
+            tmp_path,
+        ).constants
+        for scheme in (Scheme(8, symmetric=True), Scheme(4, symmetric=True), Scheme(2))
+    ]
+    weights = sum(w.numel() for w in zoo.load_model("mobilenet").parameters() if w.ndim > 1)
+    assert sizes[0] - sizes[1] == pytest.approx(weights / 2, rel=0.01)
+    assert sizes[1] - sizes[2] < weights / 4  # these have zero points, too
+
+
+class Island(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4)
+        self.fc = nn.Linear(4 * 6 * 6, 3)
+
+    def forward(self, x):
+        return self.fc(self.norm(self.conv(x)).flatten(1))
+
+
+def test_islands_are_refused_by_name_and_nothing_is_written(tmp_path):
+    model = quantize_model(Island().eval(), [pictures(4, SIZE)], islands=True)
+    with pytest.raises(ValueError, match=r"step 'conv.real' computes with real numbers"):
+        export_c(model, tmp_path / "new", image_shape=(3, SIZE, SIZE))
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"name": "my network"}, "name is 'my network'; expected a C identifier"),
+        ({"name": "2fast"}, "a C identifier"),
+        ({"name": "../up"}, "a C identifier"),
+        ({"name": "größe"}, "a C identifier"),
+        ({"name": "int"}, "name is 'int', which C keeps for itself"),
+        ({"name": None}, "a C identifier"),
+        ({"image_shape": (3, 28, 28)}, r"image_shape is \(3, 28, 28\), which does not fit"),
+        ({"table": torch.zeros(3, 256, dtype=torch.uint8)}, r"table has shape \(3, 256\)"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_nothing_is_written(arguments, words, integers, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        export_c(integers["resnet"], tmp_path / "new", **arguments)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_network_that_is_none_is_refused(tmp_path):
+    with pytest.raises(TypeError, match="model is of type ResNet; expected QuantizedModel"):
+        export_c(zoo.load_model("resnet"), tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_refused(integers, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OSError, match="file"):
+        export_c(integers["resnet"], tmp_path / "file")
+    with pytest.raises(OSError, match="file"):
+        export_c(integers["resnet"], tmp_path / "file" / "folder")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_sums_that_could_leave_int32_are_refused(tmp_path):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(2**18, 2, bias=False)).eval()
+    model[1].weight.data.fill_(1.0)
+    integer = quantize_model(model, [torch.randn(2, 1, 512, 512)], observer="minmax")
+    with pytest.raises(ValueError, match=r"step '_1': its accumulators can reach \d+, and int32"):
+        export_c(integer, tmp_path, image_shape=(1, 512, 512))
+
+
+@needs_compiler
+def test_steps_may_have_any_name(tmp_path):
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            for name in ("int", "add", "conv2d_w8", "arena", "q_x", "window", "int32_t", "finish"):
+                setattr(self, name, nn.Conv2d(2, 2, 1))
+
+        def forward(self, x):
+            for layer in self.children():
+                x = layer(x)
+            return x
+
+    model = quantize_model(Odd().eval(), [torch.randn(2, 2, 3, 3)])
+    assert (
+        wrong_programs({"odd": Network(model, torch.randn(2, 2, 3, 3))}, tmp_path, COMPILER) == []
+    )
+
+
+# The compiler.
+
+
+@needs_compiler
+def test_a_program_refuses_what_is_no_picture(integers, tmp_path):
+    export_c(integers["mobilenet"], tmp_path)
+    program = build(tmp_path)
+    images = torch.zeros(2, 28, 28, 1, dtype=torch.uint8).numpy()
+    flat = program(images.reshape(2, -1))
+    assert (program(images) == flat).all()
+    assert (program(images[..., 0]) == flat).all()
+    with pytest.raises(TypeError, match="pixels has dtype float32; expected uint8"):
+        program(images.astype("float32"))
+    with pytest.raises(ValueError, match=r"pixels has shape \(2, 14, 56\)"):
+        program(images.reshape(2, 14, 56))
+
+
+def test_a_compiler_that_fails_says_why_and_leaves_nothing(integers, tmp_path):
+    export_c(integers["mobilenet"], tmp_path)
+    before = sorted(tmp_path.iterdir())
+    missing = Compiler("none", (str(tmp_path / "none"),))
+    with pytest.raises(ValueError, match="none cannot be run"):
+        build(tmp_path, compiler=missing)
+    if COMPILER:
+        (tmp_path / "network.c").write_text("int network_run(")
+        with pytest.raises(ValueError, match=r"failed with status 1 on network.c: .*network.c:1"):
+            build(tmp_path)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_without_a_compiler_it_says_what_to_install(integers, tmp_path, monkeypatch):
+    export_c(integers["mobilenet"], tmp_path)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert find_compiler() is None
+    with pytest.raises(ValueError, match=r"no C compiler here .* pip install labkit\[device\]"):
+        build(tmp_path)
+
+
+def test_folders_with_no_program_or_several(integers, tmp_path):
+    with pytest.raises(ValueError, match="holds no program"):
+        build(tmp_path)
+    for name in ("one", "two"):
+        export_c(integers["mobilenet"], tmp_path, name)
+    with pytest.raises(ValueError, match="holds the programs one, two"):
+        build(tmp_path)
+    with pytest.raises(ValueError, match=r"there is no file .*three.c"):
+        build(tmp_path, "three")

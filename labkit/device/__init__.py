@@ -5,13 +5,15 @@
 - `shifts`: integers as C has them; `loops`: a convolution as C computes it; `packing`: weights in
   the order in which a kernel reads them;
 - `planner`: one arena for all tensors; `lifetimes`: when each is needed;
-- `program` writes a network as C; `compiling` and `running` have it compiled and run here;
+- `program` writes a network as C; `compiling` and `running` have it compiled and run here,
+  `emulation` on an emulated microcontroller;
 - `chips` and `estimate`: what a network takes on a microcontroller.
 """
 
 from labkit.device.chips import CHIPS, Chip, chip_of
 from labkit.device.compiling import Compiler, build, find_compiler
 from labkit.device.door import Answer, enter, input_table, read_out
+from labkit.device.emulation import Emulated, emulate
 from labkit.device.estimate import Estimate, LayerCost, estimate, layer_costs
 from labkit.device.lifetimes import IN_PLACE, lifetimes_of
 from labkit.device.loops import convolve
@@ -44,6 +46,7 @@ __all__ = [
     "Arena",
     "Chip",
     "Compiler",
+    "Emulated",
     "Estimate",
     "Exported",
     "LayerCost",
@@ -56,6 +59,7 @@ __all__ = [
     "c_remainder",
     "chip_of",
     "convolve",
+    "emulate",
     "enter",
     "estimate",
     "export_c",

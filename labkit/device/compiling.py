@@ -96,7 +96,11 @@ def build(
 
 
 def compile_c(
-    compiler: Compiler, sources: Sequence[Path], output: Path, flags: Sequence[str]
+    compiler: Compiler,
+    sources: Sequence[Path],
+    output: Path,
+    flags: Sequence[str],
+    libraries: Sequence[str] = (),
 ) -> None:
     """Compile C files into one file, which is written whole or not at all.
 
@@ -108,7 +112,7 @@ def compile_c(
         If the folder cannot be written.
     """
     partial = output.with_name(f"{output.stem}.partial{output.suffix}")
-    command = [*compiler.command, *flags, "-o", str(partial), *map(str, sources)]
+    command = [*compiler.command, *flags, "-o", str(partial), *map(str, sources), *libraries]
     try:
         # A folder that cannot be written is no fault of the program's.
         partial.touch()

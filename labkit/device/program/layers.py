@@ -9,6 +9,7 @@ from torch import Tensor
 from labkit.device.packing import pack_weights
 from labkit.device.program.memory import Placed, natural, positions
 from labkit.device.program.writer import Writer, window_fields
+from labkit.kernels.choosing import is_depthwise
 from labkit.kernels.output_stage import INT32_MAX
 from labkit.ptq.operators import code_of
 from labkit.ptq.plan import Step
@@ -37,9 +38,8 @@ def _write(writer: Writer, step: Step, tensors: list[Placed], shape: Any) -> Any
     order = natural(4)
     sources = [writer.read(tensor, order, step.name) for tensor in tensors]
     window = layer.window
-    depthwise = layer.q_w.shape[1] == 1 and window.groups > 1
     output = writer.make(step.name, math.prod(shape))
-    kernel = _kernel(writer, step, "depthwise" if depthwise else "conv2d", len(sources) > 1)
+    kernel = _kernel(writer, step, _kind(layer), len(sources) > 1)
     constants = writer.struct(
         "conv2d",
         step.name,
@@ -54,7 +54,9 @@ def _write(writer: Writer, step: Step, tensors: list[Placed], shape: Any) -> Any
         groups=window.groups,
         layer=_weights(writer, step, layer) | _residual(writer, step, layer),
     )
-    writer.call(kernel, sources, output, constants, sources[1:], step.name)
+    # Other places still read the input, so what is added to itself stays.
+    free = [source for source in sources[1:] if source is not sources[0]]
+    writer.call(kernel, sources, output, constants, free, step.name)
     writer.tensors[step.name] = Placed(output, positions(shape, order))
     return output
 
@@ -77,6 +79,15 @@ def write_linear(writer: Writer, step: Step) -> None:
     writer.put(step.name, output, order)
 
 
+def _kind(layer: Any) -> str:
+    """Name the kernel that computes a layer."""
+    if layer.window is None:
+        return "linear"
+    if layer.window.groups == 1 and layer.window.dilation[1] == 1:
+        return "conv2d"
+    return "depthwise" if is_depthwise(layer._layer) else "grouped"
+
+
 def _bits(writer: Writer, step: Step) -> int:
     bits = writer.model.weights[step.layer or ""].qparams.scheme.bits
     return bits if bits in PACKED else 8
@@ -86,7 +97,6 @@ def _kernel(writer: Writer, step: Step, kind: str, residual: bool) -> str:
     """Name the kernel for weights of so many bits, with zero points or without."""
     affine = bool((writer.operation(step.name)._layer.w_zero_point != _middle(writer, step)).any())
     suffix = f"w{_bits(writer, step)}{'_affine' if affine else ''}"
-    writer.kernels |= {f"dot_{suffix}"}
     return f"{kind}{'_add' if residual else ''}_{suffix}"
 
 
@@ -101,7 +111,8 @@ def _weights(writer: Writer, step: Step, layer: Any) -> dict[str, Any]:
     middle, bits, name = _middle(writer, step), _bits(writer, step), step.layer or step.name
     q_w = (layer.q_w.to(torch.int16) - middle).to(torch.int8)
     z_w = (layer._layer.w_zero_point.flatten().expand(len(q_w)) - middle).to(torch.int32)
-    packed = pack_weights(q_w, bits)
+    rows = q_w.flatten(1).t() if _kind(layer) == "depthwise" else q_w  # channels last there, too
+    packed = pack_weights(rows, bits)
     stored = packed.view(torch.int8) if bits == 8 else packed
     output = layer._layer.output
     _check_accumulators(writer, step, layer)

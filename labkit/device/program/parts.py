@@ -14,28 +14,30 @@ class Part:
     filled: dict[str, Any] = field(default_factory=dict)
 
 
+ROWS = {
+    "conv2d": "w->rows * w->columns * channels",
+    "grouped": "w->rows * w->columns * inputs",
+    "depthwise": "channels",
+    "linear": "inputs",
+}
+"""The kernels of layers, and how many weights lie in a row of packed bytes."""
+
+
 def _of_layers() -> Iterator[tuple[str, Part]]:
     """Yield the kernels of layers, for each width of weights, with zero points or without."""
     for bits in (8, 4, 2):
+        typed = {"bits": bits, "type": "int8_t" if bits == 8 else "uint8_t"}
+        yield f"weight_w{bits}", Part("weight", filled=typed)
         for affine in (False, True):
             suffix = f"w{bits}{'_affine' if affine else ''}"
-            count = {
-                "conv2d": "w->rows * w->columns * inputs",
-                "depthwise": "taps",
-                "linear": "inputs",
-            }
-            filled = {
-                "bits": bits,
-                "affine": affine,
-                "suffix": suffix,
-                "type": "int8_t" if bits == 8 else "uint8_t",
-            }
-            yield f"dot_{suffix}", Part("dot", filled=filled)
-            for kind, numbers in count.items():
+            filled = typed | {"affine": affine, "suffix": suffix}
+            yield f"dot_{suffix}", Part("dot", (f"weight_w{bits}",), filled)
+            for kind, numbers in ROWS.items():
                 row = numbers if bits == 8 else f"({numbers} + {8 // bits - 1}) / {8 // bits}"
+                product = f"weight_w{bits}" if kind == "depthwise" else f"dot_{suffix}"
+                needs = ("linear_type" if kind == "linear" else "conv2d_type", product)
                 for residual in (False, True):
                     name = f"{kind}{'_add' if residual else ''}_{suffix}"
-                    needs = ("linear_type" if kind == "linear" else "conv2d_type", f"dot_{suffix}")
                     more = {"name": name, "residual": residual, "row_bytes": row}
                     yield name, Part(kind, needs, filled | more)
 

@@ -1,5 +1,6 @@
 """The text of a C program: what was written, in the templates' words."""
 
+import textwrap
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any
@@ -71,6 +72,7 @@ def rendered(writer: Writer, name: str, arena: int) -> tuple[str, str]:
         "macs": multiply_adds(writer),
         "image_sizes": _image_sizes(writer),
         "input_words": _input_words(writer),
+        "output_words": _output_words(writer),
         "logit_zero_point": writer.zero_point(model.outputs),
         "logit_scale": float(qparams.scale),
         "kernels": kernels,
@@ -79,7 +81,7 @@ def rendered(writer: Writer, name: str, arena: int) -> tuple[str, str]:
             {
                 "kind": s.kind,
                 "name": s.name,
-                "fields": [(k, _value(v)) for k, v in s.fields.items()],
+                "fields": [_field(*item) for item in s.fields.items()],
             }
             for s in writer.structs
         ],
@@ -107,6 +109,13 @@ def _input_words(writer: Writer) -> str:
     return what + ", " + "".join(f"[{size}]" for size in shape)
 
 
+def _output_words(writer: Writer) -> str:
+    shape = writer.values[writer.model.outputs].shape
+    if len(shape) == 4:
+        return f"[{shape[2]}][{shape[3]}][{shape[1]}], channels last"
+    return "the logits"
+
+
 def _call(call: Call) -> tuple[str, str]:
     constants = [f"&{call.constants}"] if call.constants else []
     arguments = ", ".join([*constants, *(buffer.where for buffer in call.operands)])
@@ -124,6 +133,12 @@ def _array(name: str, values: np.ndarray) -> dict[str, Any]:
         line += text
     rows.append(line.rstrip().rstrip(","))
     return {"type": TYPES[flat.dtype], "name": name, "count": flat.size, "rows": "\n".join(rows)}
+
+
+def _field(name: str, value: Any) -> str:
+    return textwrap.fill(
+        f".{name} = {_value(value)},", LINE, initial_indent="  ", subsequent_indent="    "
+    )
 
 
 def _value(value: Any) -> str:
