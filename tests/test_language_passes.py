@@ -19,6 +19,7 @@ from labkit.language import (
     rotate_model,
     round_model,
     smooth_model,
+    split_model,
 )
 from labkit.linear import Scheme, quantize
 
@@ -121,6 +122,23 @@ def test_grids_for_inputs(model, text, base):
     assert difference(measure(four, held_out), base)[0] > 0.02
 
 
+@torch.inference_mode()
+def test_outlier_channels_in_float(model, text):
+    tokens = text[0][:2]
+    expected = model(tokens)
+    # All channels are outliers: nothing is rounded.
+    assert torch.allclose(split_model(model, 0.0)(tokens), expected, atol=1e-3)
+    # None is: weights and inputs are, to a grid for each row and each token.
+    none = split_model(model, 1e6)(tokens)
+    both = quantize_activations(round_model(model, W8))(tokens)
+    # A sum in another order may send an input to the neighbouring code.
+    assert float((none - both).norm()) < 0.01 * float(expected.norm())
+    some = split_model(model, 3.0)(tokens)
+    assert float((some - expected).norm()) < float((none - expected).norm())
+    with pytest.raises(ValueError, match="threshold is -1"):
+        split_model(model, -1)
+
+
 def test_keys_and_values_in_few_bits(model, text, base):
     held_out = text[0]
     lost = [
@@ -151,6 +169,9 @@ def test_writing_on(shakespeare):
     drawn = [generate(model, start, 20, temperature=1.0, seed=seed) for seed in (1, 1, 2)]
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
+    caches = [KVCache(Scheme(8)) for _ in model.blocks]
+    assert torch.equal(generate(model, start, 8, cache=caches), greedy[:, :20])
+    assert len(caches[0]) == 19
     with pytest.raises(ValueError, match="temperature is -1"):
         generate(model, start, 1, temperature=-1)
     with pytest.raises(ValueError, match="count is -1"):

@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from labkit.language import Config, LanguageModel, linear_layers, real_layers, record_inputs
+from labkit.language import (
+    Config,
+    LanguageModel,
+    linear_layers,
+    real_layers,
+    record_inputs,
+    record_maxima,
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +40,18 @@ def test_no_more_is_kept_than_asked_for(model):
     tokens = torch.zeros(5, 4, dtype=torch.int64)
     seen = record_inputs(model, tokens, ["blocks.0.mlp.up"], most_tokens=6)
     assert seen["blocks.0.mlp.up"].shape == (6, 32)
+
+
+def test_maxima_are_those_of_the_inputs(model):
+    tokens = torch.arange(10).view(2, 5)
+    names = ["blocks.0.mlp.up", "blocks.1.mlp.down"]
+    seen, maxima = record_inputs(model, tokens, names), record_maxima(model, tokens)
+    assert len(maxima) == 14
+    for name in names:
+        x = seen[name].abs()
+        assert torch.equal(maxima[name].channels, x.amax(0))
+        assert torch.equal(maxima[name].tokens, x.amax(1).view(2, 5))
+        assert maxima[name].ratio == float(x.max() / x.amax(0).median())
 
 
 @pytest.mark.parametrize(

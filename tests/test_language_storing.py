@@ -22,6 +22,7 @@ from labkit.language import (
     save_model,
     smooth_model,
     speed,
+    split_model,
 )
 from labkit.language.packed import kernels_usable
 from labkit.linear import Scheme, choose_qparams, quantize
@@ -46,6 +47,7 @@ WAYS = {
     "W8A8 a token": lambda model, tokens: quantize_activations(round_model(model, W8)),
     "rotated, 3 bits": lambda model, tokens: round_model(rotate_model(model), Scheme(3), 32),
     "smoothed": smooth_model,
+    "LLM.int8": lambda model, tokens: split_model(model, 4.0),
     "AWQ": lambda model, tokens: awq_model(model, tokens, Scheme(4), 32),
     "2 bits, unsigned": lambda model, tokens: round_model(model, Scheme(2, signed=False), 64),
 }
@@ -100,8 +102,16 @@ def test_bytes_by_kind(model):
 needs_kernels = pytest.mark.skipif(not kernels_usable(), reason="torch has no such kernels here")
 
 
+FORMS = [
+    (Scheme(4), 32),
+    (Scheme(4, signed=False), 64),
+    (Scheme(4, symmetric=True), 128),
+    (W8, None),
+]
+
+
 @needs_kernels
-@pytest.mark.parametrize(("scheme", "size"), [(Scheme(4), 32), (Scheme(4), 64), (W8, None)])
+@pytest.mark.parametrize(("scheme", "size"), FORMS)
 def test_packed_products(scheme, size):
     draw = torch.Generator().manual_seed(0)
     w, x = torch.randn(96, 128, generator=draw), torch.randn(2, 3, 128, generator=draw)
@@ -124,7 +134,7 @@ def test_a_packed_model(model, tokens):
     assert found.prefill > 0
     with pytest.raises(ValueError, match="rotates or rounds its input"):
         pack_model(quantize_activations(rounded))
-    with pytest.raises(ValueError, match="expected signed codes"):
+    with pytest.raises(ValueError, match="expected 4 bits in groups"):
         pack_model(round_model(model, Scheme(3), 32))
     with pytest.raises(ValueError, match="1 or more each"):
         speed(packed, tokens[:1], count=0)

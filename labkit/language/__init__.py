@@ -49,8 +49,14 @@ from labkit.language.outliers import (
     token_maxima,
 )
 from labkit.language.packed import PackedLinear, Speed, pack_model, speed
-from labkit.language.passes import awq_model, gptq_model, quantize_activations, round_model
-from labkit.language.recording import record_inputs, watch_inputs
+from labkit.language.passes import (
+    awq_model,
+    gptq_model,
+    quantize_activations,
+    round_model,
+    split_model,
+)
+from labkit.language.recording import InputMaxima, record_inputs, record_maxima, watch_inputs
 from labkit.language.rotation import hadamard, rotate, rotate_back
 from labkit.language.smollm2_layers import RealLayer, real_layers
 from labkit.language.smoothing import smooth, smoothing_scales
@@ -65,6 +71,7 @@ __all__ = [
     "Config",
     "FewBitLinear",
     "FloatCache",
+    "InputMaxima",
     "KVCache",
     "LanguageModel",
     "PackedLinear",
@@ -107,6 +114,7 @@ __all__ = [
     "read_model",
     "real_layers",
     "record_inputs",
+    "record_maxima",
     "rotate",
     "rotate_back",
     "rotate_model",
@@ -117,6 +125,7 @@ __all__ = [
     "smoothing_scales",
     "speed",
     "split_linear",
+    "split_model",
     "split_outliers",
     "tensor_grid",
     "token_grid",

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labkit.language.model import LanguageModel
-from labkit.language.outliers import INT8, token_grid
+from labkit.language.outliers import INT8, split_linear, token_grid
 from labkit.language.rotation import rotate
 from labkit.linear import QParams, Scheme, dequantize, fake_quantize
 
@@ -60,6 +60,8 @@ class FewBitLinear(nn.Linear):
         Whether the input is rotated first; `weight` is for rotated inputs then.
     activation : callable, optional
         What is done to each input, for example `TokenGrid()`.
+    threshold : float, optional
+        The product is `split_linear`'s then, and `activation` unused.
     """
 
     def __init__(self, weight: Tensor) -> None:
@@ -70,6 +72,7 @@ class FewBitLinear(nn.Linear):
         self.qparams: QParams | None = None
         self.rotated = False
         self.activation: Callable[[Tensor], Tensor] | None = None
+        self.threshold: float | None = None
 
     def store(self, q: Tensor, qparams: QParams) -> None:
         """Put codes in the place of the weights."""
@@ -80,6 +83,9 @@ class FewBitLinear(nn.Linear):
         """Map [..., in] to [..., out]."""
         if self.rotated:
             x = rotate(x).to(x.dtype)
+        if self.threshold is not None:
+            rows = x.reshape(-1, x.shape[-1])
+            return split_linear(rows, self.weight, self.threshold).view(*x.shape[:-1], -1)
         if self.activation is not None:
             x = self.activation(x)
         return F.linear(x, self.weight)

@@ -1,9 +1,11 @@
 """A model writes on: greedily, or drawing each token by its probability."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from labkit.language.model import LanguageModel
+from labkit.language.model import Cache, LanguageModel
 from labkit.language.recording import sequences
 from labkit.progress_bar import progress_bar
 from labkit.validation import whole_number
@@ -18,6 +20,7 @@ def generate(
     count: int,
     temperature: float = 0.0,
     seed: int = 0,
+    cache: Sequence[Cache] | None = None,
     progress: bool = False,
 ) -> Tensor:
     """Return tokens and `count` more, each from the logits behind those before.
@@ -34,6 +37,9 @@ def generate(
         with probabilities softmax(logits / temperature).
     seed : int
         Of the draws: the same seed gives the same text.
+    cache : list of Cache, optional
+        Empty caches, for example ``[KVCache(Scheme(4)) for _ in model.blocks]``: keys and values in
+        few bits. By default they stay in float.
     progress : bool
         Whether to show a bar.
 
@@ -53,9 +59,9 @@ def generate(
     if not 0 <= temperature < float("inf"):
         raise ValueError(f"temperature is {temperature}; expected 0 or more.")
     draw = torch.Generator().manual_seed(whole_number(seed, "seed"))
-    cache, new = model.new_cache(), text
+    memory, new = cache or model.new_cache(), text
     for _ in progress_bar(range(count), "writing", progress):
-        logits = model(new, cache)[:, -1]
+        logits = model(new, memory)[:, -1]
         if temperature:
             probabilities = (logits / temperature).softmax(-1)
             new = torch.multinomial(probabilities, 1, generator=draw)

@@ -6,7 +6,7 @@ bfloat16::
     4 bits:  w' = (code - 8) scale + zero,    a scale and a zero for each group of a row         (1)
     8 bits:  w' = code scale,                 a scale for each row                               (2)
 
-With codes q = code - 8 and a zero point Z, ``zero = -Z scale`` (1).
+With our codes ``q = code + qmin`` and zero point Z, ``zero = (8 + qmin - Z) scale`` in (1).
 """
 
 import copy
@@ -38,8 +38,8 @@ class PackedLinear(nn.Module):
     q : Tensor
         Codes [out, in].
     qparams : QParams
-        Signed: 4 bits in groups of 32, 64, 128 or 256 along the rows; or 8 bits, symmetric, with a
-        scale for each row.
+        4 bits in groups of 32, 64, 128 or 256 along the rows; or 8 bits, signed and symmetric, with
+        a scale for each row.
 
     Raises
     ------
@@ -55,13 +55,13 @@ class PackedLinear(nn.Module):
         if not _has_kernel(qparams) or (size is not None and q.shape[1] % size):
             raise ValueError(
                 f"weights [{q.shape[0]}, {q.shape[1]}] have {scheme} with axis={qparams.axis} and "
-                f"group_size={size}; expected signed codes, 4 bits in groups of {GROUP_SIZES} that "
-                "fill the rows, or 8 bits, symmetric, with axis=0."
+                f"group_size={size}; expected 4 bits in groups of {GROUP_SIZES} that fill the "
+                "rows, or 8 bits, signed and symmetric, with axis=0."
             )
         if self.bits == 4:
-            zero = -qparams.zero_point * qparams.scale
+            zero = (8 + scheme.qmin - qparams.zero_point) * qparams.scale
             pairs = torch.stack([qparams.scale.T, zero.T], dim=-1).bfloat16().contiguous()
-            packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(q.int() + 8, 1)
+            packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(q.int() - scheme.qmin, 1)
         else:
             pairs, packed = qparams.scale.bfloat16(), q.contiguous()
         self.register_buffer("packed", packed)
@@ -82,8 +82,7 @@ class PackedLinear(nn.Module):
 def _has_kernel(qparams: QParams) -> bool:
     scheme = qparams.scheme
     if scheme.bits == 4:
-        groups = qparams.axis == 1 and qparams.group_size in GROUP_SIZES
-        return scheme.signed and groups
+        return qparams.axis == 1 and qparams.group_size in GROUP_SIZES
     rows = qparams.axis == 0 and qparams.group_size is None
     return scheme.bits == 8 and scheme.signed and scheme.symmetric and rows
 

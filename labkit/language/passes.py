@@ -19,7 +19,7 @@ from labkit.language.stages import Stage, block_by_block
 from labkit.linear import QParams, Scheme, choose_qparams, quantize
 from labkit.progress_bar import progress_bar
 
-__all__ = ["awq_model", "gptq_model", "quantize_activations", "round_model"]
+__all__ = ["awq_model", "gptq_model", "quantize_activations", "round_model", "split_model"]
 
 ALPHAS = tuple(step / 10 for step in range(11))
 
@@ -173,6 +173,30 @@ def quantize_activations(
         model.hidden(sequence[None])
     for name, layer in layers.items():
         layer.activation = TensorGrid(tensor_grid(seen[name].value, scheme))
+    return model
+
+
+def split_model(model: LanguageModel, threshold: float = 6.0) -> LanguageModel:
+    """Multiply in every layer as LLM.int8 does, with `split_linear`.
+
+    Parameters
+    ----------
+    model : LanguageModel
+        A float model; it stays as it is. Weights are rounded at each product, since which columns
+        stay in float depends on the input: this is about numbers, not about speed.
+    threshold : float
+        From which magnitude on a channel of an input is an outlier.
+
+    Raises
+    ------
+    ValueError
+        If `threshold` is negative or NaN.
+    """
+    if not threshold >= 0:
+        raise ValueError(f"threshold is {threshold}; expected a magnitude, 0 or more.")
+    model = few_bit_copy(model)
+    for layer in few_bit_layers(model).values():
+        layer.threshold = float(threshold)
     return model
 
 

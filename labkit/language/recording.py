@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from labkit.language.few_bit import linear_layers
 from labkit.language.model import LanguageModel
+from labkit.language.outliers import channel_maxima, token_maxima
 from labkit.progress_bar import progress_bar
 from labkit.validation import integer_tensor, whole_number
 
-__all__ = ["record_inputs", "watch_inputs", "watching"]
+__all__ = ["InputMaxima", "record_inputs", "record_maxima", "watch_inputs", "watching"]
 
 Observe = Callable[[str, Tensor], None]
 
@@ -110,6 +112,57 @@ def record_inputs(
         progress,
     )
     return {name: torch.cat(rows)[:most_tokens] for name, rows in kept.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class InputMaxima:
+    """The largest magnitudes of a layer's input.
+
+    Attributes
+    ----------
+    channels : Tensor
+        float32 [in], of each channel over all tokens.
+    tokens : Tensor
+        float32 [N, tokens], of each token over all channels.
+    """
+
+    channels: Tensor
+    tokens: Tensor
+
+    @property
+    def ratio(self) -> float:
+        """The largest channel over the median one: how far an outlier sticks out."""
+        return float(self.channels.max() / self.channels.median())
+
+
+def record_maxima(
+    model: LanguageModel,
+    tokens: Tensor,
+    layers: Sequence[str] | None = None,
+    progress: bool = False,
+) -> dict[str, InputMaxima]:
+    """Return the largest magnitudes of layers' inputs on a text; none of the inputs is kept.
+
+    Parameters
+    ----------
+    model, tokens, layers, progress
+        As in `watch_inputs`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `watch_inputs`.
+    """
+    channels: dict[str, Tensor] = {}
+    rows: dict[str, list[Tensor]] = {}
+
+    def observe(name: str, x: Tensor) -> None:
+        largest = channel_maxima(x)
+        channels[name] = torch.maximum(channels.get(name, largest), largest)
+        rows.setdefault(name, []).append(token_maxima(x))
+
+    watch_inputs(model, tokens, observe, layers, progress)
+    return {name: InputMaxima(channels[name], torch.cat(rows[name])) for name in channels}
 
 
 def sequences(tokens: Tensor) -> Tensor:

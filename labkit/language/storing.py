@@ -150,6 +150,7 @@ def read_model(path: str | PathLike) -> tuple[LanguageModel, CharacterTokenizer 
         if name in codes:
             layer.store(*codes[name])
         layer.rotated = described[name]["rotated"]
+        layer.threshold = described[name]["threshold"]
         layer.activation = _activation(described[name]["activation"])
     return model.eval(), None if characters is None else CharacterTokenizer(characters)
 
@@ -166,7 +167,8 @@ def _describe(layer: FewBitLinear) -> dict[str, Any]:
             "scale": float(grid.scale),
             "zero_point": int(grid.zero_point),
         }
-    entry = {"rotated": layer.rotated, "activation": activation, "scheme": None}
+    entry: dict[str, Any] = {"rotated": layer.rotated, "threshold": layer.threshold}
+    entry |= {"activation": activation, "scheme": None}
     if layer.qparams is not None:
         entry["scheme"] = asdict(layer.qparams.scheme)
         entry["shape"] = list(layer.weight.shape)

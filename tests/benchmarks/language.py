@@ -38,6 +38,7 @@ from labkit.language import (
     round_model,
     smooth_model,
     speed,
+    split_model,
 )
 from labkit.linear import Scheme
 
@@ -117,6 +118,7 @@ METHODS: dict[str, Method] = {
     "W8A8, static, smoothed (v, up) and rotated": eight(
         lambda model, tokens: rotate_model(smooth_model(model, tokens, 0.7, stages=BEHIND_PRODUCTS))
     ),
+    "W8A8, LLM.int8 from 6 on": lambda model, tokens: split_model(model),
     **weights_only(4),
     **weights_only(3),
 }
