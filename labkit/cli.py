@@ -40,6 +40,12 @@ def main(arguments: list[str] | None = None) -> int:
     grade = commands.add_parser("grade", help="grade a folder of submissions in a sandbox")
     command.add_arguments(grade)
     grade.set_defaults(run=command.run)
+    new = commands.add_parser("new-exercise", help="write the skeleton of an exercise")
+    new.add_argument("exercise", help="its number: 3.12")
+    new.add_argument("title", help="two to five words")
+    new.add_argument("--function", default="", help="what students write; named after the title")
+    new.add_argument("--root", type=Path, default=Path(), help="the project's folder")
+    new.set_defaults(run=_new_exercise)
     shown = commands.add_parser("preview", help="show an exercise's cards without a notebook")
     shown.add_argument("exercise", help="which: 1.3")
     shown.add_argument("answer", type=Path, nargs="?", metavar="ANSWER.py", help="one card, for it")
@@ -110,6 +116,15 @@ def _release(parsed: argparse.Namespace) -> int:
     if parsed.bundle is not None:
         names = bundle(parsed.root, parsed.bundle)
         print(f"{parsed.bundle}: {len(names)} files, no solutions.")
+    return 0
+
+
+def _new_exercise(parsed: argparse.Namespace) -> int:
+    from labkit.teaching.new_exercise import new_exercise
+
+    for path in new_exercise(parsed.root, parsed.exercise, parsed.title, parsed.function):
+        print(path)
+    print(f"It works as it stands. Replace it piece by piece: labkit preview {parsed.exercise}")
     return 0
 
 

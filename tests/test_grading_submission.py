@@ -129,6 +129,16 @@ def test_a_missing_answer_and_an_edited_check_are_flagged(course: Course) -> Non
     assert any("1.5: the check cell is missing" in flag for flag in found.flags)
 
 
+def test_a_check_above_a_cell_without_an_answer_is_flagged(course: Course) -> None:
+    notebook = support.released_notebook()
+    moved = cell(notebook, "check-1-3")
+    notebook["cells"].remove(moved)
+    notebook["cells"].insert(1, moved)
+    found = parse(raw(notebook), course)
+    flag = "1.3: its check stands above its answer cell, which holds no answer"
+    assert found.flags == (flag,)
+
+
 def test_a_byte_order_mark_is_no_obstacle(course: Course) -> None:
     assert parse(b"\xef\xbb\xbf" + raw(support.released_notebook()), course).flags == ()
 

@@ -194,6 +194,8 @@ def _answer_flags(arrangement: Arrangement, task: Task) -> list[str]:
         flags.append(f"{number}: what makes the function again, below its check, did not count")
     if not chosen and not by_id:
         flags.append(f"{number}: the answer cell is missing")
+    if not chosen and any(c.grade_id == task.grade_id for c in arrangement.cells[place.check :]):
+        flags.append(f"{number}: its check stands above its answer cell, which holds no answer")
     return flags
 
 
