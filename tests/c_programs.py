@@ -7,16 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from random_networks import draw
 from torch import Tensor
 
 from labkit.device import Compiler, export_c
 from labkit.device.compiling import compile_c
-from labkit.ptq import QuantizedModel
+from labkit.ptq import QuantizedModel, quantize_model
+from labkit.qparams import Scheme
 
 STRICT = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror")
 ZIG = Compiler("zig cc", (sys.executable, "-m", "ziglang", "cc"))
 # Every program, with every compiler and flag; a part of them otherwise.
 ALL = bool(os.environ.get("LABKIT_ALL_PROGRAMS"))
+WEIGHTS = (
+    Scheme(8, symmetric=True, narrow=True),
+    Scheme(8, signed=False),
+    Scheme(4),
+    Scheme(4, symmetric=True),
+    Scheme(2, signed=False),
+)
+ACTIVATIONS = (Scheme(8, signed=False), Scheme(8), Scheme(7, symmetric=True, narrow=True))
 
 
 @dataclass
@@ -25,6 +36,29 @@ class Network:
 
     model: QuantizedModel
     images: Tensor
+
+
+def random_networks(number: int) -> dict[str, Network]:
+    """Networks of all operators with one input and one result, on grids of all kinds."""
+    found: dict[str, Network] = {}
+    seed = 0
+    while len(found) < number:
+        network, inputs = draw(seed)
+        if len(inputs) == 1:
+            model = quantize_model(
+                network,
+                [inputs],
+                WEIGHTS[seed % len(WEIGHTS)],
+                ACTIVATIONS[seed % len(ACTIVATIONS)],
+                observer="minmax",
+                weight_method="minmax",
+                per_channel=seed % 4 > 0,
+            )
+            if isinstance(model.outputs, str):
+                images = torch.cat([inputs[0][:1], 1.5 * inputs[0][1:2]])
+                found[f"random{seed}"] = Network(model, images)
+        seed += 1
+    return found
 
 
 def in_memory(codes: Tensor, model: QuantizedModel, name: str) -> np.ndarray:

@@ -4,9 +4,8 @@ import re
 
 import pytest
 import torch
-from c_programs import ALL, ZIG, Network, expected_codes, in_memory, wrong_programs
+from c_programs import ALL, ZIG, Network, expected_codes, in_memory, random_networks, wrong_programs
 from other_networks import pictures
-from random_networks import random_network
 from test_ptq_any_network import OTHERS, SIZE, TABLES, network_with, quantized
 from torch import nn
 
@@ -45,7 +44,7 @@ def networks(integers, calibration):
         )
         for i, name in enumerate(names)
     }
-    drawn = {f"random{seed}": Network(*random_network(seed)) for seed in range(RANDOM)}
+    drawn = random_networks(RANDOM)
     trained = {name: Network(model, calibration[:2]) for name, model in integers.items()}
     return operations | drawn | trained
 

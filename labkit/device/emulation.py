@@ -48,8 +48,7 @@ class Emulated:
     logits : ndarray
         uint8 [N, logits], as `Program` returns them.
     instructions : ndarray
-        int64 [N]: of each image, to the nearest 40; where they are 671 million or more, the
-        clock went round, and they are less than there were.
+        int64 [N]: of each image, to the nearest 40.
     flash, ram : int
         Bytes of the program with its constants, and of its variables, without images and stack.
     compiler : str
