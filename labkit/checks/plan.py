@@ -28,4 +28,6 @@ def plan_card(number: int) -> Card:
     rows.append(("all exercises", "", *map(str, minutes(number))))
     table = Table(("exercise", "", "minutes if you know torch", "the first time"), tuple(rows))
     note = "Reading comes on top. Where you leave an extra out, the cells below use the reference."
-    return Card("plain", f"Lab {number}: {registry.title(number)}", (table, Text(note)))
+    due = registry.selected(number).due
+    when = (Text(f"Hand it in by {due}."),) if due else ()
+    return Card("plain", f"Lab {number}: {registry.title(number)}", (*when, table, Text(note)))

@@ -1,9 +1,11 @@
 """Which labs there are."""
 
+import functools
 import importlib
 from types import ModuleType
 
 from labkit.checks.exercise import Exercise
+from labkit.checks.selection import Selected, selection
 
 # number: the stem that the notebook has in solutions/ and labs/
 STEMS = {
@@ -15,6 +17,9 @@ STEMS = {
     5: "lab5_qat",
     6: "lab6_codebooks",
 }
+_ALL = STEMS
+_SELECTED = selection(tuple(_ALL))
+STEMS = {number: _ALL[number] for number in _SELECTED}
 
 
 def module(number: int) -> ModuleType:
@@ -25,14 +30,32 @@ def module(number: int) -> ModuleType:
     ValueError
         If there is no such lab.
     """
+    if number in _ALL and number not in STEMS:
+        raise ValueError(f"lab {number} is no part of this course; expected one of {[*STEMS]}.")
     if number not in STEMS:
         raise ValueError(f"there is no lab {number!r}; expected one of {sorted(STEMS)}.")
     return importlib.import_module(f"labkit.checks.lab{number}")
 
 
 def exercises(number: int) -> tuple[Exercise, ...]:
-    """Return the exercises of a lab, in the order of its notebook."""
-    return module(number).EXERCISES
+    """Return the exercises of a lab that the class takes, in the order of its notebook."""
+    return _applied(number)
+
+
+@functools.cache
+def _applied(number: int) -> tuple[Exercise, ...]:
+    return selected(number).applied(module(number).EXERCISES)
+
+
+def left_out() -> set[str]:
+    """Return the stems of the labs that the class does not take."""
+    return {*_ALL.values()} - {*STEMS.values()}
+
+
+def selected(number: int) -> Selected:
+    """Return what the class takes of a lab; raises as `module`."""
+    module(number)
+    return _SELECTED[number]
 
 
 def title(number: int) -> str:

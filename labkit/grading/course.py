@@ -19,7 +19,7 @@ from labkit.grading.releasing.cells import (
     release_mark,
     student_cells,
 )
-from labkit.grading.releasing.identity import read_solution
+from labkit.grading.releasing.taking import read_taken
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # The modules and packages that hold what each lab asks for. An answer to lab n may use those of
@@ -156,7 +156,7 @@ def course_from(lab: int, text: str) -> Course:
     """Return the course that the text of a solved notebook holds; raises as `load_course`."""
     exercises = {e.id: e for e in registry.exercises(lab)}
     stem = registry.STEMS[lab]
-    solved = read_solution(text, f"{stem}.ipynb")["cells"]
+    solved = read_taken(text, f"{stem}.ipynb")["cells"]
     released = student_cells(solved, stem)
     pairs = {
         grade_id(cell): (cell, other["source"])
@@ -217,7 +217,9 @@ def _released_id(cell: dict[str, Any]) -> str:
 
 def course_key(course: Course, seed: int) -> str:
     """Return what changes whenever the same submission could be graded otherwise."""
-    texts = [(task.stub, task.solution, task.check_source) for task in course.tasks]
+    texts = [
+        (task.stub, task.solution, task.check_source, task.exercise.points) for task in course.tasks
+    ]
     digest = hashlib.sha256(repr((seed, course.setup, course.given, texts)).encode())
     own = PACKAGE / "checks" / f"lab{course.lab}"
     sources = {*sandbox_files(course.lab).values(), *own.glob("*.py")}

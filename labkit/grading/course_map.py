@@ -145,7 +145,9 @@ def _lists(labs: Mapping[int, NotebookNode]) -> str:
         exercises = registry.exercises(number)
         titles = " · ".join(f"*{e.title}*" if e.extra else e.title for e in exercises)
         points = sum(exercise.points for exercise in exercises)
-        lines.append(f"- **{number} {registry.title(number)}** ({points} points): {titles}")
+        due = registry.selected(number).due
+        when = f", due {due}" if due else ""
+        lines.append(f"- **{number} {registry.title(number)}** ({points} points{when}): {titles}")
     summary = "<summary>What you write in each lab (extras in italics)</summary>"
     return "\n".join(("<details>", summary, "", *lines, "", "</details>"))
 

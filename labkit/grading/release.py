@@ -17,6 +17,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from labkit import __version__
+from labkit.checks import registry
 from labkit.grading.course_map import course_map, index, pictures
 from labkit.grading.releasing.cells import (
     ANSWER,
@@ -29,8 +30,8 @@ from labkit.grading.releasing.cells import (
     solutions,
     student_cells,
 )
-from labkit.grading.releasing.identity import read_solution
 from labkit.grading.releasing.leaks import SHORTEST_ELSEWHERE
+from labkit.grading.releasing.taking import read_taken
 
 __all__ = ["ANSWER", "CHECK", "bundle", "exercise_id", "grade_id", "release", "release_notebook"]
 
@@ -139,7 +140,9 @@ def release(root: Path, check: bool = False) -> list[Stale]:
             _write_whole(target, content)
     for path in sorted((root / "labs").glob("lab*.ipynb")):
         if path.name not in labs:
-            stale.append(Stale(path.name, "has no solution"))
+            is_left = path.stem in registry.left_out()
+            reason = "is no part of the course" if is_left else "has no solution"
+            stale.append(Stale(path.name, reason))
     return stale
 
 
@@ -176,11 +179,13 @@ def _bundled(path: Path, notebooks: Collection[str]) -> bool:
 
 
 def _solutions(root: Path) -> list[Path]:
-    return sorted((root / "solutions").glob("lab*.ipynb"))
+    """Return the solved labs, without those that the class does not take."""
+    found = sorted((root / "solutions").glob("lab*.ipynb"))
+    return [path for path in found if path.stem not in registry.left_out()]
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return read_solution(path.read_text("utf-8-sig"), path.name)
+    return read_taken(path.read_text("utf-8-sig"), path.name)
 
 
 def _require_executed(cells: Sequence[Mapping[str, Any]], name: str) -> None:

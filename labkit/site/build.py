@@ -11,6 +11,7 @@ import nbformat
 
 from labkit import __version__
 from labkit.checks import registry
+from labkit.grading.releasing.taking import taken
 from labkit.site.accessible import mend
 from labkit.site.front import front_page
 from labkit.site.notebooks import page
@@ -132,6 +133,7 @@ def _write_source(root: Path, source: Path) -> None:
     labs = {}
     for number, stem in registry.STEMS.items():
         solution = nbformat.read(root / "solutions" / f"{stem}.ipynb", as_version=4)
+        solution.cells = taken(solution.cells, stem)
         labs[number] = page(solution, stem, source)
         nbformat.write(labs[number], source / f"{stem}.ipynb")
     (source / "start.md").write_text(_start(root), encoding="utf-8")
