@@ -94,6 +94,7 @@ def test_bytes_by_kind(model):
     assert four["weights"] == weights * (4 + (16 + 4) / 32) / 8
     assert four["cache a token"] == 64
     symmetric = bytes_by_kind(round_model(model, W8))["weights"]
+    assert bytes_by_kind(split_model(model))["weights"] == symmetric
     rows = sum(len(layer.weight) for layer in linear_layers(model).values())
     assert symmetric == weights + 2 * rows
     assert bytes_by_kind(rotate_model(model))["embedding"] == 2 * plain["embedding"]

@@ -58,8 +58,8 @@ def gptq_model(
     """Round weights with `gptq`, layer after layer.
 
     The Hessian of each layer is that of the inputs it will get: behind layers that are rounded
-    already. With those of the float model, a layer makes up for errors on inputs that it never
-    sees, which at few bits is worse than plain rounding.
+    already. With those of the float model, a layer would make up for errors on inputs that it
+    never gets.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from labkit.language.cache import cache_bytes
 from labkit.language.few_bit import (
@@ -26,6 +26,7 @@ from labkit.language.few_bit import (
     linear_layers,
 )
 from labkit.language.model import Config, LanguageModel
+from labkit.language.outliers import INT8
 from labkit.language.tokenizers import CharacterTokenizer
 from labkit.linear import QParams, Scheme, pack, unpack
 
@@ -52,16 +53,10 @@ def bytes_by_kind(
     -------
     dict of str to float
         Bytes. Rounded weights count with their scales (16 bits each) and, where the scheme is not
-        symmetric, zero points (as many bits as a code).
+        symmetric, zero points (as many bits as a code). Of a layer that multiplies as LLM.int8
+        does, all columns count as rounded.
     """
-    bits = 0.0
-    for layer in linear_layers(model).values():
-        grid = layer.qparams if isinstance(layer, FewBitLinear) else None
-        if grid is None:
-            bits += float_bits * layer.weight.numel()
-            continue
-        beside = SCALE_BITS + (0 if grid.scheme.symmetric else grid.scheme.bits)
-        bits += grid.scheme.bits * layer.weight.numel() + beside * grid.scale.numel()
+    bits = sum(_bits(layer, float_bits) for layer in linear_layers(model).values())
     matrices = {id(w): w for w in (model.embedding.weight, model.head.weight)}.values()
     c = model.config
     return {
@@ -69,6 +64,19 @@ def bytes_by_kind(
         "embedding": float_bits / 8 * sum(w.numel() for w in matrices),
         "cache a token": cache_bytes(1, c.blocks, c.kv_heads, c.head_width, 0, cache_bits),
     }
+
+
+def _bits(layer: nn.Linear, float_bits: int) -> int:
+    """Return what the weights of a layer take."""
+    scheme, scales = None, 0
+    if isinstance(layer, FewBitLinear) and layer.qparams is not None:
+        scheme, scales = layer.qparams.scheme, layer.qparams.scale.numel()
+    elif isinstance(layer, FewBitLinear) and layer.threshold is not None:
+        scheme, scales = INT8, layer.out_features
+    if scheme is None:
+        return float_bits * layer.weight.numel()
+    beside = SCALE_BITS + (0 if scheme.symmetric else scheme.bits)
+    return scheme.bits * layer.weight.numel() + beside * scales
 
 
 def save_model(
