@@ -55,6 +55,11 @@ def main(arguments: list[str] | None = None) -> int:
     counted.add_argument("grades", type=Path, nargs="+", metavar="GRADES", help="of a class each")
     counted.add_argument("--out", type=Path, required=True, help="a folder: a page for each lab")
     counted.set_defaults(run=_statistics)
+    slides = commands.add_parser("slides", help="make slides of a lab's pictures and questions")
+    slides.add_argument("lab", type=int, help="which lab")
+    slides.add_argument("--out", type=Path, required=True, metavar="DIR", help="where they go")
+    slides.add_argument("--root", type=Path, default=Path(), help="the project's folder")
+    slides.set_defaults(run=_slides)
     site = commands.add_parser("site", help="make a site of static pages from the labs")
     site.add_argument("folder", type=Path, metavar="DIR", help="where the pages go")
     site.add_argument("--root", type=Path, default=Path(), help="the project's folder")
@@ -146,6 +151,14 @@ def _statistics(parsed: argparse.Namespace) -> int:
     from labkit.teaching.statistics import write_statistics
 
     for page in write_statistics(parsed.grades, parsed.out):
+        print(page)
+    return 0
+
+
+def _slides(parsed: argparse.Namespace) -> int:
+    from labkit.teaching.slides import write_slides
+
+    for page in write_slides(parsed.root, parsed.lab, parsed.out):
         print(page)
     return 0
 
