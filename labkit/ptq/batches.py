@@ -127,16 +127,28 @@ def check_same(model: nn.Module, network: nn.Module, inputs: Sequence[Tensor]) -
     for number, part in enumerate([inputs, other] if len(other) == len(inputs) else [inputs]):
         try:
             expected = model(*(x.clone() for x in part))
-        except Exception:
+        except Exception as error:
             if number:
                 return  # made for one number of images
-            raise
+            raise ValueError(
+                f"the model itself fails on the first batch ({error}), which is "
+                f"{' and '.join(map(_described, part))}, with parameters of "
+                f"{_kind(next(model.parameters(), None))}; expected images as it was trained on."
+            ) from error
         try:
             off = _distance(expected, network(*(x.clone() for x in part)))
         except (IndexError, RuntimeError, TypeError, ValueError) as error:
             raise ValueError(_refusal(f"fails ({error})", len(part[0]))) from error
         if not off <= TOLERANCE:
             raise ValueError(_refusal(f"is {off:.1%} off", len(part[0])))
+
+
+def _described(x: Tensor) -> str:
+    return f"{_kind(x)} {list(x.shape)}"
+
+
+def _kind(x: Tensor | None) -> str:
+    return "no dtype" if x is None else str(x.dtype).removeprefix("torch.")
 
 
 def _refusal(what: str, images: int) -> str:
@@ -150,7 +162,10 @@ def _refusal(what: str, images: int) -> str:
 def _distance(expected: Any, found: Any) -> float:
     """Return the norm of the difference, in norms of what is expected."""
     pairs = list(zip(_numbers(expected), _numbers(found), strict=False))
-    if any(a.shape != b.shape for a, b in pairs) or not pairs:
+    if (
+        any(a.shape != b.shape or a.is_floating_point() != b.is_floating_point() for a, b in pairs)
+        or not pairs
+    ):
         return float("inf")
     if any(not torch.isfinite(a).all() for a, _ in pairs):
         raise ValueError("the model itself gives NaN or infinity")

@@ -53,6 +53,8 @@ MODULES = {
     "replicationpad2d": "pad",
     "upsamplingnearest2d": "interpolate",
     "softmax2d": "softmax",
+    "instancenorm1d": "instance_norm",
+    "instancenorm2d": "instance_norm",
 }
 # The functions of `torch` that modules stand for, as they are written there.
 WORDS = words(
@@ -189,6 +191,8 @@ def does_nothing(node: fx.Node, network: fx.GraphModule) -> bool:
         if node.op == "call_module":
             return True
         return not argument(node, 2, "training", node.target is not torch.dropout)
+    if not node.all_input_nodes[0].meta.get("dtype", torch.float32).is_floating_point:
+        return name in IDLE and name != "float"
     if name in ("to", "type"):
         wanted = [*node.args[1:], *node.kwargs.values()]
         return all(isinstance(w, torch.device | str | bool) or w == torch.float32 for w in wanted)

@@ -17,6 +17,15 @@ REPARAMETRIZATIONS = (BasePruningMethod, SpectralNorm, WeightNorm)
 
 
 def plain_copy(model: nn.Module) -> nn.Module:
+    """Return a copy of a network as `baked_copy`, with attention written out."""
+    plain = baked_copy(model)
+    for path, module in list(plain.named_modules()):
+        if path and isinstance(module, nn.MultiheadAttention) and Attention.can_be(module):
+            plain.set_submodule(path, Attention(module))
+    return plain
+
+
+def baked_copy(model: nn.Module) -> nn.Module:
     """Return a copy of a network whose weights are parameters, however they came about.
 
     What computes a weight before each call (`torch.nn.utils.parametrize`, pruning, weight and
@@ -45,9 +54,6 @@ def plain_copy(model: nn.Module) -> nn.Module:
             if isinstance(hook, REPARAMETRIZATIONS):
                 hook.remove(module)
                 del module._forward_pre_hooks[key]
-    for path, module in list(plain.named_modules()):
-        if path and isinstance(module, nn.MultiheadAttention) and Attention.can_be(module):
-            plain.set_submodule(path, Attention(module))
     return plain
 
 

@@ -67,7 +67,7 @@ def chain_of(
     known : mapping of fx.Node to Chain
         The functions in front of it.
     """
-    if operation_of(node, network) not in ELEMENTWISE:
+    if operation_of(node, network) not in ELEMENTWISE or _looks_at_the_batch(node, network):
         return None
     sources = [n for n in node.all_input_nodes if n.op != "get_attr"]
     if not sources or any(measures(n, network) for n in sources):
@@ -89,6 +89,15 @@ def chain_of(
         return None if len(sources) > 1 else chain_of(node, network, {})
     before = {n: None for source in sources if source in known for n in known[source].nodes}
     return Chain(root, (*before, node), axes.pop() if axes else None)
+
+
+def _looks_at_the_batch(node: fx.Node, network: fx.GraphModule) -> bool:
+    """Tell whether a normalization takes the statistics of each batch, in eval mode too."""
+    if operation_of(node, network) != "batch_norm":
+        return False
+    if node.op == "call_module":
+        return network.get_submodule(str(node.target)).running_mean is None
+    return argument(node, 1, "running_mean") is None or bool(argument(node, 5, "training", False))
 
 
 def relu_ceiling(node: fx.Node, network: fx.GraphModule) -> tuple[bool, float | None]:

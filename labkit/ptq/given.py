@@ -34,6 +34,24 @@ def given(model: Any) -> nn.Module:
     return network
 
 
+def check_hooks() -> None:
+    """Refuse hooks on all modules there are, which are part of no network.
+
+    Raises
+    ------
+    ValueError
+        If there is one.
+    """
+    hooks = (nn.modules.module._global_forward_hooks, nn.modules.module._global_forward_pre_hooks)
+    found = [hook for group in hooks for hook in group.values()]
+    if found:
+        raise ValueError(
+            f"{getattr(found[0], '__qualname__', found[0])!r} is a hook of all modules "
+            "(torch.nn.modules.module.register_module_forward_hook), which an integer network "
+            "would lack; expected none. Remove it, or register it on a module of the network."
+        )
+
+
 def _unreadable(module: nn.Module) -> str:
     if isinstance(module, torch.jit.ScriptModule | torch.jit.ScriptFunction):
         return "is scripted or traced (torch.jit)"
@@ -65,7 +83,9 @@ def unwrap_parts(network: nn.Module) -> None:
 
 
 def check_numbers(network: nn.Module) -> None:
-    """Refuse parameters with NaN or infinity, and buffers with NaN (a mask may hold infinity).
+    """Refuse parameters without numbers, with NaN or infinity, and buffers with NaN.
+
+    (A mask may hold infinity.)
 
     Raises
     ------
@@ -75,7 +95,12 @@ def check_numbers(network: nn.Module) -> None:
     for path, module in network.named_modules():
         parameters = dict(module.named_parameters(recurse=False))
         for name, value in (parameters | dict(module.named_buffers(recurse=False))).items():
-            if nn.parameter.is_lazy(value) or not value.is_floating_point():
+            if nn.parameter.is_lazy(value) or value.is_meta:
+                raise ValueError(
+                    f"{name} of layer {path!r} ({type(module).__name__}) has no numbers yet; "
+                    "expected trained ones. Run a lazy layer once, and load what is on device meta."
+                )
+            if not value.is_floating_point():
                 continue
             wrong = ~value.isfinite() if name in parameters else value.isnan()
             if bool(wrong.any()):

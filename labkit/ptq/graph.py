@@ -10,11 +10,12 @@ from torch import Tensor, fx, nn
 from labkit.ptq.calls import is_constant, operation_of
 from labkit.ptq.convolutions import plain_convolutions
 from labkit.ptq.copying import plain_copy
-from labkit.ptq.given import check_numbers, given
+from labkit.ptq.given import check_hooks, check_numbers, given
 from labkit.ptq.in_training import is_in_training
 from labkit.ptq.rewriting import (
     compute_constants,
     functions_to_layers,
+    plain_results,
     read_what_was_overwritten,
     remove_idle,
     replace,
@@ -69,6 +70,7 @@ def trace(
     model = given(model)
     if any(m.training for m in model.modules() if m is model or isinstance(m, TRAINED)):
         raise ValueError("model is in training mode; call model.eval() first.")
+    check_hooks()
     check_numbers(model)
     try:
         network = graph_of(plain_copy(model), example, for_training)
@@ -77,6 +79,7 @@ def trace(
             f"the network cannot be written as a fixed graph ({error}); expected a forward without "
             "if or for on the values of a tensor. Take that part out of the network."
         ) from error
+    plain_results(network)
     remove_idle(network, for_training)
     read_what_was_overwritten(network)
     compute_constants(network)

@@ -77,6 +77,11 @@ class Maker:
             return self.called(node, "combine", name)
         if name in MOVES:
             return self.called(node, "move", name)
+        if name == "batch_norm":
+            raise Unsupported(
+                "it normalizes each batch by its own statistics; expected running ones, "
+                "track_running_stats=True."
+            )
         raise Unsupported("")
 
     def _function(self, node: fx.Node, chain: Chain) -> Step:
@@ -186,6 +191,9 @@ class Maker:
             raise Unsupported("it has no form on real numbers here either.")
         if node.op == "call_module" and name == "batch_norm":
             raise Unsupported("")
+        layer: Any = layer_of(node, self._network)
+        if name == "instance_norm" and getattr(layer, "track_running_stats", False):
+            raise Unsupported("it has running statistics; expected those of each image.")
         if not name:
             raise Unsupported("it is a function that is not torch's.")
         real_function(name)

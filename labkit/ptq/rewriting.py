@@ -3,6 +3,7 @@
 Each function changes a graph in place and leaves what it computes as it was.
 """
 
+import dataclasses
 import inspect
 import operator
 from collections.abc import Callable
@@ -45,6 +46,23 @@ def vectors(x: Tensor) -> Tensor:
             "fold_batchnorm an example, so that it sees where the channels are."
         )
     return x
+
+
+def plain_results(network: fx.GraphModule) -> None:
+    """Let a network return a tuple for a named one, and a dictionary for a dataclass."""
+    (output,) = (node for node in network.graph.nodes if node.op == "output")
+
+    def plain(value: Any) -> Any:
+        kind = value.target if isinstance(value, fx.Node) else None
+        if isinstance(kind, type) and hasattr(kind, "_fields"):
+            return tuple(value.args)
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+            names = [field.name for field in dataclasses.fields(kind)]
+            return dict(zip(names, value.args, strict=False)) | value.kwargs
+        return value
+
+    output.args = fx.node.map_arg(output.args, plain)
+    output.args = (plain(output.args[0]),)
 
 
 def remove_idle(network: fx.GraphModule, for_training: bool = False) -> None:
@@ -109,7 +127,7 @@ def _write_elsewhere(node: fx.Node, network: fx.GraphModule) -> None:
     if node.op == "call_module":
         network.get_submodule(str(target)).inplace = False  # type: ignore[assignment]
     elif node.op == "call_method":
-        node.target = target.rstrip("_")
+        _as_method(node, target.rstrip("_"))
     elif target.__name__ in IN_PLACE_OPERATORS:
         node.target = getattr(operator, target.__name__[1:])
     elif target.__name__.endswith("_"):
@@ -120,6 +138,18 @@ def _write_elsewhere(node: fx.Node, network: fx.GraphModule) -> None:
         if names.index("inplace") < len(node.args):
             place = names.index("inplace")
             node.args = (*node.args[:place], False, *node.args[place + 1 :])
+
+
+def _as_method(node: fx.Node, name: str) -> None:
+    """Let a node call the method of a name, which gives a new tensor."""
+    if name == "copy":  # what is copied, in the shape of what it is copied into
+        name, node.args = "expand_as", (node.args[1], node.args[0])
+    if not hasattr(Tensor, name):
+        raise ValueError(
+            f"node {node.name!r}{line_of(node)} overwrites a tensor with {node.target!r}, which "
+            "has no form that gives a new one. Write the statement as x = f(x)."
+        )
+    node.target = name
 
 
 def compute_constants(network: fx.GraphModule) -> None:
@@ -158,8 +188,33 @@ def _put_in(user: fx.Node, node: fx.Node, value: Any) -> None:
 def functions_to_layers(network: fx.GraphModule) -> None:
     """Let modules do what ``F.conv2d``, ``F.linear`` and the like do with parameters."""
     for node in list(network.graph.nodes):
+        _product_as_linear(node, network)
+    for node in list(network.graph.nodes):
         if node.op == "call_function" and node.target in LAYERS:
             _as_module(node, network, *LAYERS[node.target])
+
+
+def _product_as_linear(node: fx.Node, network: fx.GraphModule) -> None:
+    """Let ``x @ w`` and ``torch.addmm(b, x, w)`` with parameters call ``F.linear``."""
+    name, args = operation_of(node, network), node.args
+    bias = args[0] if name == "addmm" else None
+    operands = args[1:] if name == "addmm" else args
+    if name not in ("matmul", "mm", "addmm") or node.kwargs or len(operands) != 2:
+        return
+    x, w = operands
+    constants = [n for n in (w, bias) if n is not None]
+    if not all(isinstance(n, fx.Node) and n.op == "get_attr" for n in constants):
+        return
+    weight = operator.attrgetter(str(w.target))(network)  # type: ignore[union-attr]
+    of_outputs = bias is None or operator.attrgetter(str(bias.target))(network).ndim == 1  # type: ignore[union-attr]
+    if weight.ndim != 2 or not weight.is_floating_point() or not of_outputs:
+        return
+    network.register_buffer(f"{node.name}_weight", weight.detach().t().contiguous())
+    with network.graph.inserting_before(node):
+        turned = network.graph.get_attr(f"{node.name}_weight")
+        call = network.graph.call_function(F.linear, (x, turned, bias))
+    call.meta.update(node.meta)
+    replace(node, call)
 
 
 def _as_module(

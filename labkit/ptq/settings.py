@@ -42,6 +42,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "glu": ("dim",),
     "layer_norm": ("normalized_shape", "weight", "bias", "eps"),
     "rms_norm": ("normalized_shape", "weight", "eps"),
+    "instance_norm": ("weight", "bias", "eps"),
     "group_norm": ("num_groups", "weight", "bias", "eps"),
     "batch_norm": ("running_mean", "running_var", "weight", "bias", "eps"),
     "conv1d": ("weight", "bias", "stride", "padding", "dilation", "groups"),

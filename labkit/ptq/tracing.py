@@ -13,15 +13,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, fx, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from labkit.ptq.copying import plain_copy
 from labkit.ptq.given import seeing_through
 from labkit.ptq.in_training import EvalMode, InTraining, functions_in_training
+from labkit.ptq.proxies import FILE, Proxy
 
-# What is the same for all images, and so may be looked at.
-FIXED = ("ndim", "dtype", "device", "layout", "is_cuda", "is_sparse", "requires_grad")
+OWN_FILES = (__file__, FILE)
 JOINING = (torch.cat, torch.concat, torch.concatenate, torch.stack)
 _UNKNOWN = object()
 
@@ -62,6 +64,9 @@ def graph_of(
             for comparison in list(node.users):
                 graph.erase_node(comparison)
             graph.erase_node(node)
+    for node in list(graph.nodes):
+        if node.op == "placeholder" and node.target.startswith("*"):
+            _erase_unnamed(node, graph)
     for module in model.modules():  # what their hooks do is in the graph
         module._forward_hooks.clear()
         module._forward_pre_hooks.clear()
@@ -77,6 +82,15 @@ def line_of(node: fx.Node) -> str:
     return f" ({node.meta['line']})" if node.meta.get("line") else ""
 
 
+def _erase_unnamed(node: fx.Node, graph: fx.Graph) -> None:
+    """Erase what stands for ``*args`` or ``**kwargs``, of which a network has none."""
+    if node.users:
+        raise ValueError(
+            f"its forward reads {node.target}; expected its inputs by name, forward(self, x)"
+        )
+    graph.erase_node(node)
+
+
 class _Tracer(fx.Tracer):
     """Records what is called, with the shapes that an example leads to."""
 
@@ -89,6 +103,7 @@ class _Tracer(fx.Tracer):
         self._inputs: Any = None if example is None else iter(example)
         self._evaluating = False
         self._fake = FakeTensorMode(allow_non_fake_inputs=True)
+        self._elsewhere: dict[nn.Module, str] = {}
         self.values: dict[fx.Node, Any] = {}
 
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
@@ -99,7 +114,8 @@ class _Tracer(fx.Tracer):
             with contextlib.suppress(Exception):  # what cannot be known is left unknown
                 value = self._evaluated(node)
                 self.values[node] = value
-                node.meta["shape"] = tuple(value.shape) if isinstance(value, Tensor) else None
+                if isinstance(value, Tensor):
+                    node.meta |= {"shape": tuple(value.shape), "dtype": value.dtype}
         return node
 
     def _evaluated(self, node: fx.Node) -> Any:
@@ -128,7 +144,7 @@ class _Tracer(fx.Tracer):
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         """Return what stands for a node's value."""
-        return _Proxy(node, self)
+        return Proxy(node, self)
 
     def create_proxy(
         self, kind: str, target: Any, args: tuple, kwargs: dict, *more: Any, **named: Any
@@ -140,7 +156,21 @@ class _Tracer(fx.Tracer):
 
     def create_arg(self, a: Any) -> Any:
         """Return what stands for an argument."""
-        return a.node if issubclass(type(a), fx.Proxy) else super().create_arg(a)
+        if issubclass(type(a), fx.Proxy):
+            return a.node
+        return super().create_arg(a.item() if isinstance(a, np.generic) else a)
+
+    def path_of_module(self, mod: nn.Module) -> str:
+        """Return a module's path; what is made in the forward, or kept elsewhere, gets one."""
+        if mod not in self._elsewhere:
+            try:
+                return super().path_of_module(mod)
+            except NameError:
+                if not super().is_leaf_module(mod, ""):
+                    return type(mod).__name__  # a container, whose parts have paths
+                self._elsewhere[mod] = f"elsewhere_{len(self._elsewhere)}"
+                self.root.add_module(self._elsewhere[mod], plain_copy(mod))
+        return self._elsewhere[mod]
 
     def to_bool(self, obj: fx.Proxy) -> bool:
         """Decide a branch on shapes."""
@@ -191,62 +221,6 @@ class _Tracer(fx.Tracer):
             del m.forward
 
 
-class _Known:
-    """What the shapes of an example tell about a value."""
-
-    node: Any
-    tracer: Any
-
-    def __len__(self) -> int:
-        value = self.tracer.known(self)
-        if isinstance(value, Tensor | tuple | list):
-            return len(value)
-        return super().__len__()  # type: ignore[misc]
-
-    def __getitem__(self, index: Any) -> Any:
-        value = self.tracer.known(self)
-        if isinstance(value, tuple | list) and isinstance(index, slice):
-            return tuple(self[i] for i in range(*index.indices(len(value))))
-        return super().__getitem__(index)  # type: ignore[misc]
-
-    def __index__(self) -> int:
-        value = self.tracer.known(self)
-        if isinstance(value, int):
-            return value
-        raise fx.proxy.TraceError(f"int({self.node.name}) is only known when the network runs")
-
-    def __int__(self) -> int:
-        value = self.tracer.known(self)
-        return int(value) if isinstance(value, int | float) else self.__index__()
-
-    def __float__(self) -> float:
-        value = self.tracer.known(self)
-        if isinstance(value, int | float):
-            return float(value)
-        raise fx.proxy.TraceError(f"float({self.node.name}) is only known when the network runs")
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        self.tracer.create_proxy("call_function", operator.setitem, (self, index, value), {})
-
-    def __getattr__(self, name: str) -> Any:
-        value = self.tracer.known(self)
-        if name in FIXED and isinstance(value, Tensor):
-            return getattr(value, name)
-        return _Attribute(self, name)  # type: ignore[arg-type]
-
-
-class _Proxy(_Known, fx.Proxy):
-    """Stands for a value; a tensor, to one who asks for its class."""
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> type:
-        return Tensor if isinstance(self.tracer.known(self), Tensor) else type(self)
-
-
-class _Attribute(_Known, fx.proxy.Attribute):
-    """Stands for an attribute of a value, or for a method that will be called."""
-
-
 @contextlib.contextmanager
 def _named_len(tracer: _Tracer) -> Iterator[None]:
     """Let ``len(x)`` be a node: Python insists on a number from ``x.__len__``."""
@@ -291,7 +265,7 @@ def _line() -> str:
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code is not graph_of.__code__:
         package = frame.f_globals.get("__name__", "").split(".")[0]
-        if package not in ("torch", "contextlib") and frame.f_globals is not globals():
+        if package not in ("torch", "contextlib") and frame.f_code.co_filename not in OWN_FILES:
             return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
         frame = frame.f_back
     return ""

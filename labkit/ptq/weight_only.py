@@ -1,6 +1,5 @@
 """Weight-only quantization: weights as packed integers, activations as they are."""
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,13 +9,15 @@ from torch import Tensor, nn
 
 from labkit.linear import dequantize, quantize
 from labkit.packing import pack, unpack
-from labkit.ptq.given import given, unwrap_parts
+from labkit.ptq.copying import baked_copy
+from labkit.ptq.given import given
 from labkit.ptq.weights import weight_qparams
 from labkit.qparams import QParams, Scheme
 from labkit.validation import instance_of
 
 PACKED = (2, 4)
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+KINDS = ", ".join(kind.__name__ for kind in LAYERS)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 # What computes with weights and is no layer of these kinds.
 OTHERS = (*TRANSPOSED, nn.Bilinear, nn.RNNBase, nn.RNNCellBase)
@@ -191,14 +192,20 @@ def weight_only(
         if isinstance(layer, OTHERS) and not _inside(path, skip):
             raise ValueError(
                 f"layer {path!r} is of type {type(layer).__name__}, whose weights stay real here; "
-                f"expected {', '.join(kind.__name__ for kind in LAYERS)}. Name it in skip to leave "
+                f"expected {KINDS}. Name it in skip to leave "
                 "it as it is."
             )
 
     def make(layer: nn.Module) -> nn.Module:
         return WeightOnlyLayer(layer, scheme, group_size, method)  # type: ignore[arg-type]
 
-    return replace_modules(model, LAYERS, make, skip)
+    replaced = replace_modules(model, LAYERS, make, skip)
+    if not skip and not any(isinstance(layer, WeightOnlyLayer) for layer in replaced.modules()):
+        raise ValueError(
+            f"model has no layer to quantize; expected one of {KINDS}. Weights that are bare "
+            "parameters stay real: put them into such a layer."
+        )
+    return replaced
 
 
 def replace_modules(
@@ -232,8 +239,7 @@ def replace_modules(
         raise ValueError(
             f"skip names {', '.join(map(repr, unknown))}; expected paths of model.named_modules()."
         )
-    replaced = copy.deepcopy(model)
-    unwrap_parts(replaced)
+    replaced = baked_copy(model)
     made: dict[nn.Module, nn.Module] = {}
     if isinstance(replaced, kinds):
         return replaced if "" in skip else _made(make, replaced, "")
