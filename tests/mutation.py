@@ -160,6 +160,7 @@ def namespace(number: int) -> dict[str, object]:
     """Return what an answer finds around it: the imports and the lab's references."""
     names: dict[str, object] = {"__builtins__": builtins, "math": math, "struct": struct}
     names |= {"torch": torch, "nn": nn, "Tensor": torch.Tensor, "zoo": zoo}
+    names |= {"Callable": Callable}
     return names | {e.function: e.reference for e in registry.exercises(number)}
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -18,11 +18,15 @@ class Case:
     label : str
         What is special about this input, as the card names it: "values out of range".
     args : tuple
-        Positional arguments: tensors, numbers, strings, None, and tuples or lists of these.
+        Positional arguments: tensors, numbers, strings, None, implementations, and tuples or
+        lists of these.
+    must : bool
+        Whether no point is earned without it, however many other calls are right.
     """
 
     label: str
     args: tuple[Any, ...]
+    must: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,11 @@ class Exercise:
         Whether the core path of its lab leaves it out; later cells then use the reference.
     names : tuple of str
         What the returned values are called in messages; empty for a single value.
+    kind : "values" or "test" or "names"
+        What the function returns: values, as nearly always; whether an implementation is right
+        ("test": raising is to say no, and returning nothing to say yes); or the names of slips.
+    spared : int
+        How many wrong calls a passed answer may have.
     """
 
     id: str
@@ -86,6 +95,8 @@ class Exercise:
     minutes: tuple[int, int]
     extra: bool = False
     names: tuple[str, ...] = ()
+    kind: Literal["values", "test", "names"] = "values"
+    spared: int = 0
 
     @property
     def function(self) -> str:

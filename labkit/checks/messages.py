@@ -3,9 +3,10 @@
 from labkit.checks.card import Block, Card, Code, Fold, Table, Text
 from labkit.checks.exercise import Exercise
 from labkit.checks.values import input_size
-from labkit.checks.verdict import State, Verdict
+from labkit.checks.verdict import Failure, State, Verdict
 
 ON_PAPER = 12
+MOST_SURVIVORS = 8
 
 TONES = {
     State.NOT_STARTED: ("plain", "○ Not started"),
@@ -45,20 +46,13 @@ def _blocks(verdict: Verdict) -> list[Block]:
         step = f"Replace the line `raise NotImplementedError` in `{exercise.function}`"
         return [Text(f"{step}, run that cell, then this one again."), borrowed]
     if verdict.state is State.PASSED:
-        return [
-            Text(f"All {verdict.total} calls of `{exercise.function}` gave the right result."),
-            *map(Text, verdict.notes),
-        ]
+        everything = f"All {verdict.total} calls of `{exercise.function}` gave the right result."
+        found = catches(verdict) if exercise.kind == "test" else [Text(everything)]
+        return [*found, *map(Text, verdict.notes)]
     failure = verdict.failure
     if failure is None:
         return [borrowed]
-    blocks: list[Block] = [
-        Text(f"{verdict.right} of {verdict.total} calls gave the right result."),
-        Code(f"The smallest call that did not ({failure.case.label}):", failure.call),
-        Code("What happened:", failure.problem) if failure.raised else Text(failure.problem),
-    ]
-    if failure.rows:
-        blocks.append(Table(("where", "got", "expected"), failure.rows))
+    blocks = catches(verdict) if exercise.kind == "test" else _smallest(verdict, failure)
     if failure.printed.strip():
         blocks.append(Code("Your code printed:", failure.printed.rstrip()))
     blocks += [Text(finding.text) for finding in verdict.findings]
@@ -67,10 +61,52 @@ def _blocks(verdict: Verdict) -> list[Block]:
     return blocks
 
 
+def _smallest(verdict: Verdict, failure: Failure) -> list[Block]:
+    """Show the smallest call that is not accepted."""
+    blocks: list[Block] = [
+        Text(f"{verdict.right} of {verdict.total} calls gave the right result."),
+        Code(f"The smallest call that did not ({failure.case.label}):", failure.call),
+        Code("What happened:", failure.problem) if failure.raised else Text(failure.problem),
+    ]
+    if failure.rows:
+        blocks.append(Table(("where", "got", "expected"), failure.rows))
+    return blocks
+
+
+def catches(verdict: Verdict) -> list[Block]:
+    """Say which implementations a student's test judges wrongly, by what they do."""
+    missed = [verdict.calls[i] for i in verdict.wrong]
+    refused = [(case, outcome) for case, outcome in missed if case.must]
+    survivors = [case.label for case, _ in missed if not case.must]
+    mutants = sum(not case.must for case, _ in verdict.calls)
+    enough = mutants - verdict.exercise.spared
+    blocks: list[Block] = [
+        Text(
+            f"Your test catches {mutants - len(survivors)} of {mutants} wrong implementations; "
+            f"{enough} are enough, if it accepts every right one."
+        )
+    ]
+    if refused:
+        case, outcome = refused[0]
+        what = f"It refuses {len(refused)} of the right ones, for instance {case.label}."
+        blocks.append(Code(what, outcome.message) if outcome.message else Text(what))
+    if survivors:
+        blocks.append(
+            Table(
+                ("It lets pass an implementation that",),
+                tuple((does,) for does in survivors[:MOST_SURVIVORS]),
+            )
+        )
+    return blocks
+
+
 def _next_step(verdict: Verdict) -> str:
     exercise = verdict.exercise
     failure = verdict.failure
-    if failure is not None and failure.raised:
+    if exercise.kind == "test":
+        refused = any(verdict.calls[i][0].must for i in verdict.wrong)
+        action = "Allow what is right" if refused else "Add what would tell one of these"
+    elif failure is not None and failure.raised:
         action = "Repair that"
     elif any(finding.cause for finding in verdict.findings):
         action = "Change that"

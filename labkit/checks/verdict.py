@@ -15,6 +15,7 @@ import numpy as np
 
 from labkit.checks.calling import Outcome
 from labkit.checks.diagnosis.diagnosis import Finding, diagnose
+from labkit.checks.diagnosis.sayings import alike, said
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.rules import Mismatch, kind
 from labkit.checks.values import Plain, as_array, describe, input_size, plain, source_text
@@ -62,7 +63,7 @@ class Verdict:
     calls : tuple of (Case, Outcome)
         All calls, for the diagnosis.
     wrong : tuple of int
-        Which of them are not accepted.
+        Which of them are not accepted; a passed answer may have a few, if its exercise spares them.
     answer : callable, optional
         The function itself; only where its code may be read and run again for the diagnosis.
     notes : tuple of str
@@ -95,9 +96,11 @@ class Verdict:
     def findings(self) -> tuple[Finding, ...]:
         """What can be said about a wrong answer; worked out when it is asked for."""
         cases, outcomes = [case for case, _ in self.calls], [outcome for _, outcome in self.calls]
-        return (
-            diagnose(self.exercise, cases, outcomes, self.wrong, self.answer) if self.wrong else ()
-        )
+        if not self.wrong or self.state is State.PASSED:
+            return ()
+        if self.exercise.kind != "values":
+            return alike(self.exercise, cases, outcomes)
+        return diagnose(self.exercise, cases, outcomes, self.wrong, self.answer)
 
     @property
     def diagnosis(self) -> Misconception | None:
@@ -122,19 +125,27 @@ def judge(
     own = ("", f"Exercise {exercise.id}")
     if any(o.status == "not started" and o.message in own for o in outcomes):
         return Verdict(exercise, State.NOT_STARTED, 0, total)
-    expected = [_result(exercise.reference, case) for case in cases]
+    if exercise.kind == "test":
+        outcomes = [said(outcome) for outcome in outcomes]
+        expected: list[Plain] = [case.must for case in cases]
+    else:
+        expected = [_result(exercise.reference, case) for case in cases]
     mismatches = [
         _mismatch(exercise, outcome, wanted, case)
         for outcome, wanted, case in zip(outcomes, expected, cases, strict=True)
     ]
     wrong = [i for i, mismatch in enumerate(mismatches) if mismatch is not None]
     right = total - len(wrong)
-    if not wrong:
+    calls = tuple(zip(cases, outcomes, strict=True))
+    lost = any(cases[i].must for i in wrong)
+    if len(wrong) <= exercise.spared and not lost:
         return Verdict(
             exercise,
             State.PASSED,
             right,
             total,
+            calls=calls if exercise.kind == "test" else (),
+            wrong=tuple(wrong),
             notes=_notes(exercise, outcomes),
             numpy=any(outcome.numpy for outcome in outcomes),
             changes_inputs=any(outcome.changed for outcome in outcomes),
@@ -142,15 +153,16 @@ def judge(
     broken = [i for i in wrong if outcomes[i].status in ("raised", "stopped", "not started")]
     # "The numbers are right" must not be read where other calls have wrong ones.
     off = [i for i, mismatch in enumerate(mismatches) if mismatch and not mismatch.form_only]
-    shown = min(broken or off or wrong, key=lambda i: (input_size(cases[i].args), i))
-    if 2 * right >= total or not (off or broken):
+    shown = min(
+        broken or off or wrong, key=lambda i: (not cases[i].must, input_size(cases[i].args), i)
+    )
+    if not lost and (2 * right >= total or not (off or broken)):
         state = State.ALMOST
     elif broken:
         state = State.RAISED
     else:
         state = State.NOT_YET
     failure = _failure(exercise, cases[shown], outcomes[shown], mismatches[shown])
-    calls = tuple(zip(cases, outcomes, strict=True))
     return Verdict(exercise, state, right, total, failure, calls, tuple(wrong), answer)
 
 

@@ -42,6 +42,7 @@ MACHINERY = (
     "checks/console.py",
     "checks/errors.py",
     "checks/exercise.py",
+    "checks/implementation.py",
     "checks/rules.py",
     "checks/syntax.py",
     "checks/values.py",

@@ -1,7 +1,8 @@
 """How values travel into and out of the sandbox: a small binary format of our own.
 
 Each value is one byte that names its kind, then its content; all lengths are checked against what
-is left before anything is allocated, and nothing in it can name a type, a module or a function.
+is left before anything is allocated, and nothing in it can name a type, a module or a function. The
+one thing that is code, an implementation to be tested, is read on the way in only.
 What comes out of a sandbox is written by a student's process: `decode` takes any bytes and either
 returns plain values or raises `WireError`. (Unpickling, by contrast, runs code.)
 """
@@ -13,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import torch
+
+from labkit.checks.implementation import Implementation
 
 # The position in this tuple is what is written; add new ones at the end.
 DTYPES = (
@@ -33,7 +36,7 @@ class WireError(ValueError):
 
 
 def encode(value: object) -> bytes:
-    """Write None, bool, int, float, str, array, tensor, and tuples and lists of these.
+    """Write None, bool, int, float, str, array, tensor, implementation, and tuples of these.
 
     Tensors keep their strides, so that a transposed input arrives as one.
 
@@ -58,7 +61,7 @@ def decode(data: bytes, tensors: bool = True) -> Any:
     data : bytes
         From anyone.
     tensors : bool
-        Whether there may be tensors in it; results hold arrays only.
+        Whether there may be tensors and implementations in it; results hold arrays only.
 
     Raises
     ------
@@ -124,6 +127,9 @@ def _write(value: object, parts: list[bytes], depth: int) -> None:
         parts.append(b"A" + _head(value.dtype.name, value.shape, "array") + content)
     elif isinstance(value, torch.Tensor):
         parts.append(_tensor(value))
+    elif type(value) is Implementation:
+        parts.append(b"P")
+        _write((value.name, value.parameters, value.program), parts, depth + 1)
     else:
         raise WireError(f"a {type(value).__name__}")
 
@@ -193,7 +199,15 @@ class _Reader:
             return self._array()
         if kind == b"X" and self._tensors:
             return self._tensor()
+        if kind == b"P" and self._tensors:
+            return self._implementation(self.value(depth + 1))
         raise WireError(f"unknown kind {kind!r}.")
+
+    def _implementation(self, content: object) -> Implementation:
+        match content:
+            case (str(name), (*parameters,), str(program)):
+                return Implementation(name, tuple(map(str, parameters)), program)
+        raise WireError("an implementation without a name, parameters and a program.")
 
     def _take(self, count: int) -> bytes:
         if count > self.left:

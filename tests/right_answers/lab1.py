@@ -310,6 +310,48 @@ def unpack_in_numpy(packed, bits, count, signed):
     return (planes * weights).sum(1)[:count]
 
 
+# 1.12 --------------------------------------------------------------------------------------------
+
+
+def quantize_test_with_asserts(quantize):
+    for zero_point in (-4, 0, 3):
+        for code in range(-8, 8):
+            for off in (-0.3, 0.0, 0.45):
+                x = torch.tensor([(code - zero_point + off) * 0.25])
+                assert int(quantize(x, 0.25, zero_point, -8, 7)) == code
+    assert quantize(torch.tensor([1e4, -1e4]), 0.25, 3, -8, 7).tolist() == [7, -8]
+    assert int(quantize(torch.tensor([100.0]), 0.5, 40, 0, 255)) == 240
+    assert int(quantize(torch.tensor([200.0]), 0.5, 40, 0, 255)) == 255
+    assert quantize(torch.tensor([170.0, -170.0]), 1.0, 3, -128, 127).tolist() == [127, -128]
+
+
+def quantize_test_by_the_formula(quantize):
+    x = torch.linspace(-200.0, 200.0, 403)
+    for grid in ((0.7, 3, -8, 7), (1.3, 90, 0, 255), (0.9, -5, -128, 127)):
+        q = np.asarray(quantize(x, *grid)).astype(np.float64)
+        wanted = np.clip(np.rint(x.double().numpy() / grid[0]) + grid[1], *grid[2:])
+        if np.abs(q - wanted).max() > 0:
+            return False
+    return np.bool_(True)
+
+
+def quantize_test_by_properties(quantize):
+    x = torch.linspace(-9.03, 9.05, 200)
+    for scale, zero_point, qmin, qmax in (
+        (0.25, 3, -8, 7),
+        (0.05, 0, -128, 127),
+        (0.07, 20, 0, 255),
+    ):
+        q = quantize(x, scale, zero_point, qmin, qmax).double()
+        back = (q - zero_point) * scale
+        ends = [(e - zero_point) * scale for e in (qmin, qmax)]
+        if q.min() < qmin or q.max() > qmax:
+            return torch.tensor(False)
+        if (back - x.clamp(*ends)).abs().max() > scale / 2 + 1e-4:
+            return torch.tensor(False)
+    return torch.tensor(True)
+
+
 RIGHT_ANSWERS = {
     "1.1": [range_by_counting, range_in_numpy, range_as_tensors],
     "1.2": [
@@ -340,4 +382,5 @@ RIGHT_ANSWERS = {
     "1.9": [groups_in_a_loop, groups_by_padding, groups_in_numpy],
     "1.10": [pack_in_a_loop, pack_by_text, pack_in_numpy],
     "1.11": [unpack_in_a_loop, unpack_by_shifting_the_sign, unpack_in_numpy],
+    "1.12": [quantize_test_with_asserts, quantize_test_by_the_formula, quantize_test_by_properties],
 }

@@ -529,6 +529,51 @@ def watch_in_inference_mode(weights, batches):
     return ranges
 
 
+# 2.11 --------------------------------------------------------------------------------------------
+
+
+def percentile_test_with_asserts(percentile_threshold):
+    values, counts = torch.tensor([0.0, 1.0, 5.0, 90.0]), torch.tensor([50, 30, 15, 5])
+    for percent, value in (
+        (1, 0),
+        (49.5, 0),
+        (50.5, 1),
+        (79.5, 1),
+        (80.5, 5),
+        (94.5, 5),
+        (95.5, 90),
+    ):
+        assert percentile_threshold(values, counts, percent) == value
+    large = torch.tensor([2**24, *[1] * 40])
+    assert percentile_threshold(torch.arange(41.0), large, 100 - 1e3 / 2**24) == 30
+
+
+def percentile_test_by_sorting(percentile_threshold):
+    values = torch.tensor([0.0, 0.25, 0.75, 2.0, 9.0])
+    for counts in (torch.tensor([30, 1, 40, 20, 9]), torch.tensor([1, 2, 3, 4, 7])):
+        everything = sorted(torch.repeat_interleave(values, counts).tolist())
+        for percent in (3.3, 17.7, 29.9, 31.5, 44.4, 59.2, 88.8, 91.3, 99.9, 100):
+            place = math.ceil(percent / 100 * len(everything)) - 1
+            if abs(float(percentile_threshold(values, counts, percent)) - everything[place]) > 1e-6:
+                return False
+    return True
+
+
+def percentile_test_by_properties(percentile_threshold):
+    values = torch.tensor([0.0, 0.75, 2.25, 3.5])
+    for counts in (torch.tensor([2**24, 1, 3, 5]), torch.tensor([7, 9, 30, 1])):
+        for percent in (0.00003, 10.5, 33.3, 66.6, 97.1, 99.5):
+            found = float(percentile_threshold(values, counts, percent))
+            needed = percent / 100 * int(counts.sum())
+            if not (
+                int(counts[values <= found].sum()) >= needed > int(counts[values < found].sum())
+            ):
+                return False
+            if found not in values.tolist():
+                return False
+    return 1
+
+
 RIGHT_ANSWERS = {
     "2.1": [
         extremes_of_all_at_once,
@@ -600,5 +645,10 @@ RIGHT_ANSWERS = {
         watch_and_keep_copies,
         watch_by_matrix_products,
         watch_in_inference_mode,
+    ],
+    "2.11": [
+        percentile_test_with_asserts,
+        percentile_test_by_sorting,
+        percentile_test_by_properties,
     ],
 }

@@ -367,6 +367,51 @@ def range_from_a_dictionary(activation, scale, zero_point, qmin, qmax):
     }[activation]
 
 
+# 3.12 --------------------------------------------------------------------------------------------
+
+
+def shift_test_with_asserts(rounding_right_shift):
+    x = torch.tensor([4, 12, 3, 5, -4, -12, -3, -5, 0, 7, -7, 20])
+    assert rounding_right_shift(x, 3).tolist() == [1, 2, 0, 1, -1, -2, 0, -1, 0, 1, -1, 3]
+    assert rounding_right_shift(x, 0).tolist() == x.tolist()
+    large = torch.tensor([2**60 + 1, -(2**60) - 1, 2**62 - 1])
+    assert rounding_right_shift(large, 0).tolist() == large.tolist()
+    assert rounding_right_shift(large, 1).tolist() == [2**59 + 1, -(2**59) - 1, 2**61]
+    ends = torch.tensor([2**31 - 1, -(2**31)], dtype=torch.int32)
+    assert rounding_right_shift(ends, 4).tolist() == [2**27, -(2**27)]
+
+
+def shift_test_with_fractions(rounding_right_shift):
+    from fractions import Fraction
+
+    for shift in (0, 1, 5, 31):
+        numbers = [*range(-70, 70), *(k * 2**55 + 2**30 - 1 for k in range(-60, 60))]
+        for dtype in (torch.int64, torch.int32):
+            x = torch.tensor([n for n in numbers if dtype == torch.int64 or abs(n) < 2**31])
+            found = rounding_right_shift(x.to(dtype), shift).tolist()
+            for n, q in zip(x.tolist(), found, strict=True):
+                exact = abs(Fraction(n, 2**shift))
+                if q != (1 if n > 0 else -1) * math.floor(exact + Fraction(1, 2)):
+                    return False
+    ends = torch.tensor([2**31 - 2], dtype=torch.int32)
+    return rounding_right_shift(ends, 3).tolist() == [2**28]
+
+
+def shift_test_by_properties(rounding_right_shift):
+    x = torch.cat([torch.arange(-100, 101), torch.tensor([2**61 + 12345, -(2**61) - 12347])])
+    for shift in (0, 2, 3, 6):
+        q = rounding_right_shift(x, shift)
+        rest = x - q * 2**shift
+        half = 2**shift / 2
+        away = (q.abs() * 2**shift >= x.abs()) | (rest.abs() < half) | (shift == 0)
+        if not (bool((rest.abs() <= half).all()) and bool(away.all())):
+            return False
+        if shift == 0 and not torch.equal(q, x):
+            return False
+    ends = torch.tensor([2**31 - 1, -(2**31)], dtype=torch.int32)
+    return rounding_right_shift(ends, 2).tolist() == [2**29, -(2**29)]
+
+
 RIGHT_ANSWERS = {
     "3.1": [
         length_by_shifting,
@@ -422,4 +467,5 @@ RIGHT_ANSWERS = {
         im2col_as_stacked_slices,
     ],
     "3.11": [range_by_quantizing, range_in_numpy, range_as_tensors, range_from_a_dictionary],
+    "3.12": [shift_test_with_asserts, shift_test_with_fractions, shift_test_by_properties],
 }

@@ -1,6 +1,7 @@
 """Right answers to lab 4 in other styles than the reference's: the checks must accept them all."""
 
 import itertools
+import math
 
 import numpy as np
 import torch
@@ -467,6 +468,60 @@ def bits_by_counting_classes(layers, x, budget):
     return np.array(best, dtype=np.uint8)
 
 
+# 4.12 --------------------------------------------------------------------------------------------
+
+
+def _layers_and_norms():
+    torch.manual_seed(1)
+    for layer, norm, x in (
+        (torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4, eps=0.03), torch.randn(6, 3)),
+        (torch.nn.Conv1d(3, 4, 3), torch.nn.BatchNorm1d(4, eps=0.03), torch.randn(2, 3, 8)),
+        (torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4, eps=0.03), torch.randn(2, 3, 6, 6)),
+    ):
+        norm.weight.data = torch.tensor([1.0, -2.0, 0.5, 3.0])
+        norm.bias.data = torch.tensor([0.3, -0.4, 1.0, 2.0])
+        norm.running_mean = torch.tensor([1.0, -1.0, 0.5, 0.2])
+        norm.running_var = torch.tensor([0.0, 0.2, 1.5, 3.0])
+        yield layer, norm.eval(), x
+
+
+def _numbers(layer, norm):
+    statistics = norm.running_mean, norm.running_var, norm.weight.data, norm.bias.data
+    return layer.weight.data.clone(), layer.bias.data.clone(), *statistics, norm.eps
+
+
+def folding_test_with_modules(fold_batchnorm):
+    with torch.no_grad():
+        for layer, norm, x in _layers_and_norms():
+            before = norm(layer(x))
+            weight, bias = fold_batchnorm(*_numbers(layer, norm))
+            layer.weight.data, layer.bias.data = weight, bias
+            torch.testing.assert_close(layer(x), before, atol=1e-3, rtol=1e-3)
+
+
+def folding_test_with_names(fold_batchnorm):
+    names = ("weight", "bias", "mean", "var", "gamma", "beta", "eps")
+    for layer, norm, x in _layers_and_norms():
+        given = dict(zip(names, _numbers(layer, norm), strict=True))
+        before = norm(layer(x)).detach()
+        layer.weight.data, layer.bias.data = fold_batchnorm(**given)
+        if not np.allclose(layer(x).detach().numpy(), before.numpy(), atol=1e-3):
+            return False
+    return True
+
+
+def folding_test_by_the_formula(fold_batchnorm):
+    for layer, norm, _ in _layers_and_norms():
+        weight, bias, mean, var, gamma, beta, eps = _numbers(layer, norm)
+        new_weight, new_bias = fold_batchnorm(weight, bias, mean, var, gamma, beta, eps)
+        for i in range(4):
+            factor = float(gamma[i]) / math.sqrt(float(var[i]) + eps)
+            assert torch.allclose(new_weight[i], weight[i] * factor, atol=1e-4)
+            wanted = (float(bias[i]) - float(mean[i])) * factor + float(beta[i])
+            assert abs(float(new_bias[i]) - wanted) < 1e-3
+    return True
+
+
 RIGHT_ANSWERS = {
     "4.1": [
         fold_in_numpy,
@@ -495,4 +550,5 @@ RIGHT_ANSWERS = {
         bits_by_recursion,
         bits_by_counting_classes,
     ],
+    "4.12": [folding_test_with_modules, folding_test_with_names, folding_test_by_the_formula],
 }

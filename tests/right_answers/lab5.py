@@ -407,6 +407,41 @@ def train_by_trying(w, x, labels):
     return codes
 
 
+# 5.10 --------------------------------------------------------------------------------------------
+
+
+def fake_quantize_test_with_asserts(fake_quantize):
+    for scale, zero_point, qmin, qmax in ((0.5, 3, -8, 7), (0.25, 90, 0, 255), (4.0, 0, -8, 7)):
+        for code in (qmin, qmin + 1, zero_point, qmax):
+            at = (code - zero_point) * scale
+            for off in (-0.4, 0.0, 0.4):
+                x = torch.tensor([at + off * scale])
+                assert abs(float(fake_quantize(x, scale, zero_point, qmin, qmax)) - at) < 1e-5
+        low = (qmin - zero_point) * scale
+        assert float(fake_quantize(torch.tensor([-1e4]), scale, zero_point, qmin, qmax)) == low
+    assert float(fake_quantize(torch.tensor([2.0**34]), 1.0, 0, 0, 2**40)) == 2.0**34
+
+
+def fake_quantize_test_against_torch(fake_quantize):
+    x = torch.linspace(-30.03, 30.07, 400)
+    for grid in ((0.3, 4, 0, 15), (0.11, 0, -128, 127), (0.15, 40, 0, 255), (2.0, -1, -8, 7)):
+        wanted = torch.fake_quantize_per_tensor_affine(x, *grid).double()
+        if (fake_quantize(x, *grid).double() - wanted).abs().max() > 1e-3:
+            return False
+    return bool(fake_quantize(torch.tensor([2.0**36]), 1.0, 0, 0, 2**40) == 2.0**36)
+
+
+def fake_quantize_test_by_nearest_level(fake_quantize):
+    x = torch.linspace(-12.01, 12.03, 300)
+    for scale, zero_point, qmin, qmax in ((0.4, -2, -8, 7), (1.7, 6, 0, 15), (0.1, 200, 0, 255)):
+        levels = (torch.arange(qmin, qmax + 1) - zero_point) * scale
+        nearest = levels[(x[:, None] - levels).abs().argmin(1)].numpy()
+        found = np.asarray(fake_quantize(x, scale, zero_point, qmin, qmax))
+        if np.abs(found - nearest).max() > 1e-3:
+            return False
+    return float(fake_quantize(torch.tensor([2.0**40]), 1.0, 0, 0, 2**41)) == 2.0**40
+
+
 RIGHT_ANSWERS = {
     "5.1": [
         fake_by_torch,
@@ -452,4 +487,9 @@ RIGHT_ANSWERS = {
     "5.7": [layer_by_rows, layer_in_numpy, layer_transposed],
     "5.8": [binary_by_comparing, binary_in_numpy, binary_by_least_squares, binary_row_by_row],
     "5.9": [train_with_momentum, train_and_return_codes, train_by_trying],
+    "5.10": [
+        fake_quantize_test_with_asserts,
+        fake_quantize_test_against_torch,
+        fake_quantize_test_by_nearest_level,
+    ],
 }

@@ -8,6 +8,7 @@ from labkit.checks.lab1.integer_range import INTEGER_RANGE
 from labkit.checks.lab1.pack import PACK
 from labkit.checks.lab1.quantization_error import QUANTIZATION_ERROR
 from labkit.checks.lab1.quantize import QUANTIZE
+from labkit.checks.lab1.quantize_is_right import QUANTIZE_IS_RIGHT
 from labkit.checks.lab1.quantize_per_channel import QUANTIZE_PER_CHANNEL
 from labkit.checks.lab1.quantize_per_group import QUANTIZE_PER_GROUP
 from labkit.checks.lab1.quantize_symmetric import QUANTIZE_SYMMETRIC
@@ -32,4 +33,5 @@ EXERCISES = (
     QUANTIZE_PER_GROUP,
     PACK,
     UNPACK,
+    QUANTIZE_IS_RIGHT,
 )

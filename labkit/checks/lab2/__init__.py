@@ -11,6 +11,7 @@ from labkit.checks.lab2.min_max_range import MIN_MAX_RANGE
 from labkit.checks.lab2.moving_average_range import MOVING_AVERAGE_RANGE
 from labkit.checks.lab2.mse_curve import MSE_CURVE
 from labkit.checks.lab2.observe_layers import OBSERVE_LAYERS
+from labkit.checks.lab2.percentile_is_right import PERCENTILE_IS_RIGHT
 from labkit.checks.lab2.percentile_threshold import PERCENTILE_THRESHOLD
 from labkit.checks.lab2.scheme_sqnr import SCHEME_SQNR
 
@@ -30,4 +31,5 @@ EXERCISES = (
     KL_CURVE,
     SCHEME_SQNR,
     OBSERVE_LAYERS,
+    PERCENTILE_IS_RIGHT,
 )

@@ -14,6 +14,7 @@ from labkit.checks.lab3.quantize_bias import QUANTIZE_BIAS
 from labkit.checks.lab3.quantize_multiplier import QUANTIZE_MULTIPLIER
 from labkit.checks.lab3.requantize import REQUANTIZE
 from labkit.checks.lab3.rounding_right_shift import ROUNDING_RIGHT_SHIFT
+from labkit.checks.lab3.shift_is_right import SHIFT_IS_RIGHT
 
 TITLE = "int8 kernels"
 SENTENCE = "A linear layer and a convolution in integers only, and how fast they are."
@@ -32,4 +33,5 @@ EXERCISES = (
     INTEGER_LINEAR,
     IM2COL,
     ACTIVATION_RANGE,
+    SHIFT_IS_RIGHT,
 )

@@ -10,6 +10,7 @@ from labkit.checks.lab4.choose_grid import CHOOSE_GRID
 from labkit.checks.lab4.correct_bias import CORRECT_BIAS
 from labkit.checks.lab4.equalization_factors import EQUALIZATION_FACTORS
 from labkit.checks.lab4.fold_batchnorm import FOLD_BATCHNORM
+from labkit.checks.lab4.folding_is_right import FOLDING_IS_RIGHT
 from labkit.checks.lab4.int4_linear import INT4_LINEAR
 from labkit.checks.lab4.pareto_front import PARETO_FRONT
 from labkit.checks.lab4.quantize_layer import QUANTIZE_LAYER
@@ -32,4 +33,5 @@ EXERCISES = (
     EQUALIZATION_FACTORS,
     PARETO_FRONT,
     CHOOSE_BITS,
+    FOLDING_IS_RIGHT,
 )

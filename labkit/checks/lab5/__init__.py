@@ -6,6 +6,7 @@ Each holds a reference, the inputs it is called with, and the mistakes that peop
 from labkit.checks.lab5.binary_weights import BINARY_WEIGHTS
 from labkit.checks.lab5.clipping_gradient import CLIPPING_GRADIENT
 from labkit.checks.lab5.fake_quantize import FAKE_QUANTIZE
+from labkit.checks.lab5.fake_quantize_is_right import FAKE_QUANTIZE_IS_RIGHT
 from labkit.checks.lab5.fine_tune import FINE_TUNE
 from labkit.checks.lab5.integer_layer import INTEGER_LAYER
 from labkit.checks.lab5.learned_step import LEARNED_STEP
@@ -28,4 +29,5 @@ EXERCISES = (
     INTEGER_LAYER,
     BINARY_WEIGHTS,
     TERNARY_NETWORK,
+    FAKE_QUANTIZE_IS_RIGHT,
 )

@@ -1,0 +1,85 @@
+"""Exercises in which the student writes a test, and it is tried on wrong implementations.
+
+The wrong ones are the stored misconceptions of an earlier exercise, and a few single edits of its
+reference that are drawn anew each time. A test passes if it accepts every right implementation
+and catches nearly all of the wrong ones.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from labkit.checks import mutants
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.rules import Rule
+
+EDITS = 4
+SPARED = 1
+
+
+def property_test(
+    id: str,
+    title: str,
+    tested: Exercise,
+    reference: Callable[[Callable[..., Any]], bool],
+    right: Sequence[tuple[str, str]],
+    hints: tuple[str, ...],
+    misconceptions: tuple[Misconception, ...],
+    minutes: tuple[int, int],
+    without: Sequence[str] = (),
+    points: int = 3,
+) -> Exercise:
+    """Declare an exercise in which a test of an earlier one is written.
+
+    Parameters
+    ----------
+    tested : Exercise
+        The earlier one.
+    reference : callable
+        A good test: takes an implementation, returns whether it is right.
+    right : sequence of (label, wrapper)
+        Other right implementations: what they do otherwise, and a function of the reference, as
+        source that needs no imports but ``torch``.
+    without : sequence of str
+        The misconceptions of `tested` that no test of properties should have to catch, by name.
+
+    Returns
+    -------
+    Exercise
+        An extra, with half of its points for half of the calls.
+    """
+
+    def cases(rng: torch.Generator) -> list[Case]:
+        stored = [m for m in mutants.misconceptions(tested) if m.does not in without]
+        edits = [m for m in mutants.clear_edits(tested) if not _accepts(reference, m)]
+        drawn = [edits[i] for i in torch.randperm(len(edits), generator=rng)[:EDITS].tolist()]
+        wrong = [Case(m.does, (m.implementation,)) for m in (*stored, *drawn)]
+        accepted = [("the reference", mutants.IDENTITY), *right]
+        good = [
+            Case(label, (mutants.right(tested, wrapper),), must=True) for label, wrapper in accepted
+        ]
+        both = [*good, *wrong]
+        return [both[i] for i in torch.randperm(len(both), generator=rng).tolist()]
+
+    return Exercise(
+        id=id,
+        title=title,
+        points=points,
+        minutes=minutes,
+        extra=True,
+        kind="test",
+        spared=SPARED,
+        reference=reference,
+        cases=cases,
+        rules=(Rule(),),
+        hints=hints,
+        misconceptions=misconceptions,
+    )
+
+
+def _accepts(test: Callable[..., bool], mutant: mutants.Mutant) -> bool:
+    try:
+        return test(mutant.implementation)
+    except Exception:
+        return False

@@ -1,0 +1,120 @@
+"""Exercises in which the student writes the test."""
+
+import pickle
+
+import pytest
+
+from labkit.checks import mutants, registry
+from labkit.checks.calling import call_all
+from labkit.checks.lab import NOTEBOOK_SEED
+from labkit.checks.messages import verdict_card
+from labkit.checks.verdict import State, Verdict, judge
+from labkit.grading.inside.answers import _row
+from labkit.grading.replies import outcomes_from
+from labkit.grading.wire import WireError, decode, encode
+
+EXERCISES = {e.id: e for number in registry.STEMS for e in registry.exercises(number)}
+TESTS = [e for e in EXERCISES.values() if e.kind == "test"]
+SEEDS = NOTEBOOK_SEED, 0, 7, 99
+
+
+def verdict(exercise, answer, seed=NOTEBOOK_SEED) -> Verdict:
+    cases = exercise.draw(seed)
+    return judge(exercise, cases, call_all(answer, cases))
+
+
+def test_there_is_one_in_each_of_labs_1_to_5() -> None:
+    assert {int(e.id.split(".")[0]) for e in TESTS} == {1, 2, 3, 4, 5}
+
+
+@pytest.mark.parametrize("exercise", TESTS, ids=lambda e: e.id)
+def test_the_reference_catches_every_wrong_implementation_at_every_seed(exercise) -> None:
+    for seed in SEEDS:
+        found = verdict(exercise, exercise.reference, seed)
+        assert found.state is State.PASSED
+        assert not found.wrong
+
+
+@pytest.mark.parametrize("exercise", TESTS, ids=lambda e: e.id)
+def test_other_mutants_are_drawn_for_another_seed(exercise) -> None:
+    drawn = [{case.label for case in exercise.draw(seed)} for seed in SEEDS]
+    assert len(set.intersection(*drawn)) < len(drawn[0])
+    orders = [[case.must for case in exercise.draw(seed)] for seed in SEEDS]
+    assert len({tuple(order) for order in orders}) > 1
+
+
+@pytest.mark.parametrize("exercise", TESTS, ids=lambda e: e.id)
+def test_who_says_the_same_of_all_earns_nothing(exercise) -> None:
+    for answer in (lambda f: True, lambda f: False, lambda f: None, lambda f: 1 / 0):
+        assert verdict(exercise, answer).points == 0
+
+
+@pytest.mark.parametrize("exercise", TESTS, ids=lambda e: e.id)
+def test_raising_is_to_say_no_and_returning_nothing_to_say_yes(exercise) -> None:
+    def with_asserts(candidate):
+        assert exercise.reference(candidate)
+
+    assert verdict(exercise, with_asserts).state is State.PASSED
+
+
+def test_a_test_that_refuses_right_code_earns_nothing_however_many_it_catches() -> None:
+    exercise = EXERCISES["1.12"]
+    refused = next(case.args[0].program for case in exercise.draw(0) if case.must)
+    found = verdict(exercise, lambda f: exercise.reference(f) and f.program != refused)
+    assert found.right == found.total - 1
+    assert found.points == 0
+    assert "It refuses 1 of the right ones" in repr(verdict_card(found))
+
+
+def test_the_card_names_what_survives_and_claims_no_more() -> None:
+    exercise = EXERCISES["1.12"]
+    spared = {"does not clamp", "leaves out the zero point"}
+    cases = exercise.draw(NOTEBOOK_SEED)
+    programs = {case.args[0].program for case in cases if case.label in spared}
+    found = verdict(exercise, lambda f: f.program in programs or exercise.reference(f))
+    card = repr(verdict_card(found))
+    assert found.state is State.ALMOST
+    assert all(name in card for name in spared)
+    assert found.findings == ()
+
+
+def test_one_survivor_is_named_on_the_card_of_a_passed_test() -> None:
+    exercise = EXERCISES["1.12"]
+    cases = exercise.draw(NOTEBOOK_SEED)
+    one = next(case.args[0].program for case in cases if case.label == "does not clamp")
+    found = verdict(exercise, lambda f: f.program == one or exercise.reference(f))
+    assert found.state is State.PASSED
+    assert "does not clamp" in repr(verdict_card(found))
+
+
+@pytest.mark.parametrize("exercise", TESTS, ids=lambda e: e.id)
+def test_implementations_reach_the_sandbox_and_only_values_come_back(exercise) -> None:
+    cases = exercise.draw(NOTEBOOK_SEED)
+    inside = decode(encode([case.args for case in cases]))
+    assert inside == [case.args for case in cases]
+    rows = [_row(o) for o in call_all(exercise.reference, cases)]
+    found = judge(exercise, cases, outcomes_from(decode(encode(rows), tensors=False), cases))
+    assert found.state is State.PASSED
+    with pytest.raises(WireError, match="unknown kind"):
+        decode(encode([case.args for case in cases]), tensors=False)
+
+
+def test_an_implementation_takes_names_and_can_be_sent_to_another_process() -> None:
+    exercise = EXERCISES["1.3"]
+    case = exercise.draw(0)[2]
+    right = pickle.loads(pickle.dumps(mutants.right(exercise)))
+    x, *grid = case.args
+    names = ("scale", "zero_point", "qmin", "qmax")
+    assert right(x, **dict(zip(names, grid, strict=True))).equal(exercise.reference(*case.args))
+    assert repr(right) == "quantize"
+    with pytest.raises(TypeError):
+        right(x, *grid, bits=8)
+
+
+def test_misconceptions_become_programs_that_give_the_same_wrong_results() -> None:
+    exercise = EXERCISES["1.3"]
+    for mutant, mistake in zip(
+        mutants.misconceptions(exercise), exercise.misconceptions, strict=True
+    ):
+        for case in exercise.draw(3):
+            assert mutant.implementation(*case.args).equal(mistake.wrong(*case.args)), mutant.does
