@@ -40,6 +40,9 @@ CLUSTERS = (
     torch.tensor([-2.0, 0.0, 0.5, 2.0, 3.0]),
 )
 
+ORDER = ((0,), (1,), (2,), (3, 1), (4,), (5, 4))
+LIVES = torch.tensor([40, 60, 70, 60, 70, 30, 80]), *EXERCISES["8.6"].reference(ORDER)
+
 DRAWINGS: dict[str, Callable[[Any], Axes]] = {
     "0.2": lambda f: plots.bit_rows(f, [1.0, 2.0, -6.5, 0.15625, 0.1]),
     "0.3": lambda f: plots.number_lines(f, [(5, 2), (4, 3), (3, 4), (2, 5)]),
@@ -79,6 +82,13 @@ DRAWINGS: dict[str, Callable[[Any], Axes]] = {
     "6.2": lambda f: plots.levels_over_steps(f, *CLUSTERS, 4),
     "6.8": lambda f: plots.q4_0_staircase(f, torch.linspace(-3.9, 4, 400)),
     "6.9": lambda f: plots.mxfp4_staircase(f, torch.linspace(-12, 15.8, 400)),
+    "8.1": lambda f: plots.door_table(f, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 0.017, 118),
+    "8.3": lambda f: plots.table_of_codes(f, (0.05, -20), (0.03, -110)),
+    "8.4": lambda f: plots.three_ways_down(f, 2),
+    "8.5": lambda f: plots.saturated_and_wrapped(f, 3),
+    "8.6": lambda f: plots.lives(f, ORDER),
+    "8.7": lambda f: plots.peak_of_order(f, *LIVES),
+    "8.8": lambda f: plots.placed_tensors(f, *LIVES),
 }
 # What a picture of a few numbers does not show: other inputs than the drawn ones, a dtype, a rare
 # special case, a factor that is 1 in it. The first mistake of an exercise is never among them.
@@ -110,6 +120,7 @@ UNSEEN = {
     "5.4": ("takes the mean instead of the sum", "forgets the", "counts rows", "measures the"),
     "5.8": ("gives 0 the sign", "uses one scale"),
     "6.8": ("gives a block of zeros",),
+    "8.4": ("lets x + half overflow", "divides in float32"),
 }
 
 

@@ -16,6 +16,7 @@ STEMS = {
     4: "lab4_ptq",
     5: "lab5_qat",
     6: "lab6_codebooks",
+    8: "lab8_device",
 }
 _ALL = STEMS
 _SELECTED = selection(tuple(_ALL))

@@ -1,0 +1,167 @@
+"""Exercise 8.9: a convolution by loops, as C has it."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import one, whole
+from labkit.checks.rules import Codes
+
+
+def convolve(
+    q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
+) -> Tensor:
+    """Return the accumulators [height, width, out] of an image [H, W, C]."""
+    return _convolved(q_x.double() - x_zero_point, q_w, q_bias, stride, padding)
+
+
+def _convolved(
+    x: Tensor, q_w: Tensor, q_bias: Tensor, stride: int | tuple[int, int], padding: int, value=0.0
+) -> Tensor:
+    """Return the sums of an image of numbers, padded with `value`: exact in float64."""
+    x = F.pad(x.double().permute(2, 0, 1)[None], [padding] * 4, value=float(value))
+    acc = F.conv2d(x, q_w.double().permute(0, 3, 1, 2), q_bias.double(), stride)
+    return acc[0].permute(1, 2, 0).round().to(torch.int32)
+
+
+def _cases(rng: torch.Generator) -> list[Case]:
+    def case(label: str, image: tuple, kernel: tuple, stride: int, padding: int) -> Case:
+        q_x = whole(rng, 0, 255, *image).to(torch.uint8)
+        q_w = whole(rng, -128, 127, *kernel, image[2]).to(torch.int8)
+        q_bias = whole(rng, -5000, 5000, kernel[0]).to(torch.int32)
+        return Case(label, (q_x, q_w, q_bias, one(rng, 60, 190), stride, padding))
+
+    return [
+        case("one pixel, one weight", (1, 1, 1), (1, 1, 1), 1, 0),
+        case("a kernel of one pixel", (2, 3, 4), (3, 1, 1), 1, 0),
+        case("three by three", (4, 5, 2), (2, 3, 3), 1, 0),
+        case("with padding", (4, 3, 2), (3, 3, 3), 1, 1),
+        case("a stride of 2", (5, 6, 2), (2, 3, 3), 2, 1),
+        case("a kernel that is no square", (5, 4, 3), (2, 2, 3), 1, 1),
+    ]
+
+
+def _pads_code_0(
+    q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
+) -> Tensor:
+    return _convolved(
+        q_x.double() - x_zero_point, q_w, q_bias, stride, padding, value=-x_zero_point
+    )
+
+
+def _no_zero_point(
+    q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
+) -> Tensor:
+    return _convolved(q_x, q_w, q_bias, stride, padding)
+
+
+def _in_bytes(
+    q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
+) -> Tensor:
+    return _convolved((q_x.long() - x_zero_point) % 256, q_w, q_bias, stride, padding)
+
+
+def _weights(change: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+    return lambda q_x, q_w, *rest: convolve(q_x, change(q_w), *rest)
+
+
+def _as_torch_stores_them(q_w: Tensor) -> Tensor:
+    outputs, rows, columns, channels = q_w.shape
+    return q_w.reshape(outputs, channels, rows, columns).permute(0, 2, 3, 1)
+
+
+def _stride_in_rows_only(
+    q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
+) -> Tensor:
+    right = convolve(q_x, q_w, q_bias, x_zero_point, stride, padding)
+    dense = _convolved(q_x.double() - x_zero_point, q_w, q_bias, (stride, 1), padding)
+    return dense[:, : right.shape[1]]
+
+
+def _kept_sum(
+    q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
+) -> Tensor:
+    acc = convolve(q_x, q_w, q_bias, x_zero_point, stride, padding)
+    return acc.flatten().cumsum(0).reshape(acc.shape).to(torch.int32)
+
+
+def _no_offset(
+    q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
+) -> Tensor:
+    """Begin at the first pixel, and pad at the end only."""
+    x = F.pad(
+        (q_x.double() - x_zero_point).permute(2, 0, 1), [0, 2 * padding, 0, 2 * padding]
+    ).permute(1, 2, 0)
+    return _convolved(x, q_w, q_bias, stride, 0)
+
+
+CONVOLVE = Exercise(
+    id="8.9",
+    title="A convolution by loops",
+    points=3,
+    reference=convolve,
+    cases=_cases,
+    rules=(Codes(),),
+    hints=(
+        "Six loops: the rows and columns of the result, its channels, then the rows and columns of "
+        "the kernel, and the channels of the image. Every sum begins with its bias.",
+        "The pixel under row r, column s of the kernel is y = i * stride + r - padding, x = j * "
+        "stride + s - padding. If it lies outside, it stands for 0.0 and adds nothing: skip it. "
+        "Else add (q_x[y, x, c] - x_zero_point) * q_w[n, r, s, c], as Python integers.",
+        "height = (H + 2 * padding - rows) // stride + 1, and width alike. In the innermost loop: "
+        "acc += (int(q_x[y, x, c]) - x_zero_point) * int(q_w[n, r, s, c]).",
+    ),
+    misconceptions=(
+        Misconception(
+            "pads with the code 0",
+            _pads_code_0,
+            "Outside the image there is 0.0, whose code is x_zero_point. Less x_zero_point that "
+            "is 0: a pixel outside adds nothing, so skip it.",
+        ),
+        Misconception(
+            "leaves the zero point in",
+            _no_zero_point,
+            "What is multiplied is q_x - x_zero_point.",
+        ),
+        Misconception(
+            "subtracts in bytes",
+            _in_bytes,
+            "q_x is uint8, and 3 - 128 wraps to 131 in it: convert before you subtract.",
+        ),
+        Misconception(
+            "turns the kernel round",
+            _weights(lambda q_w: q_w.flip(1, 2)),
+            "In neural networks a convolution does not turn its kernel: row r of the kernel lies "
+            "on row i * stride + r - padding of the image.",
+        ),
+        Misconception(
+            "reads weights in torch's order",
+            _weights(_as_torch_stores_them),
+            "Here weights lie as [out, rows, columns, channels], the channels last.",
+        ),
+        Misconception(
+            "forgets the stride along a row",
+            _stride_in_rows_only,
+            "The stride holds in both directions: j * stride + s - padding.",
+        ),
+        Misconception(
+            "keeps the sum of the result before",
+            _kept_sum,
+            "Each result is a sum of its own: begin it with acc = q_bias[n], in the loop over n.",
+        ),
+        Misconception(
+            "forgets the bias",
+            lambda q_x, q_w, q_bias, *rest: convolve(q_x, q_w, 0 * q_bias, *rest),
+            "Every sum begins with q_bias[n], not with 0.",
+        ),
+        Misconception(
+            "begins at the first pixel in spite of padding",
+            _no_offset,
+            "With padding the kernel begins outside: i * stride + r - padding.",
+        ),
+    ),
+    minutes=(8, 13),
+)

@@ -1,0 +1,124 @@
+"""Exercise 8.11: what a layer takes on a chip, and what it waits for."""
+
+from collections.abc import Callable
+
+import torch
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import one, uniform
+from labkit.checks.rules import Rule
+
+Two = tuple[float, bool]
+
+
+def layer_time(
+    macs: int, weight_bytes: int, cycles_per_mac: float, bytes_per_cycle: float, hertz: float
+) -> Two:
+    """Return the milliseconds that a layer takes, and whether it waits for the memory."""
+    compute, memory = macs * cycles_per_mac, weight_bytes / bytes_per_cycle
+    return _milliseconds(max(compute, memory), hertz), memory > compute
+
+
+def _milliseconds(cycles: float, hertz: float) -> float:
+    return 1000 * cycles / hertz
+
+
+def _cases(rng: torch.Generator) -> list[Case]:
+    def case(label: str, macs: int, weight_bytes: int, bytes_per_cycle: float) -> Case:
+        hertz = float(one(rng, 80, 300) * 1_000_000)
+        chip = uniform(rng, 1.2, 2.2), round(bytes_per_cycle * uniform(rng, 0.9, 1.1), 4), hertz
+        return Case(label, (macs + one(rng, 1, 99), weight_bytes + one(rng, 1, 99), *chip))
+
+    return [
+        case("a convolution", 7_000_000, 9_000, 2.5),
+        case("a linear layer, weights in the chip's flash", 60_000, 60_000, 2.5),
+        case("a linear layer, weights in a slow memory", 60_000, 60_000, 0.25),
+        case("the same, in four bits", 60_000, 30_000, 0.25),
+        case("a small layer", 900, 300, 0.3),
+        case("a large layer, a slow memory", 900_000, 2_000_000, 0.2),
+    ]
+
+
+def _with(total: Callable[[float, float], float]) -> Callable[..., Two]:
+    """Return the answer whose cycles are ``total(compute, memory)``."""
+
+    def wrong(
+        macs: int, weight_bytes: int, cycles_per_mac: float, bytes_per_cycle: float, hertz: float
+    ) -> Two:
+        compute, memory = macs * cycles_per_mac, weight_bytes / bytes_per_cycle
+        return _milliseconds(total(compute, memory), hertz), memory > compute
+
+    return wrong
+
+
+def _of(
+    cycles: Callable[[int, int, float, float], tuple[float, float]],
+) -> Callable[..., Two]:
+    """Return the answer with other cycles of processor and memory."""
+
+    def wrong(
+        macs: int, weight_bytes: int, cycles_per_mac: float, bytes_per_cycle: float, hertz: float
+    ) -> Two:
+        compute, memory = cycles(macs, weight_bytes, cycles_per_mac, bytes_per_cycle)
+        return _milliseconds(max(compute, memory), hertz), memory > compute
+
+    return wrong
+
+
+LAYER_TIME = Exercise(
+    id="8.11",
+    title="What a layer waits for",
+    points=2,
+    reference=layer_time,
+    cases=_cases,
+    rules=(Rule(relative=1e-4), Rule()),
+    names=("milliseconds", "memory_bound"),
+    hints=(
+        "Two clocks run at the same time: the processor multiplies, and the memory brings weights. "
+        "The layer takes as long as the slower of the two.",
+        "Cycles of the processor: macs * cycles_per_mac. Cycles of the memory: weight_bytes / "
+        "bytes_per_cycle. A second has hertz cycles, and 1,000 milliseconds.",
+        "compute = macs * cycles_per_mac; memory = weight_bytes / bytes_per_cycle; return 1000 * "
+        "max(compute, memory) / hertz, memory > compute.",
+    ),
+    misconceptions=(
+        Misconception(
+            "adds both times",
+            _with(lambda compute, memory: compute + memory),
+            "The flash brings the next weights while the processor multiplies: the slower one "
+            "counts, not the sum.",
+        ),
+        Misconception(
+            "takes the faster one",
+            _with(min),
+            "One has to wait for the other: the slower one counts.",
+        ),
+        Misconception(
+            "takes the processor's time alone",
+            _with(lambda compute, memory: compute),
+            "If the weights come more slowly than they are multiplied, the processor waits.",
+        ),
+        Misconception(
+            "returns seconds",
+            lambda *args: (layer_time(*args)[0] / 1000, layer_time(*args)[1]),
+            "Milliseconds are asked for: cycles / hertz are seconds, times 1,000.",
+        ),
+        Misconception(
+            "multiplies bytes by bytes per cycle",
+            _of(lambda macs, size, cycles, rate: (macs * cycles, size * rate)),
+            "At 2 bytes a cycle, 100 bytes take 50 cycles: divide.",
+        ),
+        Misconception(
+            "divides by the cycles of a multiply-add",
+            _of(lambda macs, size, cycles, rate: (macs / cycles, size / rate)),
+            "Each multiply-add takes that many cycles: multiply.",
+        ),
+        Misconception(
+            "says the opposite of what it waits for",
+            lambda *args: (layer_time(*args)[0], not layer_time(*args)[1]),
+            "memory_bound is True if the memory takes longer than the processor.",
+        ),
+    ),
+    minutes=(5, 9),
+    extra=True,
+)

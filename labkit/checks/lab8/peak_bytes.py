@@ -1,0 +1,117 @@
+"""Exercise 8.7: the most that an order of steps needs at once."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import whole
+from labkit.checks.lab8.live_ranges import BRANCHES, CHAIN, DEEP, RESIDUAL, drawn, live_ranges
+from labkit.checks.rules import Integer
+
+Two = tuple[int, int]
+
+
+def peak_bytes(sizes: Tensor, first: Tensor, last: Tensor) -> Two:
+    """Return the largest sum of live tensors, and the first step in which it is reached."""
+    return _peak(sizes, lambda step: (first <= step) & (step <= last), int(last.max()) + 1)
+
+
+def _peak(sizes: Tensor, live: Callable[[int], Tensor], steps: int) -> Two:
+    sums = [int(sizes[live(step)].sum()) for step in range(steps)]
+    return max(sums), sums.index(max(sums))
+
+
+def _cases(rng: torch.Generator) -> list[Case]:
+    def sizes(inputs: tuple, low: int = 1, high: int = 90) -> tuple[Tensor, Tensor, Tensor]:
+        return whole(rng, low, high, len(inputs) + 1), *live_ranges(inputs)
+
+    def growing(inputs: tuple) -> tuple[Tensor, Tensor, Tensor]:
+        count = len(inputs) + 1
+        return 10 * torch.arange(1, count + 1) + whole(rng, 0, 9, count), *live_ranges(inputs)
+
+    equal = torch.full((4,), 8), *live_ranges(CHAIN)
+    return [
+        Case("a chain", growing(CHAIN)),
+        Case("a residual", growing(RESIDUAL)),
+        Case("tensors of one size", equal),
+        Case("branches", sizes(BRANCHES)),
+        Case("a long way round", growing(DEEP)),
+        Case("twelve steps", sizes(drawn(rng, 12))),
+        Case("twenty steps", sizes(drawn(rng, 20), 100, 4000)),
+    ]
+
+
+def _with(live: Callable[..., Tensor]) -> Callable[[Tensor, Tensor, Tensor], Two]:
+    return lambda sizes, first, last: _peak(
+        sizes, lambda step: live(step, first, last), int(last.max()) + 1
+    )
+
+
+def _later(sizes: Tensor, first: Tensor, last: Tensor) -> Two:
+    steps = range(int(last.max()) + 1)
+    sums = [int(sizes[(first <= s) & (s <= last)].sum()) for s in steps]
+    return max(sums), len(sums) - 1 - sums[::-1].index(max(sums))
+
+
+PEAK_BYTES = Exercise(
+    id="8.7",
+    title="The peak of an order",
+    points=2,
+    reference=peak_bytes,
+    cases=_cases,
+    rules=(Integer(), Integer()),
+    names=("peak", "step"),
+    hints=(
+        "For each step: which tensors are live in it, and how many bytes are they together? The "
+        "largest of these sums is the peak.",
+        "A tensor is live in a step if first <= step <= last, both ends included. Steps run from "
+        "0 to the largest last.",
+        "sums = [int(sizes[(first <= s) & (s <= last)].sum()) for s in range(int(last.max()) + "
+        "1)]; return max(sums), sums.index(max(sums)).",
+    ),
+    misconceptions=(
+        Misconception(
+            "adds up all tensors",
+            lambda sizes, first, last: (int(sizes.sum()), peak_bytes(sizes, first, last)[1]),
+            "Tensors that are never needed together need not exist together: add up those of each "
+            "step, and take the largest sum.",
+        ),
+        Misconception(
+            "takes the largest tensor",
+            lambda sizes, first, last: (int(sizes.max()), peak_bytes(sizes, first, last)[1]),
+            "While a step runs, its inputs and its result are there at the same time: add them up.",
+        ),
+        Misconception(
+            "leaves out the step that reads a tensor last",
+            _with(lambda step, first, last: (first <= step) & ((step < last) | (first == last))),
+            "In the step `last` the tensor is still read: both ends count.",
+        ),
+        Misconception(
+            "keeps dead tensors",
+            _with(lambda step, first, last: first <= step),
+            "After its last reader a tensor is dead, and its bytes are free.",
+        ),
+        Misconception(
+            "looks at what a step makes and the tensor before it",
+            lambda sizes, first, last: (
+                int((sizes[1:] + sizes[:-1]).max()),
+                peak_bytes(sizes, first, last)[1],
+            ),
+            "A tensor that is needed again later, such as a residual, is live as well, and takes "
+            "bytes.",
+        ),
+        Misconception(
+            "returns the last step of several",
+            _later,
+            "If several steps reach the peak, the first of them is asked for.",
+        ),
+        Misconception(
+            "counts steps from 1",
+            lambda *args: (peak_bytes(*args)[0], peak_bytes(*args)[1] + 1),
+            "Steps count from 0, as in `first` and `last`.",
+        ),
+    ),
+    minutes=(5, 8),
+)

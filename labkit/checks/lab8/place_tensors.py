@@ -1,0 +1,158 @@
+"""Exercise 8.8: a place in the arena for each tensor."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import whole
+from labkit.checks.lab8.live_ranges import BRANCHES, DEEP, RESIDUAL, drawn, live_ranges
+from labkit.checks.rules import Codes
+
+Taken = list[tuple[int, int]]
+
+
+def place_tensors(sizes: Tensor, first: Tensor, last: Tensor) -> Tensor:
+    """Return the offset of each tensor: the largest first, each at the lowest free place."""
+    return _placed(_by_size(sizes), sizes, first, last)
+
+
+def _by_size(sizes: Tensor) -> list[int]:
+    return sorted(range(len(sizes)), key=lambda i: (-int(sizes[i]), i))
+
+
+def _lowest(size: int, taken: Taken) -> int:
+    offset = 0
+    for start, end in sorted(taken):
+        if start < offset + size:
+            offset = max(offset, end)
+    return offset
+
+
+def _on_top(size: int, taken: Taken) -> int:
+    return max((end for _, end in taken), default=0)
+
+
+def _too_low(size: int, taken: Taken) -> int:
+    """Take the first gap, however small."""
+    offset = 0
+    for start, end in sorted(taken):
+        if start <= offset:
+            offset = max(offset, end)
+    return offset
+
+
+def _placed(
+    order: Sequence[int],
+    sizes: Tensor,
+    first: Tensor,
+    last: Tensor,
+    lowest: Callable[[int, Taken], int] = _lowest,
+    touching: bool = True,
+) -> Tensor:
+    n, start, end = sizes.tolist(), first.tolist(), last.tolist()
+    offsets: dict[int, int] = {}
+    for i in order:
+        taken = [
+            (offsets[j], offsets[j] + n[j])
+            for j in offsets
+            if (start[j] <= end[i] and start[i] <= end[j])
+            and (touching or (start[j] < end[i] and start[i] < end[j]))
+        ]
+        offsets[i] = lowest(n[i], taken)
+    return torch.tensor([offsets[i] for i in range(len(n))])
+
+
+def _cases(rng: torch.Generator) -> list[Case]:
+    def case(label: str, inputs: tuple, low: int, high: int) -> Case:
+        return Case(label, (whole(rng, low, high, len(inputs) + 1), *live_ranges(inputs)))
+
+    gap = torch.tensor([9, 6, 5, 4, 7]) + whole(rng, 0, 3, 1)
+    lives = torch.tensor([0, 0, 0, 2, 3]), torch.tensor([3, 0, 2, 3, 3])
+    equal = torch.full((len(RESIDUAL) + 1,), 12), *live_ranges(RESIDUAL)
+    return [
+        case("a residual", RESIDUAL, 10, 60),
+        Case("a gap that is large enough", (gap, *lives)),
+        Case("tensors of one size", equal),
+        case("branches", BRANCHES, 5, 60),
+        case("a long way round", DEEP, 5, 60),
+        case("twelve steps", drawn(rng, 12), 1, 90),
+        case("twenty steps", drawn(rng, 20), 100, 4000),
+    ]
+
+
+def _order(
+    order: Callable[[Tensor], Sequence[int]],
+) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    return lambda sizes, first, last: _placed(order(sizes), sizes, first, last)
+
+
+PLACE_TENSORS = Exercise(
+    id="8.8",
+    title="A place in the arena",
+    points=3,
+    reference=place_tensors,
+    cases=_cases,
+    rules=(Codes(),),
+    hints=(
+        "Two tensors may share bytes unless they are live in the same step: that is so if "
+        "first[a] <= last[b] and first[b] <= last[a]. Place the largest tensor first, it is the "
+        "hardest to fit in.",
+        "For the next tensor, list the places (start, end) of those already placed that are live "
+        "together with it, sorted by start. Go through them: if the tensor does not fit before "
+        "this one, its offset is at least this one's end.",
+        "order = sorted(range(len(sizes)), key=lambda i: (-int(sizes[i]), i)). For each i: offset "
+        "= 0; for start, end in sorted(taken): if start < offset + size: offset = max(offset, "
+        "end).",
+    ),
+    misconceptions=(
+        Misconception(
+            "places tensors as they are made",
+            _order(lambda sizes: range(len(sizes))),
+            "Small tensors that come first leave gaps too small for large ones: begin with the "
+            "largest.",
+        ),
+        Misconception(
+            "places the smallest first",
+            _order(lambda sizes: sorted(range(len(sizes)), key=lambda i: (int(sizes[i]), i))),
+            "The largest tensor first: it is the hardest to fit in.",
+        ),
+        Misconception(
+            "gives every tensor bytes of its own",
+            lambda sizes, first, last: _placed(
+                _by_size(sizes), sizes, torch.zeros_like(first), torch.full_like(last, 99)
+            ),
+            "Tensors that are never live in the same step may share bytes: only those that meet "
+            "stand in each other's way.",
+        ),
+        Misconception(
+            "lets tensors share bytes in the step where one dies",
+            lambda sizes, first, last: _placed(_by_size(sizes), sizes, first, last, touching=False),
+            "In the step that reads a tensor last its result is written already: a step counts "
+            "for both.",
+        ),
+        Misconception(
+            "stacks tensors on top of all others",
+            lambda sizes, first, last: _placed(_by_size(sizes), sizes, first, last, _on_top),
+            "There may be a gap below: take the lowest place that is large enough.",
+        ),
+        Misconception(
+            "takes a gap that is too small",
+            lambda sizes, first, last: _placed(_by_size(sizes), sizes, first, last, _too_low),
+            "Then two live tensors overlap: the whole tensor must fit in, start < offset + size "
+            "is a collision.",
+        ),
+        Misconception(
+            "places the later of equal sizes first",
+            _order(lambda sizes: sorted(range(len(sizes)), key=lambda i: (-int(sizes[i]), -i))),
+            "Of equal sizes the tensor with the lower number comes first.",
+        ),
+        Misconception(
+            "puts every tensor at 0",
+            lambda sizes, first, last: torch.zeros_like(sizes),
+            "Tensors that are live in the same step must not overlap.",
+        ),
+    ),
+    minutes=(8, 13),
+)

@@ -1,0 +1,122 @@
+"""Exercise 8.2: classes and a margin, from codes alone."""
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import whole
+from labkit.checks.rules import Codes, Integer
+
+
+def read_out(codes: Tensor, k: int) -> tuple[Tensor, int]:
+    """Return the classes of the k largest codes, and by how much the best beats the second."""
+    wide = codes.long()
+    order = wide.argsort(descending=True, stable=True)
+    return order[:k], int(wide[order[0]] - wide[order[1]])
+
+
+def _cases(rng: torch.Generator) -> list[Case]:
+    def spread(low: int, high: int, count: int = 10) -> Tensor:
+        """Different codes, in any order."""
+        return (torch.randperm(high - low + 1, generator=rng)[:count] + low).to(torch.int64)
+
+    def tied(largest: int, ties: int) -> Tensor:
+        codes = spread(40, largest - 20)
+        codes[torch.randperm(10, generator=rng)[:ties]] = largest
+        return codes
+
+    far = whole(rng, -128, -90, 10)
+    far[int(torch.randint(10, (), generator=rng))] = 127
+    return [
+        Case("three classes", (spread(20, 200, 3).to(torch.uint8), 2)),
+        Case("ten classes", (spread(0, 255).to(torch.uint8), 5)),
+        Case("signed codes", (spread(-100, 100).to(torch.int8), 5)),
+        Case("the best two are equal", (tied(230, 2).to(torch.uint8), 5)),
+        Case("three are equal", (tied(200, 3).to(torch.uint8), 5)),
+        Case("a margin wider than a byte's half", (far.to(torch.int8), 1)),
+        Case("all are equal", (torch.full((10,), 17, dtype=torch.uint8), 5)),
+    ]
+
+
+def _order(codes: Tensor) -> Tensor:
+    return codes.long().argsort(descending=True, stable=True)
+
+
+def _subtracts_bytes(codes: Tensor, k: int) -> tuple[Tensor, int]:
+    order = _order(codes)
+    return order[:k], int(codes[order[0]] - codes[order[1]])
+
+
+def _later_first(codes: Tensor, k: int) -> tuple[Tensor, int]:
+    order = codes.long().argsort(stable=True).flip(0)
+    return order[:k], read_out(codes, k)[1]
+
+
+def _different_codes(codes: Tensor, k: int) -> tuple[Tensor, int]:
+    found = codes.long().unique()
+    return _order(codes)[:k], int(found[-1] - found[-2]) if len(found) > 1 else 0
+
+
+def _to_the_last(codes: Tensor, k: int) -> tuple[Tensor, int]:
+    wide, order = codes.long(), _order(codes)
+    return order[:k], int(wide[order[0]] - wide[order[-1]])
+
+
+READ_OUT = Exercise(
+    id="8.2",
+    title="The way out",
+    points=2,
+    reference=read_out,
+    cases=_cases,
+    rules=(Codes(), Integer()),
+    names=("classes", "margin"),
+    hints=(
+        "All logits share one scale, which is positive, and one zero point. So a larger code is a "
+        "larger logit: sort the codes.",
+        "Of equal codes the lower class comes first: argsort(descending=True, stable=True). For "
+        "the margin convert first: the difference of two bytes may not fit into a byte.",
+        "wide = codes.long(); order = wide.argsort(descending=True, stable=True); return "
+        "order[:k], int(wide[order[0]] - wide[order[1]]).",
+    ),
+    misconceptions=(
+        Misconception(
+            "lets equal codes come in the order of the later class",
+            _later_first,
+            "Of equal codes the lower class comes first, as in torch.argmax. A sort turned round "
+            "also turns ties round: stable=True, and descending=True.",
+        ),
+        Misconception(
+            "subtracts bytes",
+            _subtracts_bytes,
+            "127 - (-128) is 255, which wraps to -1 in int8: convert to a wider type before you "
+            "subtract.",
+        ),
+        Misconception(
+            "sorts the smallest first",
+            lambda codes, k: (codes.long().argsort(stable=True)[:k], read_out(codes, k)[1]),
+            "The best class has the largest code: sort descending.",
+        ),
+        Misconception(
+            "reads signed codes as bytes without a sign",
+            lambda codes, k: read_out(codes.view(torch.uint8), k),
+            "The codes of an int8 network are signed: as uint8, -1 would be 255 and win.",
+        ),
+        Misconception(
+            "returns codes instead of classes",
+            lambda codes, k: (codes[_order(codes)[:k]], read_out(codes, k)[1]),
+            "Asked for are the classes, where the codes stand: argsort, not sort.",
+        ),
+        Misconception(
+            "measures the margin to the next different code",
+            _different_codes,
+            "If two classes share the largest code, the margin is 0: the network cannot tell them "
+            "apart.",
+        ),
+        Misconception(
+            "measures the margin to the worst class",
+            _to_the_last,
+            "The margin is the distance between the best and the second best.",
+        ),
+    ),
+    minutes=(5, 8),
+)

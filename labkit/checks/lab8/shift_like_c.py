@@ -1,0 +1,144 @@
+"""Exercise 8.4: division and shifts of negative numbers, in C and in Python."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import whole
+from labkit.checks.rules import Codes
+
+Three = tuple[Tensor, Tensor, Tensor]
+
+
+def shift_like_c(x: Tensor, shift: int) -> Three:
+    """Return C's x / 2**shift, its x >> shift, and the shift rounded to nearest, ties up."""
+    wide = x.long()
+    half = (1 << shift) >> 1
+    return _quotient(wide, shift), wide >> shift, (wide + half) >> shift
+
+
+def _quotient(x: Tensor, shift: int) -> Tensor:
+    return torch.div(x.long(), 1 << shift, rounding_mode="trunc")
+
+
+def _cases(rng: torch.Generator) -> list[Case]:
+    def numbers(most: int, count: int = 12) -> Tensor:
+        return whole(rng, -most, most, count).to(torch.int32)
+
+    ties = (2 * whole(rng, -20, 20, 8) + 1) * 4
+    ends = torch.tensor([-(2**31), -(2**31) + 1, 2**31 - 1, 2**31 - 2])
+    return [
+        Case("small numbers", (torch.tensor([-7, 7, -8, 8, -1, 1], dtype=torch.int32), 1)),
+        Case("more of them", (numbers(90), 2)),
+        Case("ties on both sides of zero", (ties.to(torch.int32), 3)),
+        Case("negative numbers", (-numbers(900).abs() - 1, 4)),
+        Case("no shift at all", (numbers(90), 0)),
+        Case("large numbers", (numbers(2**31 - 1), 6)),
+        Case("the ends of int32", (ends.to(torch.int32), 1)),
+        Case("a far shift", (numbers(2**31 - 1), 30)),
+    ]
+
+
+def _but(place: int, value: Callable[[Tensor, int], Tensor]) -> Callable[[Tensor, int], Three]:
+    """Return the answer of which one of the three is another."""
+
+    def wrong(x: Tensor, shift: int) -> Three:
+        quotient, shifted, rounded = shift_like_c(x, shift)
+        other = value(x.long(), shift)
+        return (
+            other if place == 0 else quotient,
+            other if place == 1 else shifted,
+            other if place == 2 else rounded,
+        )
+
+    return wrong
+
+
+def _away(x: Tensor, shift: int) -> Tensor:
+    return x.sign() * ((x.abs() + ((1 << shift) >> 1)) >> shift)
+
+
+def _to_even(x: Tensor, shift: int) -> Tensor:
+    return torch.round(x.double() / (1 << shift)).long()
+
+
+def _overflows(x: Tensor, shift: int) -> Three:
+    half = torch.tensor((1 << shift) >> 1, dtype=torch.int32)
+    quotient, shifted, _ = shift_like_c(x, shift)
+    return quotient, shifted, (x.to(torch.int32) + half) >> shift
+
+
+SHIFT_LIKE_C = Exercise(
+    id="8.4",
+    title="Shifts of negative numbers",
+    points=2,
+    reference=shift_like_c,
+    cases=_cases,
+    rules=(Codes(), Codes(), Codes()),
+    names=("quotient", "shifted", "rounded"),
+    hints=(
+        "Three ways to make a whole number of -7 / 2. C's / drops the fraction: -3. A shift drops "
+        "the lowest bits, which rounds down: -4. And for the nearest, add half a step before.",
+        "The first is torch.div(x, 2**shift, rounding_mode='trunc'), the second x >> shift. The "
+        "third is (x + half) >> shift with half = 2**shift / 2, and 0 for no shift. Convert to "
+        "int64 first: x + half may leave int32.",
+        "wide = x.long(); half = (1 << shift) >> 1; return torch.div(wide, 1 << shift, "
+        "rounding_mode='trunc'), wide >> shift, (wide + half) >> shift.",
+    ),
+    misconceptions=(
+        Misconception(
+            "divides as Python does",
+            _but(0, lambda x, shift: x >> shift),
+            "Python's // rounds down, to -4 for -7 // 2. C's / drops the fraction: -3.",
+        ),
+        Misconception(
+            "shifts towards zero",
+            _but(1, _quotient),
+            "A shift drops the lowest bits, and what is left of a negative number is lower: "
+            "-7 >> 1 is -4. It is no division.",
+        ),
+        Misconception(
+            "shifts zeros in",
+            _but(1, lambda x, shift: (x & 0xFFFFFFFF) >> shift),
+            "That is the shift of an unsigned number. Of a signed one, copies of the sign come in "
+            "from the left, so it stays negative.",
+        ),
+        Misconception(
+            "does not round the third",
+            _but(2, lambda x, shift: x >> shift),
+            "A shift alone rounds down, by half a step on average: every layer would come out "
+            "darker. Add half a step before it.",
+        ),
+        Misconception(
+            "rounds ties away from zero",
+            _but(2, _away),
+            "That is the rule of 3.6. Here ties go up, on both sides of zero: -3.5 becomes -3. "
+            "Half is added to negative numbers as well.",
+        ),
+        Misconception(
+            "rounds ties to even",
+            _but(2, _to_even),
+            "torch.round sends ties to even. Here they go up: add half, then shift.",
+        ),
+        Misconception(
+            "lets x + half overflow",
+            _overflows,
+            "Near the end of int32 the sum x + half wraps around and turns negative: convert to "
+            "int64 before you add.",
+        ),
+        Misconception(
+            "divides in float32",
+            _but(0, lambda x, shift: (x.float() / 2**shift).trunc().long()),
+            "float32 has 24 bits, an accumulator has 32: large numbers lose their last digits. "
+            "Stay in integers.",
+        ),
+        Misconception(
+            "rounds the quotient",
+            _but(0, lambda x, shift: _to_even(x, shift)),
+            "C's / does not round, it drops the fraction: 7 / 2 is 3.",
+        ),
+    ),
+    minutes=(6, 10),
+)
