@@ -13,7 +13,6 @@ from labkit.device import Arena, LayerCost, Lifetime, peak_bytes
 from labkit.plots.style import COLOURS, new_axes, students_own
 
 _CYCLE = ("real", "codes", "rounding", "other", "clipping")
-_HIT = "error"
 
 Grid = tuple[float, int]
 
@@ -251,42 +250,38 @@ def arena_over_time(arena: Arena, ax: Axes | None = None) -> Axes:
 
 
 def _draw(ax: Axes, rows: Sequence[tuple[Lifetime, float]]) -> None:
-    for i, (tensor, offset) in enumerate(rows):
-        colour = COLOURS[_CYCLE[i % len(_CYCLE)]]
-        _box(ax, tensor.first, tensor.last, offset, offset + tensor.size, colour, 0.75)
-    for (a, start), (b, other) in combinations(rows, 2):
-        low, high = max(start, other), min(start + a.size, other + b.size)
-        # What is written in place shares bytes with what it replaces, as it should.
-        if a.meets(b) and low < high and b.inside is None:
-            steps = max(a.first, b.first), min(a.last, b.last)
-            _box(ax, *steps, low, high, COLOURS["ink"], 0.9, "overlap")
     steps = 1 + max(tensor.last for tensor, _ in rows)
     top = max(offset + tensor.size for tensor, offset in rows)
-    for tensor, offset in rows:
+    replaced = {tensor.inside for tensor, _ in rows}
+    for i, (tensor, offset) in enumerate(rows):
+        # One that is written in place takes over in the middle of a step.
+        first = tensor.first + 0.5 * (tensor.inside is not None)
+        end = tensor.last + 1 - 0.5 * (tensor.name in replaced)
+        colour = COLOURS[_CYCLE[i % len(_CYCLE)]]
+        _box(ax, first, end, offset, offset + tensor.size, colour)
         if tensor.size > 0.045 * top:
-            middle = (tensor.first + tensor.last + 1) / 2, offset + tensor.size / 2
+            middle = (first + end) / 2, offset + tensor.size / 2
             ax.text(*middle, tensor.name, ha="center", va="center", size=7, clip_on=True)
+    for (a, start), (b, other) in combinations(rows, 2):
+        low, high = max(start, other), min(start + a.size, other + b.size)
+        if a.meets(b) and low < high and b.inside is None:
+            first, last = max(a.first, b.first), min(a.last, b.last)
+            _box(ax, first, last + 1, low, high, COLOURS["ink"], "overlap")
     ax.set_xlim(0, steps)
     ax.set_ylim(0, 1.04 * top)
     ax.set_xticks(np.arange(steps) + 0.5, [str(step) for step in range(steps)])
     ax.set_xlabel("step")
     ax.set_ylabel("byte of the arena")
-    if any(patch.get_label() == "overlap" for patch in ax.patches):
-        ax.legend(handles=[p for p in ax.patches if p.get_label() == "overlap"][:1], fontsize=9)
+    overlaps = [patch for patch in ax.patches if patch.get_label() == "overlap"]
+    if overlaps:
+        ax.legend(handles=overlaps[:1], fontsize=9)
 
 
 def _box(
-    ax: Axes,
-    first: int,
-    last: int,
-    low: float,
-    high: float,
-    colour: str,
-    alpha: float,
-    label: str = "",
+    ax: Axes, first: float, end: float, low: float, high: float, colour: str, label: str = ""
 ) -> None:
-    box = Rectangle((first, low), last - first + 1, high - low, label=label)
-    box.set(facecolor=colour, alpha=alpha, edgecolor="white")
+    box = Rectangle((first, low), end - first, high - low, label=label)
+    box.set(facecolor=colour, alpha=0.9 if label else 0.75, edgecolor="white")
     ax.add_patch(box)
 
 
@@ -306,6 +301,29 @@ def addresses_read(layouts: Mapping[str, Iterable[int]], ax: Axes | None = None)
         ax.plot(places, ".-", lw=0.8, ms=4, color=COLOURS[colour], label=label)
     ax.set_xlabel("number of the read")
     ax.set_ylabel("address")
+    ax.legend(fontsize=9)
+    return ax
+
+
+def margins(leads: Tensor, right: Tensor, ax: Axes | None = None) -> Axes:
+    """Draw how many codes the best class leads by, for right and for wrong answers.
+
+    Parameters
+    ----------
+    leads : Tensor
+        The margin of each image.
+    right : Tensor
+        bool [N]: whether its class is the right one.
+    """
+    ax = new_axes() if ax is None else ax
+    edges = np.linspace(0, max(1, int(leads.max())) + 1, 33)
+    for chosen, colour, label in ((right, "rounding", "right"), (~right, "error", "wrong")):
+        counts, _ = np.histogram(leads[chosen].numpy(), edges)
+        ax.stairs(counts, edges, fill=True, alpha=0.7, color=COLOURS[colour], label=label)
+    ax.set_yscale("symlog", linthresh=1)
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel("margin in codes")
+    ax.set_ylabel("images")
     ax.legend(fontsize=9)
     return ax
 
