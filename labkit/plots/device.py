@@ -126,7 +126,7 @@ def saturated_and_wrapped(
         ax.plot(x.numpy(), values, ".-", ms=3, lw=1, color=COLOURS[colour], label=name)
     ax.set_xlabel("number")
     ax.set_ylabel(f"what {bits} bits keep of it")
-    ax.legend(fontsize=9, loc="upper left")
+    ax.legend(fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 
@@ -301,7 +301,7 @@ def addresses_read(layouts: Mapping[str, Iterable[int]], ax: Axes | None = None)
         ax.plot(places, ".-", lw=0.8, ms=4, color=COLOURS[colour], label=label)
     ax.set_xlabel("number of the read")
     ax.set_ylabel("address")
-    ax.legend(fontsize=9)
+    ax.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     return ax
 
 

@@ -111,4 +111,5 @@ SATURATE_AND_WRAP = Exercise(
         ),
     ),
     minutes=(4, 7),
+    extra=True,
 )
