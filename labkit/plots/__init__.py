@@ -23,14 +23,9 @@ from labkit.plots.codebooks import (
 )
 from labkit.plots.costs import best_within_budget, energy_bars, energy_table, size_bars
 from labkit.plots.device import (
-    addresses_read,
-    arena_over_time,
     door_table,
     layers_on_chip,
-    lives,
     margins,
-    peak_of_order,
-    placed_tensors,
     saturated_and_wrapped,
     table_of_codes,
     three_ways_down,
@@ -56,6 +51,13 @@ from labkit.plots.linear import (
     rulers,
     staircase,
     tie_drift,
+)
+from labkit.plots.memory import (
+    addresses_read,
+    arena_over_time,
+    lives,
+    peak_of_order,
+    placed_tensors,
 )
 from labkit.plots.ptq import (
     equalized_ranges,
