@@ -35,6 +35,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         case("a linear layer, weights in a slow memory", 60_000, 60_000, 0.25),
         case("the same, in four bits", 60_000, 30_000, 0.25),
         case("a small layer", 900, 300, 0.3),
+        Case("a tiny layer", (10, one(rng, 5, 7), uniform(rng, 1.2, 2.2), 0.16, 120e6)),
         case("a large layer, a slow memory", 900_000, 2_000_000, 0.2),
     ]
 
