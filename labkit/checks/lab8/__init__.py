@@ -16,6 +16,11 @@ from labkit.checks.lab8.shift_like_c import SHIFT_LIKE_C
 from labkit.checks.lab8.silu_table import SILU_TABLE
 
 TITLE = "Down to the device"
+SENTENCE = (
+    "A network as a C program for a microcontroller: the door, the arena, the kernels, the chip."
+)
+# The first picture at or after this cell stands for the lab.
+PICTURE = "exercise-8-8"
 
 EXERCISES = (
     INPUT_TABLE,
