@@ -90,6 +90,8 @@ def test_the_wheel_holds_the_labs_and_no_solution(wheel):
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert any(name.endswith("licenses/NOTICE.md") for name in names)
     assert any(name.endswith("etc/ipython/ipython_config.py") for name in names)
+    templates = {name.rpartition("/")[2] for name in names if name.startswith("labkit/device/")}
+    assert templates >= {"network.c.j2", "conv2d.c.j2", "board.c", "board.ld"}
 
 
 def test_a_course_begins_without_a_checkout(python, tmp_path):

@@ -1,6 +1,6 @@
 """What each kind of step is in C."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -76,11 +76,38 @@ def _pad(writer: Writer, step: Step) -> None:
     tensor, operation = writer.tensors[step.inputs[0]], writer.operation(step.name)
     numbers = [tensor.places, *(writer.values[name] for name in step.inputs[1:])]
     padding = decoded(list(operation.padding), numbers)
+    border = operation.code - writer.lowest(step.name)
+    if tensor.places.ndim == 4 and len(padding) <= 4 and min(padding) >= 0:
+        _frame(writer, step, padding, border)
+        return
     padded = torch.nn.functional.pad(tensor.places, padding, value=BORDER)
     order = natural(padded.ndim)
-    border = operation.code - writer.lowest(step.name)
     buffer = writer.gather(tensor, in_memory(padded, order), step.name, border)
     writer.put(step.name, buffer, order)
+
+
+def _frame(writer: Writer, step: Step, padding: Sequence[int], border: int) -> None:
+    """Call the kernel for images; `padding` counts the last axis first."""
+    tensor, order = writer.tensors[step.inputs[0]], natural(4)
+    images, channels, height, width = tensor.shape
+    shape = writer.values[step.name].shape
+    source = writer.read(tensor, order, step.name)
+    output = writer.make(step.name, shape.numel())
+    constants = writer.struct(
+        "frame",
+        step.name,
+        images=images,
+        height=height,
+        width=width,
+        channels=channels,
+        out_height=shape[2],
+        out_width=shape[3],
+        top=padding[2] if len(padding) > 2 else 0,
+        left=padding[0],
+        border=border,
+    )
+    writer.call("frame", [source], output, constants, note=step.name)
+    writer.put(step.name, output, order)
 
 
 def _clamp(writer: Writer, step: Step) -> None:

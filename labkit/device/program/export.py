@@ -139,7 +139,7 @@ def _written(
 ) -> Writer:
     """Write all steps into a writer."""
     _check_integers(model)
-    fixed = model.using("fixed", "reference")
+    fixed = model.using("fixed")
     try:
         with torch.inference_mode():
             values = fixed.values(torch.zeros(1, *image_shape))

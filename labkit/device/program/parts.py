@@ -55,7 +55,7 @@ PARTS: dict[str, Part] = {
     "gather16": Part("gather", filled={"bits": 16}),
     "gather32": Part("gather", filled={"bits": 32}),
     **dict(_of_layers()),
-    **{name: Part(name) for name in ("clamp", "table", "channel_table", "place")},
+    **{name: Part(name) for name in ("frame", "clamp", "table", "channel_table", "place")},
     **{name: Part(name, ("requantize",)) for name in ("add", "multiply", "rescale", "combine")},
     "max_pool": Part("max_pool", ("window",)),
     "average_pool": Part("average_pool", ("window", "requantize")),
