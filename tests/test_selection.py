@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from labkit import Lab
@@ -13,7 +14,7 @@ from labkit.checks.plan import plan_card
 from labkit.checks.selection import Selected
 from labkit.grading.course import Course, course_from, course_key, released_course
 from labkit.grading.release import bundle, release, release_notebook
-from labkit.grading.releasing.taking import read_taken
+from labkit.grading.releasing.taking import read_taken, taken
 
 ROOT = Path(__file__).parents[1]
 STEM = registry.STEMS[1]
@@ -170,6 +171,21 @@ def test_the_students_checks_follow(choose, monkeypatch, tmp_path: Path, capsys)
     assert "5 of 5 points" in capsys.readouterr().out
     with pytest.raises(ValueError, match=r"has no exercise '1\.3'"):
         lab.check("1.3", exercise.reference)
+
+
+def test_the_front_page_of_the_site_shows_nothing_that_is_left_out(choose, tmp_path: Path) -> None:
+    pytest.importorskip("sphinx")
+    from labkit.site.front import front_page
+    from labkit.site.notebooks import page
+
+    choose(Selected(leave_out=("1.3", "1.4", "1.11")))
+    solution = nbformat.reads(SOLVED, as_version=4)
+    solution.cells = taken(solution.cells, STEM)
+    text = front_page({1: page(solution, STEM, tmp_path)})
+    assert f'href="{STEM}.html">Look into lab 1</a>' in text
+    assert "lab0_formats" not in text
+    assert "<figcaption>" not in text
+    assert text.count("<img ") == 1
 
 
 def test_labs_that_are_not_taken_are_neither_released_nor_bundled(monkeypatch, tmp_path) -> None:

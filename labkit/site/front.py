@@ -41,7 +41,7 @@ formats, scales and zero points, calibration, int8 kernels, a whole network in i
 for few bits. Every function that matters you write yourself. A check answers within a second.</p>
 
 <p class="doors"><a class="door" href="start.html">Start</a>
-<a class="door quiet" href="lab0_formats.html">Look into lab 0</a></p>
+<a class="door quiet" href="{stem}.html">Look into lab {number}</a></p>
 """
 
 
@@ -53,15 +53,17 @@ def front_page(labs: Mapping[int, NotebookNode]) -> str:
     labs : mapping of int to NotebookNode
         The labs' pages by number.
     """
+    # A course may have left out what is shown here.
+    taken = {exercise.id for number in labs for exercise in registry.exercises(number)}
     shown = [
         _figure(_picture(labs[number], place, skip), caption)
         for (number, place, skip), caption in SHOWN
+        if _exercise(place) in taken
     ]
     parts = [
-        WELCOME,
+        WELCOME.format(number=min(labs), stem=registry.STEMS[min(labs)]),
         '<div class="shown">',
-        f"<figure>{slip_card(*SLIP)._repr_html_()}<figcaption>What a learner sees who converts to "
-        "int8 before clamping. The check knows the slip by name.</figcaption></figure>",
+        *([_slip()] if SLIP[0] in taken else []),
         f"<div>{''.join(shown)}</div>",
         "</div>",
         "",
@@ -80,6 +82,13 @@ def front_page(labs: Mapping[int, NotebookNode]) -> str:
     return "\n".join(parts) + "\n"
 
 
+def _slip() -> str:
+    return (
+        f"<figure>{slip_card(*SLIP)._repr_html_()}<figcaption>What a learner sees who converts to "
+        "int8 before clamping. The check knows the slip by name.</figcaption></figure>"
+    )
+
+
 def slip_card(exercise_id: str, slip: str) -> Card:
     """Return the card that an answer with a known slip gets."""
     exercise = next(e for e in registry.exercises(int(exercise_id[0])) if e.id == exercise_id)
@@ -88,17 +97,25 @@ def slip_card(exercise_id: str, slip: str) -> Card:
     return verdict_card(judge(exercise, cases, call_all(wrong, cases)))
 
 
-def _picture(lab: NotebookNode, place: str, skip: int = 0) -> tuple[str, str]:
-    """Return file name and description of a picture: the first behind a cell, or a later one."""
+def _picture(lab: NotebookNode, place: str | None, skip: int = 0) -> tuple[str, str]:
+    """Return file name and description of a picture: the first behind a cell, or a later one.
+
+    Without a cell it is the first of the lab.
+    """
     places = [cell.metadata.get("place") for cell in lab.cells]
-    if place not in places:
+    if place is not None and place not in places:
         raise ValueError(
             f"no cell {place!r} to take a picture from; see PICTURE in labkit/checks/lab*/."
         )
-    behind = lab.cells[places.index(place) :]
+    behind = lab.cells[0 if place is None else places.index(place) :]
     outputs = [output.get("metadata", {}) for c in behind for output in c.get("outputs", [])]
     found = [described for described in outputs if "picture" in described]
     return found[skip]["picture"], found[skip]["words"]
+
+
+def _exercise(place: str) -> str:
+    """Return "1.11" for the cell "check-1-11"."""
+    return place.partition("-")[2].replace("-", ".")
 
 
 def _figure(picture: tuple[str, str], caption: str) -> str:
@@ -108,8 +125,10 @@ def _figure(picture: tuple[str, str], caption: str) -> str:
 
 
 def _entry(number: int, lab: NotebookNode) -> str:
-    name, _ = _picture(lab, registry.picture(number))
-    exercises = registry.exercises(number)
+    exercises, place = registry.exercises(number), registry.picture(number)
+    # Behind an exercise that is left out there is no cell of this name: the lab's first picture.
+    is_taken = _exercise(place) in {exercise.id for exercise in exercises}
+    name, _ = _picture(lab, place if is_taken else None)
     points = sum(exercise.points for exercise in exercises)
     core, everything = effort(number, lab, core=True)[1], effort(number, lab)[1]
     return (
