@@ -1,5 +1,9 @@
 """SmolLM2, where it is: against an implementation of Llama that is not ours."""
 
+import json
+import math
+from importlib import resources
+
 import pytest
 import torch
 
@@ -123,3 +127,16 @@ def test_without_the_file_it_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr("labkit.language.loading.PACKAGES", ("no_such_package",))
     with pytest.raises(OSError, match="needs no_such_package: pip install"):
         load_model("smollm2")
+
+
+def test_what_was_measured_is_as_the_lab_says():
+    # tests/benchmarks/language.py measured it, on SmolLM2 whole.
+    path = resources.files("labkit.data") / "language_results.json"
+    lost = {name: entry["lost"] for name, entry in json.loads(path.read_text("utf-8")).items()}
+    for bits in (4, 3):
+        title = f"W{bits} in groups of 64"
+        for name in lost:
+            if name.startswith(f"{title}, ") and name != f"{title}, rounded":
+                assert lost[name] < lost[f"{title}, rounded"], name
+    assert lost["W8A8, static, smoothed (v, up) and rotated"] < math.log(1.05)
+    assert lost["W8A8, one static grid a tensor"] > 0.5
