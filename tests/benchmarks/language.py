@@ -1,12 +1,13 @@
 """SmolLM2 in few bits: perplexity beside float on the same tokens, bytes, and what it writes.
 
     labkit get smollm2
-    python tests/benchmarks/language.py [--save] [--only [METHOD ...]]
+    python tests/benchmarks/language.py [--save] [--only [METHOD ...]] [--speed]
 
 2,048 tokens of the held-out text in four sequences; calibration on 2,048 tokens of other text.
 ``--only`` measures no other methods; what is stored already is in the table all the same.
 ``--save`` keeps each result in labkit/data/language_results.json as soon as it is there, goes on
-where an earlier run was stopped, and writes language.md beside this file.
+where an earlier run was stopped, and writes language.md beside this file. ``--speed`` times a token
+instead, for language_speed.md.
 """
 
 import argparse
@@ -131,14 +132,23 @@ def caches(model: LanguageModel, bits: int) -> list[KVCache]:
 
 
 def run(only: list[str] | None, save: bool) -> list[Result]:
-    """Measure all methods, or those that are named."""
+    """Measure all methods, or those that are named, unless they are stored."""
+    order = [*METHODS, *CACHES]
+    stored = json.loads(STORED.read_text("utf-8")) if save and STORED.exists() else {}
+    wanted = [m for m in order if m not in stored and (only is None or m in only)]
+    if wanted:
+        measure_all(wanted, stored, save)
+    return [Result(**stored[method]) for method in order if method in stored]
+
+
+def measure_all(wanted: list[str], stored: dict[str, dict], save: bool) -> None:
+    """Measure methods, and put each result into `stored`."""
     model, tokenizer = load_model("smollm2")
     held_out, calibration = (
         tokenizer.encode(load_text(name))[:TOKENS].view(-1, LENGTH)
         for name in ("held-out", "calibration")
     )
     prompt = tokenizer.encode(PROMPT)[None]
-    stored = json.loads(STORED.read_text("utf-8")) if save and STORED.exists() else {}
     base = measure(model, held_out)
 
     def keep(
@@ -168,18 +178,16 @@ def run(only: list[str] | None, save: bool) -> list[Result]:
         if save:
             STORED.write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
-    for method, change in METHODS.items():
-        if method not in stored and (only is None or method in only):
-            start = time.process_time()
-            other = change(model, calibration)
-            seconds = time.process_time() - start
-            keep(method, other, base if method == "float" else measure(other, held_out), seconds)
-    for method, bits in CACHES.items():
-        if method not in stored and (only is None or method in only):
+    for method in wanted:
+        if method in CACHES:
+            bits = CACHES[method]
             found = measure(model, held_out, partial(caches, model, bits))
             keep(method, model, found, 0, caches(model, bits))
-    order = [*METHODS, *CACHES]
-    return [Result(**stored[method]) for method in order if method in stored]
+            continue
+        start = time.process_time()
+        other = METHODS[method](model, calibration)
+        seconds = time.process_time() - start
+        keep(method, other, base if method == "float" else measure(other, held_out), seconds)
 
 
 def speeds() -> list[tuple]:
@@ -217,17 +225,10 @@ def table(results: list[Result]) -> str:
     return markdown(head, rows)
 
 
-def main() -> None:
-    """Measure, print, and save if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--save", action="store_true")
-    choices = [*METHODS, *CACHES]
-    parser.add_argument("--only", nargs="*", choices=choices, help="those; without a name: none")
-    parsed = parser.parse_args()
-    torch.set_num_threads(1)
-    results = run(parsed.only, parsed.save)
+def results_page(results: list[Result]) -> str:
+    """Return language.md."""
     written = [(r.method, r.text.replace("\n", " / ").replace("|", "\\|")) for r in results]
-    page = f"""# SmolLM2 in few bits
+    return f"""# SmolLM2 in few bits
 
 {saved_by(__file__)} wrote this file, on {machine()}
 
@@ -235,24 +236,43 @@ Perplexity on {TOKENS} tokens of the held-out text in sequences of {LENGTH}, wit
 error; the difference of the mean loss to float is taken on the same tokens, with its own. All
 calibration is on {TOKENS} tokens of other text. Bytes are those of the matrices in the blocks,
 scales and zero points included, 16 bits a weight that is not rounded. CPU s: what the method took,
-on one thread.
+on one thread of a machine with other work.
 
 {table(results)}
 
 How each continues "{PROMPT}", greedily (a line's end is /):
 
 {markdown(("method", "text"), written)}
+"""
 
-## Speed
+
+def speed_page() -> str:
+    """Measure, and return language_speed.md."""
+    return f"""# SmolLM2's speed
+
+`python tests/benchmarks/language.py --speed --save` wrote this file, on {machine()}
 
 Milliseconds a token when writing, tokens a second when reading a prompt of 128, in processor time
 of one thread, each the best of three. MB: all weights, the embedding in 16 bits (float32: 32).
 
 {markdown(("weights", "MB", "ms a token written", "tokens/s read"), speeds())}
 """
+
+
+def main() -> None:
+    """Measure, print, and save if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--save", action="store_true")
+    choices = [*METHODS, *CACHES]
+    parser.add_argument("--only", nargs="*", choices=choices, help="those; without a name: none")
+    parser.add_argument("--speed", action="store_true", help="measure speed instead")
+    parsed = parser.parse_args()
+    torch.set_num_threads(1)
+    name = "language_speed.md" if parsed.speed else "language.md"
+    page = speed_page() if parsed.speed else results_page(run(parsed.only, parsed.save))
     print(page)
     if parsed.save:
-        (HERE / "language.md").write_text(page, encoding="utf-8")
+        (HERE / name).write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":
