@@ -14,6 +14,7 @@ from labkit.ptq.convert import with_ends
 from labkit.ptq.graph import fold_batchnorm, layer_of, replace
 from labkit.ptq.in_training import is_in_training
 from labkit.ptq.steps import COMPUTING, lower
+from labkit.qat.norms import fix_norms
 from labkit.qat.quantizers import LSQ, Binary, Quantizer
 from labkit.qat.straight_through import fake_quantize
 from labkit.qparams import Scheme
@@ -39,7 +40,8 @@ def prepare(
 ) -> fx.GraphModule:
     """Return a copy of a network that computes with fake-quantized weights and activations.
 
-    Batch normalization is folded first, and everything that the integer network rounds is rounded:
+    Batch normalization is folded first (where no layer is left for it, its statistics stay as
+    well), and everything that the integer network rounds is rounded:
     the input, the weights of each convolution and linear layer (one scale for each output channel),
     its bias (to steps of S_x S_w), and each tensor that is computed, after the residual and the
     ReLU that are computed with it. What the network does in training mode only (dropout, stochastic
@@ -84,6 +86,7 @@ def prepare(
         instance_of(weight_scheme, Scheme, "weight_scheme", "Scheme(4, symmetric=True)")
     network = fold_batchnorm(model, for_training=True)
     _out_of_place(network)
+    fix_norms(network)
     input_name, steps = lower(layers_alone(network))
     tensors = [input_name, *(step.name for step in steps if step.kind in COMPUTING)]
     schemes = with_ends(activation_scheme, len(tensors), end_bits)
