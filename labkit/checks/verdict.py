@@ -202,6 +202,8 @@ def _mismatch(exercise: Exercise, outcome: Outcome, expected: Plain, case: Case)
 def _asked(names: Sequence[str], expected: Plain) -> str:
     if names:
         return f"expected {len(names)} values: {', '.join(names)}"
+    if isinstance(expected, str):
+        return "expected a name"
     wanted = as_array(expected)
     return "expected numbers" if wanted is None else f"expected {kind(wanted)}"
 

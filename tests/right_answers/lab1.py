@@ -352,6 +352,50 @@ def quantize_test_by_properties(quantize):
     return torch.tensor(True)
 
 
+# 1.13 --------------------------------------------------------------------------------------------
+
+
+def slip_by_traces(x, scale, zero_point, qmin, qmax, q):
+    off = q - (torch.round(x / scale) + zero_point).clamp(qmin, qmax)
+    if bool(((q > qmax) | (q < qmin)).any()):
+        return "not clamped"
+    if not bool(off.any()):
+        return "right"
+    if int(off.abs().max()) == 1:
+        cut = torch.trunc(x / scale + zero_point).clamp(qmin, qmax)
+        return "cut off" if torch.equal(q.float(), cut) else "rounded down"
+    return "no zero point" if bool((off * zero_point <= 0).all()) else "wrapped"
+
+
+def slip_in_numpy(x, scale, zero_point, qmin, qmax, q):
+    steps = x.double().numpy() / scale
+    wide = np.rint(steps) + zero_point
+    table = {
+        "right": np.clip(wide, qmin, qmax),
+        "not clamped": wide,
+        "wrapped": (wide + 128) % 256 - 128,
+        "rounded down": np.clip(np.floor(steps) + zero_point, qmin, qmax),
+        "cut off": np.trunc(np.clip(steps + zero_point, qmin, qmax)),
+        "no zero point": np.clip(np.rint(steps), qmin, qmax),
+    }
+    return next(name for name, codes in table.items() if np.array_equal(codes, q.numpy()))
+
+
+def slip_by_distance(x, scale, zero_point, qmin, qmax, q):
+    def codes(f, z=zero_point):
+        return (f(x / scale) + z).clamp(qmin, qmax)
+
+    tries = [
+        (codes(torch.round), "right"),
+        (torch.round(x / scale) + zero_point, "not clamped"),
+        ((torch.round(x / scale) + zero_point).int().to(torch.int8), "wrapped"),
+        (codes(torch.floor), "rounded down"),
+        ((x / scale + zero_point).clamp(qmin, qmax).int(), "cut off"),
+        (codes(torch.round, 0), "no zero point"),
+    ]
+    return min(tries, key=lambda t: float((t[0].double() - q.double()).abs().sum()))[1]
+
+
 RIGHT_ANSWERS = {
     "1.1": [range_by_counting, range_in_numpy, range_as_tensors],
     "1.2": [
@@ -383,4 +427,5 @@ RIGHT_ANSWERS = {
     "1.10": [pack_in_a_loop, pack_by_text, pack_in_numpy],
     "1.11": [unpack_in_a_loop, unpack_by_shifting_the_sign, unpack_in_numpy],
     "1.12": [quantize_test_with_asserts, quantize_test_by_the_formula, quantize_test_by_properties],
+    "1.13": [slip_by_traces, slip_in_numpy, slip_by_distance],
 }

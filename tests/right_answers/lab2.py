@@ -574,6 +574,57 @@ def percentile_test_by_properties(percentile_threshold):
     return 1
 
 
+# 2.12 --------------------------------------------------------------------------------------------
+
+
+def threshold_slip_by_steps(values, counts, percent, threshold):
+    threshold = float(threshold)
+    share = 100 * counts.double().cumsum(0) / counts.sum()
+    place = int((share < percent).sum())
+    if threshold == place:
+        return "place, not value"
+    if not bool((values.double() - threshold).abs().min() < 1e-6):
+        return "share of the largest"
+    found = int((values.double() - threshold).abs().argmin())
+    if found == place:
+        return "right"
+    if found == int((share < 100 - percent).sum()):
+        return "small end clipped"
+    return "one value too far" if found == place + 1 else "counts ignored"
+
+
+def threshold_slip_in_numpy(values, counts, percent, threshold):
+    v, c = values.numpy(), counts.numpy()
+
+    def at(weights, p):
+        return int(np.searchsorted(np.cumsum(weights), p / 100 * weights.sum()))
+
+    right = at(c, percent)
+    names = {
+        "right": v[right],
+        "counts ignored": v[at(np.ones(len(c)), percent)],
+        "share of the largest": v[-1] * percent / 100,
+        "small end clipped": v[at(c, 100 - percent)],
+        "one value too far": v[min(right + 1, len(v) - 1)],
+        "place, not value": right,
+    }
+    return next(n for n, value in names.items() if math.isclose(value, threshold, rel_tol=1e-5))
+
+
+def threshold_slip_by_sorting(values, counts, percent, threshold):
+    def at(everything, p):
+        return everything[max(math.ceil(p / 100 * len(everything)) - 1, 0)]
+
+    weighted, v = torch.repeat_interleave(values, counts).tolist(), values.tolist()
+    right = at(weighted, percent)
+    tries = {"right": right, "counts ignored": at(v, percent)}
+    tries |= {"share of the largest": v[-1] * percent / 100}
+    tries |= {"small end clipped": at(weighted, 100 - percent)}
+    tries |= {"one value too far": v[min(v.index(right) + 1, len(v) - 1)]}
+    tries |= {"place, not value": v.index(right)}
+    return sorted(tries, key=lambda name: abs(tries[name] - float(threshold)))[0]
+
+
 RIGHT_ANSWERS = {
     "2.1": [
         extremes_of_all_at_once,
@@ -651,4 +702,5 @@ RIGHT_ANSWERS = {
         percentile_test_by_sorting,
         percentile_test_by_properties,
     ],
+    "2.12": [threshold_slip_by_steps, threshold_slip_in_numpy, threshold_slip_by_sorting],
 }

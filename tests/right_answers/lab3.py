@@ -412,6 +412,54 @@ def shift_test_by_properties(rounding_right_shift):
     return rounding_right_shift(ends, 2).tolist() == [2**29, -(2**29)]
 
 
+# 3.13 --------------------------------------------------------------------------------------------
+
+
+def gemm_slip_in_numpy(q_lhs, q_rhs, lhs_zero_point, rhs_zero_point, acc):
+    a, b, c = q_lhs.numpy(), q_rhs.numpy(), acc.numpy()
+    y, z, k = lhs_zero_point, rhs_zero_point, a.shape[1]
+    tries = [
+        ("right", (a - y) @ (b - z)),
+        ("no zero points", a @ b),
+        ("left one only", (a - y) @ b),
+        ("right one only", a @ (b - z)),
+        ("zero points added", (a + y) @ (b + z)),
+        ("last term left out", (a - y) @ (b - z) - k * y * z),
+    ]
+    return next(name for name, wanted in tries if (wanted == c).all())
+
+
+def gemm_slip_by_the_difference(q_lhs, q_rhs, lhs_zero_point, rhs_zero_point, acc):
+    right = (q_lhs - lhs_zero_point) @ (q_rhs - rhs_zero_point)
+    off = acc - right
+    k = q_lhs.shape[1]
+    if not bool(off.any()):
+        return "right"
+    if bool((off == -k * lhs_zero_point * rhs_zero_point).all()):
+        return "last term left out"
+    rows = rhs_zero_point * (q_lhs - lhs_zero_point).sum(1, keepdim=True)
+    columns = lhs_zero_point * (q_rhs - rhs_zero_point).sum(0, keepdim=True)
+    if torch.equal(off, rows.expand_as(off)):
+        return "left one only"
+    if torch.equal(off, columns.expand_as(off)):
+        return "right one only"
+    return "no zero points" if torch.equal(acc, q_lhs @ q_rhs) else "zero points added"
+
+
+def gemm_slip_in_a_loop(q_lhs, q_rhs, lhs_zero_point, rhs_zero_point, acc):
+    for name, left, right in (
+        ("right", -1, -1),
+        ("no zero points", 0, 0),
+        ("left one only", -1, 0),
+        ("right one only", 0, -1),
+        ("zero points added", 1, 1),
+    ):
+        lhs, rhs = q_lhs + left * lhs_zero_point, q_rhs + right * rhs_zero_point
+        if (lhs.double() @ rhs.double() - acc).abs().max() < 0.5:
+            return name
+    return "last term left out"
+
+
 RIGHT_ANSWERS = {
     "3.1": [
         length_by_shifting,
@@ -468,4 +516,5 @@ RIGHT_ANSWERS = {
     ],
     "3.11": [range_by_quantizing, range_in_numpy, range_as_tensors, range_from_a_dictionary],
     "3.12": [shift_test_with_asserts, shift_test_with_fractions, shift_test_by_properties],
+    "3.13": [gemm_slip_in_numpy, gemm_slip_by_the_difference, gemm_slip_in_a_loop],
 }

@@ -522,6 +522,53 @@ def folding_test_by_the_formula(fold_batchnorm):
     return True
 
 
+# 4.13 --------------------------------------------------------------------------------------------
+
+
+def layer_slip_by_traces(weight, bias, x, y):
+    real = x @ weight.t() + bias
+    if y.min() < -0.01:
+        return "no ReLU"
+    if 0.49 * real.max() <= y.max() <= 0.51 * real.max() and (y == y.max()).sum() > 1:
+        return "range too small"
+    tries = {"no bias": real - bias, "bias twice": real + bias, "right": real}
+    scale = weight.abs().amax(1, keepdim=True)
+    tries["weights of 2 bits"] = x @ (torch.round(weight / scale) * scale).t() + bias
+    return min(tries, key=lambda name: float((tries[name].relu() - y).square().sum()))
+
+
+def layer_slip_in_numpy(weight, bias, x, y):
+    w, b, inputs, outputs = (t.double().numpy() for t in (weight, bias, x, y))
+    top = np.abs(w).max(1, keepdims=True)
+    real = inputs @ w.T
+    tries = {
+        "right": np.maximum(real + b, 0),
+        "no bias": np.maximum(real, 0),
+        "bias twice": np.maximum(real + 2 * b, 0),
+        "no ReLU": real + b,
+        "range too small": np.clip(real + b, 0, (real + b).max() / 2),
+        "weights of 2 bits": np.maximum(inputs @ (np.rint(w / top) * top).T + b, 0),
+    }
+    errors = {name: np.abs(tried - outputs).max() for name, tried in tries.items()}
+    return min(errors, key=errors.get)
+
+
+def layer_slip_with_8_bits(weight, bias, x, y):
+    def layer(bits, times=1.0):
+        top = weight.abs().amax(1, keepdim=True) / (2 ** (bits - 1) - 1)
+        return F.linear(x, (weight / top).round() * top, times * bias)
+
+    tries = [
+        ("right", layer(8).relu()),
+        ("no bias", layer(8, 0.0).relu()),
+        ("bias twice", layer(8, 2.0).relu()),
+        ("no ReLU", layer(8)),
+        ("range too small", layer(8).clamp(0, float(F.linear(x, weight, bias).max()) / 2)),
+        ("weights of 2 bits", layer(2).relu()),
+    ]
+    return next(name for name, wanted in tries if torch.allclose(wanted, y, atol=1e-4))
+
+
 RIGHT_ANSWERS = {
     "4.1": [
         fold_in_numpy,
@@ -551,4 +598,5 @@ RIGHT_ANSWERS = {
         bits_by_counting_classes,
     ],
     "4.12": [folding_test_with_modules, folding_test_with_names, folding_test_by_the_formula],
+    "4.13": [layer_slip_by_traces, layer_slip_in_numpy, layer_slip_with_8_bits],
 }

@@ -442,6 +442,51 @@ def fake_quantize_test_by_nearest_level(fake_quantize):
     return float(fake_quantize(torch.tensor([2.0**40]), 1.0, 0, 0, 2**41)) == 2.0**40
 
 
+# 5.11 --------------------------------------------------------------------------------------------
+
+
+def gradient_slip_by_the_quotient(x, scale, qmin, qmax, dy, dx):
+    quotient, steps = dx / dy, x / scale
+    inside = (steps >= qmin) & (steps <= qmax)
+    if bool((quotient == 0).all()):
+        return "cut off"
+    if bool((quotient == 1).all()):
+        return "not clipped"
+    if bool((quotient[inside] == 0).all()):
+        return "outside instead of inside"
+    if bool((quotient[~inside] != 0).any()):
+        return "x compared with codes"
+    return "right" if torch.equal(dx[inside], dy[inside]) else "times the scale"
+
+
+def gradient_slip_in_numpy(x, scale, qmin, qmax, dy, dx):
+    v, up, down = x.numpy(), dy.numpy(), dx.numpy()
+    mask = (v / scale >= qmin) & (v / scale <= qmax)
+    table = {
+        "right": up * mask,
+        "not clipped": up,
+        "cut off": np.zeros_like(up),
+        "outside instead of inside": up * ~mask,
+        "x compared with codes": up * ((v >= qmin) & (v <= qmax)),
+        "times the scale": scale * up * mask,
+    }
+    return next(name for name, found in table.items() if np.allclose(found, down, atol=1e-6))
+
+
+def gradient_slip_by_counting(x, scale, qmin, qmax, dy, dx):
+    passed = [bool(g) for g in dx.tolist()]
+    inside = [qmin * scale <= v <= qmax * scale for v in x.tolist()]
+    if not any(passed):
+        return "cut off"
+    if all(passed):
+        return "not clipped"
+    if passed == inside:
+        same = (dx - dy)[torch.tensor(inside)].abs().max() < 1e-6
+        return "right" if same else "times the scale"
+    turned = [not each for each in inside]
+    return "outside instead of inside" if passed == turned else "x compared with codes"
+
+
 RIGHT_ANSWERS = {
     "5.1": [
         fake_by_torch,
@@ -491,5 +536,10 @@ RIGHT_ANSWERS = {
         fake_quantize_test_with_asserts,
         fake_quantize_test_against_torch,
         fake_quantize_test_by_nearest_level,
+    ],
+    "5.11": [
+        gradient_slip_by_the_quotient,
+        gradient_slip_in_numpy,
+        gradient_slip_by_counting,
     ],
 }

@@ -14,6 +14,7 @@ from labkit.checks.lab1.quantize_per_group import QUANTIZE_PER_GROUP
 from labkit.checks.lab1.quantize_symmetric import QUANTIZE_SYMMETRIC
 from labkit.checks.lab1.round_half_even import ROUND_HALF_EVEN
 from labkit.checks.lab1.scale_and_zero_point import SCALE_AND_ZERO_POINT
+from labkit.checks.lab1.slip_of_quantize import SLIP_OF_QUANTIZE
 from labkit.checks.lab1.unpack import UNPACK
 
 TITLE = "Linear quantization"
@@ -34,4 +35,5 @@ EXERCISES = (
     PACK,
     UNPACK,
     QUANTIZE_IS_RIGHT,
+    SLIP_OF_QUANTIZE,
 )

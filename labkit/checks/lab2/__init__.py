@@ -14,6 +14,7 @@ from labkit.checks.lab2.observe_layers import OBSERVE_LAYERS
 from labkit.checks.lab2.percentile_is_right import PERCENTILE_IS_RIGHT
 from labkit.checks.lab2.percentile_threshold import PERCENTILE_THRESHOLD
 from labkit.checks.lab2.scheme_sqnr import SCHEME_SQNR
+from labkit.checks.lab2.slip_of_percentile import SLIP_OF_PERCENTILE
 
 TITLE = "Calibration"
 SENTENCE = "Watch numbers go by, and choose the range that loses least."
@@ -32,4 +33,5 @@ EXERCISES = (
     SCHEME_SQNR,
     OBSERVE_LAYERS,
     PERCENTILE_IS_RIGHT,
+    SLIP_OF_PERCENTILE,
 )

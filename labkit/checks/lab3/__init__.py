@@ -15,6 +15,7 @@ from labkit.checks.lab3.quantize_multiplier import QUANTIZE_MULTIPLIER
 from labkit.checks.lab3.requantize import REQUANTIZE
 from labkit.checks.lab3.rounding_right_shift import ROUNDING_RIGHT_SHIFT
 from labkit.checks.lab3.shift_is_right import SHIFT_IS_RIGHT
+from labkit.checks.lab3.slip_of_gemm import SLIP_OF_GEMM
 
 TITLE = "int8 kernels"
 SENTENCE = "A linear layer and a convolution in integers only, and how fast they are."
@@ -34,4 +35,5 @@ EXERCISES = (
     IM2COL,
     ACTIVATION_RANGE,
     SHIFT_IS_RIGHT,
+    SLIP_OF_GEMM,
 )

@@ -15,6 +15,7 @@ from labkit.checks.lab4.int4_linear import INT4_LINEAR
 from labkit.checks.lab4.pareto_front import PARETO_FRONT
 from labkit.checks.lab4.quantize_layer import QUANTIZE_LAYER
 from labkit.checks.lab4.sensitivity import SENSITIVITY
+from labkit.checks.lab4.slip_of_layer import SLIP_OF_LAYER
 
 TITLE = "Post-training quantization"
 SENTENCE = "A whole trained network in 8 bits and fewer, and the tricks that rescue it."
@@ -34,4 +35,5 @@ EXERCISES = (
     PARETO_FRONT,
     CHOOSE_BITS,
     FOLDING_IS_RIGHT,
+    SLIP_OF_LAYER,
 )

@@ -11,6 +11,7 @@ from labkit.checks.lab5.fine_tune import FINE_TUNE
 from labkit.checks.lab5.integer_layer import INTEGER_LAYER
 from labkit.checks.lab5.learned_step import LEARNED_STEP
 from labkit.checks.lab5.round_straight_through import ROUND_STRAIGHT_THROUGH
+from labkit.checks.lab5.slip_of_gradient import SLIP_OF_GRADIENT
 from labkit.checks.lab5.swap_layers import SWAP_LAYERS
 from labkit.checks.lab5.ternary_network import TERNARY_NETWORK
 
@@ -30,4 +31,5 @@ EXERCISES = (
     BINARY_WEIGHTS,
     TERNARY_NETWORK,
     FAKE_QUANTIZE_IS_RIGHT,
+    SLIP_OF_GRADIENT,
 )

@@ -1,0 +1,66 @@
+"""Exercise 2.12: which slip gave this threshold."""
+
+import torch
+from torch import Tensor
+
+from labkit.checks.inputs import uniform
+from labkit.checks.lab2.percentile_threshold import PERCENTILE_THRESHOLD, percentile_threshold
+from labkit.checks.slip_names import likeliest, name_the_slip
+
+WRONG = {mistake.name: mistake.wrong for mistake in PERCENTILE_THRESHOLD.misconceptions}
+SLIPS = {
+    "right": percentile_threshold,
+    "counts ignored": WRONG["ignores the counts"],
+    "share of the largest": WRONG["takes a share of the largest value"],
+    "small end clipped": WRONG["clips the small values instead of the large ones"],
+    "one value too far": WRONG["goes one value too far"],
+    "place, not value": WRONG["returns the place of the value"],
+}
+
+
+def slip_of_percentile(values: Tensor, counts: Tensor, percent: float, threshold: float) -> str:
+    """Return the name of the slip that gives `threshold`, by trying all of them."""
+    return likeliest(SLIPS, (values, counts, percent), threshold)
+
+
+def _inputs(rng: torch.Generator) -> tuple[Tensor, Tensor, float]:
+    values = (0.1 + torch.rand(12, generator=rng)).cumsum(0)
+    counts = (60 * torch.rand(12, generator=rng) * torch.linspace(2, 0.1, 12)).long() + 1
+    counts[0] += (7 - int(counts.sum())) % 10  # no whole number at the percentage
+    return values, counts, round(uniform(rng, 71, 94), 1)
+
+
+SLIP_OF_PERCENTILE = name_the_slip(
+    id="2.12",
+    title="Name the slip",
+    minutes=(10, 15),
+    reference=slip_of_percentile,
+    slips=SLIPS,
+    inputs=_inputs,
+    hints=(
+        "How many percent of all that was counted do not exceed the threshold? And of the values, "
+        "each taken once?",
+        "A threshold that is none of the values is a share of the largest, or a place. A right one "
+        "covers at least `percent`, and the value below it does not.",
+        "Write each slip in a line: percentile_threshold(values, torch.ones_like(counts), percent) "
+        "ignores the counts; ... 100 - percent clips the small end; the next value after the right "
+        "one; float(values[-1]) * percent / 100. Return the name of the one that is equal.",
+    ),
+    confusions=(
+        (
+            "one value too far",
+            "right",
+            "It covers enough, but so does the value before it: a percentile is the smallest.",
+        ),
+        (
+            "place, not value",
+            "share of the largest",
+            "A place is a whole number, which a share of the largest value hardly ever is.",
+        ),
+        (
+            "counts ignored",
+            "one value too far",
+            "Compute the percentile of the values, each taken once, and compare.",
+        ),
+    ),
+)

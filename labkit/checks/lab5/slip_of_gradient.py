@@ -1,0 +1,74 @@
+"""Exercise 5.11: which slip a gradient has."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from labkit.checks.inputs import randn, uniform, whole
+from labkit.checks.slip_names import likeliest, name_the_slip
+
+Backward = Callable[[Tensor, float, int, int, Tensor], Tensor]
+
+
+def _inside(x: Tensor, scale: float, qmin: int, qmax: int) -> Tensor:
+    return (x / scale >= qmin) & (x / scale <= qmax)
+
+
+SLIPS: dict[str, Backward] = {
+    "right": lambda x, s, qmin, qmax, dy: dy * _inside(x, s, qmin, qmax),
+    "not clipped": lambda x, s, qmin, qmax, dy: dy.clone(),
+    "cut off": lambda x, s, qmin, qmax, dy: 0 * dy,
+    "outside instead of inside": lambda x, s, qmin, qmax, dy: dy * ~_inside(x, s, qmin, qmax),
+    "x compared with codes": lambda x, s, qmin, qmax, dy: dy * _inside(x, 1.0, qmin, qmax),
+    "times the scale": lambda x, s, qmin, qmax, dy: s * dy * _inside(x, s, qmin, qmax),
+}
+
+
+def slip_of_gradient(x: Tensor, scale: float, qmin: int, qmax: int, dy: Tensor, dx: Tensor) -> str:
+    """Return the name of the slip that gives the gradient `dx`, by trying all of them."""
+    return likeliest(SLIPS, (x, scale, qmin, qmax, dy), dx)
+
+
+def _inputs(rng: torch.Generator) -> tuple[Tensor, float, int, int, Tensor]:
+    """Draw values inside, just outside and far outside, none at a border."""
+    scale = uniform(rng, 0.2, 0.7)
+    steps = whole(rng, -30, 30, 24) + 0.1 + 0.3 * torch.rand(24, generator=rng)
+    dy = randn(rng, 24)
+    return steps * scale, scale, -8, 7, dy + 0.1 * dy.sign()
+
+
+SLIP_OF_GRADIENT = name_the_slip(
+    id="5.11",
+    title="Name the slip",
+    minutes=(10, 15),
+    reference=slip_of_gradient,
+    slips=SLIPS,
+    inputs=_inputs,
+    hints=(
+        "Look at dx / dy: it is 0, 1 or one other number. Where is it 0?",
+        "Everywhere, nowhere, inside, outside: four slips are told by where dx is 0. One more "
+        "compares x with qmin and qmax, where x / scale belongs. And one has another factor.",
+        "inside = (x / scale >= qmin) & (x / scale <= qmax). Compare dx with dy * inside, dy, "
+        "0 * dy, dy * ~inside, dy * ((x >= qmin) & (x <= qmax)) and scale * dy * inside.",
+    ),
+    confusions=(
+        (
+            "times the scale",
+            "right",
+            "The zeros are in the right places, but the others are no copies of dy: look at dx / "
+            "dy.",
+        ),
+        (
+            "x compared with codes",
+            "not clipped",
+            "Some far values are clipped, others are not: at qmin and qmax instead of at "
+            "qmin * scale and qmax * scale.",
+        ),
+        (
+            "cut off",
+            "right",
+            "Values inside the range must get dy. No gradient at all means that nothing learns.",
+        ),
+    ),
+)

@@ -1,0 +1,225 @@
+"""Exercises in which the student says what is wrong: with an output, or with a script.
+
+What is asked for are names from a list. Every case is drawn, several for each name, so that a
+constant or a guess is right on few of them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.rules import Mismatch, Rule
+from labkit.checks.values import Plain, as_array, describe
+
+TIMES = 2  # outputs of each slip
+TRIES = 1000
+APART = 1e-3
+
+
+@dataclass(frozen=True)
+class Name(Rule):
+    """One name from a list.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The list.
+    """
+
+    names: tuple[str, ...] = ()
+
+    def mismatch(self, name: str, got: Plain, expected: Plain, args: tuple) -> Mismatch | None:
+        """Return why a name is refused, or None."""
+        if got == expected and isinstance(got, str):
+            return None
+        if isinstance(got, str) and got in self.names:
+            return Mismatch(f'{name} is "{got}"; this output is "{expected}".')
+        listed = ", ".join(f'"{word}"' for word in self.names)
+        return Mismatch(f"{name} is {describe(got)}; expected one of {listed}.")
+
+
+@dataclass(frozen=True)
+class Names(Name):
+    """Some names from a list, in any order."""
+
+    def mismatch(self, name: str, got: Plain, expected: Plain, args: tuple) -> Mismatch | None:
+        """Return why a list of names is refused, or None."""
+        listed = ", ".join(f'"{word}"' for word in self.names)
+        strange = not isinstance(got, tuple) or any(
+            not isinstance(word, str) or word not in self.names for word in got
+        )
+        if strange:
+            return Mismatch(f"{name} is {describe(got)}; expected a list with some of {listed}.")
+        missing = [word for word in expected if word not in got]
+        unfounded = [word for word in dict.fromkeys(got) if word not in expected]
+        parts = [f'"{word}" is not found' for word in missing]
+        parts += [f'"{word}" is reported, and it is not there' for word in unfounded]
+        return Mismatch(f"{name}: {'; '.join(parts)}.") if parts else None
+
+
+def name_the_slip(
+    id: str,
+    title: str,
+    reference: Callable[..., str],
+    slips: Mapping[str, Callable[..., Any]],
+    inputs: Callable[[torch.Generator], tuple[Any, ...]],
+    hints: tuple[str, ...],
+    confusions: Sequence[tuple[str, str, str]],
+    minutes: tuple[int, int],
+    points: int = 2,
+) -> Exercise:
+    """Declare an exercise in which the slip of a hidden implementation is named from its output.
+
+    Parameters
+    ----------
+    reference : callable
+        A right answer: takes the inputs and the output, returns a name.
+    slips : mapping
+        The implementations by name; one of them is right.
+    inputs : callable
+        ``inputs(rng)`` returns what all of them are called with. It is drawn again until no two
+        of them return the same.
+    confusions : sequence of (one, other, message)
+        Answers that take `one` for `other`, with what to tell who does.
+
+    Returns
+    -------
+    Exercise
+        An extra.
+    """
+
+    def cases(rng: torch.Generator) -> list[Case]:
+        asked = [name for name in slips for _ in range(TIMES)]
+        found: list[Case] = []
+        for i in torch.randperm(len(asked), generator=rng).tolist():
+            args = _telling(rng, slips, inputs)
+            output = slips[asked[i]](*args)
+            found.append(Case(f"hidden output {len(found) + 1}", (*args, output)))
+        return found
+
+    def confused(one: str, other: str) -> Callable[..., str]:
+        return lambda *args: other if reference(*args) == one else reference(*args)
+
+    first = next(iter(slips))
+    return Exercise(
+        id=id,
+        title=title,
+        points=points,
+        minutes=minutes,
+        extra=True,
+        kind="names",
+        reference=reference,
+        cases=cases,
+        rules=(Name(names=tuple(slips)),),
+        hints=hints,
+        misconceptions=(
+            Misconception(
+                f'calls every output "{first}"',
+                lambda *args: first,
+                "Compare the output with what each slip would give for these inputs.",
+            ),
+            *(
+                Misconception(f'takes "{one}" for "{other}"', confused(one, other), message)
+                for one, other, message in confusions
+            ),
+        ),
+    )
+
+
+def _telling(
+    rng: torch.Generator,
+    slips: Mapping[str, Callable[..., Any]],
+    inputs: Callable[[torch.Generator], tuple[Any, ...]],
+) -> tuple[Any, ...]:
+    """Draw inputs for which all slips give different outputs."""
+    for _ in range(TRIES):
+        args = inputs(rng)
+        results = [torch.as_tensor(slip(*args)).double() for slip in slips.values()]
+        if all(_apart(a, b) for i, a in enumerate(results) for b in results[:i]):
+            return args
+    raise ValueError(f"no inputs of {TRIES} tell {', '.join(slips)} apart; expected others.")
+
+
+def _apart(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.shape != other.shape or bool((one - other).abs().max() > APART)
+
+
+def likeliest(slips: Mapping[str, Callable[..., Any]], args: Sequence[Any], output: Any) -> str:
+    """Return the slip whose output for `args` is nearest to `output`."""
+    got = as_array(output) if not isinstance(output, torch.Tensor) else output
+    wanted = torch.as_tensor(got).double()
+
+    def distance(name: str) -> float:
+        return float((torch.as_tensor(slips[name](*args)).double() - wanted).abs().sum())
+
+    return min(slips, key=distance)
+
+
+def review(
+    id: str,
+    title: str,
+    reference: Callable[[list[str]], list[str]],
+    script: Callable[[torch.Generator, frozenset[str]], list[str]],
+    errors: Mapping[str, str],
+    hints: tuple[str, ...],
+    minutes: tuple[int, int],
+    points: int = 3,
+) -> Exercise:
+    """Declare an exercise in which the errors of a script are found by a function.
+
+    Parameters
+    ----------
+    reference : callable
+        A right answer: takes the lines of a script, returns the names of its errors.
+    script : callable
+        ``script(rng, wrong)`` writes one that has the errors `wrong` and no others.
+    errors : mapping
+        The names, each with what to tell who misses it.
+
+    Returns
+    -------
+    Exercise
+        An extra.
+    """
+    names = tuple(errors)
+
+    def cases(rng: torch.Generator) -> list[Case]:
+        chosen: list[tuple[str, ...]] = [(), *((name,) for name in names), names]
+        for _ in range(len(names)):
+            picked = torch.rand(len(names), generator=rng) < 0.5
+            chosen.append(tuple(n for n, p in zip(names, picked.tolist(), strict=True) if p))
+        order = torch.randperm(len(chosen), generator=rng).tolist()
+        return [
+            Case(f"script {place}", (script(rng, frozenset(chosen[i])),))
+            for place, i in enumerate(order, 1)
+        ]
+
+    def missing(name: str) -> Callable[..., list[str]]:
+        return lambda lines: [found for found in reference(lines) if found != name]
+
+    return Exercise(
+        id=id,
+        title=title,
+        points=points,
+        minutes=minutes,
+        extra=True,
+        kind="names",
+        reference=reference,
+        cases=cases,
+        rules=(Names(names=names),),
+        hints=hints,
+        misconceptions=(
+            Misconception(
+                "reports nothing",
+                lambda lines: [],
+                "Go through the list of errors, and ask of each how it would show in the lines.",
+            ),
+            *(
+                Misconception(f'never reports "{name}"', missing(name), message)
+                for name, message in errors.items()
+            ),
+        ),
+    )
