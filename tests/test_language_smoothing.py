@@ -61,6 +61,13 @@ def test_a_hadamard_matrix_is_orthogonal_with_entries_of_one_size(n: int) -> Non
     assert torch.allclose(h.abs(), torch.full((n, n), n**-0.5, dtype=torch.float64), atol=1e-6)
 
 
+def test_powers_of_2_are_doubled() -> None:
+    h = torch.ones(1, 1)
+    for n in (1, 2, 4, 8, 16, 32, 64, 128, 256):
+        assert torch.allclose(hadamard(n), h / n**0.5)
+        h = torch.kron(torch.tensor([[1.0, 1.0], [1.0, -1.0]]), h)
+
+
 @pytest.mark.parametrize("n", [16, 24, 1536])
 def test_rotating_is_multiplying_with_the_matrix_and_can_be_undone(n: int) -> None:
     x = torch.randn(2, 3, n, generator=G)
@@ -90,7 +97,7 @@ def test_rotation_keeps_the_product_and_spreads_an_outlier() -> None:
     assert error(rotate(x), rotate(w)) < 0.2 * error(x, w)
 
 
-@pytest.mark.parametrize("n", [3, 6, 46, 0])
+@pytest.mark.parametrize("n", [3, 6, 46, 0, -4])
 def test_orders_without_a_construction_are_refused(n: int) -> None:
-    with pytest.raises(ValueError, match=r"Rotate blocks|is empty"):
+    with pytest.raises(ValueError, match=r"Rotate blocks|1 or more"):
         hadamard(n)

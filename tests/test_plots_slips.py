@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from labkit import plots
 from labkit.checks import registry
 from labkit.checks.exercise import Exercise
+from labkit.language import hessian, inverse_factor
 
 EXERCISES = {e.id: e for number in registry.STEMS for e in registry.exercises(number)}
 G = torch.Generator().manual_seed(0)
@@ -39,6 +40,14 @@ CLUSTERS = (
     torch.tensor([-1.9, -1.2, -1.0, -0.2, 0.1, 0.9, 1.0, 2.2]),
     torch.tensor([-2.0, 0.0, 0.5, 2.0, 3.0]),
 )
+LATER = torch.Generator().manual_seed(1)
+LAYER = (
+    torch.randn(6, 16, generator=LATER),
+    torch.randn(40, 16, generator=LATER) @ (torch.eye(16) + 0.3) * torch.logspace(-1, 1, 16),
+)
+TWO = torch.tensor([[2.0, 1.0], [1.0, 2.0]])
+FACTOR = inverse_factor(hessian(LAYER[1])).float()
+STEPS = LAYER[0].abs().amax(1, keepdim=True).expand(6, 16) / 7
 
 ORDER = ((0,), (1,), (2,), (3, 1), (4,), (5, 4))
 LIVES = torch.tensor([40, 60, 70, 60, 70, 30, 80]), *EXERCISES["8.6"].reference(ORDER)
@@ -82,6 +91,15 @@ DRAWINGS: dict[str, Callable[[Any], Axes]] = {
     "6.2": lambda f: plots.levels_over_steps(f, *CLUSTERS, 4),
     "6.8": lambda f: plots.q4_0_staircase(f, torch.linspace(-3.9, 4, 400)),
     "6.9": lambda f: plots.mxfp4_staircase(f, torch.linspace(-12, 15.8, 400)),
+    "7.2": lambda f: plots.outliers(f, LAYER[1]),
+    "7.3": lambda f: plots.codes_of_tokens(f, LAYER[1][:8]),
+    "7.5": lambda f: plots.smoothed(f, torch.ones(16), LAYER[0], LAYER[1].abs().amax(0), 0.7),
+    "7.6": lambda f: plots.weights_in_groups(f, LAYER[0][:1], 4, 8),
+    "7.7": lambda f: plots.errors_over_alpha(f, *LAYER, [0.0, 0.5, 1.0], (4, 3), 8),
+    "7.8": lambda f: plots.correction(f, torch.tensor([0.4, 0.3]), TWO, 0.0),
+    "7.10": lambda f: plots.codes_moved(f, LAYER[0], FACTOR, STEPS, 4),
+    "7.11": lambda f: plots.rotated(f, LAYER[1][:1]),
+    "7.13": lambda f: plots.seconds_over_tokens(f, 10**6, (32, 4.5), 1e10, 5e10),
     "8.1": lambda f: plots.door_table(f, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 0.017, 118),
     "8.3": lambda f: plots.table_of_codes(f, (0.05, -20), (0.03, -110)),
     "8.4": lambda f: plots.three_ways_down(f, 2),
@@ -120,6 +138,11 @@ UNSEEN = {
     "5.4": ("takes the mean instead of the sum", "forgets the", "counts rows", "measures the"),
     "5.8": ("gives 0 the sign", "uses one scale"),
     "6.8": ("gives a block of zeros",),
+    "7.3": ("divides a token of zeros",),
+    "7.5": ("divides by 0",),
+    "7.7": ("does not bound",),
+    "7.8": ("lets each of the others",),
+    "7.10": ("does not clamp",),
     "8.4": ("lets x + half overflow", "divides in float32"),
 }
 

@@ -16,6 +16,7 @@ STEMS = {
     4: "lab4_ptq",
     5: "lab5_qat",
     6: "lab6_codebooks",
+    7: "lab7_language",
     8: "lab8_device",
 }
 _ALL = STEMS

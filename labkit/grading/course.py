@@ -32,6 +32,7 @@ REFERENCES = {
     4: ("ptq",),
     5: ("qat",),
     6: ("codebooks", "blocks"),
+    7: ("language",),
     8: ("device",),
 }
 # No lab asks for what is in these.

@@ -93,15 +93,15 @@ def best_grid(
     low = torch.cat([run.amin(1, keepdim=True) for run in runs], dim=1)
     high = torch.cat([run.amax(1, keepdim=True) for run in runs], dim=1)
     group = torch.arange(w.shape[1]) // size
-    best: QParams | None = None
-    least = torch.full(low.shape, torch.inf, dtype=w.dtype)
-    for factor in shrink:
+
+    def error(factor: float) -> Tensor:
         grid = from_range(factor * low, factor * high, scheme, 1, size)
-        error = weights.to(w) * (w - fake_quantize(w, grid)).square()
-        error = torch.zeros_like(least).index_add(1, group, error)
-        best = grid if best is None else _choose(error < least, grid, best)
-        least = torch.minimum(least, error)
-    return best  # type: ignore[return-value]  # shrink is not empty
+        squared = weights.to(w) * (w - fake_quantize(w, grid)).square()
+        return torch.zeros_like(low).index_add(1, group, squared)
+
+    best = torch.stack([error(factor) for factor in shrink]).argmin(0)
+    factor = torch.tensor(shrink)[best]
+    return from_range(factor * low, factor * high, scheme, 1, size)
 
 
 def bits_per_weight(scheme: Scheme, group_size: int, scale_bits: int = 16) -> float:
@@ -123,13 +123,3 @@ def bits_per_weight(scheme: Scheme, group_size: int, scale_bits: int = 16) -> fl
         raise ValueError(f"scale_bits is {scale_bits}; expected 0 or more.")
     beside = scale_bits + (0 if scheme.symmetric else scheme.bits)
     return scheme.bits + beside / size
-
-
-def _choose(better: Tensor, one: QParams, other: QParams) -> QParams:
-    return QParams(
-        torch.where(better, one.scale, other.scale),
-        torch.where(better, one.zero_point, other.zero_point),
-        one.scheme,
-        one.axis,
-        one.group_size,
-    )

@@ -29,7 +29,9 @@ def hadamard(n: int) -> Tensor:
     TypeError, ValueError
         If `n` is no whole number, or not of this kind.
     """
-    return rotate(torch.eye(whole_number(n, "n")))
+    if whole_number(n, "n") < 1:
+        raise ValueError(f"n is {n}; expected 1 or more.")
+    return rotate(torch.eye(n))
 
 
 def rotate(x: Tensor) -> Tensor:
@@ -72,15 +74,18 @@ def _rotate(x: Tensor, back: bool) -> Tensor:
 
 @functools.cache
 def _factors(n: int) -> tuple[Tensor, Tensor]:
-    """Return matrices of Paley and of Sylvester, of +-1, whose orders have the product n."""
-    m = n
+    """Return matrices of Paley and of Sylvester, of +-1, whose orders have the product n.
+
+    The first is as small as can be: [1] where n is a power of 2.
+    """
+    m = n // (n & -n)
     while not (m == 1 or _has_paley(m)):
-        if m % 2 or m == 0:
+        if m == n:
             raise ValueError(
                 f"n is {n}; expected a power of 2, times 1 or p + 1 for a prime p that leaves 3 "
                 "when divided by 4. Rotate blocks: x.unflatten(-1, (-1, 64))."
             )
-        m //= 2
+        m *= 2
     sylvester = torch.ones(1, 1)
     while m * len(sylvester) < n:
         sylvester = torch.kron(torch.tensor([[1.0, 1.0], [1.0, -1.0]]), sylvester)

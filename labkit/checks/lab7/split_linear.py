@@ -1,0 +1,165 @@
+"""Exercise 7.4: the split of LLM.int8."""
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.inputs import one, randn
+from labkit.checks.lab7.drawing import clear, real_piece
+from labkit.checks.lab7.quantize_tokens import quantize_tokens
+from labkit.checks.rules import Rule
+
+
+def split_linear(x: Tensor, w: Tensor, threshold: float) -> Tensor:
+    """Return x w^T: outlier channels in float, all others in codes of 8 bits."""
+    return _split(x, w, x.abs().amax(0) >= threshold)
+
+
+def _split(x: Tensor, w: Tensor, outlier: Tensor) -> Tensor:
+    return x[:, outlier] @ w[:, outlier].T + _codes(x[:, ~outlier], w[:, ~outlier])
+
+
+def _codes(x: Tensor, w: Tensor) -> Tensor:
+    if x.shape[1] == 0:
+        return torch.zeros(len(x), len(w))
+    return _back(x) @ _back(w).T
+
+
+def _back(x: Tensor) -> Tensor:
+    """Return what the rows of `x` come back as."""
+    codes, scale = quantize_tokens(x)
+    return codes * scale[:, None]
+
+
+def _reals(x: Tensor, w: Tensor, threshold: float) -> Tensor:
+    inner = x.abs().amax(0) < threshold
+    rows = [t[:, inner] for t in (x, w) if bool(inner.any())]
+    scaled = [(t / (t.abs().amax(1, keepdim=True) / 127)).flatten() for t in rows]
+    return torch.cat([*scaled, torch.zeros(1)])
+
+
+def _cases(rng: torch.Generator) -> list[Case]:
+    def layer(tokens: int, width: int, out: int, *outliers: float) -> tuple:
+        x = randn(rng, tokens, width).clamp(-4, 4)
+        for channel, value in zip(torch.randperm(width, generator=rng), outliers, strict=False):
+            x[one(rng, 0, tokens - 1), channel] = value
+        return x, randn(rng, out, width), 6.0
+
+    def real() -> tuple:
+        x, w = real_piece(rng, "q", 4, 9)
+        return x, w, round(float(x.abs().amax(0).sort().values[-2:].mean()), 3)
+
+    drawn = [
+        ("an outlier", lambda: layer(3, 6, 2, 40.0)),
+        ("a negative outlier", lambda: layer(4, 7, 3, -35.0)),
+        ("two outlier channels", lambda: layer(5, 8, 4, 25.0, -60.0)),
+        ("a value on the threshold", lambda: layer(4, 6, 3, 6.0)),
+        ("no outlier", lambda: layer(4, 6, 4)),
+        ("nothing but outliers", lambda: (8 + randn(rng, 3, 2).abs(), randn(rng, 4, 2), 6.0)),
+        ("as many tokens as outputs", lambda: layer(5, 6, 5, 30.0)),
+        ("a real layer", real),
+    ]
+    return [Case(label, clear(draw, _reals)) for label, draw in drawn]
+
+
+def _value_by_value(x: Tensor, w: Tensor, threshold: float) -> Tensor:
+    outlier = x.abs() >= threshold
+    return (x * outlier) @ w.T + _codes(x * ~outlier, w)
+
+
+def _grid_of_all(x: Tensor, w: Tensor, threshold: float) -> Tensor:
+    inner = x.abs().amax(0) < threshold
+    return x[:, ~inner] @ w[:, ~inner].T + _back(x)[:, inner] @ _back(w)[:, inner].T
+
+
+def _without_outliers(x: Tensor, w: Tensor, threshold: float) -> Tensor:
+    inner = x.abs().amax(0) < threshold
+    return _codes(x[:, inner], w[:, inner])
+
+
+def _real_weights(x: Tensor, w: Tensor, threshold: float) -> Tensor:
+    outlier = x.abs().amax(0) >= threshold
+    inner = x[:, ~outlier]
+    rounded = _back(inner) @ w[:, ~outlier].T if inner.shape[1] else torch.zeros(len(x), len(w))
+    return x[:, outlier] @ w[:, outlier].T + rounded
+
+
+def _columns_of_weights(x: Tensor, w: Tensor, threshold: float) -> Tensor:
+    outlier = x.abs().amax(0) >= threshold
+    inner = x[:, ~outlier]
+    rounded = (
+        _back(inner) @ _back(w[:, ~outlier].T) if inner.shape[1] else torch.zeros(len(x), len(w))
+    )
+    return x[:, outlier] @ w[:, outlier].T + rounded
+
+
+SPLIT_LINEAR = Exercise(
+    id="7.4",
+    title="Outliers in float",
+    points=3,
+    reference=split_linear,
+    cases=_cases,
+    rules=(Rule(relative=1e-4, absolute=2e-4),),
+    hints=(
+        "A sum over channels may be cut into two sums: over the outlier channels, and over all "
+        "others. Only the second one is rounded.",
+        "outlier = x.abs().amax(0) >= threshold picks columns of x and of w. The others go through "
+        "quantize_tokens, x and w alike: rows of w have a scale each.",
+        "q, s = quantize_tokens(x[:, ~outlier]); r, t = quantize_tokens(w[:, ~outlier]); return "
+        "x[:, outlier] @ w[:, outlier].T + s[:, None] * (q.float() @ r.float().T) * t; with no "
+        "column left the second part is 0.",
+    ),
+    misconceptions=(
+        Misconception(
+            "rounds the outliers, too",
+            lambda x, w, threshold: _codes(x, w),
+            "Nothing is split: the largest value of a token still decides about its grid.",
+        ),
+        Misconception(
+            "chooses the grids before it splits",
+            _grid_of_all,
+            "Split first. If the grid of a token is chosen with its outlier, all other values are "
+            "as coarse as before, and nothing is won.",
+        ),
+        Misconception(
+            "leaves the outliers out",
+            _without_outliers,
+            "The product of the outlier channels, in float, has to be added: they carry most of "
+            "the result.",
+        ),
+        Misconception(
+            "splits values instead of channels",
+            _value_by_value,
+            "A whole channel is an outlier as soon as one of its values is: then columns of x and "
+            "of w can be taken out, and two dense products are left.",
+        ),
+        Misconception(
+            "forgets the sign",
+            lambda x, w, threshold: _split(x, w, x.amax(0) >= threshold),
+            "An outlier may be negative: abs() before the maximum.",
+        ),
+        Misconception(
+            "leaves a value on the threshold in",
+            lambda x, w, threshold: _split(x, w, x.abs().amax(0) > threshold),
+            "From the threshold on, so >=.",
+        ),
+        Misconception(
+            "asks that all values of a channel are large",
+            lambda x, w, threshold: _split(x, w, x.abs().amin(0) >= threshold),
+            "One value is enough to spoil the grid of its token: the largest counts.",
+        ),
+        Misconception(
+            "leaves the weights real",
+            _real_weights,
+            "Both factors are codes, or the product is no integer one: quantize_tokens(w), too.",
+        ),
+        Misconception(
+            "gives the columns of the weights a scale",
+            _columns_of_weights,
+            "The sum runs over the columns, so a scale of a column cannot be taken out of it. Each "
+            "row of w (each output) has one.",
+        ),
+    ),
+    minutes=(8, 13),
+    extra=True,
+)
