@@ -7,7 +7,8 @@
 
 ``answers/labN.jsonl`` holds one answer a line: the exercise, the slip in words, the code, and
 ``says``: the keys of findings that name that slip (a person's judgement). A finding that claims a
-cause and is none of them counts as a wrong cause, whatever else stands on the card.
+cause and is none of them counts as a wrong cause, whatever else stands on the card. ``fits`` holds
+keys of findings that are true of the code and do not name its slip: such a card hints.
 """
 
 import argparse
@@ -47,6 +48,7 @@ class Answer:
     slip: str
     code: str
     says: tuple[str, ...]
+    fits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Result:
             return "passed"
         if any(key in self.answer.says for key in self.keys):
             return "named"
-        if any(finding.cause for finding in self.verdict.findings):
+        if any(f.cause and f.key not in self.answer.fits for f in self.verdict.findings):
             return "wrong cause"
         return "hinted" if self.keys else "unnamed"
 
@@ -86,6 +88,7 @@ def answers(number: int) -> list[Answer]:
             row["slip"],
             row["code"],
             tuple(row.get("says", ())),
+            tuple(row.get("fits", ())),
         )
         for row in rows
     ]

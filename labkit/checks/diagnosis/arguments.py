@@ -41,6 +41,7 @@ class Arguments:
             yield from self._fixed(position, name, values)
         yield from self._pairs()
         yield from self._ranges()
+        yield from self._orders()
 
     def _one(self, position: int, change: Change) -> Callable[[tuple], tuple]:
         def edit(args: tuple) -> tuple:
@@ -90,6 +91,21 @@ class Arguments:
             a, b = self.names[i], self.names[j]
             text = f"Your code uses `{b}` where `{a}` belongs."
             yield self._explanation(f"argument: {b} for {a}", text, instead)
+
+    def _orders(self) -> Iterator[Explanation]:
+        """Three arguments in another order, as where a library's function has its own."""
+        for k in range(len(self.names) - 2):
+            for turn in (1, 2, 0), (2, 0, 1):
+
+                def edit(args: tuple, k: int = k, turn: tuple[int, ...] = turn) -> tuple:
+                    return (*args[:k], *(args[k + n] for n in turn), *args[k + 3 :])
+
+                names = ", ".join(f"`{name}`" for name in self.names[k : k + 3])
+                text = (
+                    f"Your code has {names} in another order: look up the order in the signature "
+                    "of the function that you call."
+                )
+                yield self._explanation(f"argument: {names} in another order", text, edit)
 
     def _ranges(self) -> Iterator[Explanation]:
         """Two arguments fixed together, as qmin and qmax are."""

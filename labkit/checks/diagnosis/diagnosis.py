@@ -26,6 +26,8 @@ from labkit.checks.values import Plain, as_array
 MOST = 2
 NEXT_TO_ALL = 0.999
 FEW_NUMBERS = 2
+MANY = 6
+AS_FAR_FETCHED = 2
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def diagnose(
     told = () if answer is None else _told(answer, evidence, list(wrong), bool(causes))
     causes = (*causes, *told)
     changed = _changed(evidence)
-    facts = _facts(evidence, list(wrong), has_cause=bool(causes))
+    facts = _facts(evidence, list(wrong), has_cause=any(finding.cause for finding in causes))
     return (*causes, *changed, *facts)[:MOST]
 
 
@@ -87,11 +89,11 @@ def _told(
 ) -> tuple[Finding, ...]:
     """Return what the code itself tells: sure signs always, others where nothing else is known."""
     found = list(remarks(answer, evidence, wrong))
-    chosen = [remark for remark in found if remark.sure or not has_cause]
-    if not chosen and not has_cause:
+    chosen = [remark for remark in found if remark.sure or (has_cause and not remark.cause)]
+    if not has_cause and not chosen:
         mended = repair(answer, evidence, wrong)
-        chosen = [mended] if mended else []
-    return tuple(Finding(remark.key, remark.text) for remark in chosen[:1])
+        chosen = [mended] if mended else [remark for remark in found if not remark.cause]
+    return tuple(Finding(remark.key, remark.text, remark.cause) for remark in chosen[:1])
 
 
 def _changed(evidence: Evidence) -> tuple[Finding, ...]:
@@ -127,12 +129,12 @@ def _causes(evidence: Evidence, wrong: Sequence[int]) -> tuple[Finding, ...]:
 
 def _best(evidence: Evidence, component: int | None) -> Finding | None:
     """Return the finding that explains most, of one result or of all together."""
-    standing: list[tuple[float, int, int, Finding]] = []
+    standing: list[_Standing] = []
 
     def consider(kind: int, rank: int, explanation: Explanation, weight: Weight) -> None:
         if weight.stands:
             finding = Finding(explanation.key, explanation.text)
-            standing.append((-round(weight.explained, 2), kind, rank, finding))
+            standing.append((0, -round(weight.explained, 2), kind, rank, finding))
 
     stored = _stored(evidence, component)
     if stored is not None:
@@ -156,16 +158,39 @@ def _best(evidence: Evidence, component: int | None) -> Finding | None:
         for rank, explanation in Variants(evidence).explanations():
             narrowed = replace(explanation, component=component)
             consider(3, rank, narrowed, evidence.weigh(narrowed))
-    return min(standing, key=lambda item: item[:3])[3] if standing else None
+    return _first(standing) if standing else None
 
 
-def _explained(standing: Sequence[tuple[float, int, int, Finding]]) -> bool:
-    return any(-item[0] > NEXT_TO_ALL for item in standing)
+# What contradicts it, minus the share it explains, which source, how far-fetched, what is said.
+_Standing = tuple[int, float, int, int, Finding]
+_SLIP_OF_THE_PEN = 3
+
+
+def _first(standing: Sequence[_Standing]) -> Finding:
+    """Return what is said; two slips of the pen that fit alike in two places are said both."""
+    best = min(standing, key=lambda item: item[:4])
+    if best[2] < _SLIP_OF_THE_PEN:
+        return best[4]
+    place = best[4].key.split(" -> ")[0]
+    for *fits, rank, other in sorted(standing, key=lambda item: item[:4]):
+        elsewhere = other.key.split(" -> ")[0]
+        apart = place not in elsewhere and elsewhere.removeprefix("variant: ") not in place
+        if apart and fits == list(best[:3]) and rank <= best[3] + AS_FAR_FETCHED:
+            key = f"{best[4].key} or {other.key.removeprefix('variant: ')}"
+            said = other.text.replace("It looks as if", "Or, with the same results, it seems that")
+            return Finding(key, f"{best[4].text} {said}")
+    return best[4]
+
+
+def _explained(standing: Sequence[_Standing]) -> bool:
+    return any(not item[0] and -item[1] > NEXT_TO_ALL for item in standing)
 
 
 def _tells(evidence: Evidence, component: int | None) -> bool:
     """Whether the wrong numbers are such that two different slips would not agree by chance."""
     seen: set[float] = set()
+    everything: set[float] = set()
+    count = 0
     for i in evidence.wrong:
         masks = evidence.wrong_parts[i]
         for c, part in enumerate(evidence.parts(evidence.got(i))):
@@ -175,12 +200,21 @@ def _tells(evidence: Evidence, component: int | None) -> bool:
             values = array.astype(float).reshape(-1)
             mask = masks[c] if masks is not None and c < len(masks) else None
             if mask is not None:
+                everything |= set(values[:50].tolist())
                 values = values[mask.reshape(-1)]
+            count += len(values)
             seen |= set(values[:50].tolist())
-    return len({v for v in seen if v == v and abs(v) != float("inf")} - {0.0}) >= FEW_NUMBERS
+    finite = {v for v in seen if v == v and abs(v) != float("inf")} - {0.0}
+    among_others = len(everything) >= FEW_NUMBERS and count >= MANY  # which ones are wrong tells
+    return len(finite) >= FEW_NUMBERS or among_others or any(map(_is_odd, finite))
 
 
-def _stored(evidence: Evidence, component: int | None) -> tuple[float, int, int, Finding] | None:
+def _is_odd(value: float) -> bool:
+    """Whether no two slips give this number by chance: it is no small count and no plain part."""
+    return abs(value) > 256 or (8 * value) % 1 != 0
+
+
+def _stored(evidence: Evidence, component: int | None) -> _Standing | None:
     """Return the stored misconception that explains most; to the last digits first."""
     mistakes = evidence.exercise.misconceptions
     for tolerant in False, True:
@@ -195,9 +229,9 @@ def _stored(evidence: Evidence, component: int | None) -> tuple[float, int, int,
                 score = (weight.contradicted, -round(weight.explained, 2), -form, rank)
                 found.append((score, mistake, explanation))
         if found:
-            (_, explained, *_), mistake, explanation = min(found, key=lambda item: item[0])
+            (against, explained, *_), mistake, explanation = min(found, key=lambda item: item[0])
             finding = Finding(explanation.key, explanation.text, misconception=mistake)
-            return explained, 0, 0, finding
+            return against, explained, 0, 0, finding
     return None
 
 

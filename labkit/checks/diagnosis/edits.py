@@ -16,7 +16,7 @@ MODULES = {"torch", "math", "np", "F", "nn"}
 MISSING = (
     *("abs({e})", "-{e}", "{e} + 1", "{e} - 1", "torch.round({e})", "round({e})", "{e}.sum()"),
     *("{e}.to(torch.int64)", "{e}.double()", "{e}.flatten()", "{e}.t()", "{e}[:, None]"),
-    *("{e}.clone()", "min(0.0, {e})", "max(0.0, {e})"),
+    *("{e}.clone()", "min(0.0, {e})", "max(0.0, {e})", "math.floor({e})", "1 - 2 * {e}"),
 )
 
 
@@ -64,9 +64,9 @@ def edits(function: ast.FunctionDef, insert: bool = False) -> Iterator[Edit]:
         for rank, does, new in _insertions(place) if insert else found:
             before, after = ast.unparse(place[3]), ast.unparse(new)
             everywhere.setdefault((before, after), []).append((place, new, rank, does))
-            wider = ast.unparse(place[0]) if _is_small(place) else before
+            wider = _around(place) or before
             _put(place, new)
-            changed = ast.unparse(place[0]) if _is_small(place) else after
+            changed = _around(place) or after
             yield Edit(rank, does, wider, changed, place[3].lineno, copied)
             _put(place, place[3])
     for (before, after), alike in everywhere.items():
@@ -97,11 +97,20 @@ def _places(tree: ast.AST) -> Iterator[_Place]:
                         yield parent, field, index, item
 
 
-def _is_small(place: _Place) -> bool:
-    """Whether a place says more with what stands around it: a lone number or name."""
-    parent, _, _, node = place
-    lone = isinstance(node, ast.Constant | ast.Name | ast.Attribute)
-    return lone and isinstance(parent, ast.expr) and len(ast.unparse(parent)) <= LONGEST
+def _around(place: _Place) -> str:
+    """Write what stands around a lone number or name, which says more than it does alone."""
+    parent, field, index, node = place
+    if not isinstance(node, ast.Constant | ast.Name | ast.Attribute):
+        return ""
+    if isinstance(parent, ast.keyword):
+        return ast.unparse(parent)
+    if not isinstance(parent, ast.expr):
+        return ""
+    whole = ast.unparse(parent)
+    if len(whole) > LONGEST and isinstance(parent, ast.Call) and field == "args":
+        now = ast.unparse(parent.args[index or 0])
+        return f"{ast.unparse(parent.func)}({'..., ' if index else ''}{now})"
+    return whole if len(whole) <= LONGEST else ""
 
 
 def _put(place: _Place, node: ast.AST) -> None:

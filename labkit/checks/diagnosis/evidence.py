@@ -100,6 +100,16 @@ class Evidence:
         calls = [i for i in self.returned if self._is_wrong(i)]
         return sorted(calls, key=lambda i: (input_size(self.cases[i].args), i))
 
+    @cached_property
+    def _with_nan(self) -> set[int]:
+        """The calls that gave NaN somewhere."""
+        parts = {i: map(as_array, self.parts(self.got(i))) for i in self.returned}
+        return {
+            i
+            for i, arrays in parts.items()
+            if any(a is not None and np.isnan(a.astype(float)).any() for a in arrays)
+        }
+
     def got(self, i: int) -> Plain:
         """Return what call i gave."""
         return self.outcomes[i].value
@@ -148,6 +158,9 @@ class Evidence:
         if not wrong:
             return Weight(0.0, 0, 0)
         shares: list[float] = []
+        wrong = [i for i in wrong if i not in self._with_nan or not self._is_nan(i, explanation)]
+        if not wrong:
+            return Weight(0.0, 0, 0)
         for i in wrong:
             shares.append(self._share(i, explanation, tolerant))
             most = (sum(shares) + len(wrong) - len(shares)) / len(wrong)
@@ -168,6 +181,25 @@ class Evidence:
             return True
         mask = masks[component]
         return mask is None or bool(mask.any())
+
+    def _is_nan(self, i: int, explanation: Explanation) -> bool:
+        """Whether call i went wrong in nothing but NaN, which the explanation does not speak of.
+
+        That is a slip of its own, an empty part that was divided by, and tells nothing of others.
+        """
+        masks, told = self.wrong_parts[i], explanation.predict(i)
+        if masks is None or isinstance(told, Raised):
+            return False
+        given, predicted = self.parts(self.got(i)), self.parts(told)
+        pairs = [
+            (value, other, mask)
+            for c, (value, other, mask) in enumerate(zip(given, predicted, masks, strict=False))
+            if explanation.component in (None, c)
+        ]
+        return all(
+            mask is not None and not (mask.reshape(-1) & ~_nan_alone(value, other, mask)).any()
+            for value, other, mask in pairs
+        )
 
     def _share(
         self, i: int, explanation: Explanation, tolerant: bool, right: bool = False
@@ -194,9 +226,12 @@ class Evidence:
                 hits, misses = hits + hit, misses + 1 - hit
                 continue
             mask = mask.reshape(agree.shape)
+            if not right:
+                agree = agree & ~_says_the_right(value, other, self.parts(self.expected[i])[c])
             share = 1 / max(1, mask.size)  # large results do not outvote small ones
             hits += float((mask & agree).sum()) * share
-            misses += float((~agree).sum()) * share
+            counted = right | ~_nan_alone(value, other, mask).reshape(agree.shape)
+            misses += float((~agree & counted).sum()) * share
         if right:
             return misses / max(size, 1)
         return hits / (hits + misses) if hits else 0.0
@@ -211,13 +246,31 @@ def agreement(value: Plain, other: Plain, rule: Rule = LAST_DIGITS) -> np.ndarra
         return np.ones((), bool) if a is None and same(value, other) else None
     x, y = a.astype(np.float64), b.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
-        absolute = max(rule.absolute, LAST_DIGITS.absolute)
+        largest = float(np.abs(y[np.isfinite(y)]).max(initial=0.0))
+        # Next to tiny numbers 1e-12 is no last digit.
+        absolute = max(rule.absolute, LAST_DIGITS.absolute * min(1.0, largest or 1.0))
         relative = max(rule.relative, LAST_DIGITS.relative)
         if a.dtype.kind in "biu" and b.dtype.kind in "biu":
             near = a == b
         else:
             near = np.isfinite(y) & (np.abs(x - y) <= absolute + relative * np.abs(y))
     return np.asarray(near | (x == y) | (np.isnan(x) & np.isnan(y)))
+
+
+def _says_the_right(value: Plain, other: Plain, wanted: Plain) -> np.ndarray:
+    """Return where a prediction is the right number, and near a wrong one only by tolerance."""
+    as_wanted, a, b = agreement(wanted, other), as_array(value), as_array(other)
+    if as_wanted is None or a is None or b is None or a.size != b.size:
+        return np.zeros((), bool)
+    return as_wanted & (a.reshape(as_wanted.shape) != b.reshape(as_wanted.shape))
+
+
+def _nan_alone(value: Plain, other: Plain, mask: np.ndarray) -> np.ndarray:
+    """Return where a result is NaN and an explanation of it has a number, one row of truths."""
+    a, b = as_array(value), as_array(other)
+    if a is None or b is None or a.size != b.size or a.size != mask.size:
+        return np.zeros(mask.size, bool)
+    return np.isnan(a.astype(float).reshape(-1)) & ~np.isnan(b.astype(float).reshape(-1))
 
 
 def same(value: Any, other: Any) -> bool:

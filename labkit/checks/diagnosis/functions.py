@@ -1,11 +1,14 @@
 """Functions that are taken for one another, and what code does that takes the wrong one."""
 
 NAMES = {
-    "round": ("floor", "ceil", "trunc"),
+    "round": ("floor", "ceil", "trunc", "math.floor", "math.ceil"),
     "floor": ("round", "ceil", "trunc"),
     "ceil": ("floor", "round", "trunc"),
+    "var": ("mean",),
+    "square": ("abs",),
     "trunc": ("round", "floor"),
-    "int": ("round",),
+    "int": ("round", "math.floor"),
+    "fmod": ("remainder",),
     "min": ("max",),
     "max": ("min", "mean", "median"),
     "amax": ("amin", "mean", "sum"),
@@ -32,6 +35,9 @@ NAMES = {
 }
 
 TAKEN = {
+    "math.floor": "rounds down",
+    "math.ceil": "rounds up",
+    "remainder": "takes the remainder with the sign of the divisor",
     "floor": "rounds down",
     "ceil": "rounds up",
     "trunc": "cuts the decimals off",

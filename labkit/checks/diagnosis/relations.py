@@ -250,3 +250,11 @@ OTHERS: tuple[tuple[str, str, Callable[[Array, Array], Array]], ...] = (
     ("times {k}", "It is the right result times `{k}`.", lambda w, o: w * o),
     ("over {k}", "It is the right result divided by `{k}`.", lambda w, o: w / o),
 )
+SHARES = (
+    ("share of all", 1.0, "That is its share of the sum of all results: return the amount itself."),
+    (
+        "percent of all",
+        100.0,
+        "That is its share of the sum of all results, in percent: return the amount itself.",
+    ),
+)

@@ -18,6 +18,7 @@ from labkit.checks.diagnosis.factors import ACTS, FACTORS, QUANTITIES
 from labkit.checks.diagnosis.relations import (
     OTHERS,
     RELATIONS,
+    SHARES,
     Array,
 )
 from labkit.checks.diagnosis.rounding import ROUNDINGS
@@ -27,6 +28,9 @@ from labkit.checks.values import Plain, as_array, number
 _Combine = Callable[[Array, Array], Array]
 _Quantity = Callable[[tuple], Any]
 _Measure = Callable[[Any], Any]
+
+
+MANY_PLACES = 3
 
 
 def _times(factor: float) -> Callable[[Array], Array]:
@@ -50,6 +54,8 @@ class Results:
             yield from self._constants(c)
             yield from self._bits(c)
             yield from self._others(c)
+            yield from self._shares(c)
+            yield from self._real_numbers(c)
             yield from self._with_arguments(c)
         yield from self._earlier()
 
@@ -151,6 +157,14 @@ class Results:
         yield self._explanation(c, "off by a constant", text, lambda w: w + difference)
 
     def _factor(self, c: int, factor: float) -> Explanation:
+        power = math.log2(abs(factor)) if factor else 0.0
+        if factor > 0 and power == int(power) and abs(power) >= MANY_PLACES:
+            way, missing = ("large", "right") if power > 0 else ("small", "left")
+            text = (
+                f"The result is 2^{abs(int(power))} times too {way}: a shift to the {missing} by "
+                f"{abs(int(power))} places is missing, or one the other way too much."
+            )
+            return self._explanation(c, f"shifted by {int(power)}", text, _times(factor))
         for known, text in FACTORS.items():
             if math.isclose(factor, known, rel_tol=1e-4):
                 return self._explanation(c, f"factor {known:.3g}", text, _times(known))
@@ -195,6 +209,39 @@ class Results:
                     return change(wanted.astype(float), other.astype(float))
 
                 yield self._explanation(c, words.format(k=name), text.format(k=name), of_call=turn)
+
+    def _shares(self, c: int) -> Iterator[Explanation]:
+        """Give one of several results as a part of their sum."""
+        for words, factor, text in SHARES if len(self.names) > 1 else ():
+
+            def share(i: int, factor: float = factor) -> Array | None:
+                parts = [self._wanted(i, k) for k in range(len(self.names))]
+                numbers = [part.astype(float) for part in parts if part is not None]
+                if len({part.shape for part in numbers}) != 1 or len(numbers) < len(parts):
+                    return None
+                return factor * numbers[c] / np.sum(numbers, axis=0)
+
+            yield self._explanation(c, words, text, of_call=share)
+
+    def _real_numbers(self, c: int) -> Iterator[Explanation]:
+        """Give what the codes stand for, in the place of the codes."""
+        names = Arguments(self.evidence).names
+        if not isinstance(self.evidence.exercise.rules[c], Codes) or "scale" not in names:
+            return
+
+        def real(i: int) -> Array | None:
+            given = dict(zip(names, self.evidence.cases[i].args, strict=True))
+            wanted, scale = self._wanted(i, c), given["scale"]
+            zero_point = given.get("zero_point", 0)
+            if wanted is None or type(scale) is not float or type(zero_point) is not int:
+                return None
+            return (wanted.astype(float) - zero_point) * scale
+
+        text = (
+            "Those are the real numbers that the codes stand for: return the codes themselves, "
+            "without the way back."
+        )
+        yield self._explanation(c, "real numbers for codes", text, of_call=real)
 
     def _pair(self, i: int, c: int) -> tuple[float, float] | None:
         """Return a wrong number of call i and the right one, if both are finite."""

@@ -11,7 +11,8 @@ ROUNDINGS: tuple[tuple[str, Callable[[Array, int, int], Array], str], ...] = (
     (
         "rounded down",
         lambda r, low, high: np.floor(r).clip(low, high),
-        "Your code rounds down where the nearest integer belongs.",
+        "Your code rounds down where the nearest integer belongs. (A conversion to integers does "
+        "so with positive numbers.)",
     ),
     (
         "rounded up",
@@ -61,7 +62,7 @@ ROUNDINGS: tuple[tuple[str, Callable[[Array, int, int], Array], str], ...] = (
     ),
     (
         "0 beyond the ends",
-        lambda r, low, high: np.where((r < low) | (r > high), 0, np.round(r)),
+        lambda r, low, high: np.where((np.round(r) < low) | (np.round(r) > high), 0, np.round(r)),
         "Your code gives 0 to what lies beyond the ends: it belongs at the nearer end.",
     ),
     *(

@@ -7,6 +7,8 @@ import ast
 import copy
 from collections.abc import Iterator
 
+from labkit.checks import syntax
+from labkit.checks.diagnosis.brackets import regrouped
 from labkit.checks.diagnosis.functions import NAMES, TAKEN
 
 OPERATORS: dict[type[ast.operator], tuple[tuple[type[ast.operator], str], ...]] = {
@@ -51,7 +53,6 @@ SIGNS = {
     ast.RShift: ">>",
 }
 LONGEST = 44
-TIGHTER = (ast.Mult, ast.Div, ast.FloorDiv, ast.Pow, ast.LShift, ast.RShift)
 
 Change = tuple[int, str, ast.expr | ast.stmt]
 
@@ -63,6 +64,8 @@ def changes(node: ast.AST, parameters: list[str]) -> Iterator[Change]:
         made = _binary(node)
     elif isinstance(node, ast.Call):
         made = _calls(node)
+    elif isinstance(node, ast.BoolOp):
+        made = _conditions(node)
     elif isinstance(node, ast.Compare) and len(node.ops) == 1:
         made = _comparisons(node)
     elif isinstance(node, ast.Constant):
@@ -105,30 +108,18 @@ def _binary(node: ast.BinOp) -> Iterator[Change]:
     if isinstance(op, ast.Mult | ast.Div):
         yield 5, "adds 1", ast.BinOp(ast.Constant(1), ast.Add(), node)
         yield 5, "subtracts 1", ast.BinOp(node, ast.Sub(), ast.Constant(1))
-    brackets = "reads as if brackets were missing: * and / go before + and -"
-    for inner, outer in ((left, right), (right, left)):
-        if not (isinstance(inner, ast.BinOp) and isinstance(op, TIGHTER)):
-            continue
-        if inner is left and not isinstance(inner.op, TIGHTER):
-            # (a + b) * c as a + b * c
-            yield 0, brackets, ast.BinOp(inner.left, inner.op, ast.BinOp(inner.right, op, outer))
-        elif inner is right:
-            # c * (a + b) as c * a + b, and c / (a * b) as c / a * b
-            does = (
-                brackets
-                if not isinstance(inner.op, TIGHTER)
-                else (
-                    "reads as if brackets were missing: x / a * b divides by a and multiplies by b"
-                )
-            )
-            yield 0, does, ast.BinOp(ast.BinOp(outer, op, inner.left), inner.op, inner.right)
-    if isinstance(right, ast.BinOp):
-        # a - (b + c) as a - b + c, and a - b / c as (a - b) / c
-        taken = ast.BinOp(ast.BinOp(left, op, right.left), right.op, right.right)
-        if isinstance(op, ast.Sub) and isinstance(right.op, ast.Add | ast.Sub):
-            yield 0, brackets, taken
-        if isinstance(op, ast.Sub | ast.Add) and isinstance(right.op, ast.Div | ast.Mult):
-            yield 1, "reads as if there were brackets that do not belong there", taken
+    yield from regrouped(node)
+
+
+def _conditions(node: ast.BoolOp) -> Iterator[Change]:
+    """Give `a and b` with one of its conditions left out, and with `or`."""
+    for k, value in enumerate(node.values):
+        rest = node.values[:k] + node.values[k + 1 :]
+        left = rest[0] if len(rest) == 1 else ast.BoolOp(node.op, rest)
+        yield 1, f"leaves out the condition `{short(value)}`", left
+    other = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+    word = "or" if isinstance(node.op, ast.And) else "and"
+    yield 2, f"has `{word}` between its conditions", ast.BoolOp(other, node.values)
 
 
 def _calls(node: ast.Call) -> Iterator[Change]:
@@ -191,6 +182,8 @@ def _constants(node: ast.Constant) -> Iterator[Change]:
         others = [value + 1, value - 1, 2 * value, 0 * value, 10 * value]
         others += [10] if value == 2 else []
         others += [value // 2 if isinstance(value, int) else value / 2, value * value]
+        if isinstance(value, int) and value >= 255 and not value & (value + 1):
+            others += [2**bits - 1 for bits in (4, 7, 8, 15, 16, 23, 24, 31)]  # another mask
         for rank, other in enumerate(others):
             if other != value:
                 other = type(value)(other) if other == int(other) else other
@@ -214,7 +207,7 @@ def _branches(node: ast.IfExp) -> Iterator[Change]:
 
 def _names(node: ast.Name, parameters: list[str]) -> Iterator[Change]:
     for other in NAMES.get(node.id, ()):
-        yield 1, _taken(other, node.id), ast.Name(other, ast.Load())
+        yield 1, _taken(other, node.id), syntax.parse(other, mode="eval").body
     if node.id in parameters:
         for other in parameters:
             if other != node.id:
@@ -225,9 +218,13 @@ def _names(node: ast.Name, parameters: list[str]) -> Iterator[Change]:
 
 def _attributes(node: ast.Attribute) -> Iterator[Change]:
     for other in NAMES.get(node.attr, ()):
-        if other != "len":
-            does = _taken(other, node.attr)
-            yield 1, does, ast.Attribute(node.value, other, ast.Load())
+        if other == "len" or "." in other:
+            continue
+        in_python = (
+            other == "round" and isinstance(node.value, ast.Name) and node.value.id != "torch"
+        )
+        named: ast.expr = ast.Attribute(node.value, other, ast.Load())
+        yield 1, _taken(other, node.attr), ast.Name(other, ast.Load()) if in_python else named
 
 
 def _taken(name: str, instead_of: str) -> str:

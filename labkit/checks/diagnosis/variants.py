@@ -3,6 +3,7 @@
 import ast
 import copy
 import inspect
+import math
 import re
 import textwrap
 import types
@@ -31,7 +32,7 @@ class Variants:
         """Give the rank and the explanation of every change of the reference."""
         reference = self.evidence.exercise.reference
         functions = reachable(reference)
-        space = dict(reference.__globals__)
+        space = {"math": math, **reference.__globals__}
         trees = {name: tree_of(f) for name, f in functions.items()}
         for tree in trees.values():
             define(tree, space)
@@ -124,6 +125,6 @@ def define(tree: ast.FunctionDef, space: dict[str, Any]) -> bool:
     try:
         with warnings.catch_warnings(action="ignore"):
             exec(compile(ast.Module([tree], []), SPACE, "exec"), space)
-    except (SyntaxError, ValueError, TypeError, RecursionError):
+    except (SyntaxError, ValueError, TypeError, RecursionError, NameError, AttributeError):
         return False
     return True

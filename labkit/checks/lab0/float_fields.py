@@ -90,5 +90,11 @@ FLOAT_FIELDS = Exercise(
             _changed(lambda s, e, m, p: (1 - 2 * s, e, m)),
             "Return the stored bit: 0 for plus, 1 for minus.",
         ),
+        Misconception(
+            "reads the fields from the right end",
+            lambda pattern: (pattern & 1, pattern >> 1 & 0xFF, pattern >> 9),
+            "The sign is the highest bit, on the left; the mantissa takes the 23 lowest ones, on "
+            "the right.",
+        ),
     ),
 )

@@ -47,6 +47,11 @@ def _shrinks_to_zero(x: float, exponent_bits: int, mantissa_bits: int) -> float:
     return 2.0 ** (exponent - 1 - mantissa_bits)
 
 
+def _share_above_subnormals(x: float, exponent_bits: int, mantissa_bits: int) -> float:
+    smallest = 2.0 ** (2 - 2 ** (exponent_bits - 1))
+    return 2.0 ** (math.log2(max(abs(x), smallest)) - mantissa_bits)
+
+
 FLOAT_GAP = Exercise(
     id="0.5",
     title="The gap between neighbours",
@@ -98,6 +103,12 @@ FLOAT_GAP = Exercise(
             lambda x, exponent_bits, mantissa_bits: float_gap(x, exponent_bits, mantissa_bits) / 2,
             "Half a gap is the largest rounding error; the distance between neighbours is twice "
             "that.",
+        ),
+        Misconception(
+            "takes the gap as a share of x",
+            _share_above_subnormals,
+            "Between two powers of two all gaps are equal; they double only at the next power. "
+            "Round log2|x| down.",
         ),
     ),
 )

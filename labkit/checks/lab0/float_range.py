@@ -88,5 +88,17 @@ FLOAT_RANGE = Exercise(
             "That is the smallest number of all; normal numbers keep all their mantissa bits and "
             "stop at 2^(1 - bias).",
         ),
+        Misconception(
+            "leaves the bias out",
+            lambda e, m: ((2 - 2.0**-m) * 2.0 ** (2**e - 2), 2.0),
+            "The field holds exponent + bias: the largest has 2^e - 2 - bias, which is the bias "
+            "again, and the smallest normal one 1 - bias.",
+        ),
+        Misconception(
+            "gives the range of an integer",
+            lambda e, m: (2.0 ** (e + m) - 1, 1.0),
+            "The bits of a float are no number to count up to: the exponent field is a power of "
+            "two, and the mantissa a fraction.",
+        ),
     ),
 )

@@ -135,5 +135,11 @@ FLOAT_VALUE = Exercise(
             _without(scaled=False),
             "M counts steps of 2^-m: divide it by 2**mantissa_bits.",
         ),
+        Misconception(
+            "multiplies by the sign bit",
+            lambda sign, *rest: sign * float_value(0, *rest),
+            "The bit is 0 for plus, and plus times 0 is 0. The factor is (-1)^s: 1 for 0, -1 for "
+            "1.",
+        ),
     ),
 )

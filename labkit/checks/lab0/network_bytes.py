@@ -89,5 +89,16 @@ NETWORK_BYTES = Exercise(
             lambda shapes, bits: sum(math.ceil(sum(shape) * bits / 8) for shape in shapes),
             "A tensor of shape (3, 3) has 9 numbers: multiply the dimensions.",
         ),
+        Misconception(
+            "has whole bytes for each value, rounded down",
+            lambda shapes, bits: sum(math.prod(s) * (bits // 8) for s in shapes),
+            "bits // 8 is 0 for 4 bits: multiply by the number of values first, and divide by 8 "
+            "then.",
+        ),
+        Misconception(
+            "counts tensors instead of their values",
+            lambda shapes, bits: len(shapes) * bits // 8,
+            "A tensor of shape (3, 3) has 9 numbers: math.prod(shape) of them.",
+        ),
     ),
 )

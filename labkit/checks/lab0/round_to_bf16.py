@@ -98,5 +98,17 @@ ROUND_TO_BF16 = Exercise(
             lambda pattern: round_to_bf16(pattern) << 16,
             "A bf16 has 16 bits: shift the upper half down.",
         ),
+        Misconception(
+            "looks at the last bit of the upper half only",
+            lambda pattern: (pattern >> 16) + (pattern >> 16 & 1),
+            "Whether to go up is decided by the lower half: above the middle up, below it down. "
+            "The last bit of the upper half counts at a tie only.",
+        ),
+        Misconception(
+            "returns the lower half",
+            lambda pattern: pattern & 0xFFFF,
+            "A bf16 is the upper half of a float32: sign, exponent and the first 7 mantissa bits. "
+            "Shift it down by 16.",
+        ),
     ),
 )

@@ -92,5 +92,17 @@ TWOS_COMPLEMENT = Exercise(
             "That drops the top bit, which tells negative numbers from the others: there are "
             "2**bits patterns.",
         ),
+        Misconception(
+            "stores a sign and a magnitude",
+            lambda value, bits: value if value >= 0 else 2 ** (bits - 1) + abs(value),
+            "A float does that; the top bit of an integer weighs -2^(bits-1), so that one adder "
+            "serves both signs. -1 is all ones.",
+        ),
+        Misconception(
+            "counts back from 2^bits for every number",
+            lambda value, bits: 2**bits - abs(value),
+            "Only negative numbers are counted back from 2**bits: from 0 up a number is its own "
+            "pattern.",
+        ),
     ),
 )

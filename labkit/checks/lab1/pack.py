@@ -69,6 +69,11 @@ def _drops_last_byte(q: Tensor, bits: int) -> Tensor:
     )
 
 
+def _filled_in_front(q: Tensor, bits: int) -> Tensor:
+    rest = -len(q) % (8 // bits)
+    return pack(torch.cat([torch.zeros(rest, dtype=q.dtype), q]), bits)
+
+
 PACK = Exercise(
     id="1.10",
     title="Pack codes in bytes",
@@ -106,6 +111,12 @@ PACK = Exercise(
             "loses the last codes when they do not fill a byte",
             _drops_last_byte,
             "Fill the last byte up with zeros.",
+        ),
+        Misconception(
+            "fills up with zeros in front",
+            _filled_in_front,
+            "The first code stays in the lowest bits of the first byte: the zeros go behind the "
+            "last code.",
         ),
     ),
 )

@@ -1,6 +1,7 @@
 """Exercise 1.7: clipping, rounding and SQNR."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -115,6 +116,22 @@ def _absolute(
     return clipping, rounding, 10 * math.log10(float((x**2).mean()) / (clipping + rounding))
 
 
+def _means_of_parts(
+    x: Tensor, scale: float, zero_point: int, qmin: int, qmax: int
+) -> tuple[float, float, float]:
+    clipping, rounding, _ = _mean_of_part(x, scale, zero_point, qmin, qmax)
+    return clipping, rounding, 10 * math.log10(float((x**2).mean()) / (clipping + rounding))
+
+
+def _variance(correction: int) -> Callable[..., tuple[float, float, float]]:
+    def answer(*args: Any) -> tuple[float, float, float]:
+        clipping, rounding, _ = quantization_error(*args)
+        signal = (args[0] - args[0].mean()).square().sum() / (args[0].numel() - correction)
+        return clipping, rounding, float(10 * torch.log10(signal / (clipping + rounding)))
+
+    return answer
+
+
 QUANTIZATION_ERROR = Exercise(
     id="1.7",
     title="Clipping, rounding and SQNR",
@@ -175,6 +192,23 @@ QUANTIZATION_ERROR = Exercise(
         ),
         Misconception(
             "takes absolute errors", _absolute, "Mean squared errors: square before you sum."
+        ),
+        Misconception(
+            "averages each error over its own values only",
+            _means_of_parts,
+            "Divide both sums by the number of all values, so that they add up to the total.",
+        ),
+        Misconception(
+            "takes the variance for the power of the signal",
+            _variance(1),
+            "The variance leaves the mean out, and the codes have to carry that as well: "
+            "mean(x^2).",
+        ),
+        Misconception(
+            "takes the variance for the power of the signal",
+            _variance(0),
+            "The variance leaves the mean out, and the codes have to carry that as well: "
+            "mean(x^2).",
         ),
     ),
 )

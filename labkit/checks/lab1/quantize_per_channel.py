@@ -94,6 +94,28 @@ def _zero_channel_nan(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
     return q, scale
 
 
+def _along_axis(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
+    qmax = 2 ** (bits - 1) - 1
+    scale = w.abs().amax(axis) / qmax
+    scale = torch.where(scale == 0, 1.0, scale)
+    return torch.round(w / scale.unsqueeze(axis)).clamp(-qmax, qmax).to(torch.int32), scale
+
+
+def _half_distance(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
+    qmax = 2 ** (bits - 1) - 1
+    channels = _channels(w, axis)
+    scale = (channels.amax(1) - channels.amin(1)) / 2 / qmax
+    scale = torch.where(scale == 0, 1.0, scale)
+    shape = [1] * w.ndim
+    shape[axis] = -1
+    return torch.round(w / scale.reshape(shape)).clamp(-qmax, qmax).to(torch.int32), scale
+
+
+def _left_exchanged(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
+    q, scale = quantize_per_channel(w, axis, bits)
+    return q.transpose(0, axis), scale
+
+
 QUANTIZE_PER_CHANNEL = Exercise(
     id="1.8",
     title="One scale per channel",
@@ -148,6 +170,23 @@ QUANTIZE_PER_CHANNEL = Exercise(
             "gives a channel of zeros the scale 0",
             _zero_channel_nan,
             "0 / 0 is NaN as soon as someone divides by that scale. Use 1.0 there.",
+        ),
+        Misconception(
+            "takes the maximum along `axis` instead of over all others",
+            _along_axis,
+            "That reduces `axis` itself. One number per channel must remain: reduce every axis "
+            "except `axis`.",
+        ),
+        Misconception(
+            "takes half the distance from the smallest to the largest value",
+            _half_distance,
+            "With zero point 0 the grid reaches as far down as up: the largest magnitude decides, "
+            "w.abs().",
+        ),
+        Misconception(
+            "leaves the codes with the channels in front",
+            _left_exchanged,
+            "The codes have the shape of w: exchange the axes back, q.transpose(0, axis).",
         ),
     ),
 )

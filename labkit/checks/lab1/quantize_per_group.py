@@ -65,6 +65,13 @@ def _scale_per_column_block(w: Tensor, group_size: int, bits: int) -> tuple[Tens
     return torch.cat([q for q, _ in parts], dim=1), scales.repeat(w.shape[0], 1)
 
 
+def _rest_in_last_group(w: Tensor, group_size: int, bits: int) -> tuple[Tensor, Tensor]:
+    groups = max(1, w.shape[1] // group_size)
+    sizes = [group_size] * (groups - 1) + [w.shape[1] - group_size * (groups - 1)]
+    parts = [quantize_per_channel(part, 0, bits) for part in w.split(sizes, dim=1)]
+    return torch.cat([q for q, _ in parts], dim=1), torch.stack([s for _, s in parts], dim=1)
+
+
 QUANTIZE_PER_GROUP = Exercise(
     id="1.9",
     title="One scale per group",
@@ -103,6 +110,12 @@ QUANTIZE_PER_GROUP = Exercise(
             "shares a scale between rows",
             _scale_per_column_block,
             "Each row has its own scale in each group: the result has shape [rows, groups].",
+        ),
+        Misconception(
+            "puts the rest of a row into its last full group",
+            _rest_in_last_group,
+            "What is left over is a group of its own, narrower than the others, with its own "
+            "scale.",
         ),
     ),
 )

@@ -47,6 +47,11 @@ def _with_scale(x: Tensor, scale: float, bits: int) -> tuple[Tensor, float]:
     return quantize(x, scale, 0, -qmax, qmax), scale
 
 
+def _scale_per_row(x: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+    scale = x.abs().amax(-1, keepdim=True) / (2 ** (bits - 1) - 1)
+    return torch.round(x / scale).to(torch.int32), scale
+
+
 QUANTIZE_SYMMETRIC = Exercise(
     id="1.6",
     title="Symmetric quantization",
@@ -119,6 +124,20 @@ QUANTIZE_SYMMETRIC = Exercise(
                 float(x.abs().max()) / 2 ** (bits - 1) or 1.0,
             ),
             "Both the scale and the clamp follow from the largest code, 2^(bits-1) - 1.",
+        ),
+        Misconception(
+            "takes a scale for each row",
+            _scale_per_row,
+            "Here the whole tensor shares one scale, a number: the largest magnitude of all its "
+            "values.",
+        ),
+        Misconception(
+            "takes half the distance from the smallest to the largest value",
+            lambda x, bits: _with_scale(
+                x, float(x.max() - x.min()) / 2 / (2 ** (bits - 1) - 1) or 1.0, bits
+            ),
+            "With zero point 0 the grid reaches as far down as up: the largest magnitude decides, "
+            "x.abs().max().",
         ),
     ),
 )

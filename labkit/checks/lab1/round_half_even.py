@@ -108,5 +108,22 @@ ROUND_HALF_EVEN = Exercise(
             "The result keeps a real dtype, as torch.round's does.",
         ),
         Misconception("cuts off decimals", torch.trunc, "Nearest means that 0.8 becomes 1, not 0."),
+        Misconception(
+            "goes away from zero at a tie",
+            lambda x: torch.sign(x) * torch.floor(x.abs() + 0.5),
+            "That is the rule of round() in C: 2.5 becomes 3. Here ties go to the even neighbour. "
+            "(And the sum |x| + 0.5 is itself rounded.)",
+        ),
+        Misconception(
+            "always goes down at a tie",
+            lambda x: torch.floor(x) + (x - torch.floor(x) > 0.5),
+            "1.5 must become 2, the even neighbour: go up at a tie if the integer below, floor(x), "
+            "is odd. (Of x itself the parity tells nothing: 1.5 is neither.)",
+        ),
+        Misconception(
+            "gives even integers only",
+            lambda x: 2 * torch.floor(x / 2 + 0.5),
+            "Only a tie goes to the even neighbour; 2.8 has one nearest integer, 3.",
+        ),
     ),
 )

@@ -99,6 +99,11 @@ def _wrong_sign(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float, 
     return scale, min(max(round(qmin + min(rmin, 0.0) / scale), qmin), qmax)
 
 
+def _symmetric(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float, int]:
+    largest = max(abs(rmin), abs(rmax))
+    return (largest / qmax, 0) if largest else (1.0, 0)
+
+
 SCALE_AND_ZERO_POINT = Exercise(
     id="1.2",
     title="Scale and zero point",
@@ -154,6 +159,12 @@ SCALE_AND_ZERO_POINT = Exercise(
             "has the wrong sign in the zero point",
             _wrong_sign,
             "From (2): rmin = (qmin - zero_point) * scale, so zero_point = qmin - rmin / scale.",
+        ),
+        Misconception(
+            "makes the grid symmetric, with zero point 0",
+            _symmetric,
+            "Half of the codes stay empty if the range is not the same on both sides: here rmin "
+            "goes to qmin and rmax to qmax, and the zero point follows.",
         ),
     ),
 )

@@ -35,6 +35,11 @@ def _unpack_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
+def _sign_of_4_bits(packed: Tensor, bits: int, count: int, signed: bool) -> Tensor:
+    codes = unpack(packed, bits, count, False)
+    return torch.where(codes >= 8, codes - 16, codes) if signed else codes
+
+
 UNPACK = Exercise(
     id="1.11",
     title="Unpack them again",
@@ -95,6 +100,20 @@ UNPACK = Exercise(
                 packed, bits, len(packed) * (8 // bits), signed
             ),
             "Only the first `count` codes were packed: cut the rest off.",
+        ),
+        Misconception(
+            "takes an offset off every code",
+            lambda packed, bits, count, signed: (
+                unpack(packed, bits, count, False) - signed * 2 ** (bits - 1)
+            ),
+            "That is how an exponent is stored. In two's complement codes below 2**(bits - 1) stay "
+            "as they are; from there up subtract 2**bits.",
+        ),
+        Misconception(
+            "knows the sign of 4-bit codes only",
+            _sign_of_4_bits,
+            "Codes of 2 bits are negative from 2 up: compare with 2**(bits - 1), and subtract "
+            "2**bits.",
         ),
     ),
 )

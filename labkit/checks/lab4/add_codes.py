@@ -105,6 +105,12 @@ def _with_zero_points(
 
 TWO_ROUNDINGS = "Two roundings lose more than one. Add first, then round once."
 
+
+def _unsaturated(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
+    q = torch.round((_real(q_a, a) + _real(q_b, b)) / y[0]) + y[1]
+    return (q.clamp(min=y[1]) if relu else q).to(torch.int32)
+
+
 ADD_CODES = Exercise(
     id="4.5",
     title="A residual sum",
@@ -206,6 +212,12 @@ ADD_CODES = Exercise(
             lambda q_a, a, q_b, b, y, relu: _wraps(q_a, a, q_b, b, y, False),
             "There are no codes beyond 0 and 255, and none below y[1] with relu: clamp before "
             "converting to uint8.",
+        ),
+        Misconception(
+            "does not clamp at all",
+            _unsaturated,
+            "There are no codes beyond 0 and 255: clamp with and without relu, before converting "
+            "to uint8.",
         ),
     ),
 )

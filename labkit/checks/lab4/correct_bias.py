@@ -39,6 +39,10 @@ def _per_image(bias: Tensor, y: Tensor, y_quantized: Tensor) -> Tensor:
     return bias - error.mean(1)
 
 
+def _median(bias: Tensor, y: Tensor, y_quantized: Tensor) -> Tensor:
+    return bias - (y_quantized - y).transpose(0, 1).flatten(1).median(1).values
+
+
 CORRECT_BIAS = Exercise(
     id="4.8",
     title="Bias correction",
@@ -100,6 +104,12 @@ CORRECT_BIAS = Exercise(
             "takes away the mean of the quantized result",
             lambda bias, y, y_quantized: bias - _mean_error(0 * y, y_quantized),
             "The real layer has a mean, too, and should keep it: subtract mean(y_quantized - y).",
+        ),
+        Misconception(
+            "takes the median of the errors",
+            _median,
+            "A few large errors move the mean of what the layer puts out, and the next layer adds "
+            "all of them up: take the mean.",
         ),
     ),
 )

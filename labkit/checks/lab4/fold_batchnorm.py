@@ -1,6 +1,7 @@
 """Exercise 4.1: batch normalization, folded into the convolution before it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -72,6 +73,13 @@ def _with_bias(choose: Bias) -> Callable[..., tuple[Tensor, Tensor]]:
         return _scaled(weight, factor), choose(bias, mean, factor, beta)
 
     return wrong
+
+
+def _along_inputs(weight: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+    _, _, var, gamma, _, eps = rest
+    factor = gamma / torch.sqrt(var + eps)
+    along = factor.reshape(1, -1, *[1] * (weight.ndim - 2))
+    return weight * along, fold_batchnorm(weight, *rest)[1]
 
 
 FOLD_BATCHNORM = Exercise(
@@ -168,6 +176,12 @@ FOLD_BATCHNORM = Exercise(
             "leaves the weights as they are",
             lambda weight, *rest: (weight, fold_batchnorm(weight, *rest)[1]),
             "Everything that goes through batch normalization is multiplied: weights, too.",
+        ),
+        Misconception(
+            "lines the factors up with the input channels",
+            _along_inputs,
+            "Weights are stored as [out, in, ...], and batch normalization has a factor for each "
+            "output: reshape(-1, 1, ...).",
         ),
     ),
 )

@@ -93,6 +93,21 @@ def _as_good_later(sizes: Tensor, accuracies: Tensor) -> Tensor:
     return ~(worse | same_size).any(1)
 
 
+def _left_of_itself(sizes: Tensor, accuracies: Tensor) -> Tensor:
+    return ~((sizes <= sizes[:, None]) & (accuracies >= accuracies[:, None])).any(1)
+
+
+def _better_in_either(sizes: Tensor, accuracies: Tensor) -> Tensor:
+    return ~((sizes < sizes[:, None]) | (accuracies > accuracies[:, None])).any(1)
+
+
+def _next_smaller_only(sizes: Tensor, accuracies: Tensor) -> Tensor:
+    order = torch.argsort(sizes)
+    front = torch.ones(len(sizes), dtype=torch.bool)
+    front[order[1:]] = accuracies[order[1:]] > accuracies[order[:-1]]
+    return front
+
+
 PARETO_FRONT = Exercise(
     id="4.10",
     title="The Pareto front",
@@ -168,6 +183,24 @@ PARETO_FRONT = Exercise(
             "keeps the most accurate only",
             lambda sizes, accuracies: accuracies == accuracies.max(),
             "A smaller network with less accuracy is worth a look, too, if nothing beats it.",
+        ),
+        Misconception(
+            "lets every network beat itself",
+            _left_of_itself,
+            "A network is as small and as good as itself: who beats another is better in one of "
+            "the two at least.",
+        ),
+        Misconception(
+            "takes being better in one of the two for enough",
+            _better_in_either,
+            "One beats another if it is no worse in either and better in one: small and bad beats "
+            "nobody.",
+        ),
+        Misconception(
+            "compares with the next smaller network only",
+            _next_smaller_only,
+            "Any smaller one may beat it: compare with the best of all that are as small or "
+            "smaller.",
         ),
     ),
 )

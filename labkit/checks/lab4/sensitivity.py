@@ -130,6 +130,18 @@ def _with_biases(layers: Layers, x: Tensor, bits: int) -> Tensor:
     return _in_db(pairs)
 
 
+def _own_result(layers: Layers, x: Tensor, bits: int) -> Tensor:
+    pairs = []
+    for weight, bias in layers:
+        pairs.append((x @ weight.t() + bias, x @ rounded(weight, bits).t() + bias))
+        x = pairs[-1][0].relu()
+    return _in_db(pairs)
+
+
+def _rounded_input(layers: Layers, x: Tensor, bits: int) -> Tensor:
+    return _in_db([(run(layers, x), run(layers, rounded(x, bits)))] * len(layers))
+
+
 SENSITIVITY = Exercise(
     id="4.7",
     title="Which layer suffers most",
@@ -213,6 +225,17 @@ SENSITIVITY = Exercise(
             "rounds the biases, too",
             _with_biases,
             "Only weights are quantized here. A bias has 32 bits (4.4).",
+        ),
+        Misconception(
+            "compares what the layer itself puts out",
+            _own_result,
+            "An error early in the network grows or fades on its way: compare the results of the "
+            "whole network.",
+        ),
+        Misconception(
+            "quantizes the input instead of the weights",
+            _rounded_input,
+            "Each layer has its turn: its weights are rounded, the input stays as it is.",
         ),
     ),
 )

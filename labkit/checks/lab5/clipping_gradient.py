@@ -73,7 +73,7 @@ CLIPPING_GRADIENT = Exercise(
             "lets the gradient of clipped values through",
             lambda x, scale, zero_point, qmin, qmax, dy: dy.clone(),
             "A clipped value gives the same result wherever it goes, so its slope is 0: keep dy "
-            "only where qmin <= code <= qmax.",
+            "only where qmin <= code <= qmax, with the code as it is before the clamp.",
         ),
         Misconception(
             "keeps what is clipped and drops what is not",

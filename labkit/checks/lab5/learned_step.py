@@ -152,11 +152,11 @@ LEARNED_STEP = Exercise(
             "Multiply each value's slope by its dy before you add them up.",
         ),
         Misconception(
-            "leaves the root out",
+            "has the factor squared",
             lambda x, scale, qmin, qmax, dy: (
                 step_gradient(x, scale, qmin, qmax, dy) * _factor(x, qmax)
             ),
-            "The factor is 1 / sqrt(N qmax).",
+            "The factor is 1 / sqrt(N qmax), once: a root is missing, or it is applied twice.",
         ),
         Misconception(
             "counts rows instead of values",

@@ -129,10 +129,10 @@ TERNARY_NETWORK = Exercise(
     ),
     misconceptions=(
         Misconception(
-            "rounds the weights without training them",
+            "returns the weights as rounding alone gives them",
             lambda w, x, labels: _on_grid(w),
-            "That is post-training quantization: it is where you start. Train with the rounding "
-            "in the loop.",
+            "That is post-training quantization: it is where you start. Either nothing is trained, "
+            "or the steps are too small to bring any weight to another code.",
         ),
         Misconception(
             "trains real weights and rounds them at the end",
