@@ -116,7 +116,7 @@ UNSEEN = {
     "0.6": ("loses the carry",),
     "0.7": ("converts to an integer dtype of torch",),
     "1.5": ("adds one half first", "takes what is near a tie for a tie", "converts to an"),
-    "1.7": ("multiplies the logarithm by 20", "divides noise by signal"),
+    "1.7": ("multiplies the logarithm by 20", "divides noise by signal", "takes the variance"),
     "2.3": ("counts in", "shifts by 20", "asks for", "converts"),
     "2.6": ("takes the logarithm of empty bins", "leaves out the bins where q is 0"),
     "2.7": ("divides by 0 where a whole level is empty",),
