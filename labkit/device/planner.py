@@ -4,7 +4,7 @@ A tensor is live from the step that makes it to the last step that reads it. Two
 live in one step must not overlap; all others may.
 
 Source of the greedy rule: Pisarchyk and Lee, "Efficient memory management for deep neural net
-inference", 2020, arXiv:2001.03288, greedy by size, section 5.3; TensorFlow Lite Micro's
+inference", 2020, arXiv:2001.03288, greedy by size for offsets; TensorFlow Lite Micro's
 ``GreedyMemoryPlanner`` places tensors in the same order.
 """
 
