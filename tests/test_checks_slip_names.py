@@ -13,6 +13,7 @@ from labkit.checks.verdict import State, judge
 EXERCISES = [e for number in registry.STEMS for e in registry.exercises(number)]
 NAMED = [e for e in EXERCISES if e.kind == "names"]
 SLIPS = [e for e in NAMED if type(e.rules[0]) is Name]
+REVIEWS = [e for e in NAMED if type(e.rules[0]) is Names]
 SEEDS = 5, 0, 7, 99
 
 
@@ -98,3 +99,22 @@ def test_the_card_says_what_the_output_was_and_claims_nothing_else() -> None:
     assert found.state in (State.ALMOST, State.PASSED)
     assert found.findings == ()
     assert found.state is State.PASSED or "this output is" in repr(verdict_card(found))
+
+
+@pytest.mark.parametrize("exercise", REVIEWS, ids=lambda e: e.id)
+def test_scripts_have_no_error_each_alone_all_and_several(exercise) -> None:
+    names = exercise.rules[0].names
+    for seed in SEEDS:
+        scripts = [tuple(case.args[0]) for case in exercise.draw(seed)]
+        found = [frozenset(exercise.reference(list(script))) for script in scripts]
+        assert {frozenset(), frozenset(names), *(frozenset([n]) for n in names)} <= set(found)
+    others = {tuple(case.args[0]) for case in exercise.draw(SEEDS[0])}
+    assert not others & set(scripts)
+
+
+@pytest.mark.parametrize("exercise", REVIEWS, ids=lambda e: e.id)
+def test_who_reports_nothing_or_everything_earns_nothing(exercise) -> None:
+    for seed in SEEDS:
+        cases = exercise.draw(seed)
+        for always in ([], list(exercise.rules[0].names)):
+            assert judge(exercise, cases, call_all(lambda s, a=always: a, cases)).points == 0

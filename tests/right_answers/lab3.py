@@ -460,6 +460,68 @@ def gemm_slip_in_a_loop(q_lhs, q_rhs, lhs_zero_point, rhs_zero_point, acc):
     return "last term left out"
 
 
+# 3.14 --------------------------------------------------------------------------------------------
+
+
+def review_with_patterns(script):
+    import re
+
+    text = "\n".join(script)
+    head, body = re.split(r"\n(?=for )", text)
+    layers = re.findall(r"(\w+)\(\w+\)  # timed", body)
+    errors = []
+    if not all(re.search(rf"^{layer}\(", head, re.M) for layer in layers):
+        errors.append("no warm-up")
+    if len(re.findall(r"# timed\n    wait\(\)", body)) < 2:
+        errors.append("not waited for")
+    errors += ["conversion timed"] * ("to_codes" in body)
+    errors += ["different inputs"] * (text.count("make_input") == 2)
+    errors += ["too few runs"] * (int(re.search(r"range\((\d+)\)", body)[1]) < 10)
+    errors += ["mean of the runs"] * bool(re.search(r"\bmean\(", body))
+    return errors
+
+
+def review_line_by_line(script):
+    errors, called, clock, inputs = [], [], False, 0
+    for line in script:
+        indented = line.startswith(" ")
+        line = line.strip()
+        inputs += "make_input" in line
+        if line.startswith("for ") and int("".join(c for c in line if c.isdigit())) < 10:
+            errors.append("too few runs")
+        if line == "start = clock()":
+            clock, waited = True, False
+        if clock and "to_codes" in line:
+            errors.append("conversion timed")
+        if line == "wait()":
+            waited = True
+        if "clock() - start" in line:
+            clock = False
+            if not waited:
+                errors.append("not waited for")
+        name = line.split("(")[0]
+        if "# timed" in line and name not in called:
+            errors.append("no warm-up")
+        if not indented:
+            called.append(name)
+        if line.startswith("print(mean("):
+            errors.append("mean of the runs")
+    return [*errors, *["different inputs"] * (inputs > 1)]
+
+
+def review_by_counting(script):
+    loop = next(i for i, line in enumerate(script) if "for run in range" in line)
+    layers = [line.strip().split("(")[0] for line in script if "# timed" in line]
+    warm = sum(any(line.startswith(f"{name}(") for line in script[:loop]) for name in layers)
+    counts = {word: sum(word in line for line in script) for word in ("make_input", "to_codes")}
+    found = ["no warm-up"] if warm < 2 else []
+    found += ["not waited for"] if script.count("    wait()") < 2 else []
+    found += ["conversion timed"] if counts["to_codes"] > 1 else []
+    found += ["different inputs"] if counts["make_input"] > 1 else []
+    found += ["too few runs"] if len(range(int(script[loop][17:-2]))) < 10 else []
+    return tuple(found + (["mean of the runs"] if script[-1].count("mean(") else []))
+
+
 RIGHT_ANSWERS = {
     "3.1": [
         length_by_shifting,
@@ -517,4 +579,5 @@ RIGHT_ANSWERS = {
     "3.11": [range_by_quantizing, range_in_numpy, range_as_tensors, range_from_a_dictionary],
     "3.12": [shift_test_with_asserts, shift_test_with_fractions, shift_test_by_properties],
     "3.13": [gemm_slip_in_numpy, gemm_slip_by_the_difference, gemm_slip_in_a_loop],
+    "3.14": [review_with_patterns, review_line_by_line, review_by_counting],
 }

@@ -13,6 +13,7 @@ from labkit.checks.lab3.overflow_length import OVERFLOW_LENGTH
 from labkit.checks.lab3.quantize_bias import QUANTIZE_BIAS
 from labkit.checks.lab3.quantize_multiplier import QUANTIZE_MULTIPLIER
 from labkit.checks.lab3.requantize import REQUANTIZE
+from labkit.checks.lab3.review_timing import REVIEW_TIMING
 from labkit.checks.lab3.rounding_right_shift import ROUNDING_RIGHT_SHIFT
 from labkit.checks.lab3.shift_is_right import SHIFT_IS_RIGHT
 from labkit.checks.lab3.slip_of_gemm import SLIP_OF_GEMM
@@ -36,4 +37,5 @@ EXERCISES = (
     ACTIVATION_RANGE,
     SHIFT_IS_RIGHT,
     SLIP_OF_GEMM,
+    REVIEW_TIMING,
 )

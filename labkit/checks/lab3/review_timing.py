@@ -1,0 +1,104 @@
+"""Exercise 3.14: the errors of a benchmark, found in its lines."""
+
+from itertools import pairwise
+
+import torch
+
+from labkit.checks.inputs import one
+from labkit.checks.slip_names import review
+
+ERRORS = {
+    "no warm-up": "The first calls load code, choose kernels and fill caches. Each layer must have "
+    "run before the loop.",
+    "not waited for": "A layer that computes in threads of its own returns at once: each reading "
+    "of the clock that ends a measurement needs a wait() before it.",
+    "conversion timed": "to_codes stands between start and stop: the layer is charged for it.",
+    "different inputs": "Two layers are compared on one input, so make_input is called once.",
+    "too few runs": "Fewer than 10 runs say little: read the number in range(...).",
+    "mean of the runs": "One run during which the computer was busy spoils a mean. The median, or "
+    "the fastest, bears it.",
+}
+NAMES = ("float_layer", "int8_layer"), ("real", "integer"), ("layer_a", "layer_b")
+BESIDE = ("gc.collect()", 'print("running")', "results = []", "# one thread for both")
+FEWEST = 10
+
+
+def review_timing(script: list[str]) -> list[str]:
+    """Return the errors of a timing script."""
+    loop = next(i for i, line in enumerate(script) if line.startswith("for "))
+    before, timed = script[:loop], script[loop:]
+    found = []
+    runs = int(script[loop].split("range(")[1].split(")")[0])
+    layers = {_called(line) for line in timed if "# timed" in line}
+    if any(not any(_called(line) == layer for line in before) for layer in layers):
+        found.append("no warm-up")
+    if any("# timed" in a and "wait()" not in b for a, b in pairwise(timed)):
+        found.append("not waited for")
+    if any("to_codes(" in line for line in timed):
+        found.append("conversion timed")
+    if sum("make_input(" in line for line in script) > 1:
+        found.append("different inputs")
+    if runs < FEWEST:
+        found.append("too few runs")
+    if "mean(" in script[-1]:
+        found.append("mean of the runs")
+    return found
+
+
+def _called(line: str) -> str:
+    return line.strip().split("(")[0]
+
+
+def write_script(rng: torch.Generator, wrong: frozenset[str]) -> list[str]:
+    """Write a script with the errors `wrong` and no others; all else is drawn."""
+
+    def chance() -> bool:
+        return one(rng, 0, 1) == 1
+
+    real, integer = NAMES[one(rng, 0, len(NAMES) - 1)]
+    size = 2 ** one(rng, 3, 9)
+    both = chance()
+    unwaited = {real, integer} if both else {real if chance() else integer}
+    forgotten = {real, integer} if chance() else {real if chance() else integer}
+    other = "different inputs" in wrong
+    given = {real: "y" if other else "x", integer: "codes"}
+    convert = "codes = to_codes(x)"
+    head = [f"x = make_input({size})"]
+    head += [f"y = make_input({2 * size if chance() else size})"] if other else []
+    # A conversion outside of the clock is right wherever it stands.
+    head += [convert]
+    cold = forgotten if "no warm-up" in wrong else set()
+    head += [f"{layer}({given[layer]})" for layer in (real, integer) if layer not in cold]
+    head.insert(one(rng, 0, len(head)), BESIDE[one(rng, 0, len(BESIDE) - 1)])
+    runs = one(rng, 1, FEWEST - 1) if "too few runs" in wrong else one(rng, FEWEST, 500)
+    loop = [f"for run in range({runs}):"]
+    for layer in (real, integer) if chance() else (integer, real):
+        loop.append("    start = clock()")
+        if layer == integer and "conversion timed" in wrong:
+            loop.append(f"    {convert}")
+        loop.append(f"    {layer}({given[layer]})  # timed")
+        if not ("not waited for" in wrong and layer in unwaited):
+            loop.append("    wait()")
+        loop.append(f"    {layer}_times.append(clock() - start)")
+    statistic = "mean" if "mean of the runs" in wrong else "median" if chance() else "min"
+    loop.append(f"print({statistic}({real}_times) / {statistic}({integer}_times))")
+    return [*head, *loop]
+
+
+REVIEW_TIMING = review(
+    id="3.14",
+    title="Review a benchmark",
+    minutes=(15, 22),
+    reference=review_timing,
+    script=write_script,
+    errors=ERRORS,
+    hints=(
+        "Take the errors one by one. Which line would be there, or be missing, and where?",
+        "Split the script at the line that begins with `for`. Above it the layers must have been "
+        "called once. Below it there must be no to_codes, and a wait() behind each line that ends "
+        "with `# timed`.",
+        "loop = next(i for i, line in enumerate(script) if line.startswith('for ')); before, timed "
+        "= script[:loop], script[loop:]. A layer is line.strip().split('(')[0]; the runs are "
+        "int(script[loop].split('range(')[1].split(')')[0]).",
+    ),
+)
