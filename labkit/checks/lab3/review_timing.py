@@ -70,7 +70,10 @@ def write_script(rng: torch.Generator, wrong: frozenset[str]) -> list[str]:
     cold = forgotten if "no warm-up" in wrong else set()
     head += [f"{layer}({given[layer]})" for layer in (real, integer) if layer not in cold]
     head.insert(one(rng, 0, len(head)), BESIDE[one(rng, 0, len(BESIDE) - 1)])
-    runs = one(rng, 1, FEWEST - 1) if "too few runs" in wrong else one(rng, FEWEST, 500)
+    few, many = one(rng, 1, FEWEST - 1), one(rng, FEWEST, 500)
+    if chance():
+        few, many = FEWEST - 1, FEWEST
+    runs = few if "too few runs" in wrong else many
     loop = [f"for run in range({runs}):"]
     for layer in (real, integer) if chance() else (integer, real):
         loop.append("    start = clock()")
