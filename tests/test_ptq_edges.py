@@ -35,6 +35,13 @@ def added_to(net, x):
     return y + z
 
 
+def part_added_to(net, x):
+    a, b = net.conv(x).split([1, 2], 1)
+    a += 0.5
+    a.relu_()
+    return torch.cat([a, b], 1)
+
+
 def made_in_the_forward(net, x):
     return nn.MaxPool2d(2)(nn.ReLU()(net.conv(x)))
 
@@ -51,7 +58,10 @@ def to_float(net, x):
     return (net.conv(x) > 0).float()
 
 
-FORMS = {f.__name__: f for f in (copied, added_to, made_in_the_forward, part_of_a_sequence)}
+FORMS = {
+    f.__name__: f
+    for f in (copied, added_to, part_added_to, made_in_the_forward, part_of_a_sequence)
+}
 FORMS |= {f.__name__: f for f in (numbers_of_numpy,)}
 
 

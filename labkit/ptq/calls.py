@@ -71,6 +71,8 @@ VIEWS = frozenset(
         "diagonal detach contiguous to float type_as T mT H data identity"
     )
 )
+# What gives parts that share nothing.
+CUTS = ("chunk", "split", "tensor_split", "unbind")
 # What is something else with a tensor as the second argument.
 LARGER = {"max": "maximum", "min": "minimum"}
 DROPOUTS = frozenset(

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from labkit.ptq.calls import (
+    CUTS,
     IN_PLACE_OPERATORS,
     VIEWS,
     does_nothing,
@@ -88,19 +89,25 @@ def read_what_was_overwritten(network: fx.GraphModule) -> None:
     """
     nodes = list(network.graph.nodes)
     owner: dict[fx.Node, fx.Node] = {}  # of the memory that a node's value lies in
+    parts: dict[fx.Node, tuple[fx.Node, Any]] = {}  # of what was cut up: from where, and which
     for i, node in enumerate(nodes):
         target = overwritten_by(node, network)
         source = node.all_input_nodes[0] if node.all_input_nodes else node
         is_view = operation_of(node, network) in VIEWS and not measures(node, network)
         owner[node] = owner[source] if is_view else node
+        if operation_of(node, network) == "getitem" and operation_of(source, network) in CUTS:
+            parts[node] = (source, node.args[1])
         if target is None:
             continue
+        if target in parts:
+            parts[node] = parts[target]
         later = set(nodes[i + 1 :])
         shared = [
             other
             for other in nodes[:i]
             if owner[other] is owner[target]
             and other is not target
+            and not _apart(parts.get(other), parts.get(target))
             and later.intersection(other.users)
         ]
         if shared or target.op == "get_attr":
@@ -118,6 +125,11 @@ def read_what_was_overwritten(network: fx.GraphModule) -> None:
         target.replace_all_uses_with(node, delete_user_cb=later.__contains__)
         # From here on the memory goes by the name of the node that wrote it last.
         owner = {key: node if value is owner[target] else value for key, value in owner.items()}
+
+
+def _apart(one: Any, two: Any) -> bool:
+    """Tell whether two are different parts of one tensor that was cut up."""
+    return bool(one and two and one[0] is two[0] and one[1] != two[1])
 
 
 def _write_elsewhere(node: fx.Node, network: fx.GraphModule) -> None:
