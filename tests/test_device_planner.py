@@ -153,6 +153,7 @@ def test_lifetimes_that_cannot_be_are_refused(size, first, last):
         Lifetime("x", 1.5, 0, 1)
 
 
+@pytest.mark.slow
 def test_lifetimes_of_a_network():
     for model in map(integer_network, MODELS):
         lifetimes = lifetimes_of(model)

@@ -38,7 +38,8 @@ def test_every_lab_has_its_points_and_its_next_exercise(kept):
     assert rows[0] == ("0 Number formats", "█" * 10, "18 of 18", "✓ all passed")
     title, bar, *rest = rows[1]
     assert (title, bar) == ("1 Linear quantization", "█░░░░░░░░░")
-    assert rest == ["3 of 24", "1.2 Scale and zero point"]
+    most = sum(everything(1).values())
+    assert rest == [f"3 of {most}", "1.2 Scale and zero point"]
     assert "Go on with lab 1, exercise 1.2" in repr(overview.overview_card())
 
 
