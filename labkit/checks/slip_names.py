@@ -33,7 +33,7 @@ class Name(Rule):
 
     def mismatch(self, name: str, got: Plain, expected: Plain, args: tuple) -> Mismatch | None:
         """Return why a name is refused, or None."""
-        if got == expected and isinstance(got, str):
+        if isinstance(got, str) and got == expected:
             return None
         if isinstance(got, str) and got in self.names:
             return Mismatch(f'{name} is "{got}"; this output is "{expected}".')

@@ -46,5 +46,5 @@ def alike(
 def _same(one: Outcome, other: Outcome) -> bool:
     a, b = as_array(one.value), as_array(other.value)
     if a is None or b is None:
-        return one.status == other.status and a is b and one.value == other.value
+        return one.status == other.status and a is b and repr(one.value) == repr(other.value)
     return np.array_equal(a, b)
