@@ -12,9 +12,9 @@ from labkit.ptq.convolutions import plain_convolutions
 from labkit.ptq.copying import plain_copy
 from labkit.ptq.given import check_hooks, check_numbers, given
 from labkit.ptq.in_training import is_in_training
+from labkit.ptq.parameters import functions_to_layers
 from labkit.ptq.rewriting import (
     compute_constants,
-    functions_to_layers,
     plain_results,
     read_what_was_overwritten,
     remove_idle,
