@@ -227,7 +227,8 @@ class Evidence:
                 continue
             mask = mask.reshape(agree.shape)
             if not right:
-                agree = agree & ~_says_the_right(value, other, self.parts(self.expected[i])[c])
+                as_right = _says_the_right(value, other, self.parts(self.expected[i])[c])
+                agree = agree & ~(mask & as_right)
             share = 1 / max(1, mask.size)  # large results do not outvote small ones
             hits += float((mask & agree).sum()) * share
             counted = right | ~_nan_alone(value, other, mask).reshape(agree.shape)
