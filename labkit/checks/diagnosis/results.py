@@ -15,12 +15,7 @@ import numpy as np
 from labkit.checks.diagnosis.arguments import Arguments
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Raised
 from labkit.checks.diagnosis.factors import ACTS, FACTORS, QUANTITIES
-from labkit.checks.diagnosis.relations import (
-    OTHERS,
-    RELATIONS,
-    SHARES,
-    Array,
-)
+from labkit.checks.diagnosis.relations import OTHERS, RELATIONS, SHARES, Array
 from labkit.checks.diagnosis.rounding import ROUNDINGS
 from labkit.checks.rules import Codes
 from labkit.checks.values import Plain, as_array, number
