@@ -18,14 +18,15 @@ from labkit.checks.exercise import Exercise
 from labkit.grading import grader
 from labkit.grading.course import Course, load_course, sandbox_files
 from labkit.grading.grades import OWN
-from labkit.grading.release import ANSWER, CHECK, release_notebook
+from labkit.grading.release import ANSWER, CHECK, grade_id, release_notebook
 from labkit.grading.sandbox import Sandbox
 
 LAB = 1
 STEM = registry.STEMS[LAB]
 NAME = f"{STEM}.ipynb"
 IMPORTS = (
-    "import math\nimport torch\nfrom torch import Tensor\nfrom labkit import Lab\nlab = Lab(1)"
+    "import math\nfrom collections.abc import Callable\nimport torch\nfrom torch import Tensor\n"
+    "from labkit import Lab\nlab = Lab(1)"
 )
 FULL = sum(exercise.points for exercise in registry.exercises(LAB))
 SEED = 11
@@ -54,10 +55,11 @@ Notebook = dict[str, Any]
 
 def _helpers() -> list[str]:
     """Return the sources of what references call in their own modules."""
-    modules = {e.function: inspect.getmodule(e.reference) for e in registry.exercises(LAB)}
+    exercises = [e for e in registry.exercises(LAB) if e.kind == "values"]
+    modules = {e.function: inspect.getmodule(e.reference) for e in exercises}
     found = {
         name: value
-        for exercise in registry.exercises(LAB)
+        for exercise in exercises
         for name in exercise.reference.__code__.co_names
         if inspect.isfunction(value := getattr(modules[exercise.function], name, None))
         and name not in modules
@@ -84,7 +86,13 @@ def solved_notebook() -> Notebook:
 
 
 def solution(exercise: Exercise) -> str:
-    """Return the source of a reference, its body between the solution marks."""
+    """Return the source of a reference, its body between the solution marks.
+
+    Of an exercise about other code, the answer of the lab's own solution: its reference knows more
+    than there is in a notebook.
+    """
+    if exercise.kind != "values":
+        return _answers()[ANSWER + exercise.id.replace(".", "-")]
     source = inspect.getsource(exercise.reference)
     function = ast.parse(source).body[0]
     assert isinstance(function, ast.FunctionDef)
@@ -92,6 +100,13 @@ def solution(exercise: Exercise) -> str:
     start = function.body[0].end_lineno
     body = ["    ### BEGIN SOLUTION", *lines[start:], "    ### END SOLUTION"]
     return "\n".join(lines[:start] + body)
+
+
+@functools.cache
+def _answers() -> dict[str, str]:
+    """Return the answer cells of the lab's own solution."""
+    path = Path(__file__).parents[1] / "solutions" / NAME
+    return {grade_id(cell): cell.source for cell in nbformat.read(path, as_version=4).cells}
 
 
 def released_notebook() -> Notebook:

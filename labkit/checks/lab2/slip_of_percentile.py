@@ -25,9 +25,15 @@ def slip_of_percentile(values: Tensor, counts: Tensor, percent: float, threshold
 
 def _inputs(rng: torch.Generator) -> tuple[Tensor, Tensor, float]:
     values = (0.1 + torch.rand(12, generator=rng)).cumsum(0)
-    counts = (60 * torch.rand(12, generator=rng) * torch.linspace(2, 0.1, 12)).long() + 1
-    counts[0] += (7 - int(counts.sum())) % 10  # no whole number at the percentage
-    return values, counts, round(uniform(rng, 71, 94), 1)
+    counts = (60 * torch.rand(12, generator=rng) * torch.linspace(1.4, 0.6, 12)).long() + 1
+    counts[0] += (7 - int(counts.sum())) % 10
+    percent = uniform(rng, 71, 94)
+    if uniform(rng, 0, 1) < 0.5:  # beside the share of a value, where a slip of one step shows
+        shares = 100 * counts.cumsum(0) / counts.sum()
+        nearest = float(shares[(shares - percent).abs().argmin()])
+        percent = min(max(nearest + uniform(rng, -0.7, 0.7), 71.0), 94.0)
+    # An odd number of twentieths of an odd number of values: never a whole number of them.
+    return values, counts, round(percent, 1) + 0.05
 
 
 SLIP_OF_PERCENTILE = name_the_slip(
