@@ -39,7 +39,8 @@ def slip_of_layer(weight: Tensor, bias: Tensor, x: Tensor, y: Tensor) -> str:
 def _inputs(rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
     out, inner = one(rng, 5, 8), one(rng, 10, 16)
     bias = (1 + torch.rand(out, generator=rng)) * randn(rng, out).sign()
-    return randn(rng, out, inner) / 3, bias, randn(rng, 40, inner)
+    # The largest weights are negative ones.
+    return randn(rng, out, inner) / 3 - 0.4, bias, randn(rng, 40, inner)
 
 
 SLIP_OF_LAYER = name_the_slip(

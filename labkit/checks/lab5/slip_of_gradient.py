@@ -33,7 +33,8 @@ def slip_of_gradient(x: Tensor, scale: float, qmin: int, qmax: int, dy: Tensor, 
 def _inputs(rng: torch.Generator) -> tuple[Tensor, float, int, int, Tensor]:
     """Draw values inside, just outside and far outside, none at a border."""
     scale = uniform(rng, 0.2, 0.7)
-    steps = whole(rng, -30, 30, 24) + 0.1 + 0.3 * torch.rand(24, generator=rng)
+    whole_steps = torch.cat([torch.tensor([7.0, -9.0]), whole(rng, -30, 30, 22)])
+    steps = whole_steps + 0.1 + 0.3 * torch.rand(24, generator=rng)
     dy = randn(rng, 24)
     return steps * scale, scale, -8, 7, dy + 0.1 * dy.sign()
 
