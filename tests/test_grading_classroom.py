@@ -80,6 +80,8 @@ def test_every_outcome_is_told_apart_and_costs_no_other_exercise(wrong: dict[str
         "1.9": Outcome.ERROR,
         "1.10": Outcome.NOT_ATTEMPTED,
         "1.11": Outcome.RIGHT,
+        "1.12": Outcome.RIGHT,
+        "1.13": Outcome.RIGHT,
     }
     assert found["1.3"].points == found["1.3"].max_points / 2
     assert found["1.3"].misconception == "does not clamp"
