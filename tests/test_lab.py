@@ -21,6 +21,8 @@ from labkit.checks.lab import CheckFailed
 from labkit.checks.registry import exercises
 from labkit.start import start
 
+MOST = sum(exercise.points for exercise in exercises(1))
+
 ONE = [Case("one", (torch.tensor([1.0, 2.0]),))]
 
 
@@ -229,7 +231,7 @@ def test_something_that_is_no_function_is_named(cards: list[Card]) -> None:
     assert "integer_range is a tuple now; expected your function." in repr(cards[0])
 
 
-@pytest.mark.parametrize("name", ["1.12", "2.1", "", None])
+@pytest.mark.parametrize("name", ["1.99", "2.1", "", None])
 def test_an_unknown_exercise_names_the_known_ones(name: str) -> None:
     with pytest.raises(ValueError, match=r"lab 1 has no exercise .*; expected one of 1\.1, 1\.2"):
         Lab(1).check(name, right)
@@ -253,7 +255,7 @@ def test_progress_keeps_the_best_over_restarts(cards: list[Card], tmp_path: Path
     Lab(1).check("1.1", right)
     again = Lab(1)
     again.progress()
-    assert "1 of 24 points" in repr(cards[-1])
+    assert f"1 of {MOST} points" in repr(cards[-1])
     again.check("1.1", not_started)
     assert "You passed exercise 1.1 before." in repr(cards[-1])
     stored = json.loads((tmp_path / "progress" / "lab1.json").read_text())
@@ -283,7 +285,7 @@ def test_progress_that_cannot_be_written_is_said_and_nothing_is_lost(
     checked = Lab(1)
     checked.check("1.1", right)
     checked.progress()
-    assert "1 of 24 points" in repr(cards[-1])
+    assert f"1 of {MOST} points" in repr(cards[-1])
     assert "could not be" in repr(cards[-1])
 
 
@@ -330,7 +332,7 @@ def test_the_reference_that_a_check_gave_is_no_answer(cards: list[Card]) -> None
     checked.check("1.1", exercises(1)[0].reference)
     assert "integer_range is the reference now; expected your function." in repr(cards[-1])
     checked.progress()
-    assert "0 of 24 points" in repr(cards[-1])
+    assert f"0 of {MOST} points" in repr(cards[-1])
 
 
 def test_a_prediction_stands_beside_what_was_measured(cards: list[Card]) -> None:

@@ -6,6 +6,7 @@ and catches nearly all of the wrong ones.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -60,7 +61,8 @@ def property_test(
             Case(label, (mutants.right(tested, wrapper),), must=True) for label, wrapper in accepted
         ]
         both = [*good, *wrong]
-        return [both[i] for i in torch.randperm(len(both), generator=rng).tolist()]
+        order = torch.randperm(len(both), generator=rng).tolist()
+        return [_unseen(both[i], rng) for i in order]
 
     return Exercise(
         id=id,
@@ -76,6 +78,13 @@ def property_test(
         hints=hints,
         misconceptions=misconceptions,
     )
+
+
+def _unseen(case: Case, rng: torch.Generator) -> Case:
+    """Return a case whose program is a text of its own, which no table of texts knows."""
+    (one,) = case.args
+    number = int(torch.randint(2**31, (), generator=rng))
+    return replace(case, args=(replace(one, program=f"{one.program}\n# {number}"),))
 
 
 def _accepts(test: Callable[..., bool], mutant: mutants.Mutant) -> bool:

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from labkit.device import Arena, Lifetime, peak_bytes
-from labkit.plots.style import COLOURS, new_axes, students_own
+from labkit.plots.style import COLOURS, PAPER, new_axes, students_own
 
 _CYCLE = ("real", "codes", "rounding", "other", "clipping")
 
@@ -72,7 +72,7 @@ def peak_of_order(
         places = np.arange(int(start), int(end) + 1)
         colour = COLOURS[_CYCLE[tensor % len(_CYCLE)]]
         heights = np.full(len(places), float(size))
-        ax.bar(places, heights, 0.8, top[places], color=colour, edgecolor="white")
+        ax.bar(places, heights, 0.8, top[places], color=colour, edgecolor=PAPER)
         for place in places:
             middle = float(place), top[place] + float(size) / 2
             ax.text(*middle, str(tensor), ha="center", va="center")
@@ -167,7 +167,7 @@ def _box(
     ax: Axes, first: float, end: float, low: float, high: float, colour: str, label: str = ""
 ) -> None:
     box = Rectangle((first, low), end - first, high - low, label=label)
-    box.set(facecolor=colour, alpha=0.9 if label else 0.75, edgecolor="white")
+    box.set(facecolor=colour, alpha=0.9 if label else 0.75, edgecolor=PAPER)
     ax.add_patch(box)
 
 

@@ -28,6 +28,7 @@ COLOURS = {
     "ink": "#333333",
     "faint": "#BBBBBB",
 }
+PAPER = "white"  # what parts shapes that touch
 SIZE = (8.0, 3.4)  # inches: the width of a notebook's output at the default resolution
 SENTENCE_SIZE = (8.0, 0.7)
 

@@ -11,7 +11,6 @@ from labkit.checks import registry
 from labkit.checks.calling import Outcome, call_all
 from labkit.checks.exercise import Exercise, Misconception
 from labkit.checks.lab import NOTEBOOK_SEED
-from labkit.checks.values import plain
 from labkit.checks.verdict import judge
 from labkit.grading.fitted import is_fitted
 from labkit.grading.wire import encode
@@ -89,7 +88,8 @@ def test_an_honest_mistake_keeps_its_half_points(
 @pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
 def test_no_form_of_a_number_is_a_wildcard(exercise: Exercise) -> None:
     cases = exercise.draw(SECRET_SEED)
-    expected = [plain(exercise.reference(*case.args)) for case in cases]
+    expected = [outcome.value for outcome in call_all(exercise.reference, cases, 60.0)]
+    expected = [False if value is None else value for value in expected]  # a test that raises
     fills = (np.nan, 1e308, np.float16(np.nan), np.uint64(2**64 - 1), np.int64(-(2**63)))
     for fill in fills[: 1 if exercise.id in SLOW else None]:
 
