@@ -3,9 +3,11 @@
 import ast
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
+import labkit
 from labkit.checks import syntax
 
 SOURCE = "\n".join(f"def f{i}(a, b):\n    return [a + (b, (a, {i})) for a in b]" for i in range(99))
@@ -52,3 +54,13 @@ def test_it_is_asked_for_as_pythons_own():
     with pytest.raises(SyntaxError) as caught:
         syntax.parse("x = [", "<cell 3>")
     assert caught.value.filename == "<cell 3>"
+
+
+def test_the_package_has_no_other_way_to_a_tree():
+    package = Path(labkit.__file__).parent
+    others = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if "ast.parse(" in path.read_text("utf-8").replace("syntax.parse(", "")
+    }
+    assert others == {"checks/syntax.py"}

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, prune
 from torch.utils.data import DataLoader, TensorDataset
 
-from labkit.ptq import QuantizedModel, load, quantize_model, save
+from labkit.ptq import load, quantize_model, save
 
 SIZE = 8
 
@@ -32,15 +32,7 @@ def checked(model, *inputs, least=25.0, path=None, **options):
         expected = model(*inputs)
     found = quantized(model, *inputs, **options)
     assert sqnr(expected, found(*inputs)) > least
-    reference = QuantizedModel(
-        found.input_names,
-        found.steps,
-        found.weights,
-        found.qparams,
-        "reference",
-        found.constants,
-        found.outputs,
-    )
+    reference = found.using(backend="reference")
     for (name, q), other in zip(
         found.tensors(*inputs).items(), reference.tensors(*inputs).values(), strict=True
     ):

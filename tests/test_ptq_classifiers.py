@@ -11,7 +11,6 @@ from networks import NETWORKS, WITH_ISLANDS
 from other_networks import pictures, settled, sqnr
 
 from labkit.ptq import (
-    QuantizedModel,
     costs,
     explain,
     export_onnx,
@@ -49,15 +48,7 @@ def test_a_network_loses_little_and_both_backends_agree(name, tmp_path):
     found, images = quantized(name), pictures(2, SIZE[name in WITH_ISLANDS], seed=1)
     with torch.no_grad():
         assert sqnr(network(name)(images), found(images)) > 20
-    reference = QuantizedModel(
-        found.input_names,
-        found.steps,
-        found.weights,
-        found.qparams,
-        "reference",
-        found.constants,
-        found.outputs,
-    )
+    reference = found.using(backend="reference")
     assert torch.equal(found(images), reference(images))
     save(found, tmp_path / "n")
     assert torch.equal(load(tmp_path / "n")(images), found(images))

@@ -34,10 +34,6 @@ def quantized(name: str) -> QuantizedModel:
     return quantize_model(network(name), [pictures(16), pictures(16, seed=3)])
 
 
-def on_reference(model: QuantizedModel) -> QuantizedModel:
-    return QuantizedModel(model.input_name, model.steps, model.weights, model.qparams, "reference")
-
-
 @pytest.mark.parametrize("name", NETWORKS)
 def test_other_peoples_networks_lose_little_and_both_backends_agree(name):
     model, images = quantized(name), pictures(8, seed=2)
@@ -45,7 +41,9 @@ def test_other_peoples_networks_lose_little_and_both_backends_agree(name):
         real = network(name)(images)
     assert sqnr(real, model(images)) > 20
     for (one, q), (other, q_reference) in zip(
-        model.tensors(images).items(), on_reference(model).tensors(images).items(), strict=True
+        model.tensors(images).items(),
+        model.using(backend="reference").tensors(images).items(),
+        strict=True,
     ):
         assert one == other
         assert torch.equal(q, q_reference), one
@@ -60,7 +58,7 @@ def test_every_scheme_gives_one_answer(name, scheme):
     )
     images = pictures(2, seed=2)
     tensors = model.tensors(images)
-    for other, q in on_reference(model).tensors(images).items():
+    for other, q in model.using(backend="reference").tensors(images).items():
         assert torch.equal(q, tensors[other]), other
     for tensor, q in tensors.items():
         scheme = model.qparams[tensor].scheme
@@ -82,14 +80,14 @@ def test_batches_and_images_of_other_sizes(count, size):
         model, images = quantized(name), pictures(count, size, seed=5)
         logits = model(images)
         assert logits.shape == (count, 10)
-        assert torch.equal(logits, on_reference(model)(images))
+        assert torch.equal(logits, model.using(backend="reference")(images))
         assert torch.equal(logits[:1], model(images[:1]))
 
 
 @pytest.mark.parametrize("backend", ["torch", "reference"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_no_float_passes_between_layers(name, backend):
-    model = quantized(name) if backend == "torch" else on_reference(quantized(name))
+    model = quantized(name) if backend == "torch" else quantized(name).using(backend="reference")
     model = copy.deepcopy(model)
     seen = []
     for operation in model.operations:
@@ -106,7 +104,7 @@ def test_forward_runs_what_tensors_shows(monkeypatch):
     """`forward` calls the kernels directly, without hooks: it too passes on nothing but codes."""
     images = pictures(2, seed=2)
     expected = quantized("ResNet-18").tensors(images)
-    model, passed = copy.deepcopy(on_reference(quantized("ResNet-18"))), {}
+    model, passed = copy.deepcopy(quantized("ResNet-18").using(backend="reference")), {}
     for step, operation in zip(model.steps, model.operations, strict=True):
         run = getattr(operation, "trusting", operation.forward)
 
@@ -152,7 +150,7 @@ def test_what_an_image_does_not_fit_is_named():
     model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16, 2)).eval()
     flat = quantize_model(model, [pictures(2, 4)])
     assert flat(pictures(2, 4)).shape == (2, 2)
-    for run in (flat, flat.tensors, on_reference(flat)):
+    for run in (flat, flat.tensors, flat.using(backend="reference")):
         with pytest.raises(ValueError, match=r"'_1' cannot take codes of shape \[1, 75\]"):
             run(pictures(1, 5))
 

@@ -17,7 +17,7 @@ from other_networks import sqnr
 from random_networks import STEPS, draw
 from torch.utils._pytree import tree_leaves
 
-from labkit.ptq import QuantizedModel, export_onnx, load, quantize_model, save
+from labkit.ptq import export_onnx, load, quantize_model, save
 from labkit.ptq.plan import COMPUTING, KEEPING, output_names
 
 pytestmark = pytest.mark.slow
@@ -46,7 +46,7 @@ def test_every_road_gives_one_answer(seed, tmp_path):
         assert all(tensor.ties <= MOST_TIES * tensor.codes + 2 for tensor in compared)
         with torch.no_grad():
             assert shapes(model(*images)) == shapes(found(*images))
-    other = on_reference(found)
+    other = found.using(backend="reference")
     for (name, q), expected in zip(
         found.tensors(*unseen).items(), other.tensors(*unseen).values(), strict=True
     ):
@@ -60,18 +60,6 @@ def test_every_road_gives_one_answer(seed, tmp_path):
 
 def shapes(results):
     return [tuple(x.shape) for x in tree_leaves(results)]
-
-
-def on_reference(model):
-    return QuantizedModel(
-        model.input_names,
-        model.steps,
-        model.weights,
-        model.qparams,
-        "reference",
-        model.constants,
-        model.outputs,
-    )
 
 
 def check_exported(model, inputs, path):

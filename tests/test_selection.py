@@ -33,11 +33,11 @@ CHOSEN = Selected(
 def choose(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Selected], None]]:
     def choose(selected: Selected) -> None:
         monkeypatch.setitem(registry._SELECTED, 1, selected)
-        registry._applied.cache_clear()
+        registry.exercises.cache_clear()
 
     yield choose
     monkeypatch.undo()
-    registry._applied.cache_clear()
+    registry.exercises.cache_clear()
 
 
 def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> dict[int, Selected]:

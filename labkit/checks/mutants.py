@@ -44,7 +44,7 @@ def right(exercise: Exercise, wrapper: str = IDENTITY) -> Implementation:
     """Return the reference of an exercise, behind a function of functions given as source."""
     tree = _module(exercise)
     expression = f"({wrapper})({exercise.function})"
-    return _implementation(exercise, tree, ast.parse(expression, mode="eval").body)
+    return _implementation(exercise, tree, syntax.parse(expression, mode="eval").body)
 
 
 @functools.cache
@@ -115,7 +115,7 @@ def _module(exercise: Exercise) -> ast.Module:
 
 def _implementation(exercise: Exercise, tree: ast.Module, node: ast.expr) -> Implementation:
     """Return an expression of a module as a program that holds what it needs and no more."""
-    bound = {name: statement for statement in tree.body for name in _bound(statement)}
+    bound = {name: statement for statement in tree.body for name in syntax.bound(statement)}
     needed: list[ast.stmt] = []
     ahead: list[ast.AST] = [node]
     while ahead:
@@ -128,16 +128,6 @@ def _implementation(exercise: Exercise, tree: ast.Module, node: ast.expr) -> Imp
     lines = [ahead_of_time, *map(ast.unparse, ordered), f"IMPLEMENTATION = {ast.unparse(node)}"]
     parameters = tuple(inspect.signature(exercise.reference).parameters)
     return Implementation(exercise.function, parameters, "\n".join(lines))
-
-
-def _bound(statement: ast.stmt) -> list[str]:
-    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
-        return [statement.name]
-    if isinstance(statement, ast.Import | ast.ImportFrom):
-        return [(alias.asname or alias.name).split(".")[0] for alias in statement.names]
-    if isinstance(statement, ast.Assign):
-        return [target.id for target in statement.targets if isinstance(target, ast.Name)]
-    return []
 
 
 def _names(tree: ast.AST) -> set[str]:

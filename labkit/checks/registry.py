@@ -39,13 +39,9 @@ def module(number: int) -> ModuleType:
     return importlib.import_module(f"labkit.checks.lab{number}")
 
 
+@functools.cache
 def exercises(number: int) -> tuple[Exercise, ...]:
     """Return the exercises of a lab that the class takes, in the order of its notebook."""
-    return _applied(number)
-
-
-@functools.cache
-def _applied(number: int) -> tuple[Exercise, ...]:
     return selected(number).applied(module(number).EXERCISES)
 
 

@@ -120,7 +120,7 @@ def saturate(x: Tensor, bits: int, signed: bool = True) -> Tensor:
     TypeError, ValueError
         If `x` holds no integers or the width is out of range.
     """
-    low = -(1 << (_width(bits) - 1)) if signed else 0
+    low = _lowest(bits, signed)
     return integer_tensor(x, "x").to(torch.int64).clamp(low, low + (1 << bits) - 1)
 
 
@@ -130,7 +130,7 @@ def wrap(x: Tensor, bits: int, signed: bool = True) -> Tensor:
     Arguments as `saturate`. It is C's conversion to an unsigned type, and what every compiler in
     use does for a signed one.
     """
-    low = -(1 << (_width(bits) - 1)) if signed else 0
+    low = _lowest(bits, signed)
     return torch.remainder(integer_tensor(x, "x").to(torch.int64) - low, 1 << bits) + low
 
 
@@ -147,6 +147,10 @@ def _shift(shift: int, most: int) -> int:
     if not 0 <= shift <= most:
         raise ValueError(f"shift is {shift}; expected 0 to {most}: others are undefined in C.")
     return shift
+
+
+def _lowest(bits: int, signed: bool) -> int:
+    return -(1 << (_width(bits) - 1)) if signed else 0
 
 
 def _width(bits: int) -> int:

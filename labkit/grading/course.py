@@ -10,7 +10,7 @@ from typing import Any
 
 from labkit.checks import registry, syntax
 from labkit.checks.exercise import Exercise
-from labkit.grading.inside.cells import bound, definitions, parse
+from labkit.grading.inside.cells import definitions, parse
 from labkit.grading.releasing.cells import (
     ANSWER,
     CHECK,
@@ -125,8 +125,8 @@ class Course:
     @property
     def not_run(self) -> list[str]:
         """Names that given cells make and graded processes lack, since more than definitions."""
-        made = {name for source in self.given for name in bound(parse(source))}
-        return sorted(made - bound(syntax.parse(self.setup)))
+        made = {name for source in self.given for name in syntax.bound(parse(source))}
+        return sorted(made - syntax.bound(syntax.parse(self.setup)))
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -256,6 +256,6 @@ def _definitions(sources: Iterable[str], tasks: Iterable[Task]) -> str:
         s
         for task in tasks
         for s in definitions(parse(task.stub))
-        if bound(s) != {task.exercise.function}
+        if syntax.bound(s) != {task.exercise.function}
     ]
     return "\n".join(map(ast.unparse, kept))

@@ -6,7 +6,6 @@ import re
 from labkit.checks import syntax
 from labkit.grading.collecting.handed_out import same_code
 from labkit.grading.course import Task
-from labkit.grading.inside.cells import bound
 
 LONGEST_READ = 20_000
 """Characters of a cell that is parsed here, where no sandbox is around the parser."""
@@ -22,7 +21,7 @@ def makes(source: str, function: str) -> bool:
         for text in (source, MAGIC.sub(r"\1pass", source)):
             try:
                 body = syntax.parse(text).body
-                return any(function in bound(s) and not _is_check(s, function) for s in body)
+                return any(function in syntax.bound(s) and not _is_check(s, function) for s in body)
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 continue
     name = re.escape(function)

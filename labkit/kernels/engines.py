@@ -71,12 +71,7 @@ def usable() -> bool:
     if not all(hasattr(torch.ops.onednn, name) for name in OPERATORS):
         return False
     draw = torch.Generator().manual_seed(0)
-    x = torch.randint(0, 128, (2, 8, 7, 7), generator=draw, dtype=torch.uint8)
-    weight = torch.randint(-128, 128, (16, 8, 3, 3), generator=draw, dtype=torch.int8)
-    # Half of the multipliers are 2^-7, so that many results are ties.
-    multiplier = torch.rand(16, 1, 1, generator=draw).mul_(2**-6)
-    multiplier[::2] = 2**-7
-    offset = torch.randint(0, 128, (16, 1, 1), generator=draw) + multiplier * 301
+    x, weight, multiplier, offset = probe(draw, images=2)
     alone = OutputStage(multiplier, offset, 3, 127, torch.uint8)
     joined = OutputStage(multiplier, offset, 0, 127, torch.uint8, step=1.7)
     window, zero_point = Window(), 5
@@ -99,6 +94,17 @@ def usable() -> bool:
         flat((rows.double() - zero_point) @ matrix.double().t()),
     ]
     return all(torch.equal(*pair) for pair in zip(results, expected, strict=True))
+
+
+def probe(draw: torch.Generator, images: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return images, weights, multipliers and offsets of a convolution with many ties."""
+    x = torch.randint(0, 128, (images, 8, 7, 7), generator=draw, dtype=torch.uint8)
+    weight = torch.randint(-128, 128, (16, 8, 3, 3), generator=draw, dtype=torch.int8)
+    # Half of the multipliers are 2^-7: so are the ties made.
+    multiplier = torch.rand(16, 1, 1, generator=draw).mul_(2**-6)
+    multiplier[::2] = 2**-7
+    offset = torch.randint(0, 128, (16, 1, 1), generator=draw) + multiplier * 301
+    return x, weight, multiplier, offset
 
 
 @cache
@@ -205,11 +211,11 @@ class Convolution:
         self._output, self._residual = output, residual
         multiplier = output.multiplier.flatten().contiguous()
         packed = torch.ops.onednn.qconv_prepack(
-            weight.contiguous(), multiplier, 1.0, x_zero_point, *_moves(window), None
+            weight.contiguous(), multiplier, 1.0, x_zero_point, *moves(window), None
         )
         no_zero_points = torch.zeros(len(weight), dtype=torch.int32)
         self._operands = (1.0, x_zero_point, packed, multiplier, no_zero_points)
-        self._offset_and_moves = (output.offset.flatten().contiguous(), *_moves(window))
+        self._offset_and_moves = (output.offset.flatten().contiguous(), *moves(window))
         self._codes = (1.0, 0, output.dtype, *_clamp(output), "")
 
     def __call__(self, x: Tensor, q_residual: Tensor | None = None) -> Tensor:
@@ -239,7 +245,8 @@ class Convolution:
         return total.view(self._output.dtype)
 
 
-def _moves(window: Window) -> tuple[list[int], list[int], list[int], int]:
+def moves(window: Window) -> tuple[list[int], list[int], list[int], int]:
+    """Return a window as the operators take it."""
     return list(window.stride), list(window.padding), list(window.dilation), window.groups
 
 

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+import labkit.kernels.engines as engines
 from labkit.kernels.output_stage import OutputStage
 from labkit.kernels.window import Window
 
@@ -47,7 +48,6 @@ class KeptConvolution:
         self, weight: Tensor, x_zero_point: int, output: OutputStage, window: Window
     ) -> None:
         self._x_zero_point, self._output = x_zero_point, output
-        moves = (list(window.stride), list(window.padding), list(window.dilation), window.groups)
         scales, zeros = output.multiplier.flatten().double(), torch.zeros(len(weight)).long()
         engine = torch.backends.quantized.engine
         with warnings.catch_warnings(action="ignore"):  # that quantized tensors are to be removed
@@ -58,7 +58,9 @@ class KeptConvolution:
                     weight.contiguous(), scales, zeros, 0
                 )
                 offset = output.offset.flatten().contiguous()
-                self._packed = torch.ops.quantized.conv2d_prepack(real, offset, *moves)
+                self._packed = torch.ops.quantized.conv2d_prepack(
+                    real, offset, *engines.moves(window)
+                )
             finally:
                 torch.backends.quantized.engine = engine
 
@@ -77,13 +79,7 @@ class KeptConvolution:
 @cache
 def usable() -> bool:
     """Tell whether the operators exist and finish as `OutputStage` does, to the last bit."""
-    draw = torch.Generator().manual_seed(0)
-    x = torch.randint(0, 128, (1, 8, 9, 9), generator=draw, dtype=torch.uint8)
-    weight = torch.randint(-128, 128, (16, 8, 3, 3), generator=draw, dtype=torch.int8)
-    # Half of the multipliers are 2^-7, so that many results are ties.
-    multiplier = torch.rand(16, 1, 1, generator=draw).mul_(2**-6)
-    multiplier[::2] = 2**-7
-    offset = torch.randint(0, 128, (16, 1, 1), generator=draw) + multiplier * 301
+    x, weight, multiplier, offset = engines.probe(torch.Generator().manual_seed(0), images=1)
     acc = F.conv2d(x.double() - 5, weight.double())
     for low, high in (0, 255), (3, 127):
         output = OutputStage(multiplier, offset, low, high, torch.uint8)

@@ -106,6 +106,7 @@ class EngineConvolutionRoad(EngineRoad):
 
     def __init__(self, layer: Layer, window: Window, weight: Tensor, twice: bool) -> None:
         self._window = window
+        self._to_keep: tuple[Tensor, int] | None = None
         super().__init__(layer, weight, twice)
         self._run_for: dict[torch.Size, Callable[..., Tensor]] = {}
         self._kept_for: torch.Size | None = None
@@ -126,8 +127,11 @@ class EngineConvolutionRoad(EngineRoad):
         return run(q_x, q_residual)
 
     def _prepack(self, weight: Tensor, x_zero_point: int) -> Callable[..., Tensor]:
-        self._packed_from = weight, x_zero_point
         residual = self._layer.residual_qparams
+        # Where a sum is long, the other operators are as quick (tests/benchmarks/ptq.py).
+        short = is_depthwise(self._layer) or self._layer.q_w.shape[2:] == (1, 1)
+        if short and residual is None and self._output.dtype == torch.uint8:
+            self._to_keep = weight, x_zero_point
         return engines.Convolution(
             weight,
             x_zero_point,
@@ -140,14 +144,10 @@ class EngineConvolutionRoad(EngineRoad):
         return self._product(self._operand(q_x, dim=1), q_residual)
 
     def _keep(self, image: torch.Size) -> Callable[..., Tensor] | None:
-        output = self._output
-        # Where a sum is long, the other operators are as quick (tests/benchmarks/ptq.py).
-        short = is_depthwise(self._layer) or self._layer.q_w.shape[2:] == (1, 1)
-        if output.dtype != torch.uint8 or self._layer.residual_qparams or not short:
+        if self._to_keep is None or not kept.usable():
             return None
-        if not kept.usable():
-            return None
-        product = kept.KeptConvolution(*self._packed_from, output, self._window)
+        product = kept.KeptConvolution(*self._to_keep, self._output, self._window)
+        self._to_keep = None
         q_x = _random_codes(self._layer.x_qparams.scheme, (1, *image))
 
         def run(q: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ import torch
 from table import machine, markdown, saved_by
 from torch import Tensor, nn
 
-from labkit.ptq import QuantizedModel, quantize_model
+from labkit.ptq import quantize_model
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from fake_quantized import results
@@ -59,7 +59,7 @@ def measured(name: str) -> Measured:
             sqnr(model(images), result)
             for result in (found, results(model, integers, (images,)).float())
         )
-    agree = torch.equal(found, on_reference(integers)(images))
+    agree = torch.equal(found, integers.using(backend="reference")(images))
     parameters = sum(p.numel() for p in model.parameters())
     return Measured(name, parameters, spent, cpu, memory, largest, quality, alike, agree)
 
@@ -93,18 +93,6 @@ def largest_activation(model: nn.Module, images: Tensor) -> int:
     for hook in hooks:
         hook.remove()
     return max(sizes)
-
-
-def on_reference(model: QuantizedModel) -> QuantizedModel:
-    return QuantizedModel(
-        model.input_names,
-        model.steps,
-        model.weights,
-        model.qparams,
-        "reference",
-        model.constants,
-        model.outputs,
-    )
 
 
 HEAD = [

@@ -1,4 +1,4 @@
-"""Cells as Python: what IPython makes of them, what they define, which names they bind."""
+"""Cells as Python: what IPython makes of them, and what they define."""
 
 import ast
 
@@ -7,8 +7,6 @@ from labkit.checks import syntax
 OWN = "<lab"
 """How the names of the lab's own cells begin: their source is not there to be read."""
 DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-"""Expressions whose names are their own."""
 
 
 def translated(source: str) -> str:
@@ -63,22 +61,3 @@ def _defines(statement: ast.stmt, only_literals: bool) -> bool:
     except ValueError:
         return False
     return True
-
-
-def bound(tree: ast.AST) -> set[str]:
-    """Return the names that code binds where it stands, not inside its functions and classes."""
-    names: set[str] = set()
-    todo = [tree]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(node.name)
-            continue
-        if isinstance(node, SCOPES):
-            continue
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-        elif isinstance(node, ast.alias):
-            names.add((node.asname or node.name).split(".")[0])
-        todo.extend(ast.iter_child_nodes(node))
-    return names

@@ -15,7 +15,7 @@ from labkit.checks import syntax
 from labkit.checks.calling import NO_FUNCTION, STUB
 from labkit.checks.console import captured
 from labkit.checks.errors import explain
-from labkit.grading.inside.cells import OWN, bound, definitions, translated
+from labkit.grading.inside.cells import OWN, definitions, translated
 from labkit.grading.inside.lab import NAMES
 from labkit.grading.inside.shell import Shell, wait_for
 
@@ -83,7 +83,7 @@ class Notebook:
                 if not self._is_lacking(error):
                     raise
                 # The notebook has it, the sandbox has not: what follows in the cell goes on.
-                self._missing |= bound(statement)
+                self._missing |= syntax.bound(statement)
                 if len(self.left_out) < MOST_LEFT_OUT:
                     self.left_out.append(explain(error)[:LONGEST_MESSAGE])
         return value
