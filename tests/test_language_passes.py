@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from labkit.language import (
     FewBitLinear,
@@ -16,6 +17,7 @@ from labkit.language import (
     load_text,
     measure,
     quantize_activations,
+    rotate_back,
     rotate_model,
     round_model,
     smooth_model,
@@ -93,7 +95,7 @@ def test_each_layer_is_shown_what_the_changed_ones_before_it_give(model, text):
     def change(stage):
         names.append(stage.name)
         if len(names) == 2:  # o of the first block
-            stage.layers[0].weight.data.zero_()
+            stage.layers[0].weight.data = torch.zeros_like(stage.layers[0].weight)
         if len(names) == 3:
             x = model.blocks[0].mlp_norm(model.embedding(text[1][:2]))
             assert torch.allclose(stage.x, x.flatten(0, 1), atol=1e-6)
@@ -155,6 +157,26 @@ def test_keys_and_values_in_few_bits(model, text, base):
 def test_a_rounded_model_is_not_rotated(model):
     with pytest.raises(ValueError, match="rounded or rotated already"):
         rotate_model(round_model(model, W8))
+
+
+def test_what_is_rounded_or_rotated_on_the_way_is_not_smoothed(model, text):
+    with pytest.raises(ValueError, match="Smooth first, then rotate"):
+        smooth_model(round_model(model, W8), text[1][:1])
+    with pytest.raises(ValueError, match="Smooth first, then rotate"):
+        awq_model(rotate_model(model), text[1][:1], W2, GROUP)
+
+
+def test_a_stage_shows_a_rotated_layer_what_its_weights_expect(model, text):
+    outputs = []
+
+    def change(stage):
+        if stage.name == "inner":
+            outputs.append(F.linear(stage.x, stage.layers[0].weight))
+
+    for other in (model, rotate_model(model)):
+        block_by_block(other, text[1][:1], change)
+    for plain, turned in zip(outputs[:6], outputs[6:], strict=True):
+        assert torch.allclose(rotate_back(turned), plain, atol=1e-3)
 
 
 def test_writing_on(shakespeare):

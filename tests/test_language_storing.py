@@ -69,6 +69,27 @@ def test_what_is_written_is_what_is_read(model, tokens, tmp_path, way):
             assert torch.equal(few_bit_layers(back)[name].q, layer.q)
 
 
+@torch.inference_mode()
+@pytest.mark.parametrize("way", WAYS)
+def test_the_model_that_is_given_stays(model, tokens, way):
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    expected = model(tokens)
+    WAYS[way](model, tokens)
+    assert torch.equal(model(tokens), expected)
+    assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+
+
+def test_what_a_method_does_not_change_is_in_memory_once(model, tokens):
+    rounded = round_model(model, W8)
+    eight = quantize_activations(rounded)
+    assert rounded.embedding.weight.data_ptr() == model.embedding.weight.data_ptr()
+    assert rounded.head.weight is rounded.embedding.weight
+    for layer, other in zip(*(few_bit_layers(m).values() for m in (rounded, eight)), strict=True):
+        assert layer.weight.data_ptr() == other.weight.data_ptr()
+        assert layer.q is other.q
+        assert layer.weight is not other.weight  # each may get another tensor
+
+
 def test_few_bits_take_few_bytes(model, tmp_path):
     path = tmp_path / "model.safetensors"
     half = save_model(round_model(model, Scheme(4), 64).half(), path)

@@ -12,6 +12,7 @@ packed` is about time.)
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,7 +22,14 @@ from labkit.language.outliers import INT8, split_linear, token_grid
 from labkit.language.rotation import rotate
 from labkit.linear import QParams, Scheme, dequantize, fake_quantize
 
-__all__ = ["FewBitLinear", "TensorGrid", "TokenGrid", "few_bit_copy", "linear_layers"]
+__all__ = [
+    "FewBitLinear",
+    "TensorGrid",
+    "TokenGrid",
+    "copy_that_shares",
+    "few_bit_copy",
+    "linear_layers",
+]
 
 
 @dataclass(frozen=True)
@@ -81,14 +89,17 @@ class FewBitLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [..., in] to [..., out]."""
-        if self.rotated:
-            x = rotate(x).to(x.dtype)
+        x = self.turned(x)
         if self.threshold is not None:
             rows = x.reshape(-1, x.shape[-1])
             return split_linear(rows, self.weight, self.threshold).view(*x.shape[:-1], -1)
         if self.activation is not None:
             x = self.activation(x)
         return F.linear(x, self.weight)
+
+    def turned(self, x: Tensor) -> Tensor:
+        """Return x R, or x where nothing is rotated on the way."""
+        return rotate(x).to(x.dtype) if self.rotated else x
 
 
 def linear_layers(model: LanguageModel) -> dict[str, nn.Linear]:
@@ -101,13 +112,25 @@ def linear_layers(model: LanguageModel) -> dict[str, nn.Linear]:
 
 
 def few_bit_copy(model: LanguageModel) -> LanguageModel:
-    """Return a copy whose layers in the blocks are `FewBitLinear`; the head stays as it is."""
-    model = copy.deepcopy(model)
+    """Return a copy whose layers in the blocks are `FewBitLinear`; the head stays as it is.
+
+    The two models share their tensors in memory until one of them gets a new one: give a parameter
+    of the copy other ``data``, and never write into those that it has.
+    """
+    model = copy_that_shares(model)
     for name, layer in linear_layers(model).items():
         if not isinstance(layer, FewBitLinear):
             path, _, own = name.rpartition(".")
             setattr(model.get_submodule(path), own, FewBitLinear(layer.weight.detach()))
     return model.requires_grad_(False)
+
+
+def copy_that_shares(model: LanguageModel) -> LanguageModel:
+    """Return a copy whose parameters are its own, and their data those of the model."""
+    memo: dict[int, Any] = {id(p): nn.Parameter(p.detach(), False) for p in model.parameters()}
+    for layer in few_bit_layers(model).values():
+        memo[id(layer.q)], memo[id(layer.qparams)] = layer.q, layer.qparams
+    return copy.deepcopy(model, memo)
 
 
 def few_bit_layers(model: LanguageModel) -> dict[str, FewBitLinear]:

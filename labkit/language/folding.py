@@ -51,7 +51,7 @@ def smooth_model(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described.
+        If an argument is not as described, or weights are rounded or rotated already.
     """
     unknown = sorted(set(stages) - set(STAGES))
     if unknown:
@@ -84,14 +84,14 @@ def fold_scales(stage: Stage, s: Tensor) -> None:
     block = stage.block
     if stage.name == "mix":
         shared = s.unflatten(0, (block.attention.kv_heads, -1, _head_width(block)))[:, 0]
-        block.attention.v.weight.data /= shared.flatten()[:, None]
+        _replace(block.attention.v, block.attention.v.weight / shared.flatten()[:, None])
     elif stage.name == "inner":
-        block.mlp.up.weight.data /= s[:, None]
+        _replace(block.mlp.up, block.mlp.up.weight / s[:, None])
     else:
         norm = block.attention_norm if stage.name == "attention" else block.mlp_norm
-        norm.weight.data /= s
+        _replace(norm, norm.weight / s)
     for layer in stage.layers:
-        layer.weight.data *= s
+        _replace(layer, layer.weight * s)
 
 
 def _of_shared_heads(stage: Stage, maxima: Tensor) -> Tensor:
@@ -140,7 +140,7 @@ def rotate_model(model: LanguageModel) -> LanguageModel:
     config = model.config
     _replace(model.head, rotate(model.head.weight * model.norm.weight))
     _replace(model.embedding, rotate(model.embedding.weight))
-    model.norm.weight.data.fill_(1)
+    _replace(model.norm, torch.ones_like(model.norm.weight))
     for block in model.blocks:
         attention, mlp = block.attention, block.mlp
         for norm, readers in (
@@ -149,7 +149,7 @@ def rotate_model(model: LanguageModel) -> LanguageModel:
         ):
             for layer in readers:
                 _replace(layer, rotate(layer.weight * norm.weight))
-            norm.weight.data.fill_(1)
+            _replace(norm, torch.ones_like(norm.weight))
         for writer in (attention.o, mlp.down):
             _replace(writer, rotate(writer.weight.T).T)
         heads = attention.v.weight.T.unflatten(1, (config.kv_heads, -1))
@@ -164,6 +164,7 @@ def rotate_model(model: LanguageModel) -> LanguageModel:
 def _replace(layer: nn.Module, weight: Tensor) -> None:
     if getattr(layer, "q", None) is not None or getattr(layer, "rotated", False):
         raise ValueError(
-            "model is rounded or rotated already; expected a float model. Rotate it first."
+            "model is rounded or rotated already; expected a float model. "
+            "Smooth first, then rotate, then round."
         )
     layer.weight = nn.Parameter(weight.contiguous(), requires_grad=False)

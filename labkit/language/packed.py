@@ -9,7 +9,6 @@ bfloat16::
 With our codes ``q = code + qmin`` and zero point Z, ``zero = (8 + qmin - Z) scale`` in (1).
 """
 
-import copy
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit.language.few_bit import few_bit_layers
+from labkit.language.few_bit import copy_that_shares, few_bit_layers
 from labkit.language.generation import generate
 from labkit.language.model import LanguageModel
 from labkit.language.recording import sequences
@@ -116,7 +115,7 @@ def pack_model(model: LanguageModel) -> LanguageModel:
     """
     if not kernels_usable():
         raise ValueError("torch's kernels for packed weights do not work on this machine.")
-    model = copy.deepcopy(model)
+    model = copy_that_shares(model)
     for name, layer in few_bit_layers(model).items():
         if layer.rotated or layer.activation is not None:
             raise ValueError(

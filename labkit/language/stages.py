@@ -36,7 +36,7 @@ class Stage:
     layers : list of FewBitLinear
         Those that read the input: q, k, v; o; gate, up; down.
     x : Tensor
-        float32 [tokens, in], the input.
+        float32 [tokens, in], the input; behind a rotation on the way, as the weights expect it.
     """
 
     name: str
@@ -104,4 +104,4 @@ def _stages(block: Block, x: Tensor, turn: tuple[Tensor, Tensor]) -> Iterator[St
 
 
 def _stage(name: str, block: Block, layers: list, x: Tensor) -> Stage:
-    return Stage(name, block, layers, x.flatten(0, 1))
+    return Stage(name, block, layers, layers[0].turned(x.flatten(0, 1)))
