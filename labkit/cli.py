@@ -134,7 +134,7 @@ def _new_exercise(parsed: argparse.Namespace) -> int:
 
 
 def _preview(parsed: argparse.Namespace) -> int:
-    from labkit.grading.files import write_whole
+    from labkit.files import write_whole
     from labkit.teaching.preview import preview, preview_page
 
     cards = preview(parsed.exercise, parsed.answer)

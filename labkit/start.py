@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labkit import __version__
+from labkit.files import write_whole
 
 # An installed package holds the labs; in a checkout, in the students' zip and in an editable
 # install they stand beside it.
@@ -160,7 +161,4 @@ def _read(folder: Path) -> dict[str, str]:
 
 def _write(folder: Path, origins: dict[str, str]) -> None:
     path = folder / RECORD
-    path.parent.mkdir(exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(origins, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps(origins, indent=1, sort_keys=True) + "\n")

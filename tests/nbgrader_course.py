@@ -103,13 +103,21 @@ class NbgraderCourse:
 
     def grade(self, name: str, solved: Any, handed_in: dict[str, Any]) -> float:
         """Generate the assignment from `solved`, grade what was handed in; return the seconds."""
+        self.generate(name, solved, handed_in)
+        started = time.perf_counter()
+        self.autograde()
+        return time.perf_counter() - started
+
+    def generate(self, name: str, solved: Any, handed_in: dict[str, Any]) -> None:
+        """Make the assignment from `solved`, and hand in."""
         self.save("source", f"{name}.ipynb", solved)
         for student, notebook in handed_in.items():
             self.save(f"submitted/{student}", f"{name}.ipynb", notebook)
         self.run("generate_assignment", "--create", "--IncludeHeaderFooter.header=")
-        started = time.perf_counter()
+
+    def autograde(self) -> None:
+        """Grade what was handed in."""
         self.run("autograde", "--create", f"--ExecutePreprocessor.timeout={TIMEOUT}")
-        return time.perf_counter() - started
 
     def save(self, folder: str, name: str, notebook: Any) -> None:
         """Write a notebook where nbgrader looks for it."""

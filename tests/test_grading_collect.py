@@ -90,8 +90,9 @@ def left(collected: Collected) -> dict[str, str]:
                 "Ada Lovelace_7/lab1_linear.ipynb": b"ada",
                 "Grace Hopper_8/lab 1.ipynb": b"grace",
                 "Wei_9/lab1_linear.ipynb": b"wei",
+                "Tom_10/report.pdf": b"%PDF",
             },
-            ["Ada Lovelace_7_assignsubmission_onlinetext/onlinetext.html", "Tom_10"],
+            ["Ada Lovelace_7_assignsubmission_onlinetext/onlinetext.html"],
         ),
         (
             CANVAS,
@@ -101,8 +102,10 @@ def left(collected: Collected) -> dict[str, str]:
                 "lovelaceada_101/scratch.ipynb": b"scratch",
                 "hoppergrace_102/lab1_linear-2.ipynb": b"grace",
                 "anon_aB3x/lab1_linear.ipynb": b"anonymous",
+                "liwei_103/text.html": b"text",
+                "noether_104/link.html": b"link",
             },
-            ["liwei_103_text.html", "noether_104_link.html"],
+            [],
         ),
         (
             {
@@ -184,8 +187,8 @@ def test_the_loop_of_the_instructors_page_keeps_every_file(tmp_path: Path) -> No
 
 def test_everybody_has_a_folder_and_the_late_are_named(tmp_path: Path) -> None:
     collected = collect([as_zip(tmp_path, MOODLE)], tmp_path / "moodle")
-    assert (tmp_path / "moodle" / "Tom_10").is_dir()
     assert collected.students["Tom_10"] == []
+    assert collected.instead == {"Tom_10": ["report.pdf"]}
     assert collect([as_folder(tmp_path, CANVAS)], tmp_path / "out").late == ["hoppergrace_102"]
 
 
@@ -220,6 +223,19 @@ def test_files_of_one_name_are_all_kept(tmp_path: Path) -> None:
     assert files(tmp_path / "out" / "ada") == {"lab1.ipynb": b"1", "lab1_2.ipynb": b"2"}
 
 
+def test_of_who_has_no_notebook_a_few_files_are_taken(tmp_path: Path) -> None:
+    tree = {f"ada/{n}.png": str(n).encode() for n in range(5)} | {
+        **{"ada/a/.png": b"hidden", "bob/lab1.ipynb": b"bob", "bob/notes.txt": b"notes"},
+        **{"eve/1/x.pdf": b"1", "eve/2/x.pdf": b"2", "eve/3/x.pdf": b"1"},
+    }
+    collected = collect([as_folder(tmp_path, tree)], tmp_path / "out")
+    assert set(files(tmp_path / "out")) == {
+        *("ada/0.png", "ada/1.png", "ada/2.png", "bob/lab1.ipynb", "eve/x.pdf", "eve/x_2.pdf")
+    }
+    assert set(left(collected)) == {"ada/3.png", "ada/4.png", "ada/a/.png", "bob/notes.txt"}
+    assert collected.instead["eve"] == ["x.pdf", "x_2.pdf"]
+
+
 def test_a_zip_of_a_student_is_opened(tmp_path: Path) -> None:
     tree = {
         "Ada_7_assignsubmission_file/work.zip": zipped({"labs/lab1.ipynb": b"ada", "x.csv": b""}),
@@ -229,11 +245,11 @@ def test_a_zip_of_a_student_is_opened(tmp_path: Path) -> None:
         "Noa_11_assignsubmission_file/deep.zip": zipped({"a.zip": zipped({"x.ipynb": b""})}),
     }
     collected = collect([as_zip(tmp_path, tree)], tmp_path / "out")
-    assert files(tmp_path / "out") == {"Ada_7/lab1.ipynb": b"ada"}
-    whys = list(left(collected).values())
-    assert whys[0] == whys[3] == "a zip without a notebook"
-    assert "damaged zip" in whys[1]
-    assert "looks like a download of Moodle" in whys[2]
+    assert set(files(tmp_path / "out")) == {
+        *("Ada_7/lab1.ipynb", "Bob_8/empty.zip", "Eve_9/broken.zip", "Noa_11/deep.zip")
+    }
+    (why,) = left(collected).values()
+    assert "looks like a download of Moodle" in why
 
 
 def test_collecting_again_changes_nothing_and_overwrites_nothing(tmp_path: Path) -> None:
@@ -242,7 +258,7 @@ def test_collecting_again_changes_nothing_and_overwrites_nothing(tmp_path: Path)
     collect([source], tmp_path / "out")
     before = files(tmp_path / "out")
     later = as_folder(tmp_path, {"Ada Lovelace_7_assignsubmission_file/lab1_linear.ipynb": b"x"})
-    with pytest.raises(ValueError, match=r"is another notebook.*new folder"):
+    with pytest.raises(ValueError, match=r"is another file.*new folder"):
         collect([later], tmp_path / "out")
     assert files(tmp_path / "out") == before
     both = collect([source, later], tmp_path / "new")
@@ -368,7 +384,7 @@ def test_the_command_says_what_it_took_and_what_not(
     assert main(["collect", str(source), "--out", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr().out
     assert "4 students, 3 notebooks (from: Moodle)" in printed
-    assert "without a notebook: Tom_10" in printed
-    assert "Tom_10_assignsubmission_file/report.pdf: no notebook" in printed
+    assert "without a notebook: Tom_10 (report.pdf)" in printed
+    assert "Ada Lovelace_7_assignsubmission_onlinetext/onlinetext.html: no notebook" in printed
     assert main(["collect", str(tmp_path / "none.zip"), "--out", str(tmp_path / "out")]) == 1
     assert "is not there" in capsys.readouterr().err

@@ -31,6 +31,13 @@ def raw(notebook: object) -> bytes:
     return json.dumps(notebook).encode()
 
 
+def zipped(name: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, "x")
+    return file.getvalue()
+
+
 def chosen(place: Path, course: Course) -> tuple[dict, str]:
     data, flags = choose([place], course)
     return json.loads(data), "; ".join(flags)
@@ -183,21 +190,34 @@ def test_a_notebook_deeper_down_is_taken_and_flagged(tmp_path: Path, course: Cou
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
-        ([], "it is empty"),
-        ([".ipynb_checkpoints/lab1_linear-checkpoint.ipynb"], "copies that Jupyter keeps"),
-        (["__MACOSX/._lab1_linear.ipynb", ".DS_Store"], "it is empty"),
-        (["lab1_linear.py", "lab1_linear.html"], "only lab1_linear.html, lab1_linear.py"),
-        (["work.zip"], "labkit collect"),
-        ([".lab1_linear.ipynb.icloud"], "stands for one in iCloud"),
+        ({}, "nothing else either"),
+        ({".ipynb_checkpoints/lab1_linear-checkpoint.ipynb": b"x"}, "copies that Jupyter keeps"),
+        ({"__MACOSX/._lab1_linear.ipynb": b"x", ".DS_Store": b"x"}, "nothing else either"),
+        ({".lab1_linear.ipynb.icloud": b"x"}, "stands for one in iCloud"),
+        ({"up/report.pdf": b"%PDF-1.7"}, "up/report.pdf is a PDF document"),
+        ({"answers.pdf": b""}, "answers.pdf is empty"),
+        ({"a.docx": zipped("word/document.xml")}, "a.docx is a Word document"),
+        ({"a.docx": zipped("x")}, "a zip archive; unpack it"),
+        ({"Lab.odt": b"?"}, "Lab.odt is a document of a word processor"),
+        ({"Screenshot 1.png": b"\x89PNG", "b.HEIC": b"?"}, "1.png is a picture. b.HEIC is a p"),
+        ({"lab1_linear.py": b"x = 1"}, "lab1_linear.py is a Python script, not a notebook"),
+        ({"lab1_linear.html": b"<!DOCTYPE html>"}, "lab1_linear.html is a web page; download"),
+        ({"link.html": b"https://colab.example/x"}, "link.html is a link to a web page"),
+        ({"notes.md": b"Notes"}, "notes.md is plain text"),
+        ({"weights.pt": b"\x80\2"}, "weights.pt is no notebook"),
+        ({"a.zip": b"PK\3\4"}, "a.zip is a damaged zip archive"),
+        ({"a.zip": zipped("report.pdf")}, "a.zip is a zip archive without a notebook"),
+        ({"a.zip": zipped("a/b.ipynb")}, "a.zip is a zip archive; unpack it"),
+        ({f"{n}.png": b"\x89PNG" for n in range(4)}, "2.png is a picture. There is 1 more."),
     ],
 )
-def test_a_folder_without_a_notebook_says_what_is_there(
-    tmp_path: Path, course: Course, files: list[str], reason: str
+def test_without_a_notebook_it_is_said_what_came(
+    tmp_path: Path, course: Course, files: dict[str, bytes], reason: str
 ) -> None:
-    for file in files:
+    for file, data in files.items():
         (tmp_path / file).parent.mkdir(exist_ok=True)
-        (tmp_path / file).write_text("x")
-    with pytest.raises(Broken, match=f"There is no notebook in the folder.*{reason}"):
+        (tmp_path / file).write_bytes(data)
+    with pytest.raises(Broken, match=f"There is no notebook.*{reason}.*{NAME}"):
         choose([tmp_path], course)
 
 
@@ -210,13 +230,6 @@ def test_links_are_not_followed(tmp_path: Path, course: Course) -> None:
     (tmp_path / "bob" / NAME).symlink_to(tmp_path / "ada" / NAME)
     with pytest.raises(Broken, match="cannot be read"):
         choose([tmp_path / "bob"], course)
-
-
-def zipped(name: str) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr(name, "x")
-    return file.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import io
 import json
 import re
 from dataclasses import replace
-from pathlib import Path
 from xml.etree import ElementTree
 
 import grading_support as support
@@ -16,7 +15,6 @@ from hypothesis import strategies as st
 from labkit.grading.class_page import class_page
 from labkit.grading.course import Course
 from labkit.grading.feedback import page
-from labkit.grading.files import remove_partials, write_whole
 from labkit.grading.gradebook import defused, gradebook, gradescope
 from labkit.grading.results import Graded, Outcome, Record, Shown
 
@@ -248,37 +246,3 @@ def test_a_class_without_a_graded_submission_has_a_page() -> None:
     text = class_page("Lab 1", [Record("eve", (), Outcome.BROKEN, "It is empty.")])
     assert "1 broken file" in text
     assert "<svg" not in text
-
-
-def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "file"
-    write_whole(path, "one")
-    write_whole(path, "two")
-    assert path.read_text() == "two"
-    assert [p.name for p in path.parent.iterdir()] == ["file"]
-    before = path.stat().st_ino
-    write_whole(path, "two")
-    assert path.stat().st_ino == before
-
-
-def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
-    (tmp_path / ".x.partial").write_text("half")
-    (tmp_path / "kept").write_text("")
-    remove_partials(tmp_path)
-    assert [p.name for p in tmp_path.iterdir()] == ["kept"]
-
-
-def test_a_failed_write_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "file"
-    write_whole(path, "old")
-
-    def fail(*_: object) -> None:
-        raise OSError("no space left")
-
-    monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(OSError, match="no space"):
-        write_whole(path, "new")
-    assert path.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]

@@ -16,7 +16,7 @@ MOST_LINES = 300
 
 # The references, each of which may import those on the rungs before its own.
 LADDER = (
-    {"validation", "progress_bar"},
+    {"validation", "progress_bar", "files"},
     {"qparams", "packing"},
     {"linear"},
     {"calibration", "kernels"},

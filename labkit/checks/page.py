@@ -15,8 +15,9 @@ from labkit.checks import registry
 from labkit.checks.card import Table
 from labkit.checks.exercise import Exercise
 from labkit.checks.messages import TONES, points
-from labkit.checks.progress import Progress, write_whole
+from labkit.checks.progress import Progress
 from labkit.checks.verdict import State
+from labkit.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,12 +7,12 @@ environment variable LABKIT_PROGRESS names another folder.
 
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from labkit.checks.verdict import Verdict
+from labkit.files import write_whole
 
 
 @dataclass
@@ -64,15 +64,6 @@ class Progress:
 
     def _write(self) -> None:
         write_whole(self.path, json.dumps({"best": self.best}, indent=1, sort_keys=True) + "\n")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file with one rename: a crash leaves the old one or the new one, never a half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(name, path)
 
 
 def _attempt(progress: Progress, action: Callable[[], object]) -> None:

@@ -127,10 +127,10 @@ def _filled(
 
 
 def _write(path: Path, filled: "Filled", records: "list[Record]") -> None:
-    from labkit.grading.files import write_whole
+    from labkit.grading.files import write_private
     from labkit.grading.gradebook import defused, number
 
-    write_whole(path, filled.text)
+    write_private(path, filled.text)
     print(f"{path}, column {filled.column!r}")
     lab = next((record.max_points for record in records if record.graded), filled.most)
     if lab is not None and filled.most not in (None, lab):

@@ -1,8 +1,11 @@
-"""Files that are whole or not there: what makes a killed run go on where it was."""
+"""The files of the results: private to whoever grades, and the same bytes from the same class."""
 
-import os
-import tempfile
+import io
+import zipfile
+from collections.abc import Iterable
 from pathlib import Path
+
+from labkit import files
 
 GRADEBOOK, CLASS_PAGE, CANVAS, MOODLE = "gradebook.csv", "class.html", "canvas.csv", "moodle.csv"
 FEEDBACK_ZIP = "moodle_feedback.zip"
@@ -10,29 +13,19 @@ RESERVED = (GRADEBOOK, CLASS_PAGE, CANVAS, MOODLE, FEEDBACK_ZIP)
 """What lies beside the students' folders, and so can be no student's name."""
 
 
-def write_whole(path: Path, text: str | bytes) -> None:
-    """Write text in UTF-8, or bytes, to `path`, so that a crash leaves the old file or the new one.
-
-    A file that holds it already is left alone.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
-    if path.is_file() and path.read_bytes() == data:
-        return
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            # Else a power cut could leave the new name on an empty file.
-            os.fsync(handle)
-        os.replace(partial, path)
-    except BaseException:
-        os.unlink(partial)
-        raise
+def write_private(path: Path, content: str | bytes) -> None:
+    """Write a file whole that nobody else on the machine may read."""
+    files.write_whole(path, content, mode=0o600)
 
 
-def remove_partials(folder: Path) -> None:
-    """Remove what a killed run left half written."""
-    for path in folder.glob(".*.partial"):
-        path.unlink()
+def zipped(entries: Iterable[tuple[str, bytes]]) -> bytes:
+    """Return a zip of files, each a name and what it holds; the same files give the same bytes."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries:
+            # A fixed time: the default is the present one.
+            info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, content)
+    return data.getvalue()

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from labkit.files import remove_partials
 from labkit.grading.entries import Entry
-from labkit.grading.files import RESERVED, remove_partials, write_whole
+from labkit.grading.files import RESERVED, write_private
 from labkit.grading.results import Outcome, Record, from_json, to_json
 
 RECORD = "record.json"
@@ -67,7 +68,7 @@ class Grades:
                 )
             return int(kept["seed"])
         seed = secrets.randbits(128) if given is None else given
-        write_whole(path, json.dumps({"lab": lab, "seed": seed}) + "\n")
+        write_private(path, json.dumps({"lab": lab, "seed": seed}) + "\n")
         return seed
 
     def finished(self, entry: Entry, key: str) -> Record | None:
@@ -86,7 +87,7 @@ class Grades:
         if entry.student not in RESERVED:
             folder.mkdir(exist_ok=True)
             remove_partials(folder)
-            write_whole(folder / RECORD, entry.digest(key) + "\n" + to_json(record) + "\n")
+            write_private(folder / RECORD, entry.digest(key) + "\n" + to_json(record) + "\n")
 
     def log(self, student: str, **what: str) -> None:
         """Add a line to the log, which is no part of the results."""

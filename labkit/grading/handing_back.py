@@ -5,13 +5,11 @@ those of a download do: the full name, the participant's number, and the kind of
 number comes from the grading worksheet, never from the name of a folder, which anybody may choose.
 """
 
-import io
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from labkit.grading.files import FEEDBACK_ZIP, write_whole
+from labkit.grading.files import FEEDBACK_ZIP, write_private, zipped
 from labkit.grading.sheets.people import FOLDER
 
 FEEDBACK = "feedback.html"
@@ -30,15 +28,11 @@ def write_feedback_zip(out: Path, numbers: Mapping[str, str]) -> Path:
     numbers : mapping
         Student to the number that Moodle gives to the participant.
     """
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
-        for student, number in sorted(numbers.items()):
-            # A fixed time: the same pages give the same bytes.
-            info = zipfile.ZipInfo(feedback_name(student, number), (1980, 1, 1, 0, 0, 0))
-            info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = 0o644 << 16
-            archive.writestr(info, (out / student / FEEDBACK).read_bytes())
-    write_whole(out / FEEDBACK_ZIP, data.getvalue())
+    pages = (
+        (feedback_name(student, number), (out / student / FEEDBACK).read_bytes())
+        for student, number in sorted(numbers.items())
+    )
+    write_private(out / FEEDBACK_ZIP, zipped(pages))
     return out / FEEDBACK_ZIP
 
 

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from labkit.files import remove_partials
 from labkit.grading.class_page import class_page
 from labkit.grading.course import Course
 from labkit.grading.feedback import page
-from labkit.grading.files import CLASS_PAGE, GRADEBOOK, RESERVED, remove_partials, write_whole
+from labkit.grading.files import CLASS_PAGE, GRADEBOOK, RESERVED, write_private
 from labkit.grading.gradebook import gradebook, gradescope
 from labkit.grading.results import Record
 from labkit.grading.similarity import similarities
@@ -48,9 +49,9 @@ def publish(
         folder = out / record.student
         folder.mkdir(exist_ok=True)
         remove_partials(folder)
-        write_whole(folder / "results.json", gradescope(record))
-        write_whole(folder / "feedback.html", page(title, record, instructor=False))
-        write_whole(folder / "instructor.html", page(title, record, instructor=True))
-    write_whole(out / CLASS_PAGE, class_page(title, records, [str(one) for one in passed_over]))
-    write_whole(out / GRADEBOOK, gradebook(records, course))
+        write_private(folder / "results.json", gradescope(record))
+        write_private(folder / "feedback.html", page(title, record, instructor=False))
+        write_private(folder / "instructor.html", page(title, record, instructor=True))
+    write_private(out / CLASS_PAGE, class_page(title, records, [str(one) for one in passed_over]))
+    write_private(out / GRADEBOOK, gradebook(records, course))
     return records

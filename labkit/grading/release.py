@@ -7,7 +7,6 @@ goes without a trace. Outputs are cleared. The same solution gives the same byte
 What could hand a solution out is refused, in the words of `labkit.grading.releasing`.
 """
 
-import zipfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,9 @@ from nbformat import NotebookNode
 
 from labkit import __version__
 from labkit.checks import registry
+from labkit.files import write_whole
 from labkit.grading.course_map import course_map, index, pictures
+from labkit.grading.files import zipped
 from labkit.grading.releasing.cells import (
     ANSWER,
     CHECK,
@@ -137,7 +138,7 @@ def release(root: Path, check: bool = False) -> list[Stale]:
             reason = "is missing" if current is None else "differs from what its solution releases"
             stale.append(Stale(name, reason))
         else:
-            _write_whole(target, content)
+            write_whole(target, content)
     for path in sorted((root / "labs").glob("lab*.ipynb")):
         if path.name not in labs:
             is_left = path.stem in registry.left_out()
@@ -162,13 +163,10 @@ def bundle(root: Path, target: Path) -> list[str]:
         found = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
         files += [file for file in found if _bundled(file.relative_to(root), released)]
     names = [file.relative_to(root).as_posix() for file in files]
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file, name in zip(files, names, strict=True):
-            # A fixed time stamp: the default is the file's own, which differs between checkouts.
-            info = zipfile.ZipInfo(f"quantization-labs/{name}", date_time=(1980, 1, 1, 0, 0, 0))
-            info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = 0o644 << 16
-            archive.writestr(info, file.read_bytes())
+    entries = zip(names, files, strict=True)
+    write_whole(
+        target, zipped((f"quantization-labs/{name}", file.read_bytes()) for name, file in entries)
+    )
     return names
 
 
@@ -208,10 +206,3 @@ def _where(path: Iterable[str | int]) -> str:
 def _lines(content: bytes) -> bytes:
     """Return content as it is with git's line ends on every system."""
     return content.replace(b"\r\n", b"\n")
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    path.parent.mkdir(exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(content)
-    partial.replace(path)

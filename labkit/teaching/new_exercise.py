@@ -18,8 +18,8 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from labkit.checks import registry
+from labkit.files import write_whole
 from labkit.grading.course import grade_name
-from labkit.grading.files import write_whole
 from labkit.grading.release import ANSWER, CHECK, grade_id
 from labkit.teaching import skeleton
 

@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from labkit.checks import registry
-from labkit.grading.files import write_whole
+from labkit.files import write_whole
 from labkit.grading.release import ANSWER, CHECK, grade_id
 from labkit.grading.releasing.taking import taken
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from labkit.checks import registry
-from labkit.grading.files import write_whole
+from labkit.files import write_whole
 from labkit.grading.grades import kept_records
 from labkit.grading.pages import Html, bar, document, table, text
 from labkit.grading.results import Graded, Outcome, Record

@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from labkit.grading.collecting.archive import members
 from labkit.grading.collecting.handed_out import same_code
-from labkit.grading.collecting.students import is_rubbish, notebooks, parts
+from labkit.grading.collecting.kinds import what_a_file_is
+from labkit.grading.collecting.students import is_notebook, notebooks, others, parts
 from labkit.grading.course import Course
 from labkit.grading.outputs import TooLarge, without_outputs
 from labkit.grading.submission import Broken, parse
 
 MOST_NOTEBOOKS = 30
 """Notebooks in one student's folder that are opened."""
+MOST_NAMED = 3
+"""Other files that are named where there is no notebook."""
+MOST_READ = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ def choose(places: Sequence[Path], course: Course) -> tuple[bytes, tuple[str, ..
     """
     found = {_name(path, place): path for place in places for path in notebooks(place)}
     if not found:
-        raise Broken(_instead(places[0]))
+        raise Broken(_instead(places[0], course))
     if len(found) > MOST_NOTEBOOKS:
         raise Broken(f"There are {len(found)} notebooks; up to {MOST_NOTEBOOKS} are looked at.")
     if len(found) == 1:
@@ -140,20 +145,36 @@ def _others(best: Candidate, candidates: Sequence[Candidate]) -> list[str]:
     ]
 
 
-def _instead(place: Path) -> str:
-    """Say what is there where no notebook is."""
-    names = sorted(name for name in os.listdir(place) if not is_rubbish(name))
-    if any(name.casefold().endswith(".zip") for name in names):
-        return "There is no notebook in the folder, but a zip; `labkit collect` unpacks it."
-    shown = [name for name in names if not name.startswith(".")]
-    if shown:
-        more = ", ..." if shown[3:] else ""
-        return f"There is no notebook in the folder, only {', '.join(shown[:3])}{more}."
-    if ".ipynb_checkpoints" in os.listdir(place):
+def _instead(place: Path, course: Course) -> str:
+    """Say what is there where no notebook is, for whoever handed it in."""
+    wanted = f"What counts is the notebook itself: {course.stem}.ipynb."
+    if found := others(place):
+        names = {path.relative_to(place).as_posix(): path for path in found[:MOST_NAMED]}
+        sentences = [f"{name} is {_kind(path)}." for name, path in names.items()]
+        more = len(found) - len(names)
+        sentences += [f"There {'is' if more == 1 else 'are'} {more} more."] if more else []
+        if any(name.casefold().endswith(".zip") for name in names):
+            wanted += " (For instructors: `labkit collect` unpacks a zip.)"
+        return " ".join(["There is no notebook.", *sentences, wanted])
+    hidden = os.listdir(place)
+    if placeholders := [name for name in hidden if name.endswith(".icloud")]:
+        return f"There is no notebook: {placeholders[0]} stands for one in iCloud. {wanted}"
+    if ".ipynb_checkpoints" in hidden:
         return (
-            "There is no notebook in the folder, only the copies that Jupyter keeps for itself "
-            "(.ipynb_checkpoints)."
+            "There is no notebook, only the copies that Jupyter keeps for itself "
+            f"(.ipynb_checkpoints). {wanted}"
         )
-    if placeholders := [name for name in names if name.endswith(".icloud")]:
-        return f"There is no notebook in the folder: {placeholders[0]} stands for one in iCloud."
-    return "There is no notebook in the folder; it is empty."
+    return f"There is no notebook, and nothing else either. {wanted}"
+
+
+def _kind(path: Path) -> str:
+    """Return what a file is that should be a notebook."""
+    if path.suffix.casefold() == ".zip":
+        try:
+            with members(path) as found:
+                if not any(is_notebook(member.path[-1]) for member in found):
+                    return "a zip archive without a notebook"
+        except ValueError:
+            return "a damaged zip archive"
+    with path.open("rb") as file:
+        return what_a_file_is(path.name, file.read(MOST_READ))

@@ -29,7 +29,10 @@ def run(parsed: argparse.Namespace) -> int:
     print(
         f"{parsed.out}: {len(collected.students)} students, {count} notebooks (from: {platforms})"
     )
-    without = [name for name, notebooks in collected.students.items() if not notebooks]
+    instead = {name: f" ({', '.join(files)})" for name, files in collected.instead.items()}
+    without = [
+        f"{name}{instead.get(name, '')}" for name, found in collected.students.items() if not found
+    ]
     for what, names in (("without a notebook", without), ("late", collected.late)):
         if names:
             print(f"{what}: {printable(', '.join(sorted(names)))}")

@@ -1,7 +1,17 @@
 """What a file is that should be a notebook and is none, in words for whoever handed it in."""
 
 import re
+from pathlib import PurePath
 
+# What is in the zip that an office's document is: its first names are readable in the bytes.
+DOCUMENTS = (
+    (b"word/document", "a Word document"),
+    (b"xl/workbook", "an Excel workbook"),
+    (b"ppt/presentation", "a PowerPoint presentation"),
+    (b"mimetypeapplication/vnd.oasis.opendocument", "an OpenDocument text or sheet"),
+    (b"Index/Document.iwa", "a document of Pages, Numbers or Keynote"),
+    (b"mimetypeapplication/epub+zip", "an e-book"),
+)
 # How each kind of file begins.
 BEGINNINGS = (
     (b"PK\x03\x04", "a zip archive; unpack it and take the .ipynb file out of it"),
@@ -14,6 +24,9 @@ BEGINNINGS = (
     (b"\x89PNG", "a picture"),
     (b"\xff\xd8\xff", "a picture"),
     (b"GIF8", "a picture"),
+    (b"BM", "a picture"),
+    (b"II*\0", "a picture"),
+    (b"MM\0*", "a picture"),
     (b"\xd0\xcf\x11\xe0", "a document of Microsoft Office"),
     (b"{\\rtf", "a document of a text editor (RTF)"),
     (b"\x00\x05\x16\x07", "what macOS keeps beside a file, not the file itself"),
@@ -29,6 +42,15 @@ MARKUP = re.compile(rb"<(!doctype|html|head|body|\?xml|!--|svg|div|script)", re.
 CONFLICT = re.compile(rb"^(<{7}|={7}|>{7})([ \r\n]|$)", re.MULTILINE)
 CODE = re.compile(rb"^(#|import |from \w+ import |def |%|---\s)")
 LINK = re.compile(rb"https?://\S+\s*$")
+BY_ENDING = {
+    ".docx .doc .odt .pages .gdoc": "a document of a word processor",
+    ".heic .heif .webp .svg .avif": "a picture",
+    ".mp4 .mov .webm .mkv": "a video",
+    ".html .htm .mhtml .webarchive": "a web page; download the notebook itself",
+    ".py .pyw": "a Python script, not a notebook",
+    ".txt .md .tex .rst .csv .json": "plain text, not a notebook",
+}
+UNTOLD = "no notebook"
 
 
 def what_it_is(data: bytes) -> str:
@@ -42,6 +64,10 @@ def what_it_is(data: bytes) -> str:
     start = data.removeprefix(b"\xef\xbb\xbf").lstrip()[:200]
     if not data.strip(b"\0 \t\r\n"):
         return "filled with nothing but zeros: a copy that was not finished" if data.strip() else ""
+    if start.startswith(b"PK"):
+        for mark, kind in DOCUMENTS:
+            if mark in data:
+                return kind
     for beginning, kind in BEGINNINGS:
         if start.startswith(beginning):
             return kind
@@ -58,3 +84,20 @@ def what_it_is(data: bytes) -> str:
     if CODE.match(start):
         return "a Python script or plain text, not a notebook"
     return ""
+
+
+def what_a_file_is(name: str, data: bytes) -> str:
+    """Return what a file is that was handed in instead of a notebook, in any case some words.
+
+    Parameters
+    ----------
+    name : str
+        The file's name, which is believed where its bytes tell nothing.
+    data : bytes
+        What it holds, or its beginning.
+    """
+    if not data:
+        return "empty"
+    ending = PurePath(name).suffix.casefold()
+    by_ending = (kind for endings, kind in BY_ENDING.items() if ending in endings.split())
+    return what_it_is(data) or next(by_ending, UNTOLD)

@@ -3,7 +3,9 @@
 import os
 import stat
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 NOTEBOOK = (".ipynb", ".ipynb.txt", ".ipynb.json")
@@ -136,20 +138,33 @@ def notebooks(place: Path, depth: int = 4, most: int = 1000) -> list[Path]:
     """
     if not stat.S_ISDIR(place.lstat().st_mode):
         return [place]
-    found: list[Path] = []
+    found = islice(_entries(place, depth), most)
+    return [
+        Path(entry.path)
+        for entry in found
+        if is_notebook(parts(entry.name)[-1]) and not entry.is_dir(follow_symlinks=False)
+    ]
+
+
+def others(place: Path, depth: int = 4, most: int = 1000) -> list[Path]:
+    """Return the regular files in a student's folder and below it that are no notebooks."""
+    return [
+        Path(entry.path)
+        for entry in islice(_entries(place, depth), most)
+        if entry.is_file(follow_symlinks=False) and not is_notebook(parts(entry.name)[-1])
+    ]
+
+
+def _entries(place: Path, depth: int) -> Iterator["os.DirEntry[str]"]:
+    """Yield what is in a folder and in those below it; not what is hidden."""
     ahead = [(place, 0)]
-    seen = 0
     while ahead:
         folder, level = ahead.pop(0)
         with os.scandir(folder) as entries:
             inside = sorted(entries, key=lambda entry: entry.name)
         for entry in inside:
-            seen += 1
-            if seen > most or entry.name.startswith(".") or is_rubbish(entry.name):
+            if entry.name.startswith(".") or is_rubbish(entry.name):
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                if level < depth:
-                    ahead.append((Path(entry.path), level + 1))
-            elif is_notebook(parts(entry.name)[-1]):
-                found.append(Path(entry.path))
-    return found
+            yield entry
+            if entry.is_dir(follow_symlinks=False) and level < depth:
+                ahead.append((Path(entry.path), level + 1))

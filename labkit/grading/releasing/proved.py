@@ -13,7 +13,7 @@ from pathlib import Path
 
 from labkit.grading.bubblewrap import site_folders
 from labkit.grading.course import Course, course_key
-from labkit.grading.files import write_whole
+from labkit.grading.files import write_private
 
 
 def is_proved(course: Course, sandbox: str) -> bool:
@@ -25,7 +25,7 @@ def keep_proof(course: Course, sandbox: str) -> None:
     """Remember that it has."""
     # Where the home cannot be written to, it is proved again the next time.
     with contextlib.suppress(OSError):
-        write_whole(_proof(course, sandbox), f"lab {course.lab}\n")
+        write_private(_proof(course, sandbox), f"lab {course.lab}\n")
 
 
 def _proof(course: Course, sandbox: str) -> Path:
