@@ -4,12 +4,16 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
+from kernel_cases import differences
 
-from labkit.kernels import BackendInfo, backend_info, engines
+from labkit.kernels import BackendInfo, QuantizedConv2d, backend_info, engines, qnnpack
+from labkit.kernels.timing import quicker
+from labkit.qparams import QParams, Scheme
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +28,7 @@ needs_engine = pytest.mark.skipif(
 @pytest.fixture
 def fresh_probes():
     """Probe again in the test, and once more after it."""
-    probes = (engines.usable, engines.saturates)
+    probes = (engines.usable, engines.saturates, qnnpack.usable)
     for probe in probes:
         probe.cache_clear()
     yield
@@ -120,6 +124,20 @@ def last_bit_off(run):
 
 @needs_engine
 @pytest.mark.usefixtures("fresh_probes")
+def test_plain_loops_are_not_used(monkeypatch):
+    """As oneDNN computes on a processor that it has no kernel for: rightly, and slowly."""
+    run = engines.Convolution.__call__
+
+    def slow(self, *arguments):
+        time.sleep(0.01)
+        return run(self, *arguments)
+
+    monkeypatch.setattr(engines.Convolution, "__call__", slow)
+    assert not engines.usable()
+
+
+@needs_engine
+@pytest.mark.usefixtures("fresh_probes")
 @pytest.mark.parametrize("operator", ["Convolution", "Matmul"])
 def test_operators_without_a_kernel_or_with_another_rounding_are_not_used(monkeypatch, operator):
     kind = getattr(engines, operator)
@@ -145,3 +163,67 @@ def test_saturation_in_either_kernel_is_noticed(monkeypatch):
             patch.setattr(kind, "__call__", lambda self, *x, run=run: run(self, *x).clamp(max=101))
             engines.saturates.cache_clear()
             assert engines.saturates()
+
+
+# QNNPACK, as on a processor without oneDNN
+
+
+@pytest.fixture
+def on_ARM(monkeypatch, fresh_probes):
+    """Without oneDNN; QNNPACK is taken even where float32 products are quicker."""
+    if "qnnpack" not in torch.backends.quantized.supported_engines:
+        pytest.skip("torch has no QNNPACK here")
+    monkeypatch.setattr(engines, "OPERATORS", ("no_such_operator",))
+    monkeypatch.setattr(qnnpack, "quicker", lambda *_: True)
+
+
+@pytest.mark.usefixtures("on_ARM")
+def test_QNNPACK_gives_the_integers_of_the_reference():
+    assert backend_info().engine == "qnnpack"
+    engine = torch.backends.quantized.engine
+    wrong, total, roads = differences(8 * EXAMPLES, 8 * EXAMPLES)
+    assert wrong == 0
+    assert total > 10000
+    assert set(roads) == {"float32", "int8"}
+    assert torch.backends.quantized.engine == engine
+
+
+@pytest.mark.usefixtures("on_ARM")
+@pytest.mark.parametrize("residual", [False, True])
+def test_QNNPACK_adds_exactly_at_full_range_and_in_any_memory_format(residual):
+    draw = torch.Generator().manual_seed(0)
+    q_w = torch.randint(-127, 128, (24, 200, 1, 1), generator=draw, dtype=torch.int8)
+    q_w[:2] = 127
+    q_x = torch.randint(0, 256, (3, 200, 5, 4), generator=draw, dtype=torch.uint8)
+    q_x[0] = 255
+    wide, narrow = Scheme(8, signed=False), Scheme(8, symmetric=True)
+    w_qparams = QParams(torch.rand(24, generator=draw) + 0.01, torch.zeros(24).int(), narrow, 0)
+    grids = (torch.randn(24, generator=draw) * 300, QParams(0.02, 200, wide), QParams(5.0, 7, wide))
+    added = QParams(3.0, 9, wide) if residual else None
+    inputs = [q_x, q_x[:, :24].contiguous()] if residual else [q_x]
+    layers = [
+        QuantizedConv2d(q_w, w_qparams, *grids, residual_qparams=added, backend=backend)
+        for backend in ("torch", "reference")
+    ]
+    assert layers[0].road == "int8"
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        given = [q.contiguous(memory_format=memory_format) for q in inputs]
+        assert torch.equal(layers[0](*given), layers[1](*given))
+
+
+@pytest.mark.usefixtures("on_ARM")
+def test_QNNPACK_is_not_used_where_it_is_inexact_or_slow(monkeypatch):
+    real = qnnpack.Matmul.real
+    with monkeypatch.context() as patch:
+        patch.setattr(qnnpack.Matmul, "real", lambda self, x: real(self, x) + 2**-18)
+        assert not qnnpack.usable()
+    qnnpack.usable.cache_clear()
+    monkeypatch.setattr(qnnpack, "quicker", lambda *_: False)
+    assert not qnnpack.usable()
+    assert backend_info().engine == "float32"
+
+
+def test_quicker_times_both():
+    assert quicker(lambda: None, lambda: time.sleep(0.001))
+    assert not quicker(lambda: time.sleep(0.001), lambda: None)
+    assert quicker(lambda: time.sleep(0.001), lambda: time.sleep(0.001), times_as_long=10)

@@ -9,11 +9,13 @@ The modules, each on top of those before:
 - `output_stage` turns accumulators into codes; `requantization` has the other published rules;
 - `window` and `layer` check and fold what is constant in a layer;
 - `reference` has the formulas;
-- `exact` computes them with floating-point products, `engines` with torch's int8 operators;
-- `roads` chooses between those two, `modules` and `functional` are the doors.
+- `exact` computes them with floating-point products, `engines` with torch's int8 operators on
+  x86, `qnnpack` with those on ARM; `kept` holds on to what they prepare;
+- `roads` chooses among those, `backend` says what there is; `modules` and `functional` are the
+  doors.
 """
 
-from labkit.kernels.engines import BackendInfo, backend_info
+from labkit.kernels.backend import BackendInfo, backend_info
 from labkit.kernels.functional import conv2d, linear
 from labkit.kernels.layer import quantize_bias
 from labkit.kernels.modules import QuantizedConv2d, QuantizedLinear

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 
 import labkit.kernels.engines as engines
+import labkit.kernels.qnnpack as qnnpack
 from labkit.kernels.fixed_stage import FixedStage
 from labkit.kernels.layer import Layer
 from labkit.kernels.output_stage import INT32_MAX
@@ -45,8 +46,8 @@ def choice(layer: Layer, backend: str = "torch", saturates: bool | None = None) 
     backend : str
         "reference" for the formulas, "torch" for speed.
     saturates : bool, optional
-        Whether the engine adds pairs of products in int16, as on AVX2 without VNNI; None: whether
-        this machine's does, which is measured.
+        For an x86 processor whose engine adds pairs of products in int16, as on AVX2 without VNNI,
+        or for one whose does not; None: for this machine, which is measured.
 
     Raises
     ------
@@ -67,7 +68,8 @@ def choice(layer: Layer, backend: str = "torch", saturates: bool | None = None) 
             "the engine cannot requantize in fixed point",
             'Requantize in "float", for networks that run on this machine.',
         )
-    if not engines.usable():
+    has_onednn = saturates is not None or engines.usable()
+    if not (has_onednn or qnnpack.usable()):
         return Choice("float32", "torch has no exact int8 operators for this processor")
     if smallest_w < -128 or largest_w > 127:
         return Choice(
@@ -77,6 +79,10 @@ def choice(layer: Layer, backend: str = "torch", saturates: bool | None = None) 
         )
     if largest_x * int(weight.abs().flatten(1).sum(1).max()) > INT32_MAX:
         return Choice("float32", "accumulators may leave int32", "Use fewer bits.")
+    if not has_onednn:
+        if qnnpack.multiplies_rows(layer.q_w.shape[2:], layer.window):
+            return Choice("int8", "QNNPACK multiplies rows exactly")
+        return Choice("float32", "QNNPACK rounds what is no product of rows by another rule")
     if not _has_fast_kernel(layer):
         return Choice(
             "float32",

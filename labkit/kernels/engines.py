@@ -1,8 +1,9 @@
-"""The one file that talks to torch's int8 engines.
+"""What talks to oneDNN, torch's int8 engine on x86.
 
 It uses oneDNN's operators on plain integer tensors, ``torch.ops.onednn.*_pointwise``: fbgemm and
-qnnpack need torch's quantized tensors, which are to be removed (pytorch#184982). What an engine
-can do is measured by calling it, not read from a list of processors.
+qnnpack (`labkit.kernels.qnnpack`) need torch's quantized tensors, which are to be removed
+(pytorch#184982). What an engine can do is measured by calling it, not read from a list of
+processors.
 
 A chip without 8-bit dot products (AVX2 without VNNI) multiplies unsigned activations by signed
 weights with ``vpmaddubsw``, which adds pairs of products in int16 and saturates: 255 * 127 twice
@@ -10,7 +11,6 @@ gives 32,767, where 64,770 is right.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from labkit.kernels.output_stage import OutputStage
+from labkit.kernels.timing import quicker
 from labkit.kernels.window import Window
 from labkit.qparams import Scheme
 
@@ -32,42 +33,18 @@ RESIDUAL_CLAMPS = {
 }
 
 
-@dataclass(frozen=True)
-class BackendInfo:
-    """What computes 8-bit products on this machine.
-
-    Attributes
-    ----------
-    engine : str
-        "onednn", or "float32" where torch lacks its operators or they fail the probe.
-    instruction_set : str
-        What the processor offers, for people to read.
-    saturates : bool
-        Whether the engine gets 255 * 127 + 255 * 127 wrong: measured.
-    """
-
-    engine: str
-    instruction_set: str
-    saturates: bool
-
-
-def backend_info() -> BackendInfo:
-    """Say which engine computes 8-bit products here, and whether it can saturate.
-
-    Returns
-    -------
-    BackendInfo
-        Measured once, with the operators that `labkit.kernels` uses. The environment variable
-        ``ONEDNN_MAX_CPU_ISA=AVX2``, set before Python starts, makes oneDNN do what it does on a
-        chip without 8-bit dot products.
-    """
-    engine = "onednn" if usable() else "float32"
-    return BackendInfo(engine, _instruction_set(), usable() and saturates())
+# Where oneDNN has no kernel for a processor, plain loops give the right integers: tens of times as
+# slowly as products in float32.
+SLOWEST = 4.0
 
 
 @cache
 def usable() -> bool:
-    """Tell whether the operators exist and finish as `OutputStage` does, to the last bit."""
+    """Tell whether the operators exist, finish as `OutputStage` does, and are no plain loops."""
+    return _exact() and _is_compiled_for_this_processor()
+
+
+def _exact() -> bool:
     if not all(hasattr(torch.ops.onednn, name) for name in OPERATORS):
         return False
     draw = torch.Generator().manual_seed(0)
@@ -94,6 +71,18 @@ def usable() -> bool:
         flat((rows.double() - zero_point) @ matrix.double().t()),
     ]
     return all(torch.equal(*pair) for pair in zip(results, expected, strict=True))
+
+
+def _is_compiled_for_this_processor() -> bool:
+    x = torch.ones(1, 64, 14, 14, dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
+    weight = torch.ones(64, 64, 3, 3, dtype=torch.int8)
+    output = OutputStage(torch.ones(64), torch.zeros(64), 0, 255, torch.uint8)
+    convolution, real, real_weight = (
+        Convolution(weight, 0, output, Window()),
+        x.float(),
+        weight.float(),
+    )
+    return quicker(lambda: convolution(x), lambda: F.conv2d(real, real_weight), SLOWEST)
 
 
 def probe(draw: torch.Generator, images: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -263,17 +252,3 @@ def _readable_as(scheme: Scheme | None, dtype: torch.dtype) -> bool:
     return scheme is not None and (
         scheme.dtype == dtype or (scheme.qmin >= 0 and scheme.qmax <= 127)
     )
-
-
-def _instruction_set() -> str:
-    found = torch.cpu.get_capabilities()
-    dot_products = {
-        "avx512_vnni": "AVX-512 VNNI",
-        "avx_vnni": "AVX VNNI",
-        "amx_int8": "AMX",
-        "dot": "dot product",
-        "i8mm": "i8mm",
-    }
-    names = [torch.backends.cpu.get_cpu_capability()]
-    names += [text for key, text in dot_products.items() if found.get(key)]
-    return " + ".join(names)

@@ -5,7 +5,8 @@ call; ``torch.ops.quantized`` holds on to that of the first size. The kernel is 
 are its integers, but for one small image the looking up takes longer than the products.
 
 These operators need torch's quantized tensors, which are to be removed (pytorch#184982): nothing
-but this file knows of them, and without them `labkit.kernels.engines` does the work.
+but this file and `labkit.kernels.qnnpack` knows of them; without them `labkit.kernels.engines` does
+the work.
 """
 
 import warnings

@@ -6,12 +6,13 @@ road       when
 int8       The engine's operators as they are: wherever no sum of two products can leave int16,
            ``2 * (qmax - qmin) * max|w| <= 32767`` (7-bit activations or 7-bit weights, for
            example), or the processor does not add pairs in int16 (measured), and the accumulators
-           cannot leave int32.
+           cannot leave int32. QNNPACK's are taken for products of rows where there is no oneDNN.
 int8 twice The same operators on weights split into two halves, ``w = w // 2 + (w - w // 2)``, so
            that nothing saturates: a sum twice as long. Full 8-bit operands on a chip that does.
-float32    Exact floating-point products (`labkit.kernels.exact`): no engine (as on a Mac), weights
-           that with their zero points need 9 bits, groups that the engine has no fast kernel for,
-           accumulators that may leave int32, requantization in fixed point.
+float32    Exact floating-point products (`labkit.kernels.exact`): no engine that is exact (as for
+           most layers on a Mac), weights that with their zero points need 9 bits, groups that the
+           engine has no fast kernel for, accumulators that may leave int32, requantization in
+           fixed point.
 ========== ========================================================================================
 
 `labkit.kernels.choosing` has the conditions in order.
@@ -25,6 +26,7 @@ from torch import Tensor
 
 import labkit.kernels.engines as engines
 import labkit.kernels.kept as kept
+import labkit.kernels.qnnpack as qnnpack
 import labkit.kernels.reference as reference
 from labkit.kernels.choosing import choice, is_depthwise
 from labkit.kernels.exact import ExactRoad
@@ -86,6 +88,8 @@ class EngineRoad:
         return self._product(self._operand(q_x, dim=-1))
 
     def _prepack(self, weight: Tensor, x_zero_point: int) -> Callable[..., Tensor]:
+        if not engines.usable():
+            return qnnpack.Matmul(weight, x_zero_point, self._output)
         return engines.rows_product(weight, x_zero_point, self._output)
 
     def _operand(self, q_x: Tensor, dim: int) -> Tensor:
@@ -127,6 +131,8 @@ class EngineConvolutionRoad(EngineRoad):
         return run(q_x, q_residual)
 
     def _prepack(self, weight: Tensor, x_zero_point: int) -> Callable[..., Tensor]:
+        if not engines.usable():
+            return qnnpack.Convolution(weight, x_zero_point, self._output)
         residual = self._layer.residual_qparams
         # Where a sum is long, the other operators are as quick (tests/benchmarks/ptq.py).
         short = is_depthwise(self._layer) or self._layer.q_w.shape[2:] == (1, 1)

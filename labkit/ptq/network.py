@@ -150,7 +150,7 @@ class QuantizedModel(WithoutState):
         Parameters
         ----------
         saturates : bool, optional
-            On a processor that saturates int16, or on one that does not; None: on this one.
+            On an x86 processor that saturates int16, or on one that does not; None: on this one.
 
         Returns
         -------
