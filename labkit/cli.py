@@ -185,7 +185,7 @@ def _emulate(parsed: argparse.Namespace) -> int:
 
     found = emulate(parsed.folder, fashion_pixels(parsed.images), parsed.name)
     print(f"{found.flash} bytes of flash, {found.ram} of RAM, compiled by {found.compiler}")
-    print(f"{found.instructions.mean() / 1e6:.1f} million instructions an image")
+    print(f"{found.instructions.mean():,.0f} instructions an image")
     for i, logits in enumerate(found.logits):
         print(f"image {i}: {' '.join(map(str, logits))}")
     return 0

@@ -86,7 +86,7 @@ def wrong_programs(
     main = folder / "main.c"
     main.write_text(_main(networks))
     program = folder / "programs"
-    compile_c(compiler, [main, *sources], program, [*STRICT, *flags])
+    compile_c(compiler, [main, *sources], program, [*STRICT, *flags], seconds=3600)
     run = subprocess.run([program], capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr[:3000]
     lines = iter(run.stdout.splitlines())

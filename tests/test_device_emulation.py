@@ -49,6 +49,21 @@ def test_instructions_are_counted_and_the_same_at_every_run(exported):
     assert (found.instructions > 10**7).all()
 
 
+def test_a_loop_of_known_length_counts_as_many_instructions(tmp_path):
+    (tmp_path / "loop.h").write_text(
+        "#include <stdint.h>\n#define LOOP_PIXELS 1\n#define LOOP_LOGITS 1\n#define LOOP_ARENA 1\n"
+        "int loop_run(const uint8_t *pixels, uint8_t *logits);\n"
+    )
+    (tmp_path / "loop.c").write_text(
+        '#include "loop.h"\n'
+        "int loop_run(const uint8_t *pixels, uint8_t *logits)\n"
+        "{ uint32_t n = 100000; *logits = *pixels;\n"
+        '  __asm__ volatile("1: subs %0, #1\\n bne 1b" : "+r"(n)); return 0; }\n'
+    )
+    found = emulate(tmp_path, np.zeros((2, 1), np.uint8))
+    assert found.instructions == pytest.approx(200_000, abs=200)
+
+
 def test_the_command(exported, capsys):
     _, folder, _, found = exported
     assert main(["emulate", str(folder), "--images", "1"]) == 0

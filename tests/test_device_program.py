@@ -86,6 +86,12 @@ def test_both_backends_and_a_saved_file_give_the_integers_of_the_program(network
     assert wrong_programs(networks, tmp_path / "c", COMPILER, "-O0") == []
 
 
+def test_no_arena_is_much_larger_than_what_is_live_at_once(networks, tmp_path):
+    for name, network in networks.items():
+        exported = export_c(network.model, tmp_path, name, tuple(network.images.shape[1:]))
+        assert exported.peak <= exported.arena <= 1.1 * exported.peak, name
+
+
 @needs_compiler
 def test_sanitizers_find_nothing(networks, tmp_path):
     some = networks if ALL else {name: networks[name] for name in list(networks)[::3]}
@@ -178,7 +184,10 @@ def test_islands_are_refused_by_name_and_nothing_is_written(tmp_path):
         ({"name": "2fast"}, "a C identifier"),
         ({"name": "../up"}, "a C identifier"),
         ({"name": "größe"}, "a C identifier"),
-        ({"name": "int"}, "name is 'int', which C keeps for itself"),
+        *(
+            ({"name": name}, f"name is '{name}', which C keeps for itself")
+            for name in ("int", "double", "main", "pixels", "stdint")
+        ),
         ({"name": None}, "a C identifier"),
         ({"image_shape": (3, 28, 28)}, r"image_shape is \(3, 28, 28\), which does not fit"),
         ({"table": torch.zeros(3, 256, dtype=torch.uint8)}, r"table has shape \(3, 256\)"),
@@ -202,6 +211,10 @@ def test_a_folder_that_cannot_be_written_is_refused(integers, tmp_path):
     with pytest.raises(OSError, match="file"):
         export_c(integers["resnet"], tmp_path / "file" / "folder")
     assert (tmp_path / "file").read_text() == "mine"
+    (tmp_path / "network.h").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"network\.h' is a folder"):
+        export_c(integers["resnet"], tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "network.h"]
 
 
 def test_sums_that_could_leave_int32_are_refused(tmp_path):
@@ -258,6 +271,10 @@ def test_a_compiler_that_fails_says_why_and_leaves_nothing(integers, tmp_path):
         (tmp_path / "network.c").write_text("int network_run(")
         with pytest.raises(ValueError, match=r"failed with status 1 on network.c: .*network.c:1"):
             build(tmp_path)
+        export_c(integers["mobilenet"], tmp_path)
+        elsewhere = Compiler("elsewhere", (*COMPILER.command, "-c"))  # an object, no library
+        with pytest.raises(ValueError, match="elsewhere made a library that this machine cannot"):
+            build(tmp_path, compiler=elsewhere)
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -268,6 +285,13 @@ def test_without_a_compiler_it_says_what_to_install(integers, tmp_path, monkeypa
     assert find_compiler() is None
     with pytest.raises(ValueError, match=r"no C compiler here .* pip install labkit\[device\]"):
         build(tmp_path)
+
+
+@needs_compiler
+def test_the_environment_names_a_compiler_and_its_flags(monkeypatch):
+    command = COMPILER.command[0]
+    monkeypatch.setenv("CC", f"{command} -O1")
+    assert find_compiler().command == (command, "-O1")
 
 
 def test_folders_with_no_program_or_several(integers, tmp_path):

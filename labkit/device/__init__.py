@@ -25,6 +25,7 @@ from labkit.device.planner import (
     peak_bytes,
     plan_arena,
     smallest_arena,
+    tight_arena,
 )
 from labkit.device.program import Exported, export_c
 from labkit.device.running import Program
@@ -77,6 +78,7 @@ __all__ = [
     "rounding_right_shift",
     "saturate",
     "smallest_arena",
+    "tight_arena",
     "unpack_weights",
     "wrap",
 ]

@@ -1,10 +1,14 @@
 """Microcontrollers by name, and what networks were measured to take on them.
 
-Speeds and energies are those of MLPerf Tiny v1.0 (Banbury et al. 2021, arXiv:2106.07597), closed
-division, submissions of STMicroelectronics with X-CUBE-AI 7.3.0
-(github.com/mlcommons/tiny_results_v1.0, closed/STMicroelectronics/results): medians of five runs on
-two networks whose multiply-adds are known. Bytes of flash, the width of a read and its wait states
-at that clock are those of ST's reference manuals RM0432, RM0456 and RM0455.
+Speeds, energies, clocks, flash and RAM are those of MLPerf Tiny v1.0 (Banbury et al. 2021,
+arXiv:2106.07597), closed division, submissions of STMicroelectronics with X-CUBE-AI 7.3.0
+(github.com/mlcommons/tiny_results_v1.0, closed/STMicroelectronics, results and systems): median
+throughput and median energy of an inference, on two networks whose multiply-adds are known. RAM of
+the H7A3, there rounded to 1.19 MB, is that of its data sheet.
+
+Wait states at that clock are those that ST's drivers set (STM32CubeL4, -U5 and -H7,
+``LL_SetFlashLatency``). How much a read of the flash gives is in ST's reference manuals RM0432,
+RM0456 and RM0455: 128 bits, and 64 on the STM32L4R5 in dual-bank mode, in which it was measured.
 """
 
 from typing import NamedTuple
@@ -44,7 +48,7 @@ class Chip(NamedTuple):
     flash, ram : int
         Bytes.
     flash_bytes : int
-        How many a read of the flash gives.
+        How many a read of the flash gives at once.
     wait_states : int
         Clocks that a read takes beyond the first, at that clock.
     resnet8, mobilenet : Run
@@ -89,7 +93,7 @@ CHIPS = {
     chip.name: chip
     for chip in (
         Chip(
-            "STM32L4R5ZI", "Cortex-M4", 120e6, 2 << 20, 640 << 10, 16, 5,
+            "STM32L4R5ZI", "Cortex-M4", 120e6, 2 << 20, 640 << 10, 8, 5,
             Run(4.407, 10681.623), Run(4.339, 10066.628),
         ),
         Chip(

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -38,10 +39,10 @@ class Compiler:
 def find_compiler() -> Compiler | None:
     """Return the system's C compiler (CC, cc, gcc, clang), else that of ziglang, or None."""
     wanted = os.environ.get("CC", "")
-    for name in filter(None, (wanted, "cc", "gcc", "clang")):
+    for name, *arguments in filter(None, (shlex.split(wanted), ["cc"], ["gcc"], ["clang"])):
         path = shutil.which(name)
         if path:
-            return Compiler(f"{name} ({os.path.realpath(path)})", (path,))
+            return Compiler(f"{name} ({os.path.realpath(path)})", (path, *arguments))
     if importlib.util.find_spec("ziglang"):
         return Compiler("zig cc (package ziglang)", (sys.executable, "-m", "ziglang", "cc"))
     return None
@@ -70,7 +71,8 @@ def build(
     ------
     ValueError
         If there is no compiler, no program or there are several, or the compiler fails; what it
-        said is in the message, and a library that was there stays.
+        said is in the message, and a library that was there stays. Or if it compiles for another
+        machine.
     OSError
         If the folder cannot be written.
     """
@@ -92,7 +94,14 @@ def build(
     except ValueError:
         # Some compilers have no such flag on some processors.
         compile_c(compiler, [source], library, shared)
-    return Program(folder, name, library, compiler.name)
+    try:
+        return Program(folder, name, library, compiler.name)
+    except OSError as error:
+        library.unlink()
+        raise ValueError(
+            f"{compiler.name} made a library that this machine cannot load: {error}. Expected a "
+            "compiler for this machine; CC names another one."
+        ) from error
 
 
 def compile_c(
@@ -101,8 +110,11 @@ def compile_c(
     output: Path,
     flags: Sequence[str],
     libraries: Sequence[str] = (),
+    seconds: float = SECONDS,
 ) -> None:
     """Compile C files into one file, which is written whole or not at all.
+
+    It may take so many seconds.
 
     Raises
     ------
@@ -116,7 +128,7 @@ def compile_c(
     try:
         # A folder that cannot be written is no fault of the program's.
         partial.touch()
-        run = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+        run = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
         if run.returncode:
             raise ValueError(
                 f"{compiler.name} failed with status {run.returncode} on {sources[0].name}: "

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from labkit.device.chips import Chip, chip_of
 from labkit.device.lifetimes import ZOO_IMAGE, example_values, lifetimes_of
-from labkit.device.planner import plan_arena
+from labkit.device.planner import tight_arena
 from labkit.ptq.network import QuantizedModel
 from labkit.ptq.plan import WEIGHTED, Step
 
@@ -123,7 +123,7 @@ def estimate(model: QuantizedModel, chip: Chip | str, shape: Sequence[int] = ZOO
     return Estimate(
         chip,
         sum(layer.weight_bytes for layer in layers) + BYTES_AN_OUTPUT * outputs + constants,
-        plan_arena(lifetimes_of(model, shape)).size,
+        tight_arena(lifetimes_of(model, shape)).size,
         sum(layer.macs for layer in layers),
         seconds,
         seconds * chip.watts,

@@ -8,12 +8,20 @@ inference", 2020, arXiv:2001.03288, greedy by size for offsets; TensorFlow Lite 
 ``GreedyMemoryPlanner`` places tensors in the same order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from labkit.validation import whole_number
 
-__all__ = ["Arena", "Lifetime", "live_bytes", "peak_bytes", "plan_arena", "smallest_arena"]
+__all__ = [
+    "Arena",
+    "Lifetime",
+    "live_bytes",
+    "peak_bytes",
+    "plan_arena",
+    "smallest_arena",
+    "tight_arena",
+]
 
 MOST_SEARCHED = 10
 
@@ -111,8 +119,22 @@ def plan_arena(lifetimes: Sequence[Lifetime], alignment: int = 1) -> Arena:
         live when it is made, or the alignment is no whole number of 1 or more.
     """
     blocks = _blocks(lifetimes, alignment)
-    order = sorted(blocks, key=lambda block: (-block.size, block.first))
-    return _arena(lifetimes, _placed(order))
+    return _arena(lifetimes, _placed(sorted(blocks, key=_by_size)))
+
+
+def tight_arena(lifetimes: Sequence[Lifetime], alignment: int = 1) -> Arena:
+    """Place tensors greedily in several orders, and return the smallest arena that comes out.
+
+    Largest first is the best order for most networks, but a tensor that is live for long may end
+    up in the middle, with gaps around it. So these are tried, too: the last one needed first, the
+    longest life first, both size and life, and the order in which they are made.
+
+    Arguments and errors as `plan_arena`.
+    """
+    blocks = _blocks(lifetimes, alignment)
+    return _arena(
+        lifetimes, min((_placed(sorted(blocks, key=order)) for order in _ORDERS), key=_end)
+    )
 
 
 def smallest_arena(lifetimes: Sequence[Lifetime], alignment: int = 1) -> Arena:
@@ -137,8 +159,26 @@ def smallest_arena(lifetimes: Sequence[Lifetime], alignment: int = 1) -> Arena:
             f"there are {len(blocks)} tensors; expected at most {MOST_SEARCHED}, since all orders "
             "are tried. plan_arena takes any number."
         )
-    start = _placed(sorted(blocks, key=lambda block: (-block.size, block.first)))
+    start = _placed(sorted(blocks, key=_by_size))
     return _arena(lifetimes, _searched(blocks, {}, 0, start))
+
+
+def _by_size(block: Lifetime) -> tuple[int, int]:
+    return -block.size, block.first
+
+
+def _life(block: Lifetime) -> int:
+    return block.last - block.first + 1
+
+
+_ORDERS: tuple[Callable[[Lifetime], tuple[int, int]], ...] = (
+    _by_size,
+    lambda block: (-block.last, -block.size),
+    lambda block: (-_life(block), -block.size),
+    lambda block: (-_life(block) * block.size, block.first),
+    lambda block: (block.first, -block.size),
+)
+"""What blocks are sorted by before they are placed; of equally small arenas, the first counts."""
 
 
 def _placed(order: Sequence[Lifetime]) -> dict[Lifetime, int]:

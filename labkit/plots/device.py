@@ -92,7 +92,9 @@ def three_ways_down(
     """
     most = 3 << shift
     x = torch.arange(-most, most + 1, dtype=torch.int32)
-    results = zip(("x / n in C", "x >> shift", "rounded"), shift_like_c(x, shift), strict=True)
+    results = zip(
+        (f"x / {1 << shift} in C", f"x >> {shift}", "rounded"), shift_like_c(x, shift), strict=True
+    )
     ax.plot(x.numpy(), x.double().numpy() / (1 << shift), ":", color=COLOURS["ink"], label="exact")
     for (name, result), colour, marker in zip(results, _CYCLE, "v^o", strict=False):
         values = torch.as_tensor(result).double().numpy()

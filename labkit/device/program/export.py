@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from labkit.device.planner import peak_bytes
 from labkit.device.program.emitters import emit
 from labkit.device.program.memory import Buffer, Placed, natural, positions
 from labkit.device.program.parts import PARTS, TYPE_NAMES
@@ -34,6 +35,8 @@ class Exported:
         Bytes that go in and out.
     arena : int
         Bytes of RAM for all tensors.
+    peak : int
+        Bytes that are live at once at most: no arena is smaller.
     constants : int
         Bytes of flash for weights, biases, multipliers and tables.
     """
@@ -42,6 +45,7 @@ class Exported:
     pixels: int
     logits: int
     arena: int
+    peak: int
     constants: int
 
 
@@ -98,14 +102,14 @@ def export_c(
     _check_name(name)
     writer = _written(model, tuple(image_shape), table, name)
     arena = writer.place()
-    size = arena.size if arena else 0
+    size, peak = (arena.size, peak_bytes(arena.lifetimes)) if arena else (0, 0)
     texts = rendered(writer, name, size)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     files = (folder / f"{name}.c", folder / f"{name}.h")
     _write_all(dict(zip(files, texts, strict=True)))
     pixels, logits = sizes_of(writer)
-    return Exported(files, pixels, logits, size, constant_bytes(writer))
+    return Exported(files, pixels, logits, size, peak, constant_bytes(writer))
 
 
 def _check_name(name: Any) -> None:
@@ -218,6 +222,9 @@ def _leave(writer: Writer) -> None:
 
 def _write_all(texts: Mapping[Path, str]) -> None:
     """Write files, all of them or none."""
+    for path in texts:
+        if path.is_dir():
+            raise IsADirectoryError(f"{str(path)!r} is a folder; expected no such name, or a file.")
     partial = {path: path.with_name(f".{path.name}.{secrets.token_hex(4)}") for path in texts}
     try:
         for path, text in texts.items():

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from labkit.device.planner import Arena, Lifetime, plan_arena
+from labkit.device.planner import Arena, Lifetime, tight_arena
 from labkit.device.program.memory import Buffer, Placed, in_memory, natural, positions
 from labkit.ptq.calls import words
 from labkit.ptq.network import QuantizedModel
@@ -26,10 +27,12 @@ WORDS = frozenset(
     words(
         "auto break case char const continue default do double else enum extern float for goto if "
         "inline int long register restrict return short signed sizeof static struct switch "
-        "typedef union unsigned void volatile while main asm linux unix NULL arena pixels logits"
+        "typedef union unsigned void volatile while main asm linux unix NULL arena pixels logits "
+        "assert complex ctype errno fenv inttypes iso646 limits locale math setjmp signal stdarg "
+        "stdbool stddef stdint stdio stdlib string tgmath time wchar wctype"
     )
 )
-"""What C and the templates keep for themselves, besides the names of kernels and types."""
+"""What C, its headers and the templates keep for themselves, besides kernels and types."""
 BORDER = 2**32 - 1  # a place that is none: what lies there is given apart
 
 
@@ -97,11 +100,15 @@ class Writer:
 
     def operation(self, name: str) -> Any:
         """Return what computes a step here, without a ceiling or a row around it."""
-        index = [step.name for step in self.model.steps].index(name)
-        operation: Any = self.model.operations[index]
+        operation: Any = self._operations[name]
         while isinstance(getattr(operation, "layer", None), nn.Module):
             operation = operation.layer
         return operation
+
+    @cached_property
+    def _operations(self) -> dict[str, nn.Module]:
+        names = [step.name for step in self.model.steps]
+        return dict(zip(names, self.model.operations, strict=True))
 
     def keep(self, names: Iterable[str]) -> None:
         """Let nothing have these names."""
@@ -216,7 +223,7 @@ class Writer:
         ]
         if not lifetimes:
             return None
-        arena = plan_arena(lifetimes, alignment)
+        arena = tight_arena(lifetimes, alignment)
         for buffer in self.buffers:
             if buffer.in_arena:
                 buffer.where = f"arena + {arena.offsets[buffer.name]}"
