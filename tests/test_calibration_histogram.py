@@ -161,6 +161,25 @@ def test_memory_does_not_grow():
     assert len(pickle.dumps(seen)) < 2.1 * 2**20
 
 
+def test_compact_loses_nothing_but_memory():
+    seen, expected = Histogram(), Histogram()
+    for seed in range(3):
+        x = draw("normal", 400_000, seed)
+        seen.observe(x)
+        expected.observe(x)
+        seen.compact()
+        seen.compact()
+    assert seen.nbytes < expected.nbytes / 5
+    assert same(seen, expected)
+    assert seen.nbytes == expected.nbytes == 2**21  # asking brings the table back
+    seen.compact()
+    both = Histogram()
+    both.merge(seen)
+    both.merge(seen)
+    assert both.total == 2 * expected.total
+    assert (both.points()[1] == 2 * expected.points()[1]).all()
+
+
 def test_what_was_observed_may_change_afterwards(mode):
     x = draw("normal", 100)
     seen, expected = of(x), of(x.clone())

@@ -38,6 +38,16 @@ class _HistogramObserver(Observer):
         low, high = torch.tensor(ranges, dtype=torch.float64).T
         return low, high
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory the histograms take."""
+        return sum(histogram.nbytes for histogram in self._histograms)
+
+    def compact(self) -> None:
+        """Let go of the histograms' empty buckets; see `Observer.compact`."""
+        for histogram in self._histograms:
+            histogram.compact()
+
     @abstractmethod
     def _range_of(self, histogram: Histogram, scheme: Scheme) -> tuple[float, float]: ...
 

@@ -109,6 +109,14 @@ class Observer(ABC):
         low, high = self.range(scheme)
         return from_range(low, high, scheme, self.axis)
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory is taken, but for a few numbers."""
+        return 0
+
+    def compact(self) -> None:  # noqa: B027
+        """Take less memory until the next batch, at the price of some time; nothing is lost."""
+
     @abstractmethod
     def _observe(self, x: Tensor) -> None:
         """Take in `x`; with an axis it is finite and has the shape [C, values]."""

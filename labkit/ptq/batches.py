@@ -87,18 +87,40 @@ def batches_of(batches: Any) -> Iterable[Any]:
     return batches
 
 
-def with_first(batches: Any, names: Sequence[str]) -> tuple[tuple[Tensor, ...], Iterator[Any]]:
+def with_first(batches: Any, names: Sequence[str]) -> tuple[tuple[Tensor, ...], Iterable[Any]]:
     """Return the inputs in the first batch, and all batches.
+
+    These are an iterator if `batches` is one, and can be gone through again if not.
 
     Raises
     ------
     ValueError
         If there is none.
     """
-    rest = iter(batches_of(batches))
+    given = batches_of(batches)
+    rest = iter(given)
     for first in rest:
-        return inputs_of(first, names), itertools.chain([first], rest)
-    raise ValueError("batches is empty; expected at least one batch. Is it a used generator?")
+        chain = itertools.chain([first], rest)
+        return inputs_of(first, names), chain if rest is given else _Repeatable(given, chain)
+    raise no_batches()
+
+
+class _Repeatable:
+    """Batches of which one pass has begun already."""
+
+    def __init__(self, batches: Iterable[Any], begun: Iterator[Any]) -> None:
+        self._batches, self._begun = batches, begun
+
+    def __iter__(self) -> Iterator[Any]:
+        begun, self._begun = self._begun, iter(())
+        for first in begun:
+            return itertools.chain([first], begun)
+        return iter(self._batches)
+
+
+def no_batches() -> ValueError:
+    """Return the error of there being nothing to calibrate on."""
+    return ValueError("batches is empty; expected at least one batch. Is it a used generator?")
 
 
 @torch.no_grad()

@@ -2,7 +2,6 @@
 
 import operator
 from collections.abc import Callable, Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +18,7 @@ from labkit.ptq.equalization import equalize
 from labkit.ptq.given import given
 from labkit.ptq.graph import fold_batchnorm, weighted_layer
 from labkit.ptq.network import QuantizedModel
-from labkit.ptq.observing import OBSERVERS, observe_tensors, observer_named
+from labkit.ptq.observing import OBSERVERS, choose_grids, observe_tensors, observer_named
 from labkit.ptq.plan import COMPUTING, KEEPING, Step, Weights
 from labkit.ptq.steps import plan_of
 from labkit.ptq.weights import weight_qparams
@@ -63,7 +62,8 @@ def quantize_model(
         In eval mode; it stays as it is. `labkit.ptq.steps.SUPPORTED` says what it may hold.
     batches : iterable
         What to calibrate on: image tensors, sequences whose first element is one, mappings that
-        hold one; a data set, or one tensor, which is one batch.
+        hold one; a data set, or one tensor, which is one batch. Memory is bounded if they can be
+        gone through several times, as a list or a DataLoader can (`choose_grids`).
     weight_scheme, activation_scheme : Scheme
         The integers; 8 bits at most. "fast" stands for activations of 7 bits, with which every
         layer keeps the engine's fast road on any processor, also on one that saturates int16
@@ -129,23 +129,10 @@ def quantize_model(
     if corrected:
         correct_biases(network, weights, batches)
     names = [*plan.inputs, *(step.name for step in plan.steps if step.kind in COMPUTING)]
-    observers = {name: make() for name in names}
-    observe_tensors(network, batches, observers, progress)
     schemes = with_ends(activation_scheme, len(names), end_bits)
-    qparams = _chosen(observers, schemes, progress)
+    by_name = dict(zip(names, schemes, strict=True))
+    qparams = choose_grids(network, batches, by_name, make, progress)
     return convert(network, weights, qparams, backend, islands, skip)
-
-
-def _chosen(
-    observers: Mapping[str, Observer], schemes: Iterable[Scheme], progress: bool
-) -> dict[str, QParams]:
-    """Return the grid of each tensor; as many searches run at a time as torch has threads."""
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        found = pool.map(
-            lambda observer, scheme: observer.qparams(scheme), observers.values(), schemes
-        )
-        bar = progress_bar(found, "ranges", progress, unit="tensor", total=len(observers))
-        return dict(zip(observers, bar, strict=True))
 
 
 def _activations(scheme: Scheme | str) -> Scheme:

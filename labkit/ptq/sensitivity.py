@@ -10,8 +10,8 @@ from torch import Tensor, fx, nn
 
 from labkit.linear import fake_quantize
 from labkit.progress_bar import progress_bar
-from labkit.ptq.convert import observe_tensors, observer_named
 from labkit.ptq.graph import fold_batchnorm, weighted_layer
+from labkit.ptq.observing import choose_grids, observer_named
 from labkit.ptq.steps import WEIGHTED, lower
 from labkit.ptq.weights import weight_qparams
 from labkit.qparams import QParams, Scheme
@@ -90,9 +90,8 @@ def sensitivity(
     layers = {step.layer: step.name for step in steps if step.kind in WEIGHTED and step.layer}
     grids: dict[str, QParams] = {}
     if activation_scheme is not None:
-        observers = {name: observer_named(observer)() for name in layers.values()}
-        observe_tensors(network, batches, observers)
-        grids = {name: seen.qparams(activation_scheme) for name, seen in observers.items()}
+        schemes = dict.fromkeys(layers.values(), activation_scheme)
+        grids = choose_grids(network, batches, schemes, observer_named(observer))
     real = _logits(network, images)
     rows = []
     for layer, name in progress_bar(layers.items(), "sensitivity", progress, unit="layer"):

@@ -3,29 +3,35 @@
     python tests/benchmarks/conversion.py [NAME ...] [--save]
 
 Each network has random weights and the BN statistics of data, and is quantized, in a process of its
-own, on 8 batches of 8 images of 224 x 224 pixels with the settings that are the default.
+own, on 8 batches of 8 images of 224 x 224 pixels (299 x 299 for Inception-v3) with the settings
+that are the default. ``--save`` stores the rows that were made beside those that were there.
 """
 
 import argparse
 import multiprocessing
 import resource
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
 
+import onnxruntime
 import torch
 from table import machine, markdown, saved_by
 from torch import Tensor, nn
 
-from labkit.ptq import quantize_model
+from labkit.ptq import QuantizedModel, export_onnx, quantize_model
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from fake_quantized import results
-from networks.full import FULL_SIZE
+from networks import WITH_ISLANDS
+from networks.full import FULL_SIZE, PIXELS
 from other_networks import pictures, sqnr
 
-SIZE, IMAGES, BATCHES, THREADS = 224, 8, 8, 1
+IMAGES, BATCHES, THREADS = 8, 8, 1
+TESTED = 4  # batches of other images that ONNX Runtime classifies, too
+STORED = Path(__file__).with_suffix(".md")
 
 
 class Measured(NamedTuple):
@@ -40,19 +46,21 @@ class Measured(NamedTuple):
     sqnr: float
     fake_sqnr: float
     agree: bool
+    classes: str
 
 
 def measured(name: str) -> Measured:
     """Quantize a network."""
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
-    model = with_statistics(FULL_SIZE[name](), pictures(IMAGES, SIZE))
-    batches = [pictures(IMAGES, SIZE, seed=i) for i in range(BATCHES)]
+    size, islands = PIXELS.get(name, 224), name in WITH_ISLANDS
+    model = with_statistics(FULL_SIZE[name](), pictures(IMAGES, size))
+    batches = [pictures(IMAGES, size, seed=i) for i in range(BATCHES)]
     largest = largest_activation(model, batches[0])
     before, start, cpu = peak(), time.perf_counter(), time.process_time()
-    integers = quantize_model(model, batches)
+    integers = quantize_model(model, batches, islands=islands)
     spent, cpu = time.perf_counter() - start, time.process_time() - cpu
-    memory, images = peak() - before, pictures(2, SIZE, seed=BATCHES)
+    memory, images = peak() - before, pictures(2, size, seed=BATCHES)
     with torch.no_grad():
         found = integers(images)
         quality, alike = (
@@ -61,7 +69,25 @@ def measured(name: str) -> Measured:
         )
     agree = torch.equal(found, integers.using(backend="reference")(images))
     parameters = sum(p.numel() for p in model.parameters())
-    return Measured(name, parameters, spent, cpu, memory, largest, quality, alike, agree)
+    classes = "islands: no file" if islands else same_classes(integers, size)
+    return Measured(name, parameters, spent, cpu, memory, largest, quality, alike, agree, classes)
+
+
+def same_classes(integers: QuantizedModel, size: int) -> str:
+    """Say for how many images ONNX Runtime names the class that the integers name."""
+    with tempfile.TemporaryDirectory() as folder:
+        export_onnx(integers, f"{folder}/n.onnx", (3, size, size))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = THREADS
+        session = onnxruntime.InferenceSession(
+            f"{folder}/n.onnx", options, providers=["CPUExecutionProvider"]
+        )
+    same = 0
+    for number in range(TESTED):
+        images = pictures(IMAGES, size, seed=100 + number)
+        there = torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+        same += int((integers(images).argmax(1) == there.argmax(1)).sum())
+    return f"{same} of {TESTED * IMAGES}"
 
 
 def with_statistics(model: nn.Module, images: Tensor) -> nn.Module:
@@ -105,6 +131,7 @@ HEAD = [
     "SQNR, dB",
     "of fake quantization",
     "both backends",
+    "ONNX Runtime's class",
 ]
 
 
@@ -119,7 +146,15 @@ def row(m: Measured) -> list[str]:
         f"{m.sqnr:.1f}",
         f"{m.fake_sqnr:.1f}",
         "equal" if m.agree else "DIFFER",
+        m.classes,
     ]
+
+
+def stored() -> dict[str, list[str]]:
+    """Return the rows that were stored before, by the name of the network."""
+    lines = STORED.read_text("utf-8").splitlines() if STORED.exists() else []
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {row[0]: row for row in cells if row[0] in FULL_SIZE and len(row) == len(HEAD)}
 
 
 def main() -> None:
@@ -127,21 +162,27 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=list(FULL_SIZE))
     parser.add_argument("--save", action="store_true", help="store the table beside this file")
     given = parser.parse_args()
-    rows = []
+    rows = stored()
     for name in given.names or FULL_SIZE:
         with multiprocessing.get_context("spawn").Pool(1) as process:
-            rows.append(row(process.apply(measured, (name,))))
-        print(markdown(HEAD, rows[-1:]).splitlines()[-1], flush=True)
-    if given.save:
-        text = (
-            f"# Converting networks of full size\n\nBy {saved_by(__file__)}. {machine()}\n\n"
-            f"{BATCHES} batches of {IMAGES} images of {SIZE} x {SIZE} pixels, the default settings "
-            "(MSE for weights and activations, per channel); random weights, BN statistics of "
-            "data. SQNR of the logits of two other images against FP32, of the integers and of the "
-            "same grids in float64: networks of random weights spread errors more than trained "
-            "ones. Memory is the growth of the process's peak.\n\n"
-        )
-        Path(__file__).with_suffix(".md").write_text(text + markdown(HEAD, rows) + "\n", "utf-8")
+            rows[name] = row(process.apply(measured, (name,)))
+        print(markdown(HEAD, [rows[name]]).splitlines()[-1], flush=True)
+        if given.save:
+            save([rows[name] for name in FULL_SIZE if name in rows])
+
+
+def save(rows: list[list[str]]) -> None:
+    """Store the table beside this file."""
+    text = (
+        f"# Converting networks of full size\n\nBy {saved_by(__file__)}. {machine()}\n\n"
+        f"{BATCHES} batches of {IMAGES} images of 224 x 224 pixels (inception_v3: 299 x 299), the "
+        "default settings (MSE for weights and activations, per channel); random weights, BN "
+        "statistics of data. SQNR of the logits of two other images against FP32, of the integers "
+        "and of the same grids in float64: networks of random weights spread errors more than "
+        "trained ones. Memory is the growth of the process's peak. ONNX Runtime classified "
+        f"{TESTED * IMAGES} other images.\n\n"
+    )
+    STORED.write_text(text + markdown(HEAD, rows) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

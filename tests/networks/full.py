@@ -6,9 +6,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from networks.branched import DenseBlock, Fire, ShuffleUnit
+from networks.full_inception import googlenet, inception_v3
 from networks.parts import Classifier, Residual, SqueezeExcitation, conv_norm
 from networks.plain import stem
 from networks.separable import Inverted
+from networks.transformers import ViT, convnext, swin
 
 CLASSES = 1000
 
@@ -195,6 +197,18 @@ class MobileNetV3(nn.Module):
         return self.body(x)
 
 
+def convnext_tiny() -> nn.Module:
+    return convnext((96, 192, 384, 768), (3, 3, 9, 3), CLASSES)
+
+
+def vit_b_16() -> nn.Module:
+    return ViT(768, 16, 224, layers=12, heads=12, wider=4, classes=CLASSES)
+
+
+def swin_t() -> nn.Module:
+    return swin(96, (2, 2, 6, 2), (3, 6, 12, 24), window=7, wider=4, classes=CLASSES)
+
+
 FULL_SIZE: dict[str, Callable[[], nn.Module]] = {
     "alexnet": alexnet,
     "vgg11_bn": vgg11_bn,
@@ -202,6 +216,8 @@ FULL_SIZE: dict[str, Callable[[], nn.Module]] = {
     "resnext50_32x4d": resnext50_32x4d,
     "wide_resnet50_2": wide_resnet50_2,
     "densenet121": densenet121,
+    "googlenet": googlenet,
+    "inception_v3": inception_v3,
     "squeezenet1_1": squeezenet1_1,
     "shufflenet_v2_x1_0": shufflenet_v2_x1_0,
     "mobilenet_v2": mobilenet_v2,
@@ -210,4 +226,8 @@ FULL_SIZE: dict[str, Callable[[], nn.Module]] = {
     "regnet_y_400mf": regnet_y_400mf,
     "efficientnet_b0": efficientnet_b0,
     "efficientnet_v2_s": efficientnet_v2_s,
+    "convnext_tiny": convnext_tiny,
+    "vit_b_16": vit_b_16,
+    "swin_t": swin_t,
 }
+PIXELS = {"inception_v3": 299}  # a side; all others take 224

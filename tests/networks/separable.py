@@ -11,6 +11,10 @@ class Inverted(nn.Module):
     def __init__(self, inputs, outputs, kernel, stride, expand, act, squeeze=None, fused=False):
         super().__init__()
         middle = inputs * expand
+        self.is_residual = stride == 1 and inputs == outputs
+        if fused and expand == 1:
+            self.block = conv_norm(inputs, outputs, kernel, stride, act=act)
+            return
         if fused:
             layers = [conv_norm(inputs, middle, kernel, stride, act=act)]
         else:
@@ -19,7 +23,6 @@ class Inverted(nn.Module):
         if squeeze:
             layers.append(squeeze(middle))
         self.block = nn.Sequential(*layers, conv_norm(middle, outputs, 1, act=None))
-        self.is_residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
         result = self.block(x)

@@ -39,27 +39,33 @@ class ConvNeXtBlock(nn.Module):
         return self.layer_scale * self.block(x) + x
 
 
-def convnext() -> nn.Module:
+def convnext(
+    dims: tuple[int, ...] = (16, 32), depths: tuple[int, ...] = (2, 1), classes: int = 10
+) -> nn.Module:
     """Liu et al. 2022."""
-    layers = [nn.Conv2d(3, 16, 4, 4), LayerNorm2d(16, 1e-6), ConvNeXtBlock(16), ConvNeXtBlock(16)]
-    layers += [LayerNorm2d(16, 1e-6), nn.Conv2d(16, 32, 2, 2), ConvNeXtBlock(32)]
-    head = [LayerNorm2d(32, 1e-6), nn.Flatten(1), nn.Linear(32, 10)]
+    layers: list[nn.Module] = [nn.Conv2d(3, dims[0], 4, 4), LayerNorm2d(dims[0], 1e-6)]
+    for i, (dim, depth) in enumerate(zip(dims, depths, strict=True)):
+        if i:
+            layers += [LayerNorm2d(dims[i - 1], 1e-6), nn.Conv2d(dims[i - 1], dim, 2, 2)]
+        layers += [ConvNeXtBlock(dim) for _ in range(depth)]
+    head = [LayerNorm2d(dims[-1], 1e-6), nn.Flatten(1), nn.Linear(dims[-1], classes)]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), *head)
 
 
 class MLP(nn.Sequential):
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, wider: int = 2) -> None:
+        inner = wider * dim
         super().__init__(
-            nn.Linear(dim, 2 * dim), nn.GELU(), nn.Dropout(), nn.Linear(2 * dim, dim), nn.Dropout()
+            nn.Linear(dim, inner), nn.GELU(), nn.Dropout(), nn.Linear(inner, dim), nn.Dropout()
         )
 
 
 class EncoderBlock(nn.Module):
-    def __init__(self, dim: int, heads: int) -> None:
+    def __init__(self, dim: int, heads: int, wider: int = 2) -> None:
         super().__init__()
         self.ln_1, self.ln_2 = nn.LayerNorm(dim, eps=1e-6), nn.LayerNorm(dim, eps=1e-6)
         self.self_attention = nn.MultiheadAttention(dim, heads, batch_first=True)
-        self.dropout, self.mlp = nn.Dropout(), MLP(dim)
+        self.dropout, self.mlp = nn.Dropout(), MLP(dim, wider)
 
     def forward(self, input: Tensor) -> Tensor:
         torch._assert(input.dim() == 3, f"expected [N, L, C], got {input.shape}")
@@ -72,15 +78,24 @@ class EncoderBlock(nn.Module):
 class ViT(nn.Module):
     """Dosovitskiy et al. 2021."""
 
-    def __init__(self, dim: int = 32, patch: int = 8, size: int = 32) -> None:
+    def __init__(
+        self,
+        dim: int = 32,
+        patch: int = 8,
+        size: int = 32,
+        layers: int = 2,
+        heads: int = 4,
+        wider: int = 2,
+        classes: int = 10,
+    ) -> None:
         super().__init__()
         self.patch, self.dim = patch, dim
         self.conv_proj = nn.Conv2d(3, dim, patch, patch)
         self.class_token = nn.Parameter(torch.randn(1, 1, dim) / 2)
         positions = (size // patch) ** 2 + 1
         self.pos_embedding = nn.Parameter(torch.randn(1, positions, dim) / 4)
-        self.layers = nn.Sequential(EncoderBlock(dim, 4), EncoderBlock(dim, 4))
-        self.ln, self.head = nn.LayerNorm(dim, eps=1e-6), nn.Linear(dim, 10)
+        self.layers = nn.Sequential(*(EncoderBlock(dim, heads, wider) for _ in range(layers)))
+        self.ln, self.head = nn.LayerNorm(dim, eps=1e-6), nn.Linear(dim, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         n, _, h, w = x.shape
@@ -150,10 +165,12 @@ class WindowAttention(nn.Module):
 
 
 class SwinBlock(nn.Module):
-    def __init__(self, dim: int, shift: int) -> None:
+    def __init__(
+        self, dim: int, shift: int, window: int = 4, heads: int = 2, wider: int = 2
+    ) -> None:
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.attn, self.mlp = WindowAttention(dim, 4, shift, 2), MLP(dim)
+        self.attn, self.mlp = WindowAttention(dim, window, shift, heads), MLP(dim, wider)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.attn(self.norm1(x))
@@ -172,9 +189,21 @@ class PatchMerging(nn.Module):
         return self.reduction(self.norm(torch.cat(corners, -1)))
 
 
-def swin() -> nn.Module:
+def swin(
+    dim: int = 16,
+    depths: tuple[int, ...] = (2, 1),
+    heads: tuple[int, ...] = (2, 2),
+    window: int = 4,
+    wider: int = 2,
+    classes: int = 10,
+) -> nn.Module:
     """Liu et al. 2021."""
-    stem = [nn.Conv2d(3, 16, 4, 4), Permute(0, 2, 3, 1), nn.LayerNorm(16)]
-    blocks = [SwinBlock(16, 0), SwinBlock(16, 2), PatchMerging(16), SwinBlock(32, 0)]
-    head = [nn.LayerNorm(32), Permute(0, 3, 1, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(1)]
-    return nn.Sequential(*stem, *blocks, *head, nn.Linear(32, 10))
+    layers: list[nn.Module] = [nn.Conv2d(3, dim, 4, 4), Permute(0, 2, 3, 1), nn.LayerNorm(dim)]
+    for i, (depth, number) in enumerate(zip(depths, heads, strict=True)):
+        if i:
+            layers.append(PatchMerging(dim))
+            dim *= 2
+        shifts = [j % 2 * (window // 2) for j in range(depth)]
+        layers += [SwinBlock(dim, shift, window, number, wider) for shift in shifts]
+    head = [nn.LayerNorm(dim), Permute(0, 3, 1, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(1)]
+    return nn.Sequential(*layers, *head, nn.Linear(dim, classes))
