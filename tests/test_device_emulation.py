@@ -75,6 +75,10 @@ def test_the_command(exported, capsys):
 def test_other_pixels_are_refused(exported):
     with pytest.raises(ValueError, match="expected uint8"):
         emulate(exported[1], np.zeros((2, 5), np.uint8))
+    with pytest.raises(ValueError, match="one image or more"):
+        emulate(exported[1], np.zeros((0, 784), np.uint8))
+    with pytest.raises(ValueError, match="expected 1 or more"):
+        fashion_pixels(0)
 
 
 def test_segments_of_an_elf_file_are_added_up():

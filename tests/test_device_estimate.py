@@ -41,6 +41,9 @@ def test_multiply_adds_and_bytes_are_counted(name):
     assert found.fits
     assert found.joules == pytest.approx(found.seconds * found.chip.watts)
     assert "estimated" in str(found)
+    assert "0.003 million multiply-adds, 0.002 ms" in str(
+        found._replace(macs=2800, seconds=2e-6, joules=0.1)
+    )
     assert [layer.depthwise for layer in layers[1:3]] == (
         [True, False] if name == "mobilenet" else [False, False]
     )

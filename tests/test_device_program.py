@@ -10,7 +10,7 @@ from test_ptq_any_network import OTHERS, SIZE, TABLES, network_with, quantized
 from torch import nn
 
 from labkit import zoo
-from labkit.device import Compiler, build, export_c, find_compiler, input_table
+from labkit.device import build, export_c, find_compiler, input_table
 from labkit.ptq import load, quantize_model, save
 from labkit.qparams import Scheme
 
@@ -191,6 +191,7 @@ def test_islands_are_refused_by_name_and_nothing_is_written(tmp_path):
         ({"name": None}, "a C identifier"),
         ({"image_shape": (3, 28, 28)}, r"image_shape is \(3, 28, 28\), which does not fit"),
         ({"table": torch.zeros(3, 256, dtype=torch.uint8)}, r"table has shape \(3, 256\)"),
+        ({"table": torch.full((1, 256), 256)}, "codes from 256 to 256; expected .* from 0 to 255"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_nothing_is_written(arguments, words, integers, tmp_path):
@@ -202,6 +203,12 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(arguments, words, i
 def test_a_network_that_is_none_is_refused(tmp_path):
     with pytest.raises(TypeError, match="model is of type ResNet; expected QuantizedModel"):
         export_c(zoo.load_model("resnet"), tmp_path)
+
+
+@pytest.mark.parametrize("image_shape", [28, "1x28", (1, 28.0, 28)])
+def test_a_shape_that_is_none_is_refused(image_shape, integers, tmp_path):
+    with pytest.raises(TypeError, match="image_shape"):
+        export_c(integers["resnet"], tmp_path, image_shape=image_shape)
 
 
 def test_a_folder_that_cannot_be_written_is_refused(integers, tmp_path):
@@ -242,64 +249,3 @@ def test_steps_may_have_any_name(tmp_path):
     assert (
         wrong_programs({"odd": Network(model, torch.randn(2, 2, 3, 3))}, tmp_path, COMPILER) == []
     )
-
-
-# The compiler.
-
-
-@needs_compiler
-def test_a_program_refuses_what_is_no_picture(integers, tmp_path):
-    export_c(integers["mobilenet"], tmp_path)
-    program = build(tmp_path)
-    images = torch.zeros(2, 28, 28, 1, dtype=torch.uint8).numpy()
-    flat = program(images.reshape(2, -1))
-    assert (program(images) == flat).all()
-    assert (program(images[..., 0]) == flat).all()
-    with pytest.raises(TypeError, match="pixels has dtype float32; expected uint8"):
-        program(images.astype("float32"))
-    with pytest.raises(ValueError, match=r"pixels has shape \(2, 14, 56\)"):
-        program(images.reshape(2, 14, 56))
-
-
-def test_a_compiler_that_fails_says_why_and_leaves_nothing(integers, tmp_path):
-    export_c(integers["mobilenet"], tmp_path)
-    before = sorted(tmp_path.iterdir())
-    missing = Compiler("none", (str(tmp_path / "none"),))
-    with pytest.raises(ValueError, match="none cannot be run"):
-        build(tmp_path, compiler=missing)
-    if COMPILER:
-        (tmp_path / "network.c").write_text("int network_run(")
-        with pytest.raises(ValueError, match=r"failed with status 1 on network.c: .*network.c:1"):
-            build(tmp_path)
-        export_c(integers["mobilenet"], tmp_path)
-        elsewhere = Compiler("elsewhere", (*COMPILER.command, "-c"))  # an object, no library
-        with pytest.raises(ValueError, match="elsewhere made a library that this machine cannot"):
-            build(tmp_path, compiler=elsewhere)
-    assert sorted(tmp_path.iterdir()) == before
-
-
-def test_without_a_compiler_it_says_what_to_install(integers, tmp_path, monkeypatch):
-    export_c(integers["mobilenet"], tmp_path)
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert find_compiler() is None
-    with pytest.raises(ValueError, match=r"no C compiler here .* pip install labkit\[device\]"):
-        build(tmp_path)
-
-
-@needs_compiler
-def test_the_environment_names_a_compiler_and_its_flags(monkeypatch):
-    command = COMPILER.command[0]
-    monkeypatch.setenv("CC", f"{command} -O1")
-    assert find_compiler().command == (command, "-O1")
-
-
-def test_folders_with_no_program_or_several(integers, tmp_path):
-    with pytest.raises(ValueError, match="holds no program"):
-        build(tmp_path)
-    for name in ("one", "two"):
-        export_c(integers["mobilenet"], tmp_path, name)
-    with pytest.raises(ValueError, match="holds the programs one, two"):
-        build(tmp_path)
-    with pytest.raises(ValueError, match=r"there is no file .*three.c"):
-        build(tmp_path, "three")

@@ -28,6 +28,7 @@ import torch
 from labkit import zoo
 from labkit.device.compiling import Compiler, compile_c
 from labkit.device.running import header, name_in
+from labkit.validation import whole_number
 
 __all__ = ["EMULATOR", "Emulated", "emulate", "find_cross_compiler"]
 
@@ -107,12 +108,13 @@ def emulate(
             f"there is no {EMULATOR if compiler else 'compiler for the Cortex-M4'} here; install "
             "gcc-arm-none-eabi (or ziglang) and qemu-system-arm."
         )
-    images = np.ascontiguousarray(np.asarray(pixels)).reshape(len(pixels), -1)
-    if images.dtype != np.uint8 or images.shape[1] != sizes["PIXELS"] or not len(images):
+    images = np.ascontiguousarray(np.asarray(pixels))
+    if images.dtype != np.uint8 or not len(images) or images[0].size != sizes["PIXELS"]:
         raise ValueError(
-            f"pixels have shape {np.shape(pixels)} and dtype {images.dtype}; expected uint8 "
-            f"[N, ...] with {sizes['PIXELS']} numbers an image."
+            f"pixels have shape {images.shape} and dtype {images.dtype}; expected uint8 [N, ...] "
+            f"with one image or more, and {sizes['PIXELS']} numbers an image."
         )
+    images = images.reshape(len(images), -1)
     with tempfile.TemporaryDirectory() as place:
         board = resources.files("labkit.device") / "cortex_m4"
         for file in ("board.c", "board.ld"):
@@ -141,7 +143,15 @@ def emulate(
 
 
 def fashion_pixels(number: int) -> np.ndarray:
-    """Return the first test images of Fashion-MNIST as bytes, uint8 [N, 28, 28, 1]."""
+    """Return the first test images of Fashion-MNIST as bytes, uint8 [N, 28, 28, 1].
+
+    Raises
+    ------
+    ValueError
+        If `number` is less than 1.
+    """
+    if whole_number(number, "number") < 1:
+        raise ValueError(f"number of images is {number}; expected 1 or more.")
     images = zoo.load_data("fashion_mnist", "test")[0][:number]
     pixels = ((images * zoo.STD + zoo.MEAN) * 255).round()
     return pixels.to(torch.uint8).permute(0, 2, 3, 1).numpy()

@@ -88,9 +88,14 @@ class Estimate(NamedTuple):
         return (
             f"{self.chip.name} ({self.chip.core}, {self.chip.hertz / 1e6:.0f} MHz), estimated: "
             f"{self.flash / 1024:.1f} KiB flash, {self.ram / 1024:.1f} KiB RAM, "
-            f"{self.macs / 1e6:.1f} million multiply-adds, {1e3 * self.seconds:.0f} ms, "
-            f"{1e3 * self.joules:.1f} mJ"
+            f"{_short(self.macs / 1e6, 1)} million multiply-adds, "
+            f"{_short(1e3 * self.seconds, 0)} ms, {_short(1e3 * self.joules, 1)} mJ"
         )
+
+
+def _short(value: float, decimals: int) -> str:
+    """Write a number with so many decimals, or with one digit that is not 0."""
+    return f"{value:.{decimals}f}" if value >= 10.0**-decimals else f"{value:.1g}"
 
 
 def estimate(model: QuantizedModel, chip: Chip | str, shape: Sequence[int] = ZOO_IMAGE) -> Estimate:

@@ -18,7 +18,7 @@ from labkit.device.program.parts import PARTS, TYPE_NAMES
 from labkit.device.program.rendering import constant_bytes, rendered, sizes_of
 from labkit.device.program.writer import WORDS, Writer
 from labkit.ptq.network import QuantizedModel
-from labkit.validation import instance_of, integer_tensor
+from labkit.validation import instance_of, integer_tensor, whole_number
 
 LARGEST = 2**31 - 1
 
@@ -85,7 +85,7 @@ def export_c(
     Raises
     ------
     TypeError
-        If `model` is no QuantizedModel.
+        If `model` is no QuantizedModel, or `image_shape` no sequence of whole numbers.
     ValueError
         If the name is no C identifier, images of that shape or the table do not fit the network, a
         step computes with real numbers or has no form in integers, or sums could leave int32.
@@ -100,7 +100,10 @@ def export_c(
     """
     instance_of(model, QuantizedModel, "model", "quantize_model(model, batches)")
     _check_name(name)
-    writer = _written(model, tuple(image_shape), table, name)
+    if isinstance(image_shape, str) or not isinstance(image_shape, Sequence):
+        raise TypeError(f"image_shape is {image_shape!r}; expected its sizes, like (1, 28, 28).")
+    sizes = tuple(whole_number(size, "a size in image_shape") for size in image_shape)
+    writer = _written(model, sizes, table, name)
     arena = writer.place()
     size, peak = (arena.size, peak_bytes(arena.lifetimes)) if arena else (0, 0)
     texts = rendered(writer, name, size)
@@ -191,10 +194,12 @@ def _enter(writer: Writer, table: Tensor | None) -> None:
     channels = shape[1] if len(shape) == 4 else 1
     scheme = writer.model.qparams[name].scheme
     codes = integer_tensor(table, "table").to(torch.int64) - scheme.qmin
-    if tuple(codes.shape) != (channels, 256) or int(codes.min()) < 0:
+    low, high = (int(codes.min()), int(codes.max())) if codes.numel() else (0, 0)
+    if tuple(codes.shape) != (channels, 256) or low < 0 or high > scheme.qmax - scheme.qmin:
         raise ValueError(
-            f"table has shape {tuple(codes.shape)}; expected {(channels, 256)}, a code of the "
-            "input's grid for each byte: input_table(mean, std, model.qparams[model.input_name])."
+            f"table has shape {tuple(codes.shape)} and codes from {low + scheme.qmin} to "
+            f"{high + scheme.qmin}; expected {(channels, 256)}, a code from {scheme.qmin} to "
+            f"{scheme.qmax} for each byte: input_table(mean, std, model.qparams[model.input_name])."
         )
     constants = writer.struct(
         "enter",
