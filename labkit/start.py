@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labkit import __version__
+from labkit.checks import selection
 from labkit.files import write_whole
 
-# An installed package holds the labs; in a checkout, in the students' zip and in an editable
-# install they stand beside it.
-_INSTALLED = Path(__file__).parent / "labs"
-LABS = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[1] / "labs"
+# A course of one's own has its own labs; an installed package holds them; in a checkout, in the
+# students' zip and in an editable install they stand beside it.
+_FOLDERS = (selection.folder(), Path(__file__).parent, Path(__file__).parents[1])
+_PLACES = [folder / "labs" for folder in _FOLDERS if folder is not None]
+LABS = next((place for place in _PLACES if place.is_dir()), _PLACES[-1])
 RECORD = Path(".labkit") / "start.json"
 
 

@@ -5,16 +5,31 @@ import json
 from pathlib import Path
 from typing import Any
 
-from labkit.checks import registry
+from labkit.checks import own, registry
 from labkit.grading.release import ANSWER
+from labkit.start import LABS
 
 PROJECT = Path(__file__).parents[1]
 Definitions = dict[str, ast.stmt]
 
 
+def files(lab: int) -> list[Path]:
+    """Return where the right answers of a lab stand: the course's, and those of one's own."""
+    found = [PROJECT / "tests" / "right_answers" / f"lab{lab}.py"]
+    if own.declared(lab):
+        found.append(own.FOLDER / f"lab{lab}" / own.RIGHT_ANSWERS)
+    return found
+
+
 def cells(lab: int) -> dict[str, list[str]]:
     """Return for each exercise its right answers: with the helpers and imports that each needs."""
-    text = (PROJECT / "tests" / "right_answers" / f"lab{lab}.py").read_text("utf-8")
+    found: dict[str, list[str]] = {}
+    for path in files(lab):
+        found |= _cells(lab, path.read_text("utf-8"))
+    return found
+
+
+def _cells(lab: int, text: str) -> dict[str, list[str]]:
     *statements, answers = ast.parse(text).body
     assert isinstance(answers, ast.Assign)
     assert isinstance(answers.value, ast.Dict)
@@ -24,6 +39,8 @@ def cells(lab: int) -> dict[str, list[str]]:
     for key, styles in zip(answers.value.keys, answers.value.values, strict=True):
         number = ast.literal_eval(key) if key else ""
         assert isinstance(styles, ast.List)
+        if number not in functions:
+            continue  # left out of the course
         found[number] = [
             _cell(functions[number], style, statements, definitions) for style in styles.elts
         ]
@@ -33,7 +50,7 @@ def cells(lab: int) -> dict[str, list[str]]:
 def notebooks(lab: int) -> list[dict[str, Any]]:
     """Return the released lab filled in, once for each style; where styles run out, unsolved."""
     answers = cells(lab)
-    text = (PROJECT / "labs" / f"{registry.STEMS[lab]}.ipynb").read_text("utf-8")
+    text = (LABS / f"{registry.STEMS[lab]}.ipynb").read_text("utf-8")
     made = []
     for style in range(max(map(len, answers.values()))):
         notebook = json.loads(text)

@@ -63,10 +63,10 @@ def test_the_file_says_what_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "has no labs"),
-        ("labs = 3", "has no labs|expected tables"),
+        ("", "has nothing in it"),
+        ("labs = 3", "has labs = 3; expected tables"),
         ("[labs", "is no TOML file"),
-        ("title = 'x'\n[labs.1]", "has \\['title'\\]"),
+        ("title = 'x'\n[labs.1]", "has \\['title'\\]; expected tables"),
         ("[labs.7]", "has \\[labs.7\\]; expected one of"),
         ("[labs.one]", "has \\[labs.one\\]"),
         ("labs.1 = 3", "has \\[labs.1\\]"),

@@ -4,6 +4,7 @@ import functools
 import importlib
 from types import ModuleType
 
+from labkit.checks import own
 from labkit.checks.exercise import Exercise
 from labkit.checks.selection import Selected, selection
 
@@ -42,7 +43,7 @@ def module(number: int) -> ModuleType:
 @functools.cache
 def exercises(number: int) -> tuple[Exercise, ...]:
     """Return the exercises of a lab that the class takes, in the order of its notebook."""
-    return selected(number).applied(module(number).EXERCISES)
+    return selected(number).applied(own.joined(module(number).EXERCISES, number))
 
 
 def left_out() -> set[str]:

@@ -48,10 +48,13 @@ def command_line(course: Path, hidden: Sequence[Path]) -> list[str]:
         command += ["--setenv", name, value]
     bound = _bind_system(command)
     command += ["--proc", "/proc", "--dev", "/dev"]
-    for folder in [*(Path(site) / "labkit" for site in site_folders()), PACKAGE, *hidden]:
-        folder = folder.resolve()
-        if folder.is_dir() and any(folder.is_relative_to(root) for root in bound):
+    empty: list[Path] = []
+    unseen = [*(Path(site) / "labkit" for site in site_folders()), PACKAGE, *hidden]
+    for folder in sorted({path.resolve() for path in unseen}):
+        shows = folder.is_dir() and any(folder.is_relative_to(root) for root in bound)
+        if shows and not any(folder.is_relative_to(outer) for outer in empty):
             command += ["--tmpfs", str(folder), "--remount-ro", str(folder)]
+            empty.append(folder)
     command += ["--ro-bind", str(course), COURSE]
     command += ["--perms", "1777", "--size", str(SCRATCH_BYTES), "--tmpfs", SCRATCH]
     return [*command, "--remount-ro", "/", "--chdir", SCRATCH, "--"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from labkit.checks import own
 from labkit.grading.adjustments import adjust, read_adjustments
 from labkit.grading.collecting.students import students
 from labkit.grading.course import Course, course_key, load_course
@@ -99,7 +100,7 @@ def grade(
         done = {one.name: grades.finished(read_entry(one, course), key) for one in handed_in}
         todo = [one for one in handed_in if done[one.name] is None]
         if todo:
-            hidden = (submissions, out, solutions)
+            hidden = [submissions, out, solutions, *filter(None, [own.FOLDER])]
             with (
                 _workers_here(Grader(course, seed, sandbox, hidden, seconds), jobs)
                 if scheduler is None

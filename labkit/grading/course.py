@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labkit.checks import registry, syntax
+from labkit.checks import own, registry, syntax
 from labkit.checks.exercise import Exercise
 from labkit.grading.inside.cells import definitions, parse
 from labkit.grading.releasing.cells import (
@@ -224,8 +224,8 @@ def course_key(course: Course, seed: int) -> str:
         (task.stub, task.solution, task.check_source, task.exercise.points) for task in course.tasks
     ]
     digest = hashlib.sha256(repr((seed, course.setup, course.given, texts)).encode())
-    own = PACKAGE / "checks" / f"lab{course.lab}"
-    sources = {*sandbox_files(course.lab).values(), *own.glob("*.py")}
+    declared = PACKAGE / "checks" / f"lab{course.lab}"
+    sources = {*sandbox_files(course.lab).values(), *declared.glob("*.py"), *own.files(course.lab)}
     sources |= {*(PACKAGE / "checks").glob("*.py"), *(PACKAGE / "grading").rglob("*.py")}
     for path in sorted(sources):
         digest.update(path.read_bytes())

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labkit.checks import registry
+from labkit.checks import own, registry
 from labkit.checks.lab import NOTEBOOK_SEED
 from labkit.checks.messages import TONES
 from labkit.checks.verdict import State, Verdict, judge
@@ -167,9 +167,12 @@ class Here:
 
     def __enter__(self) -> "Here":
         files = sandbox_files(self._course.lab)
-        own = PACKAGE / "checks" / f"lab{self._course.lab}"
-        for path in (*own.glob("*.py"), *(PACKAGE / "checks").glob("inputs.py")):
+        lab = self._course.lab
+        declared = PACKAGE / "checks" / f"lab{lab}"
+        for path in (*declared.glob("*.py"), *(PACKAGE / "checks").glob("inputs.py")):
             files[f"labkit/{path.relative_to(PACKAGE).as_posix()}"] = path
+        for path in own.files(lab):
+            files[f"labkit/checks/own/lab{lab}/{path.name}"] = path
         copy_files(files, Path(self._folder.name) / "course")
         return self
 

@@ -7,6 +7,7 @@ goes without a trace. Outputs are cleared. The same solution gives the same byte
 What could hand a solution out is refused, in the words of `labkit.grading.releasing`.
 """
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from labkit import __version__
-from labkit.checks import registry
+from labkit.checks import own, registry, selection
 from labkit.files import write_whole
 from labkit.grading.course_map import course_map, index, pictures
 from labkit.grading.files import zipped
@@ -95,6 +96,8 @@ def release_notebook(solution: Mapping[str, Any], name: str) -> NotebookNode:
 def release(root: Path, check: bool = False) -> list[Stale]:
     """Write `labs/`, with its map of the course, from `solutions/` under `root`, or only compare.
 
+    A course of one's own gets its labs in its own folder, and the project's stay as they are.
+
     Parameters
     ----------
     root : Path
@@ -130,7 +133,7 @@ def release(root: Path, check: bool = False) -> list[Stale]:
     files = {name: text.encode() for name, text in texts.items()} | shown
     stale = []
     for name, content in files.items():
-        target = root / "labs" / name
+        target = labs_folder(root) / name
         current = target.read_bytes() if target.exists() else None
         if current is not None and _lines(current) == _lines(content):
             continue
@@ -139,7 +142,7 @@ def release(root: Path, check: bool = False) -> list[Stale]:
             stale.append(Stale(name, reason))
         else:
             write_whole(target, content)
-    for path in sorted((root / "labs").glob("lab*.ipynb")):
+    for path in sorted(labs_folder(root).glob("lab*.ipynb")):
         if path.name not in labs:
             is_left = path.stem in registry.left_out()
             reason = "is no part of the course" if is_left else "has no solution"
@@ -147,8 +150,20 @@ def release(root: Path, check: bool = False) -> list[Stale]:
     return stale
 
 
+def labs_folder(root: Path) -> Path:
+    """Return where the labs of the project in `root`, or of a course outside of it, are."""
+    return (selection.folder() or root) / "labs"
+
+
+def read_lab(path: Path) -> NotebookNode:
+    """Return a solved notebook as the class takes it; raises as `read_taken`."""
+    return nbformat.reads(json.dumps(_read(path)), as_version=4)
+
+
 def bundle(root: Path, target: Path) -> list[str]:
     """Write a zip for students: the labs and the package, without solutions and tests.
+
+    What makes the course, its `course.toml` with its own exercises, is in the package there.
 
     Returns
     -------
@@ -157,17 +172,30 @@ def bundle(root: Path, target: Path) -> list[str]:
     """
     # A notebook that somebody left in labs/ may be a solved one.
     released = {"index.ipynb", *(path.name for path in _solutions(root))}
-    files = []
+    sources: dict[str, Path] = {}
     for entry in BUNDLED:
-        path = root / entry
+        path = labs_folder(root) if entry == "labs" else root / entry
         found = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-        files += [file for file in found if _bundled(file.relative_to(root), released)]
-    names = [file.relative_to(root).as_posix() for file in files]
-    entries = zip(names, files, strict=True)
+        named = {entry / file.relative_to(path): file for file in found}
+        sources |= {n.as_posix(): file for n, file in named.items() if _bundled(n, released)}
+    sources |= _own_course()
+    names = sorted(sources)
     write_whole(
-        target, zipped((f"quantization-labs/{name}", file.read_bytes()) for name, file in entries)
+        target, zipped((f"quantization-labs/{name}", sources[name].read_bytes()) for name in names)
     )
     return names
+
+
+def _own_course() -> dict[str, Path]:
+    """Return what a course of one's own adds to the package, by its name there."""
+    course, package = selection.file().absolute(), selection.FILE.parent.name
+    if not course.is_file():
+        return {}
+    modules = (path for lab in registry.STEMS for path in own.files(lab))
+    return {
+        f"labkit/{package}/{path.relative_to(course.parent).as_posix()}": path
+        for path in (course, *modules)
+    }
 
 
 def _bundled(path: Path, notebooks: Collection[str]) -> bool:

@@ -11,11 +11,10 @@ import nbformat
 
 from labkit import __version__
 from labkit.checks import registry
-from labkit.grading.releasing.taking import taken
+from labkit.grading.release import read_lab
 from labkit.site.accessible import mend
 from labkit.site.front import front_page
 from labkit.site.notebooks import page
-from labkit.site.terms import terms
 
 PAGES = resources.files("labkit.site") / "pages"
 # A link to a file of the course's folder, which the site does not have.
@@ -68,6 +67,8 @@ def build(root: Path, out: Path) -> list[str]:
         missing, or if `out` holds other files.
     """
     Sphinx = _sphinx()
+    from labkit.site.terms import terms  # it loads docutils
+
     nocolor = importlib.import_module("sphinx.util.console").nocolor
     nocolor()
     _require_ours(out)
@@ -132,9 +133,7 @@ def _write_source(root: Path, source: Path) -> None:
         shutil.copy(root / name, source / name)
     labs = {}
     for number, stem in registry.STEMS.items():
-        solution = nbformat.read(root / "solutions" / f"{stem}.ipynb", as_version=4)
-        solution.cells = taken(solution.cells, stem)
-        labs[number] = page(solution, stem, source)
+        labs[number] = page(read_lab(root / "solutions" / f"{stem}.ipynb"), stem, source)
         nbformat.write(labs[number], source / f"{stem}.ipynb")
     (source / "start.md").write_text(_start(root), encoding="utf-8")
     (source / "index.md").write_text(front_page(labs), encoding="utf-8")

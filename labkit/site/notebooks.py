@@ -10,6 +10,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
 
 from labkit.grading.release import ANSWER, CHECK, grade_id, release_notebook
+from labkit.grading.releasing import colab
 
 PICTURES = "_static/pictures"
 # Where a prediction is answered. Who reads the page may predict, too.
@@ -43,6 +44,7 @@ def page(solution: NotebookNode, stem: str, folder: Path) -> NotebookNode:
         if not grade_id(solved).startswith(ANSWER):
             cell.outputs = [_shown(output, folder) for output in solved.outputs]
         cell.metadata = NotebookNode(tags=_tags(cell), place=grade_id(solved))
+    released.cells = [cell for cell in released.cells if cell.id != colab.ID]
     title, *texts = [cell for cell in released.cells if cell.cell_type == "markdown"]
     for text in texts:
         text.source = TITLE.sub("## ", text.source)  # a page has one title

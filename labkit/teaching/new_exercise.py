@@ -17,10 +17,11 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from labkit.checks import registry
+from labkit.checks import own, registry, selection
 from labkit.files import write_whole
 from labkit.grading.course import grade_name
-from labkit.grading.release import ANSWER, CHECK, grade_id
+from labkit.grading.release import ANSWER, CHECK
+from labkit.grading.releasing.taking import behind_exercises
 from labkit.teaching import skeleton
 
 ID = re.compile(r"(\d+)\.(\d+)")
@@ -48,6 +49,11 @@ class NewExercise:
     def lab(self) -> int:
         """The number of its lab."""
         return int(self.id.partition(".")[0])
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it goes into the folder of the class's own exercises."""
+        return _number(self.id) >= own.FIRST
 
     def filled(self, template: str) -> str:
         """Return a text of the skeleton with these names in it."""
@@ -79,19 +85,28 @@ def new_exercise(root: Path, exercise_id: str, title: str, function: str = "") -
     words = re.findall(r"[a-z0-9]+", title.lower())
     new = NewExercise(exercise_id, title, function or "_".join(words))
     _require_free(new)
+    solution = root / "solutions" / f"{registry.STEMS[new.lab]}.ipynb"
+    if not solution.is_file():
+        raise ValueError(f"{solution} is missing; run this in the project's folder.")
+    notebook = nbformat.read(solution, as_version=4)
+    paths = _in_own_folder(notebook, new, root) if new.is_own else _in_course(notebook, new, root)
+    _release(root)
+    return paths
+
+
+def _in_course(notebook: NotebookNode, new: NewExercise, root: Path) -> list[Path]:
+    """Write an exercise where those of the course are."""
     checks = root / "labkit" / "checks" / f"lab{new.lab}"
-    stem = registry.STEMS[new.lab]
     paths = [
         checks / f"{new.function}.py",
         checks / "__init__.py",
         root / "tests" / "right_answers" / f"lab{new.lab}.py",
-        root / "solutions" / f"{stem}.ipynb",
+        root / "solutions" / f"{registry.STEMS[new.lab]}.ipynb",
     ]
     for path in paths[1:]:
         if not path.is_file():
             raise ValueError(f"{path} is missing; run this in the project's folder.")
-    if paths[0].exists():
-        raise ValueError(f"{paths[0]} is there already; name another function with --function.")
+    _require_new(paths[0])
     written = [
         new.filled(skeleton.EXERCISE),
         _listed(paths[1].read_text("utf-8"), new),
@@ -99,11 +114,39 @@ def new_exercise(root: Path, exercise_id: str, title: str, function: str = "") -
     ]
     for path, text in zip(paths, written, strict=False):
         write_whole(path, text)
-    notebook = nbformat.read(paths[3], as_version=4)
-    _insert(notebook, _executed(notebook, new, root))
+    _insert(notebook, _executed(notebook, new, root).cells[1:])
     write_whole(paths[3], nbformat.writes(notebook) + "\n")
-    _release(root)
     return paths
+
+
+def _in_own_folder(notebook: NotebookNode, new: NewExercise, root: Path) -> list[Path]:
+    """Write an exercise into the folder of the class's own, with a notebook of its own."""
+    if own.FOLDER is None:
+        raise ValueError(
+            f"numbers from {new.lab}.{own.FIRST} on are for exercises of your own: name their "
+            f'folder in {selection.file()}, with the line exercises = "exercises".'
+        )
+    folder = own.FOLDER / f"lab{new.lab}"
+    module, answers = folder / f"{new.function}.py", folder / own.RIGHT_ANSWERS
+    paths = [module, module.with_suffix(".ipynb"), answers]
+    for path in paths[:2]:
+        _require_new(path)
+    known = answers.read_text("utf-8") if answers.is_file() else skeleton.NO_ANSWERS
+    write_whole(module, new.filled(skeleton.EXERCISE))
+    write_whole(answers, _answered(known, new))
+    executed = _executed(notebook, new, root)
+    executed.cells.insert(0, new_markdown_cell(skeleton.TO_TRY_IT, id="to-try-it"))
+    write_whole(paths[1], nbformat.writes(executed) + "\n")
+    return paths
+
+
+def _require_new(path: Path) -> None:
+    if path.exists():
+        raise ValueError(f"{path} is there already; name another function with --function.")
+
+
+def _number(exercise_id: str) -> int:
+    return int(exercise_id.partition(".")[2])
 
 
 def _require_free(new: NewExercise) -> None:
@@ -118,7 +161,8 @@ def _require_free(new: NewExercise) -> None:
         raise ValueError(f"the title is {new.title!r}; expected two to five plain words.")
     exercises = registry.exercises(new.lab)
     if new.id in {exercise.id for exercise in exercises}:
-        following = max(int(exercise.id.partition(".")[2]) for exercise in exercises) + 1
+        numbers = [_number(exercise.id) for exercise in exercises]
+        following = max(one for one in numbers if (one >= own.FIRST) == new.is_own) + 1
         raise ValueError(f"{new.id} is an exercise; the next number is {new.lab}.{following}.")
     if new.function in {exercise.function for exercise in exercises}:
         raise ValueError(f"lab {new.lab} asks for {new.function} already; name another function.")
@@ -150,19 +194,20 @@ def _answered(text: str, new: NewExercise) -> str:
     return f"{head}{functions}{mark}{answers.rstrip()[:-1]}{entry}}}\n"
 
 
-def _executed(notebook: NotebookNode, new: NewExercise, root: Path) -> list[NotebookNode]:
-    """Return the cells of the exercise, run below the first code cell of its lab."""
+def _executed(notebook: NotebookNode, new: NewExercise, root: Path) -> NotebookNode:
+    """Return the first code cell of a lab with the cells of the exercise, run."""
     from nbclient import NotebookClient
 
     first = next(cell for cell in notebook.cells if cell.cell_type == "code")
     cells = [_cell(kind, new.filled(text), new, i) for i, (kind, text) in enumerate(skeleton.CELLS)]
-    small = new_notebook(cells=[new_code_cell(first.source), *cells], metadata=notebook.metadata)
+    begin = new_code_cell(first.source, id="begin")
+    small = new_notebook(cells=[begin, *cells], metadata=notebook.metadata)
     with tempfile.TemporaryDirectory() as folder:
         around = _here(root) | {"LABKIT_PROGRESS": folder}
         resources = {"metadata": {"path": folder}}
         client = NotebookClient(small, timeout=300, resources=resources, record_timing=False)
         client.execute(env=os.environ | around)
-    return cells
+    return small
 
 
 def _cell(kind: str, source: str, new: NewExercise, position: int) -> NotebookNode:
@@ -187,10 +232,7 @@ def _cell(kind: str, source: str, new: NewExercise, position: int) -> NotebookNo
 
 def _insert(notebook: NotebookNode, cells: list[NotebookNode]) -> None:
     """Put the exercise behind the last one, above the next heading."""
-    checks = [i for i, c in enumerate(notebook.cells) if grade_id(c).startswith(CHECK)]
-    below = range(checks[-1] + 1, len(notebook.cells))
-    headings = (i for i in below if notebook.cells[i].source.startswith(("# ", "## ")))
-    place = next(headings, len(notebook.cells))
+    place = behind_exercises(notebook.cells)
     notebook.cells[place:place] = cells
     for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), 1):
         if cell.execution_count is None:

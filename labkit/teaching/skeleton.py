@@ -93,6 +93,18 @@ def ${function}_in_a_loop(x):
 
 
 """
+NO_ANSWERS = '''"""Right answers in other styles than the reference's: the tests accept them all."""
+
+import torch
+
+RIGHT_ANSWERS = {
+}
+'''
+"""The right answers to exercises of one's own, before there are any."""
+
+TO_TRY_IT = """Run this notebook to try the exercise. From its heading on it goes into the lab,
+behind the last exercise there; what stands above the heading does not."""
+
 STYLES = ("by_norm", "from_both_ends", "in_a_loop")
 
 CELLS = (

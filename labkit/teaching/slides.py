@@ -19,8 +19,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from labkit.checks import registry
 from labkit.files import write_whole
-from labkit.grading.release import ANSWER, CHECK, grade_id
-from labkit.grading.releasing.taking import taken
+from labkit.grading.release import ANSWER, CHECK, grade_id, read_lab
 
 FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)
 GOAL, PREDICT, SEEN, WHY = "**Goal:**", "**Predict:**", "*What you see:*", "**Why it matters.**"
@@ -81,17 +80,17 @@ def write_slides(root: Path, lab: int, out: Path) -> list[Path]:
     path = root / "solutions" / f"{stem}.ipynb"
     if not path.is_file():
         raise ValueError(f"{path} is missing; run this in the project's folder.")
-    slides = slides_of(nbformat.read(path, as_version=4), stem)
+    slides = slides_of(read_lab(path))
     pages = [out / f"{stem}_slides.ipynb", out / f"{stem}.slides.html"]
     write_whole(pages[0], nbformat.writes(slides) + "\n")
     write_whole(pages[1], _page(slides))
     return pages
 
 
-def slides_of(solved: NotebookNode, stem: str) -> NotebookNode:
+def slides_of(solved: NotebookNode) -> NotebookNode:
     """Return a solved, executed lab as a notebook of slides."""
     deck = _Deck()
-    for cell in taken(solved.cells, stem):
+    for cell in solved.cells:
         if cell.cell_type == "markdown":
             _add_words(deck, cell.source)
         elif not grade_id(cell).startswith((ANSWER, CHECK)):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from labkit.grading.course import Course
+from labkit.grading.releasing import colab
 
 TO_FILL_IN = re.compile(r"\s*\w+ = None( |#|$)")  # a cell that asks for a prediction
 OF_A_LAB = re.compile(r"(?:exercise|check)-(\d+)-\d+")
@@ -95,13 +96,18 @@ def _given(cells: Sequence[CodeCell], course: Course) -> list[str]:
     changed = [
         source.strip().splitlines()[0]
         for source in course.given
-        if source.strip() and not TO_FILL_IN.match(source) and lines(source) not in sources
+        if source.strip() and not _is_theirs(source) and lines(source) not in sources
     ]
     if not changed:
         return []
     first = changed[0] if len(changed[0]) <= 60 else changed[0][:60] + "..."
     more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
     return [f"given cells were edited or removed: {first!r}{more}; the lab's own were used"]
+
+
+def _is_theirs(source: str) -> bool:
+    """Whether a given cell asks for a change, or may go: a prediction, the one for Colab."""
+    return bool(TO_FILL_IN.match(source)) or colab.is_cell(source)
 
 
 def same_code(one: str, other: str) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labkit.checks import registry
+from labkit.grading.releasing import colab
 from labkit.grading.releasing.identity import ids, kept_metadata
 from labkit.grading.releasing.leaks import SHORTEST, leak, stub_reason
 from labkit.grading.releasing.regions import BEGIN_SOLUTION, END_SOLUTION, cut, has_mark
@@ -105,8 +106,12 @@ def require_no_leak(
 
 
 def release_mark(cells: Sequence[Cell]) -> str:
-    """Return what a release is known by: it changes with the code of its cells."""
-    code = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
+    """Return what a release is known by: it changes with the code of its cells.
+
+    Where Colab gets the course from is no part of it.
+    """
+    sources = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
+    code = [source for source in sources if not colab.is_cell(source)]
     return hashlib.sha256(repr(code).encode()).hexdigest()[:12]
 
 

@@ -1,11 +1,12 @@
-"""A solved lab as a class takes it: what `course.toml` leaves out of it is given there."""
+"""A solved lab as a class takes it: with its own exercises, and given what it leaves out."""
 
 import copy
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from labkit.checks import registry
+from labkit.checks import own, registry
+from labkit.grading.releasing import colab
 from labkit.grading.releasing.cells import CHECK, exercise_id, grade_id, lab_number
 from labkit.grading.releasing.identity import read_solution
 from labkit.grading.releasing.regions import MARKS
@@ -15,10 +16,49 @@ NOTE = "*In this course the function is given: there is nothing to write, read o
 
 
 def read_taken(text: str, name: str) -> dict[str, Any]:
-    """Return a solved notebook as `read_solution`, with what the class takes of it."""
-    notebook = read_solution(text, name)
-    notebook["cells"] = taken(notebook["cells"], name.removesuffix(".ipynb"))
+    """Return a solved notebook as `read_solution`, with what the class takes of it.
+
+    Exercises of the class's own stand behind the last one of the lab, the cell for Colab above the
+    first code.
+
+    Raises
+    ------
+    ValueError
+        As `read_solution`, or if an exercise of the class's own has no cells.
+    """
+    notebook, stem = read_solution(text, name), name.removesuffix(".ipynb")
+    added = own_cells(lab_number(stem))
+    place = behind_exercises(notebook["cells"])
+    notebook["cells"][place:place] = added
+    notebook["cells"] = colab.with_cell(taken(notebook["cells"], stem))
     return notebook
+
+
+def own_cells(lab: int) -> list[dict[str, Any]]:
+    """Return the cells of the class's own exercises of a lab; raises as `read_taken`."""
+    cells = []
+    for exercise, module in own.declared(lab):
+        path = module.with_suffix(".ipynb")
+        if not path.is_file():
+            raise ValueError(f"{path} is missing; it holds the cells of exercise {exercise.id}.")
+        found = read_solution(path.read_text("utf-8-sig"), path.name)["cells"]
+        headings = [i for i, cell in enumerate(found) if _is_heading(cell)]
+        if not headings:
+            raise ValueError(f"{path} has no cell that begins with '## {exercise.id} '.")
+        cells += found[headings[0] :]
+    return cells
+
+
+def behind_exercises(cells: Sequence[Any]) -> int:
+    """Return where a new exercise belongs: behind the last one, above the next heading."""
+    checks = [i for i, cell in enumerate(cells) if grade_id(cell).startswith(CHECK)]
+    below = range(checks[-1] + 1 if checks else 0, len(cells))
+    return next((i for i in below if _is_heading(cells[i])), len(cells))
+
+
+def _is_heading(cell: Mapping[str, Any]) -> bool:
+    is_text = cell["cell_type"] == "markdown"
+    return is_text and cell["source"].startswith(("# ", "## "))
 
 
 def taken(cells: Sequence[Any], stem: str) -> list[Any]:
