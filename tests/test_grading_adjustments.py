@@ -157,8 +157,8 @@ def test_a_name_may_stand_as_the_gradebook_writes_it() -> None:
 
 
 def test_nobody_is_adjusted_by_mistake() -> None:
-    with pytest.raises(ValueError, match="no submission of 'adda'"):
-        adjust([ADA], {"adda": Adjustment(extra=1)}, 10)
+    with pytest.raises(ValueError, match=r"no submission of 'adda' \(is it 'ada'\?\), 'zoe';"):
+        adjust([ADA], {"adda": Adjustment(extra=1), "zoe": Adjustment(extra=1)}, 10)
 
 
 @pytest.mark.parametrize("penalty", [-1, 101, float("nan")])

@@ -203,6 +203,7 @@ def test_a_notebook_deeper_down_is_taken_and_flagged(tmp_path: Path, course: Cou
         ({"lab1_linear.py": b"x = 1"}, "lab1_linear.py is a Python script, not a notebook"),
         ({"lab1_linear.html": b"<!DOCTYPE html>"}, "lab1_linear.html is a web page; download"),
         ({"link.html": b"https://colab.example/x"}, "link.html is a link to a web page"),
+        ({"onlinetext.html": b"<p>See the PDF.</p>"}, "is text that was typed into the platform"),
         ({"notes.md": b"Notes"}, "notes.md is plain text"),
         ({"weights.pt": b"\x80\2"}, "weights.pt is no notebook"),
         ({"a.zip": b"PK\3\4"}, "a.zip is a damaged zip archive"),

@@ -87,6 +87,15 @@ def test_a_renamed_answer_is_found_by_the_name_of_its_function(
     assert any("by the name" in flag for flag in found.flags)
 
 
+def test_what_is_said_of_several_answers_is_said_once(course: Course) -> None:
+    answers = {f"1.{n}": f"def {name}(): pass" for n, name in ((3, "quantize"), (4, "dequantize"))}
+    notebook = support.answered(answers)
+    cell(notebook, "exercise-1-3")["cell_type"] = "raw"
+    cell(notebook, "exercise-1-4")["cell_type"] = "markdown"
+    flags = parse(raw(notebook), course).flags
+    assert flags == ("1.3, 1.4: the answer cell is no code cell; it was run as code",)
+
+
 def test_a_split_answer_counts_as_a_whole(course: Course) -> None:
     halves = ("def quantize(*args):\n    x = 1", "    return x")
     notebook = support.answered({"1.3": halves[0]})

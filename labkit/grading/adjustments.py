@@ -5,6 +5,7 @@ and exercises by their number: ``1.3`` holds points that replace those of the gr
 changes nothing. What spreadsheets make of such a file is read, or refused with its line.
 """
 
+import difflib
 import math
 import re
 import unicodedata
@@ -162,9 +163,16 @@ def adjust(
         name = next((n for n in left if any(same_name(n, one) for one in spellings)), "")
         adjusted.append(_adjusted(record, left.pop(name, Adjustment()), late_penalty))
     if left:
-        names = ", ".join(map(repr, sorted(left)))
+        folders = [record.student for record in records]
+        names = ", ".join(_with_nearest(name, folders) for name in sorted(left))
         raise ValueError(f"there is no submission of {names}; compare the names of the folders.")
     return adjusted
+
+
+def _with_nearest(name: str, folders: Sequence[str]) -> str:
+    """Return a name, and the folder that may be meant: of the same name, say, with a number."""
+    nearest = difflib.get_close_matches(name, folders, 1)
+    return f"{name!r} (is it {nearest[0]!r}?)" if nearest else repr(name)
 
 
 def _adjusted(record: Record, adjustment: Adjustment, late_penalty: float) -> Record:

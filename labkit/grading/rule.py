@@ -206,7 +206,7 @@ class Arrangement:
     def name(self, position: int) -> str:
         """Return what messages call a cell."""
         cell = self.cells[position]
-        number = f"cell {cell.number}" if cell.is_code else "Markdown cell"
+        number = f"cell {cell.number}" if cell.is_code else "a cell without code"
         exercise = self._exercises.get(cell.grade_id)
         return f"<{number} (exercise {exercise})>" if exercise else f"<{number}>"
 

@@ -84,8 +84,7 @@ def parse(data: bytes, course: Course) -> Submission:
     if reason := not_this_lab([cell for cell in found if cell.is_code], course):
         raise Broken(reason)
     submission = Submission(cells, course, python=_python(notebook))
-    for task in course.tasks:
-        flags += _answer_flags(submission.arrangement, task)
+    flags += _answer_flags(submission.arrangement, course)
     metadata = notebook.get("metadata")
     flags += _order(found, course)
     flags += edits(found, course, metadata if isinstance(metadata, dict) else {})
@@ -176,27 +175,36 @@ def _within_limits(cells: list[Cell], course: Course, flags: list[str]) -> list[
     return kept
 
 
-def _answer_flags(arrangement: Arrangement, task: Task) -> list[str]:
-    """Point out an answer that does not stand where it was asked for."""
-    number, place = task.exercise.id, arrangement.places[task.exercise.id]
+def _answer_flags(arrangement: Arrangement, course: Course) -> list[str]:
+    """Point out answers that do not stand where they were asked for, each remark once."""
+    exercises: dict[str, list[str]] = {}
+    for task in course.tasks:
+        for remark in _remarks(arrangement, task):
+            exercises.setdefault(remark, []).append(task.exercise.id)
+    return [f"{', '.join(numbers)}: {remark}" for remark, numbers in exercises.items()]
+
+
+def _remarks(arrangement: Arrangement, task: Task) -> list[str]:
+    """Say how the answer to an exercise does not stand where it was asked for."""
+    place = arrangement.places[task.exercise.id]
     by_id = [cell for cell in arrangement.cells if cell.grade_id == task.grade_id]
     chosen = [arrangement.cells[position] for position in place.answers]
-    flags = []
+    remarks = []
     if sum(cell.is_code for cell in by_id) > 1:
-        flags.append(f"{number}: the answer cell is there {len(by_id)} times")
+        remarks.append(f"the answer cell is there {len(by_id)} times")
     if place.is_below:
-        flags.append(f"{number}: the answer stands below its check; it was taken all the same")
+        remarks.append("the answer stands below its check; it was taken all the same")
     elif chosen and all(cell.grade_id != task.grade_id for cell in chosen):
-        flags.append(f"{number}: the answer was found by the name of its function")
+        remarks.append("the answer was found by the name of its function")
     if chosen and any(not cell.is_code for cell in chosen):
-        flags.append(f"{number}: the answer cell is a Markdown cell; it was run as code")
+        remarks.append("the answer cell is no code cell; it was run as code")
     if place.again:
-        flags.append(f"{number}: what makes the function again, below its check, did not count")
+        remarks.append("what makes the function again, below its check, did not count")
     if not chosen and not by_id:
-        flags.append(f"{number}: the answer cell is missing")
+        remarks.append("the answer cell is missing")
     if not chosen and any(c.grade_id == task.grade_id for c in arrangement.cells[place.check :]):
-        flags.append(f"{number}: its check stands above its answer cell, which holds no answer")
-    return flags
+        remarks.append("its check stands above its answer cell, which holds no answer")
+    return remarks
 
 
 def _python(notebook: dict[str, Any]) -> str:

@@ -50,6 +50,8 @@ BY_ENDING = {
     ".py .pyw": "a Python script, not a notebook",
     ".txt .md .tex .rst .csv .json": "plain text, not a notebook",
 }
+TYPED = ("onlinetext.html", "text.html")
+"""How Moodle and Canvas name what was typed into their forms."""
 UNTOLD = "no notebook"
 
 
@@ -78,7 +80,7 @@ def what_it_is(data: bytes) -> str:
     if len({found[1][:1] for found in CONFLICT.finditer(data)}) > 1:
         return "not finished: it holds the marks of a git conflict (<<<<<<<); resolve it first"
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in start:
-        return "not written in UTF-8; open and save it in Jupyter"
+        return "not written in UTF-8; download it from Jupyter anew and save it in no other program"
     if start.startswith(b"{") and not data.rstrip(b" \t\r\n\0").endswith(b"}"):
         return "not valid JSON: it is cut off in the middle, so uploading or saving did not finish"
     if CODE.match(start):
@@ -98,6 +100,8 @@ def what_a_file_is(name: str, data: bytes) -> str:
     """
     if not data:
         return "empty"
+    if name in TYPED and not LINK.match(data):
+        return "text that was typed into the platform's form"
     ending = PurePath(name).suffix.casefold()
     by_ending = (kind for endings, kind in BY_ENDING.items() if ending in endings.split())
     return what_it_is(data) or next(by_ending, UNTOLD)
