@@ -15,6 +15,8 @@ from labkit.checks.values import Plain, as_array, describe, number
 TIE_WINDOW = 1e-3
 JOIN = " `torch.tensor` makes one of a list of numbers, `torch.stack` of a list of tensors."
 ROWS = 5
+UNSEEN_SEED = 11
+"""What a check draws from it, the call was not given."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,61 @@ class Rule:
     def shown(self, expected: Any, where: tuple, args: tuple) -> str:
         """Write the expected number at index `where` for the table."""
         return number(expected)
+
+
+@dataclass(frozen=True)
+class Open(Rule):
+    """Judged by what a value reaches, not by what it is: many are right, and some are better.
+
+    Attributes
+    ----------
+    what : str
+        What is counted: "images that are classified right".
+    """
+
+    what: str = ""
+
+    def mismatch(self, name: str, got: Plain, expected: Plain, args: tuple) -> Mismatch | None:
+        """Return why `got` is refused: its form, or a share below the level."""
+        reached = self.share(name, got, expected, args, UNSEEN_SEED)
+        if isinstance(reached, Mismatch):
+            return reached
+        level = self.level(expected, args)
+        return None if reached >= level else Mismatch(self.too_low(got, args, reached, level))
+
+    def share(
+        self, name: str, got: Plain, expected: Plain, args: tuple, seed: int
+    ) -> float | Mismatch:
+        """Return the share that is right, 0 to 1, or why nothing can be measured.
+
+        Parameters
+        ----------
+        name : str
+            What the value is called in a message.
+        got, expected : Plain
+            What the call returned, and the reference.
+        args : tuple
+            What both were called with.
+        seed : int
+            What the call was not given is drawn from it.
+        """
+        wanted, value = as_array(expected), as_array(got)
+        if wanted is None or value is None or value.shape != wanted.shape:
+            refused = super().mismatch(name, got, expected, args)
+            return refused or Mismatch(f"{name} is {describe(got)}.")
+        return self.reached(name, value, args, seed)
+
+    def reached(self, name: str, got: np.ndarray, args: tuple, seed: int) -> float | Mismatch:
+        """Measure numbers in the shape of the reference's, as `share` does."""
+        raise NotImplementedError
+
+    def level(self, expected: Plain, args: tuple) -> float:
+        """Return the share that is enough."""
+        raise NotImplementedError
+
+    def too_low(self, got: Plain, args: tuple, reached: float, level: float) -> str:
+        """Say in a sentence what was reached and what is enough."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)

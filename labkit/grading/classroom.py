@@ -17,6 +17,8 @@ from labkit.grading.entries import Entry, read_entry
 from labkit.grading.gradebook import printable
 from labkit.grading.grader import Grader
 from labkit.grading.grades import Grades
+from labkit.grading.leaderboard.board import board, require_open
+from labkit.grading.leaderboard.naming import Naming
 from labkit.grading.publish import publish
 from labkit.grading.results import Outcome, Record
 from labkit.grading.run import Seconds
@@ -38,6 +40,7 @@ def grade(
     seconds: Seconds | None = None,
     adjustments: Path | str | None = None,
     late_penalty: float = 0.0,
+    leaderboard: Naming | None = None,
     progress: bool = False,
 ) -> list[Record]:
     """Grade every submission in a folder.
@@ -70,6 +73,9 @@ def grade(
         (`labkit.grading.adjustments`).
     late_penalty : float
         Percent of the points that each day late costs.
+    leaderboard : "names" or "pseudonyms", optional
+        Rank the answers to open exercises on a page for the class, ``leaderboard.html``, which
+        calls students so.
     progress : bool
         Show a progress bar.
 
@@ -81,9 +87,9 @@ def grade(
     Raises
     ------
     ValueError
-        If the folders do not fit, there is no such lab, the seed is not the one that `out` was
-        graded with, the lab's own solution does not get all points, or `adjustments` cannot be
-        understood.
+        If the folders do not fit, there is no such lab, it has nothing to rank, the seed is not
+        the one that `out` was graded with, the lab's own solution does not get all points, or
+        `adjustments` cannot be understood.
     SandboxError
         If the sandbox does not work on this machine.
     """
@@ -91,20 +97,23 @@ def grade(
     course = load_course(lab, solutions)
     if submissions.resolve() == solutions.resolve():
         raise ValueError(f"{submissions} is the folder of the solutions; name the submissions'.")
+    if leaderboard is not None:
+        require_open(course)
     handed_in, passed_over = students(submissions, out)
     given = read_adjustments(Path(adjustments), course) if adjustments is not None else {}
     grades = Grades(out)
     with grades.locked():
         seed = grades.seed(seed, lab)
-        key = course_key(course, seed)
+        ranked = leaderboard is not None
+        key = course_key(course, seed, ranked)
         done = {one.name: grades.finished(read_entry(one, course), key) for one in handed_in}
         todo = [one for one in handed_in if done[one.name] is None]
         if todo:
             hidden = [submissions, out, solutions, *filter(None, [own.FOLDER])]
             with (
-                _workers_here(Grader(course, seed, sandbox, hidden, seconds), jobs)
+                _workers_here(Grader(course, seed, sandbox, hidden, seconds, ranked), jobs)
                 if scheduler is None
-                else _workers_at(scheduler, course, seed, sandbox, seconds, jobs)
+                else _workers_at(scheduler, course, seed, sandbox, seconds, ranked, jobs)
             ) as (submit, jobs):
                 entries = (read_entry(one, course) for one in todo)
                 with tqdm(total=len(todo), disable=not progress) as bar:
@@ -115,7 +124,8 @@ def grade(
                         bar.set_postfix_str(f"{name}, {_failures(done.values())}")
                         bar.update()
         records = [record for record in done.values() if record is not None]
-        return publish(adjust(records, given, late_penalty), course, out, passed_over)
+        ranks = board(records, course, leaderboard, seed) if leaderboard else None
+        return publish(adjust(records, given, late_penalty), course, out, passed_over, ranks)
 
 
 @contextmanager
@@ -133,6 +143,7 @@ def _workers_at(
     seed: int,
     sandbox: Kind,
     seconds: Seconds | None,
+    leaderboard: bool,
     jobs: int | None,
 ) -> Iterator[tuple[Submit, int]]:
     """Yield what has an entry graded on a Dask cluster, and how many at a time."""
@@ -142,7 +153,8 @@ def _workers_at(
         raise ValueError(
             f"--scheduler needs Dask ({error}): pip install 'labkit[cluster]'."
         ) from None
-    job = Job(course.lab, course.solved, seed, course_key(course, seed), sandbox, seconds)
+    key = course_key(course, seed)
+    job = Job(course.lab, course.solved, seed, key, sandbox, seconds, leaderboard)
     with Cluster(scheduler, job) as cluster:
         yield cluster.submit, jobs or cluster.threads
 

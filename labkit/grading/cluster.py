@@ -40,6 +40,8 @@ class Job:
         Which sandbox.
     seconds : Seconds, optional
         Limits on wall time.
+    leaderboard : bool
+        Measure right answers to open exercises, too.
     """
 
     lab: int
@@ -48,6 +50,7 @@ class Job:
     key: str
     kind: Kind
     seconds: Seconds | None
+    leaderboard: bool = False
 
 
 class Cluster:
@@ -117,7 +120,9 @@ def _grader(job: Job) -> Grader:
                     "a worker has another labkit than the machine that grades; install the same "
                     f"one on both (the worker's lies in {Path(__file__).parents[1]})."
                 )
-            grader = Grader(course, job.seed, job.kind, seconds=job.seconds)
+            grader = Grader(
+                course, job.seed, job.kind, seconds=job.seconds, leaderboard=job.leaderboard
+            )
             _graders[job] = grader.__enter__()
         return _graders[job]
 

@@ -48,6 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PERCENT",
         help="of the points, for each day late",
     )
+    parser.add_argument(
+        "--leaderboard",
+        nargs="?",
+        choices=("pseudonyms", "names"),
+        const="pseudonyms",
+        help="rank the answers to open exercises on a page for the class",
+    )
     for name in SYSTEMS:
         parser.add_argument(
             f"--{name}",
@@ -62,7 +69,7 @@ def run(parsed: argparse.Namespace) -> int:
     """Grade, say what came of it; 1 if a submission could not be graded for our own failure."""
     from labkit.grading.classroom import grade
     from labkit.grading.collecting.students import students
-    from labkit.grading.files import CLASS_PAGE, GRADEBOOK
+    from labkit.grading.files import CLASS_PAGE, GRADEBOOK, LEADERBOARD
     from labkit.grading.process import SandboxError
     from labkit.grading.results import Outcome
     from labkit.grading.sandbox import problem
@@ -88,6 +95,7 @@ def run(parsed: argparse.Namespace) -> int:
             scheduler=parsed.scheduler,
             adjustments=parsed.adjustments,
             late_penalty=parsed.late_penalty,
+            leaderboard=parsed.leaderboard,
             progress=True,
         )
     except SandboxError as error:
@@ -97,6 +105,8 @@ def run(parsed: argparse.Namespace) -> int:
     print(", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
     print(parsed.out / GRADEBOOK)
     print(parsed.out / CLASS_PAGE)
+    if parsed.leaderboard:
+        print(f"{parsed.out / LEADERBOARD}, for the class: {parsed.leaderboard}")
     for name, template in templates.items():
         filled = _filled(name, template, records, parsed)
         _write(parsed.out / f"{name}.csv", filled, records)

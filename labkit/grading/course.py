@@ -218,12 +218,12 @@ def _released_id(cell: dict[str, Any]) -> str:
     return str(cell["metadata"].get("nbgrader", {}).get("grade_id", ""))
 
 
-def course_key(course: Course, seed: int) -> str:
+def course_key(course: Course, seed: int, leaderboard: bool = False) -> str:
     """Return what changes whenever the same submission could be graded otherwise."""
     texts = [
         (task.stub, task.solution, task.check_source, task.exercise.points) for task in course.tasks
     ]
-    digest = hashlib.sha256(repr((seed, course.setup, course.given, texts)).encode())
+    digest = hashlib.sha256(repr((seed, course.setup, course.given, texts, leaderboard)).encode())
     declared = PACKAGE / "checks" / f"lab{course.lab}"
     sources = {*sandbox_files(course.lab).values(), *declared.glob("*.py"), *own.files(course.lab)}
     sources |= {*(PACKAGE / "checks").glob("*.py"), *(PACKAGE / "grading").rglob("*.py")}

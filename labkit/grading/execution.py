@@ -23,6 +23,7 @@ from labkit.checks.messages import verdict_card
 from labkit.checks.verdict import State, Verdict, judge
 from labkit.grading.course import Course, Task
 from labkit.grading.fitted import is_fitted
+from labkit.grading.leaderboard.measuring import measured
 from labkit.grading.process import Died
 from labkit.grading.results import Graded, Outcome, Shown
 from labkit.grading.run import Clock, Run, Seconds
@@ -68,6 +69,7 @@ def grade_answers(
     sandbox: Sandbox,
     seed: int,
     seconds: Seconds | None = None,
+    leaderboard: bool = False,
 ) -> list[Graded]:
     """Run and judge all answers of one student.
 
@@ -83,6 +85,8 @@ def grade_answers(
         The secret that hidden inputs are drawn from, by way of `inputs_seed`.
     seconds : Seconds, optional
         Wall time for each step.
+    leaderboard : bool
+        Measure right answers to open exercises, too.
 
     Returns
     -------
@@ -96,7 +100,8 @@ def grade_answers(
     """
     with ExitStack() as stack:
         grading = _Grading(course, submission, sandbox, seed, seconds or Seconds(), stack)
-        return [grading.grade(task) for task in course.tasks]
+        graded = [grading.grade(task) for task in course.tasks]
+        return grading.measured(graded) if leaderboard else graded
 
 
 class _Grading:
@@ -116,9 +121,12 @@ class _Grading:
         self._seed = seed
         self._clock = Clock(seconds)
         forks = stack.enter_context(sandbox.prepared(submission.imports))
-        runs = (Run(forks, course.setup, course.not_run, self._clock) for _ in range(2))
+        self._tasks = course.tasks
+        # One that has time of its own: a place on the leaderboard costs no points.
+        clocks = (self._clock, self._clock, Clock(seconds))
+        runs = (Run(forks, course.setup, course.not_run, clock) for clock in clocks)
         # What is judged, and what is shown to the student: that one never gets a secret input.
-        self._judged, self._shown = map(stack.enter_context, runs)
+        self._judged, self._shown, self._ranked = map(stack.enter_context, runs)
         self._walk = Walk(submission.arrangement)
 
     def grade(self, task: Task) -> Graded:
@@ -142,6 +150,12 @@ class _Grading:
         remarks = [*filter(None, [graded.remark]), *self._walk.remarks]
         self._walk.remarks.clear()
         return replace(graded, remark="; ".join(remarks))
+
+    def measured(self, graded: list[Graded]) -> list[Graded]:
+        """Measure what right answers to open exercises reach, once all are judged."""
+        self._judged.leave()
+        self._shown.leave()
+        return measured(graded, self._tasks, self._walk, self._ranked, self._seed)
 
     def _grade(self, task: Task, source: str) -> Graded:
         """Judge one answer on the secret inputs."""
@@ -203,9 +217,7 @@ class _Grading:
             self._judged.leave()
             return f"called a second time it did not return: {end}"
         first, second = ([encode(one.value) for one in found] for found in (outcomes, again))
-        return (
-            "" if first == second else "called a second time with the same inputs, results differ"
-        )
+        return "" if first == second else DIFFERS
 
     def _explained(self, task: Task, graded: Graded) -> Graded:
         """Add the card that the notebook shows for an answer, and what did not run for it."""
@@ -219,10 +231,7 @@ class _Grading:
         verdict = judge(task.exercise, cases, outcomes)
         card = verdict_card(verdict)
         if verdict.state is State.PASSED:
-            note = (
-                "It passes with the inputs of the notebook, but not with others of the same kind."
-            )
-            card = _plain_card(task, graded.outcome, note, graded.summary)
+            card = _plain_card(task, graded.outcome, OTHERS_FAIL, graded.summary)
         if left_out:
             lines = [", ".join(text.split("\n")) for text in left_out[-MOST_NAMED:]]
             named = f"Above it, this did not run where answers are graded: {'; '.join(lines)}."

@@ -1,11 +1,13 @@
 """The page that a student gets back, and the fuller one for the instructor."""
 
+from collections.abc import Sequence
+
 from labkit.grading.gradebook import EXPLAINED, comments, number, summary
 from labkit.grading.pages import Html, document, table, text
 from labkit.grading.results import Graded, Outcome, Record
 
 
-def page(title: str, record: Record, instructor: bool) -> str:
+def page(title: str, record: Record, instructor: bool, places: Sequence[str] = ()) -> str:
     """Return the feedback page.
 
     Parameters
@@ -16,11 +18,14 @@ def page(title: str, record: Record, instructor: bool) -> str:
         The student's results.
     instructor : bool
         Also show flags, and the calls with secret inputs and expected values.
+    places : sequence of str
+        What the student reads about the leaderboard.
     """
     parts = [f"<h1>{text(title)}</h1>", f"<p>{text(record.student)}</p>"]
     if instructor and record.reason:
         parts.append(f"<p>{text(record.status.capitalize())}: {text(record.reason)}</p>")
     parts += [f"<p><strong>{text(line)}</strong></p>" for line in summary(record)]
+    parts += [f"<p>{text(line)}</p>" for line in places]
     if record.comment:
         parts.append(f"<blockquote>{text(record.comment)}</blockquote>")
     if record.graded:

@@ -8,8 +8,8 @@ from pathlib import Path
 from labkit import files
 
 GRADEBOOK, CLASS_PAGE, CANVAS, MOODLE = "gradebook.csv", "class.html", "canvas.csv", "moodle.csv"
-FEEDBACK_ZIP = "moodle_feedback.zip"
-RESERVED = (GRADEBOOK, CLASS_PAGE, CANVAS, MOODLE, FEEDBACK_ZIP)
+FEEDBACK_ZIP, LEADERBOARD = "moodle_feedback.zip", "leaderboard.html"
+RESERVED = (GRADEBOOK, CLASS_PAGE, CANVAS, MOODLE, FEEDBACK_ZIP, LEADERBOARD)
 """What lies beside the students' folders, and so can be no student's name."""
 
 

@@ -32,6 +32,8 @@ class Grader:
         Folders that no submission may see.
     seconds : Seconds, optional
         Limits on wall time.
+    leaderboard : bool
+        Measure right answers to open exercises, too.
     """
 
     def __init__(
@@ -41,11 +43,13 @@ class Grader:
         kind: Kind = "bubblewrap",
         hidden: Sequence[Path] = (),
         seconds: Seconds | None = None,
+        leaderboard: bool = False,
     ) -> None:
         self.course = course
         self._seed = seed
         self._kind = kind
         self._seconds = seconds
+        self._leaderboard = leaderboard
         files = sandbox_files(course.lab)
         self._box = Sandbox(files, modules=course.modules, hidden=hidden, kind=kind)
         self._open = ExitStack()
@@ -89,7 +93,9 @@ class Grader:
             return self._record(entry, submission)
 
     def _record(self, entry: Entry, submission: Submission) -> Record:
-        graded = grade_answers(self.course, submission, self._box, self._seed, self._seconds)
+        graded = grade_answers(
+            self.course, submission, self._box, self._seed, self._seconds, self._leaderboard
+        )
         remarks = [f"{item.exercise}: {item.remark}" for item in graded if item.remark]
         flags = (*entry.flags, *submission.flags, *remarks)
         return Record(entry.student, tuple(graded), flags=flags)

@@ -12,14 +12,19 @@ from labkit.files import remove_partials
 from labkit.grading.class_page import class_page
 from labkit.grading.course import Course
 from labkit.grading.feedback import page
-from labkit.grading.files import CLASS_PAGE, GRADEBOOK, RESERVED, write_private
+from labkit.grading.files import CLASS_PAGE, GRADEBOOK, LEADERBOARD, RESERVED, write_private
 from labkit.grading.gradebook import gradebook, gradescope
+from labkit.grading.leaderboard.board import Board
 from labkit.grading.results import Record
 from labkit.grading.similarity import similarities
 
 
 def publish(
-    records: Iterable[Record], course: Course, out: Path, passed_over: Iterable[object] = ()
+    records: Iterable[Record],
+    course: Course,
+    out: Path,
+    passed_over: Iterable[object] = (),
+    ranks: Board | None = None,
 ) -> list[Record]:
     """Write every student's files, the gradebook and the page about the class.
 
@@ -33,6 +38,8 @@ def publish(
         Where to.
     passed_over : iterable
         What lay among the submissions and is nobody's.
+    ranks : Board, optional
+        The leaderboard.
 
     Returns
     -------
@@ -50,8 +57,11 @@ def publish(
         folder.mkdir(exist_ok=True)
         remove_partials(folder)
         write_private(folder / "results.json", gradescope(record))
-        write_private(folder / "feedback.html", page(title, record, instructor=False))
-        write_private(folder / "instructor.html", page(title, record, instructor=True))
+        places = ranks.lines(record.student) if ranks else []
+        write_private(folder / "feedback.html", page(title, record, False, places))
+        write_private(folder / "instructor.html", page(title, record, True, places))
+    if ranks:
+        write_private(out / LEADERBOARD, ranks.page())
     write_private(out / CLASS_PAGE, class_page(title, records, [str(one) for one in passed_over]))
     write_private(out / GRADEBOOK, gradebook(records, course))
     return records

@@ -55,6 +55,9 @@ class Graded:
         The student's source.
     remark : str
         What an instructor should look at; empty if nothing.
+    reached : tuple of float
+        Of a right answer to an open exercise what it reaches on each input that is the same for
+        all; empty without a leaderboard.
     """
 
     exercise: str
@@ -71,6 +74,7 @@ class Graded:
     instructor_card: Shown = Shown()
     answer: str = ""
     remark: str = ""
+    reached: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -145,4 +149,5 @@ def from_json(text: str) -> Record:
 
 def _graded(item: dict[str, Any]) -> Graded:
     cards = {key: Shown(**item[key]) for key in ("student_card", "instructor_card")}
-    return Graded(**{**item, **cards, "outcome": Outcome(item["outcome"])})
+    values = {"outcome": Outcome(item["outcome"]), "reached": tuple(item["reached"])}
+    return Graded(**{**item, **cards, **values})

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.inputs import randn
-from labkit.checks.rules import Mismatch, Rule
-from labkit.checks.values import Plain, as_array
+from labkit.checks.rules import Mismatch, Open
+from labkit.checks.values import Plain
 
 CLASSES, INPUTS, DIRECTIONS, IMAGES = 10, 48, 16, 200
 
@@ -48,7 +48,7 @@ def _rounded_at_the_end(w: Tensor, x: Tensor, labels: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class TernaryClassifier(Rule):
+class TernaryClassifier(Open):
     """Any ternary weights that are right on enough images; what was printed counts for nothing.
 
     Attributes
@@ -57,14 +57,13 @@ class TernaryClassifier(Rule):
         The share of images that must be right, 0 to 1.
     """
 
+    what: str = "images that are classified right"
     least: float = 0.84
 
-    def mismatch(self, name: str, got: Plain, expected: Plain, args: tuple) -> Mismatch | None:
-        """Judge weights [classes, inputs] on the images and labels of the call."""
-        wanted, value = as_array(expected), as_array(got)
-        if wanted is None or value is None or value.shape != wanted.shape:
-            return super().mismatch(name, got, expected, args)
-        w = value.astype(np.float64)
+    def reached(self, name: str, got: np.ndarray, args: tuple, seed: int) -> float | Mismatch:
+        """Measure ternary weights [classes, inputs] on the images and labels of the call."""
+        _, x, labels = args
+        w = got.astype(np.float64)
         if not np.isfinite(w).all():
             return Mismatch(f"{name} holds NaN or infinity; expected finite weights.")
         size = np.abs(w)
@@ -77,16 +76,20 @@ class TernaryClassifier(Rule):
                 f"Row {row} of the weights holds {levels} different numbers; expected no others "
                 "than -S, 0 and S, with one S a row."
             )
-        _, x, labels = args
         # What counts as 0 or S is 0 or S: in what is left of them real weights could hide.
         w = np.sign(w) * (size > largest / 2) * (largest / max(largest.max(), 1e-300))
-        right = float(((x.double().numpy() @ w.T).argmax(1) == labels.numpy()).mean())
-        if right < self.least:
-            return Mismatch(
-                f"Your weights are ternary, and right on {right:.1%} of the images; expected "
-                f"{self.least:.0%} or more."
-            )
-        return None
+        return float(((x.double().numpy() @ w.T).argmax(1) == labels.numpy()).mean())
+
+    def level(self, expected: Plain, args: tuple) -> float:
+        """Return the share that is enough whatever the reference reaches."""
+        return self.least
+
+    def too_low(self, got: Plain, args: tuple, reached: float, level: float) -> str:
+        """Say what the weights reach."""
+        return (
+            f"Your weights are ternary, and right on {reached:.1%} of the images; expected "
+            f"{level:.0%} or more."
+        )
 
 
 def _cases(rng: torch.Generator) -> list[Case]:

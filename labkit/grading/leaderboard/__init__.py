@@ -1,0 +1,1 @@
+"""Open exercises, ranked by what the grader measured."""
