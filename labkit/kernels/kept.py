@@ -49,6 +49,7 @@ class KeptConvolution:
         self, weight: Tensor, x_zero_point: int, output: OutputStage, window: Window
     ) -> None:
         self._x_zero_point, self._output = x_zero_point, output
+        self._is_clamped = (output.low, output.high) != (0, 255)
         scales, zeros = output.multiplier.flatten().double(), torch.zeros(len(weight)).long()
         engine = torch.backends.quantized.engine
         with warnings.catch_warnings(action="ignore"):  # that quantized tensors are to be removed
@@ -62,19 +63,18 @@ class KeptConvolution:
                 self._packed = torch.ops.quantized.conv2d_prepack(
                     real, offset, *engines.moves(window)
                 )
+                self._convolve = torch.ops.quantized.conv2d.new
             finally:
                 torch.backends.quantized.engine = engine
 
     def __call__(self, x: Tensor) -> Tensor:
         """Compute the convolution of uint8 [1, in, H, W]; gives [1, out, H', W']."""
         wrapped = torch._make_per_tensor_quantized_tensor(x, 1.0, self._x_zero_point)
-        q = torch.ops.quantized.conv2d.new(wrapped, self._packed, 1.0, 0)
+        q = self._convolve(wrapped, self._packed, 1.0, 0)
         # Its bytes are the codes: `int_repr` would copy them.
         codes = torch.empty(0, dtype=torch.uint8)
-        codes.set_(q.untyped_storage(), q.storage_offset(), q.shape, q.stride())
-        if (self._output.low, self._output.high) != (0, 255):
-            codes.clamp_(self._output.low, self._output.high)
-        return codes.view(self._output.dtype)
+        codes.set_(q.untyped_storage(), 0, q.shape, q.stride())
+        return codes.clamp_(self._output.low, self._output.high) if self._is_clamped else codes
 
 
 @cache

@@ -28,7 +28,7 @@ import labkit.kernels.engines as engines
 import labkit.kernels.kept as kept
 import labkit.kernels.qnnpack as qnnpack
 import labkit.kernels.reference as reference
-from labkit.kernels.choosing import choice, is_depthwise
+from labkit.kernels.choosing import choice
 from labkit.kernels.exact import ExactRoad
 from labkit.kernels.layer import Layer
 from labkit.kernels.output_stage import OutputStage
@@ -134,9 +134,7 @@ class EngineConvolutionRoad(EngineRoad):
         if not engines.usable():
             return qnnpack.Convolution(weight, x_zero_point, self._output)
         residual = self._layer.residual_qparams
-        # Where a sum is long, the other operators are as quick (tests/benchmarks/ptq.py).
-        short = is_depthwise(self._layer) or self._layer.q_w.shape[2:] == (1, 1)
-        if short and residual is None and self._output.dtype == torch.uint8:
+        if residual is None and self._output.dtype == torch.uint8:
             self._to_keep = weight, x_zero_point
         return engines.Convolution(
             weight,
@@ -155,9 +153,11 @@ class EngineConvolutionRoad(EngineRoad):
         product = kept.KeptConvolution(*self._to_keep, self._output, self._window)
         self._to_keep = None
         q_x = _random_codes(self._layer.x_qparams.scheme, (1, *image))
+        run: Callable[..., Tensor] = product
+        if self._twice or self._lowest:
 
-        def run(q: Tensor) -> Tensor:
-            return product(self._operand(q, dim=1))
+            def run(q: Tensor) -> Tensor:
+                return product(self._operand(q, dim=1))
 
         return run if torch.equal(run(q_x), self._run(q_x, None)) else None
 

@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit.linear import dequantize, quantize
+from labkit.linear import LARGEST
 from labkit.ptq.functions import called, decoded, real_function
 from labkit.qparams import QParams
+from labkit.validation import real_tensor
 
 
 class MaxPool(nn.Module):
@@ -71,6 +72,18 @@ class Clamp(nn.Module):
     def forward(self, q_x: Tensor) -> Tensor:
         """Clamp codes."""
         return q_x.clamp(self.low, self.high)
+
+
+class Ceiling(nn.Module):
+    """A layer whose result ends at a ReLU6's ceiling, where its grid reaches further."""
+
+    def __init__(self, layer: nn.Module, high: int) -> None:
+        super().__init__()
+        self.layer, self.high = layer, high
+
+    def forward(self, *q_inputs: Tensor) -> Tensor:
+        """Compute the layer, then clamp its codes."""
+        return self.layer(*q_inputs).clamp_(max=self.high)
 
 
 class Flatten(nn.Module):
@@ -135,23 +148,41 @@ class Constant(nn.Module):
 
 
 class Quantize(nn.Module):
-    """From real numbers to codes: an island's shore."""
+    """From real numbers to codes, at the door and at an island's shore.
+
+    The codes of `labkit.linear.quantize`, of which everything constant is prepared.
+    """
 
     def __init__(self, qparams: QParams) -> None:
         super().__init__()
-        self.qparams = qparams
+        self.scheme, self.scale = qparams.scheme, qparams.scale
+        self.zero_point = qparams.zero_point.to(torch.float32)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Quantize."""
-        return quantize(x, self.qparams)
+        """Quantize.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `x` are not finite real numbers.
+        """
+        real = (real_tensor(x, "x") / self.scale).round_().add_(self.zero_point)
+        return real.clamp_(self.scheme.qmin, self.scheme.qmax).to(self.scheme.dtype)
 
 
-class Dequantize(Quantize):
-    """From codes to real numbers."""
+class Dequantize(nn.Module):
+    """From codes that need no check to real numbers, those of `labkit.linear.dequantize`."""
+
+    def __init__(self, qparams: QParams) -> None:
+        super().__init__()
+        self.scale, self.zero_point = qparams.scale, qparams.zero_point.to(torch.float32)
+        ends = torch.tensor([qparams.scheme.qmin, qparams.scheme.qmax])
+        self.finite = bool(((ends - self.zero_point) * self.scale).isfinite().all())
 
     def forward(self, q_x: Tensor) -> Tensor:
         """Dequantize."""
-        return dequantize(q_x, self.qparams)
+        x = q_x.to(torch.float32).sub_(self.zero_point).mul_(self.scale)
+        return x if self.finite else x.clamp_(-LARGEST, LARGEST)
 
 
 def known(functions: Mapping[str, Callable], name: str) -> Callable[..., Any]:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from labkit.kernels import QuantizedConv2d, QuantizedLinear
 from labkit.kernels.choosing import Choice
 from labkit.kernels.modules import WithoutState
-from labkit.linear import dequantize, quantize
 from labkit.ptq.building import OPERATORS, Builder
+from labkit.ptq.movers import Dequantize, Quantize
 from labkit.ptq.plan import COMPUTING, UNQUANTIZED, Step, Weights, output_names, output_values
 from labkit.qparams import QParams
 
@@ -120,6 +120,15 @@ class QuantizedModel(WithoutState):
             plan.append((run, step.inputs, step.name, used_up))
         return plan
 
+    @cached_property
+    def _doors(self) -> dict[str, Quantize]:
+        return {name: Quantize(self.qparams[name]) for name in self.input_names}
+
+    @cached_property
+    def _exits(self) -> dict[str, Dequantize]:
+        names = set(output_names(self.outputs)).intersection(self.qparams)
+        return {name: Dequantize(self.qparams[name]) for name in names}
+
     def forward(self, *images: Tensor) -> Any:
         """Return the logits, float32 [N, classes], or whatever the float network returns."""
         self.refuse_tracing(images)
@@ -192,7 +201,7 @@ class QuantizedModel(WithoutState):
         TypeError, ValueError
             If they are not finite real numbers.
         """
-        q = quantize(images, self.qparams[name or self.input_name])
+        q = self._doors[name or self.input_name](images)
         return q.contiguous(memory_format=torch.channels_last) if q.ndim == 4 else q
 
     def extra_repr(self) -> str:
@@ -220,7 +229,7 @@ class QuantizedModel(WithoutState):
             return value
         if isinstance(value, tuple | list):
             return type(value)(self._real(name, part) for part in value)
-        return dequantize(value, self.qparams[name])
+        return self._exits[name](value)
 
 
 def _run(name: str, run: Callable[..., Any], inputs: list[Any]) -> Any:
