@@ -204,3 +204,8 @@ def code_of(ceiling: float | None, qparams: QParams) -> int:
         return qparams.scheme.qmax
     code = round(ceiling / float(qparams.scale)) + int(qparams.zero_point)
     return min(code, qparams.scheme.qmax)
+
+
+def number(value: Any) -> Tensor:
+    """Return a constant in float32: torch adds it to few codes in half the time of a Python one."""
+    return torch.as_tensor(value, dtype=torch.float32)

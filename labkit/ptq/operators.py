@@ -25,6 +25,7 @@ from labkit.ptq.movers import (
     Quantize,
     code_of,
     known,
+    number,
 )
 from labkit.qparams import QParams
 
@@ -48,12 +49,6 @@ __all__ = [
     "Table",
     "code_of",
 ]
-
-
-def number(value: Any) -> Tensor:
-    """Return a constant in float32: torch adds it to few codes in half the time of a Python one."""
-    return torch.as_tensor(value, dtype=torch.float32)
-
 
 # Integers up to here, and so sums of this many 8-bit codes, are exact in float32.
 LARGEST_WINDOW = 2**24 // 255
