@@ -2,8 +2,12 @@
 
 nbval runs every lab, solved and unsolved, on all of them. What else is tried on a lab (other
 answers, a browser) goes through the same cells, and need not wait for them as long. The network
-that nobody here trained is not there either, as for a student who did not install it.
+that nobody here trained and the language model are not there either, as for a student who did not
+install them.
 """
+
+import os
+from pathlib import Path
 
 import numpy as np
 
@@ -20,3 +24,4 @@ def _a_tenth(split):
 
 zoo._arrays = _a_tenth
 imagenet.missing_packages = lambda: list(imagenet.PACKAGES)
+os.environ["LABKIT_CACHE"] = str(Path(__file__).parent)  # no model is in this folder

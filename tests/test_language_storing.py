@@ -13,6 +13,7 @@ from labkit.language import (
     awq_model,
     bytes_by_kind,
     few_bit_layers,
+    gptq_model,
     linear_layers,
     pack_model,
     quantize_activations,
@@ -49,6 +50,7 @@ WAYS = {
     "smoothed": smooth_model,
     "LLM.int8": lambda model, tokens: split_model(model, 4.0),
     "AWQ": lambda model, tokens: awq_model(model, tokens, Scheme(4), 32),
+    "GPTQ": lambda model, tokens: gptq_model(model, tokens, Scheme(3), 32),
     "2 bits, unsigned": lambda model, tokens: round_model(model, Scheme(2, signed=False), 64),
 }
 

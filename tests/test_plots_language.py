@@ -29,6 +29,9 @@ def test_perplexities_stand_over_their_bits_with_their_errors() -> None:
     assert set(found) == {(4.5, 40.0), (2.5, 90.0)}
     assert found[4.5, 40.0][:, 1].tolist() == [38, 42]
     assert ax.lines[0].get_ydata()[0] == 34
+    # What the picture's description is made of.
+    _, labels = ax.get_legend_handles_labels()
+    assert labels == ["float: 34", "b: 2.5 bits, 90", "a: 4.5 bits, 40"]
     with pytest.raises(ValueError, match="rows is empty"):
         plots.perplexity_over_bits({}, 1.0)
 

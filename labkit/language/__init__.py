@@ -16,7 +16,8 @@ Models:
 - `loading`, `gguf_model`, `storing`: models from files, and into them, as `gguf_export`;
 - `training`: how the built-in one was made;
 - `recording`: what layers see; `smollm2_layers`: real layers for everybody;
-- `measuring`, `generation`: how well a model predicts, and what it writes;
+- `measuring`, `generation`: how well a model predicts, and what it writes; `results`: how well
+  SmolLM2 did with each method;
 - `few_bit`: a layer in few bits; `stages`: block after block; `folding`, `passes`: each method on a
   whole model; `packed`: packed codes and their speed.
 """
@@ -48,7 +49,7 @@ from labkit.language.outliers import (
     token_grid,
     token_maxima,
 )
-from labkit.language.packed import PackedLinear, Speed, pack_model, speed
+from labkit.language.packed import PackedLinear, Speed, kernels_usable, pack_model, speed
 from labkit.language.passes import (
     awq_model,
     gptq_model,
@@ -57,6 +58,7 @@ from labkit.language.passes import (
     split_model,
 )
 from labkit.language.recording import InputMaxima, record_inputs, record_maxima, watch_inputs
+from labkit.language.results import Result, stored_results, stored_speeds
 from labkit.language.rotation import hadamard, rotate, rotate_back
 from labkit.language.smollm2_layers import RealLayer, real_layers
 from labkit.language.smoothing import smooth, smoothing_scales
@@ -77,6 +79,7 @@ __all__ = [
     "PackedLinear",
     "Perplexity",
     "RealLayer",
+    "Result",
     "Scaled",
     "Speed",
     "Stage",
@@ -101,6 +104,7 @@ __all__ = [
     "hadamard",
     "hessian",
     "inverse_factor",
+    "kernels_usable",
     "key_grid",
     "layer_error",
     "linear_layers",
@@ -127,6 +131,8 @@ __all__ = [
     "split_linear",
     "split_model",
     "split_outliers",
+    "stored_results",
+    "stored_speeds",
     "tensor_grid",
     "token_grid",
     "token_losses",

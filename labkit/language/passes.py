@@ -4,11 +4,19 @@ Each returns a changed copy, whose layers in the blocks are `FewBitLinear`. Embe
 normalizations stay in float.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from labkit.language.awq import awq
-from labkit.language.few_bit import TensorGrid, TokenGrid, few_bit_copy, few_bit_layers
+from labkit.language.few_bit import (
+    FewBitLinear,
+    TensorGrid,
+    TokenGrid,
+    few_bit_copy,
+    few_bit_layers,
+)
 from labkit.language.folding import fold_scales
 from labkit.language.gptq import gptq, hessian
 from labkit.language.groups import best_grid
@@ -81,10 +89,10 @@ def gptq_model(
     """
 
     def change(stage: Stage) -> None:
-        h = hessian(stage.x)
-        for layer in stage.layers:
-            grid = _grid(layer.weight, scheme, group_size, h if clip else None)
-            layer.store(gptq(layer.weight, h, grid, damping, act_order=act_order), grid)
+        # Rows do not depend on one another: all that read one input are rounded in one go.
+        h, w = hessian(stage.x), torch.cat([layer.weight for layer in stage.layers])
+        grid = _grid(w, scheme, group_size, h if clip else None)
+        _store(stage.layers, gptq(w, h, grid, damping, act_order=act_order), grid)
 
     return block_by_block(model, tokens, change, title="gptq", progress=progress)
 
@@ -208,6 +216,16 @@ class _Largest:
     def __call__(self, x: Tensor) -> Tensor:
         self.value = torch.maximum(self.value, x.abs().amax())
         return x
+
+
+def _store(layers: list[FewBitLinear], q: Tensor, grid: QParams) -> None:
+    """Give each layer its rows of codes, scales and zero points."""
+    rows = [layer.out_features for layer in layers]
+    parts = (part.split(rows) for part in (q, grid.scale, grid.zero_point))
+    for layer, codes, scale, zero_point in zip(layers, *parts, strict=True):
+        layer.store(
+            codes.clone(), replace(grid, scale=scale.clone(), zero_point=zero_point.clone())
+        )
 
 
 def _grid(

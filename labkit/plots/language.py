@@ -111,9 +111,7 @@ def rotated(rotate: Callable[[Tensor], Tensor], x: Tensor, ax: Axes) -> Axes:
         (x.double().flatten(), "before", "real"),
         (after, "after", "codes"),
     ):
-        label = (
-            f"{name}: largest {float(values.abs().max()):.3g}, length {float(values.norm()):.3g}"
-        )
+        label = f"{name}: largest {values.abs().max():,.0f}, length {values.norm():,.0f}"
         ax.plot(values.numpy(), ".-", ms=4, lw=0.8, color=COLOURS[colour], label=label)
     ax.set_xlabel("channel")
     ax.set_ylabel("value")
@@ -190,12 +188,15 @@ def perplexity_over_bits(
     if not rows:
         raise ValueError("rows is empty; expected a name with (bits, perplexity, error).")
     ax = new_axes((8.0, 4.0)) if ax is None else ax
-    ax.axhline(reference, color=COLOURS["faint"], ls="--", label="float")
+    ax.axhline(reference, color=COLOURS["faint"], ls="--", label=f"float: {reference:.3g}")
+    at_the_line = ax.get_yaxis_transform()
+    ax.text(0.3, reference, f"float: {reference:.3g}", size=9, va="bottom", transform=at_the_line)
     order = sorted(rows.items(), key=lambda row: -row[1][1])
     for place, (name, (bits, value, error)) in enumerate(order):
-        ax.errorbar(bits, value, error, fmt="o", color=COLOURS["real"], capsize=2)
+        said = f"{name}: {bits:.3g} bits, {value:.3g}"
+        ax.errorbar(bits, value, error, fmt="o", color=COLOURS["real"], capsize=2, label=said)
         ax.annotate(
-            f"{name}: {bits:.3g} bits, {value:.3g}",
+            said,
             (bits, value),
             (1.03, 1 - (place + 0.5) / len(rows)),
             textcoords="axes fraction",
@@ -213,5 +214,4 @@ def perplexity_over_bits(
         ax.set_yscale("log")
     ax.set_xlabel("bits a weight, scales included")
     ax.set_ylabel("perplexity")
-    ax.legend(fontsize=9, loc="center")
     return ax

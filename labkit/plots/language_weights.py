@@ -39,7 +39,7 @@ def weights_in_groups(
     ax.set_title(f"{bits} bits, groups of {group_size}: {float(cost):g} bits a weight", size=10)
     ax.set_xlabel("column; grey: how far the grid of its group reaches")
     ax.set_ylabel("weight")
-    ax.legend(fontsize=9, loc="upper right")
+    ax.legend(fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 

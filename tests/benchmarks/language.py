@@ -1,20 +1,21 @@
-"""SmolLM2 in few bits: perplexity beside float on the same tokens, bytes, and what it writes.
+"""SmolLM2 in few bits: perplexity beside float on the same tokens, bytes, speed, what it writes.
 
     labkit get smollm2
     python tests/benchmarks/language.py [--save] [--only [METHOD ...]] [--speed]
 
 2,048 tokens of the held-out text in four sequences; calibration on 2,048 tokens of other text.
-``--only`` measures no other methods; what is stored already is in the table all the same.
-``--save`` keeps each result in labkit/data/language_results.json as soon as it is there, goes on
-where an earlier run was stopped, and writes language.md beside this file. ``--speed`` times a token
-instead, for language_speed.md.
+``--only`` measures no other methods; what is stored already is in the tables all the same.
+``--speed`` times all kernels again. ``--save`` keeps each result in
+labkit/data/language_results.json as soon as it is there, goes on where an earlier run was stopped,
+and writes language.md beside this file.
 """
 
 import argparse
+import copy
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -26,11 +27,16 @@ from labkit.language import (
     KVCache,
     LanguageModel,
     Perplexity,
+    Result,
+    Speed,
     awq_model,
     bytes_by_kind,
     difference,
+    few_bit_layers,
     generate,
+    gptq,
     gptq_model,
+    hessian,
     load_model,
     load_text,
     measure,
@@ -41,6 +47,7 @@ from labkit.language import (
     smooth_model,
     speed,
     split_model,
+    watch_inputs,
 )
 from labkit.linear import Scheme
 
@@ -54,58 +61,58 @@ PROMPT, WRITTEN = "The capital of France is", 20
 Method = Callable[[LanguageModel, Tensor], LanguageModel]
 
 
-@dataclass(frozen=True)
-class Result:
-    """One method, measured.
-
-    Attributes
-    ----------
-    method : str
-    perplexity, standard_error : float
-    lost, lost_error : float
-        Nats a token more than float, on the same tokens.
-    weights : float
-        Bytes of the matrices in the blocks.
-    seconds : float
-        Processor time that the method took.
-    text : str
-        How it continues the prompt, greedily.
-    """
-
-    method: str
-    perplexity: float
-    standard_error: float
-    lost: float
-    lost_error: float
-    weights: float
-    seconds: float
-    text: str
-
-
 def eight(prepare: Method = lambda model, tokens: model) -> Method:
     """Weights and inputs in 8 bits, one static grid a tensor, after `prepare`."""
     return lambda model, tokens: quantize_activations(
-        round_model(prepare(model, tokens), EIGHT), tokens
+        round_model(prepare(model, tokens[:TOKENS]), EIGHT), tokens[:TOKENS]
     )
+
+
+def rounded(scheme: Scheme) -> Method:
+    """Weights to the nearest code, a scale for each group."""
+    return lambda model, tokens: round_model(model, scheme, GROUP)
+
+
+def calibrated(method: Callable, scheme: Scheme, tokens: int = TOKENS, **options: bool) -> Method:
+    """Weights by a method that looks at so many tokens of the calibration text."""
+    return lambda model, text: method(model, text[: tokens // LENGTH], scheme, GROUP, **options)
 
 
 def weights_only(bits: int) -> dict[str, Method]:
     """Weights in few bits, a scale for each group."""
     scheme, title = Scheme(bits), f"W{bits} in groups of {GROUP}"
-
-    def calibrated(method: Callable, **options: bool) -> Method:
-        return lambda model, tokens: method(model, tokens, scheme, GROUP, **options)
-
     return {
-        f"{title}, rounded": lambda model, tokens: round_model(model, scheme, GROUP),
-        f"{title}, GPTQ": calibrated(gptq_model, clip=False),
-        f"{title}, GPTQ, ranges searched for": calibrated(gptq_model, clip=True),
-        f"{title}, AWQ": calibrated(awq_model, clip=False),
+        f"{title}, rounded": rounded(scheme),
+        f"{title}, AWQ": calibrated(awq_model, scheme, clip=False),
+        f"{title}, GPTQ": calibrated(gptq_model, scheme, clip=False),
+        f"{title}, GPTQ, ranges searched for": calibrated(gptq_model, scheme, clip=True),
     }
+
+
+def gptq_of_float(
+    model: LanguageModel, tokens: Tensor, scheme: Scheme, group_size: int, act_order: bool = False
+) -> LanguageModel:
+    """Round with `gptq`, all layers with the Hessians of the float network."""
+    shared = {"k": "q", "v": "q", "up": "gate"}  # layers that read the same input
+    found: dict[str, Tensor] = {}
+
+    def observe(name: str, x: Tensor) -> None:
+        found[name] = found.get(name, 0) + hessian(x) / len(tokens)
+
+    other = round_model(model, scheme, group_size)
+    layers = few_bit_layers(other)
+    watch_inputs(model, tokens, observe, [n for n in layers if n.split(".")[-1] not in shared])
+    for name, layer in layers.items():
+        path, _, own = name.rpartition(".")
+        h, grid = found[f"{path}.{shared.get(own, own)}"], layer.qparams
+        weight = model.get_submodule(name).weight
+        layer.store(gptq(weight, h, grid, act_order=act_order), grid)
+    return other
 
 
 METHODS: dict[str, Method] = {
     "float": lambda model, tokens: model,
+    "bfloat16": lambda model, tokens: copy.deepcopy(model).bfloat16(),
     "W8A8, one static grid a tensor": eight(),
     "W8A8, one grid a token": lambda model, tokens: quantize_activations(round_model(model, EIGHT)),
     "W8A8, one grid a token, with zero points": lambda model, tokens: quantize_activations(
@@ -120,10 +127,42 @@ METHODS: dict[str, Method] = {
         lambda model, tokens: rotate_model(smooth_model(model, tokens, 0.7, stages=BEHIND_PRODUCTS))
     ),
     "W8A8, LLM.int8 from 6 on": lambda model, tokens: split_model(model),
+    "W8, a scale a row": lambda model, tokens: round_model(model, EIGHT),
     **weights_only(4),
     **weights_only(3),
 }
 CACHES = {f"keys and values in {bits} bits": bits for bits in (4, 2)}
+
+SYMMETRIC, OF_FLOAT = Scheme(3, symmetric=True, narrow=True), "Hessians of the float network"
+PARTS_OF_GPTQ: dict[str, Method] = {
+    "W3 symmetric, rounded": rounded(SYMMETRIC),
+    f"W3 symmetric, GPTQ, {OF_FLOAT}": calibrated(gptq_of_float, SYMMETRIC),
+    f"W3 symmetric, GPTQ, {OF_FLOAT}, 8,192 tokens": calibrated(gptq_of_float, SYMMETRIC, 8192),
+    "W3 symmetric, GPTQ, columns from left to right": calibrated(
+        gptq_model, SYMMETRIC, clip=False, act_order=False
+    ),
+    "W3 symmetric, GPTQ": calibrated(gptq_model, SYMMETRIC, clip=False),
+    f"W3 in groups of {GROUP}, GPTQ, {OF_FLOAT}": calibrated(
+        gptq_of_float, Scheme(3), act_order=True
+    ),
+}
+ROUNDED, BEST = (f"W3 in groups of {GROUP}, {method}" for method in ("rounded", "GPTQ"))
+TABLES = {
+    "methods": [*METHODS, *CACHES],
+    "GPTQ": [*list(PARTS_OF_GPTQ)[:5], ROUNDED, *list(PARTS_OF_GPTQ)[5:], BEST],
+}
+
+KERNELS = {
+    "float": "float32",
+    "bfloat16": "bfloat16",
+    "W8, a scale a row": "W8",
+    f"W4 in groups of {GROUP}": "W4",
+}
+
+
+def kernel_of(method: str) -> str:
+    """Return which kernel multiplies what a method makes of weights, or ""."""
+    return next((kernel for start, kernel in KERNELS.items() if method.startswith(start)), "")
 
 
 def caches(model: LanguageModel, bits: int) -> list[KVCache]:
@@ -131,22 +170,35 @@ def caches(model: LanguageModel, bits: int) -> list[KVCache]:
     return [KVCache(Scheme(bits)) for _ in model.blocks]
 
 
-def run(only: list[str] | None, save: bool) -> list[Result]:
-    """Measure all methods, or those that are named, unless they are stored."""
-    order = [*METHODS, *CACHES]
-    stored = json.loads(STORED.read_text("utf-8")) if save and STORED.exists() else {}
-    wanted = [m for m in order if m not in stored and (only is None or m in only)]
-    if wanted:
-        measure_all(wanted, stored, save)
-    return [Result(**stored[method]) for method in order if method in stored]
+class Store:
+    """Results by method, and speeds by kernel, in a file once `save` is true."""
+
+    def __init__(self, save: bool) -> None:
+        found = json.loads(STORED.read_text("utf-8")) if save and STORED.exists() else {}
+        rows = [row for table in found.get("tables", {}).values() for row in table]
+        self.results = {row["method"]: Result(**row) for row in rows}
+        self.speeds = {k: Speed(**v) for k, v in found.get("speeds", {}).items()}
+        self.save = save
+
+    def table(self, name: str) -> list[Result]:
+        """Return what is known of a table, in its order."""
+        return [self.results[m] for m in TABLES[name] if m in self.results]
+
+    def write(self) -> None:
+        """Write the file, if it is wanted."""
+        if self.save:
+            tables = {name: [asdict(row) for row in self.table(name)] for name in TABLES}
+            speeds = {kernel: asdict(found) for kernel, found in self.speeds.items()}
+            text = json.dumps({"tables": tables, "speeds": speeds}, indent=1, ensure_ascii=False)
+            STORED.write_text(text + "\n", "utf-8")
 
 
-def measure_all(wanted: list[str], stored: dict[str, dict], save: bool) -> None:
-    """Measure methods, and put each result into `stored`."""
+def measure_all(wanted: list[str], store: Store) -> None:
+    """Measure methods, and put each result into `store`."""
     model, tokenizer = load_model("smollm2")
     held_out, calibration = (
-        tokenizer.encode(load_text(name))[:TOKENS].view(-1, LENGTH)
-        for name in ("held-out", "calibration")
+        tokenizer.encode(load_text(name))[:tokens].view(-1, LENGTH)
+        for name, tokens in (("held-out", TOKENS), ("calibration", 8192))
     )
     prompt = tokenizer.encode(PROMPT)[None]
     base = measure(model, held_out)
@@ -160,23 +212,19 @@ def measure_all(wanted: list[str], stored: dict[str, dict], save: bool) -> None:
     ) -> None:
         lost, lost_error = difference(found, base)
         written = generate(other, prompt, WRITTEN, cache=cache)
-        text = tokenizer.decode(written[0, prompt.shape[1] :])
-        weights = bytes_by_kind(other)["weights"]
-        stored[method] = asdict(
-            Result(
-                method,
-                round(found.value, 3),
-                round(found.standard_error, 3),
-                round(lost, 4),
-                round(lost_error, 4),
-                weights,
-                round(seconds),
-                text,
-            )
+        store.results[method] = Result(
+            method,
+            round(found.value, 3),
+            round(found.standard_error, 3),
+            round(lost, 4),
+            round(lost_error, 4),
+            bytes_by_kind(other, 8 * other.embedding.weight.itemsize)["weights"],
+            kernel_of(method),
+            round(seconds),
+            tokenizer.decode(written[0, prompt.shape[1] :]),
         )
-        print(*stored[method].values(), sep=" | ", flush=True)
-        if save:
-            STORED.write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        print(*asdict(store.results[method]).values(), sep=" | ", flush=True)
+        store.write()
 
     for method in wanted:
         if method in CACHES:
@@ -185,77 +233,101 @@ def measure_all(wanted: list[str], stored: dict[str, dict], save: bool) -> None:
             keep(method, model, found, 0, caches(model, bits))
             continue
         start = time.process_time()
-        other = METHODS[method](model, calibration)
+        other = (METHODS | PARTS_OF_GPTQ)[method](model, calibration)
         seconds = time.process_time() - start
         keep(method, other, base if method == "float" else measure(other, held_out), seconds)
 
 
-def speeds() -> list[tuple]:
+def measure_speeds(store: Store) -> None:
     """Time a token read and written, in float and packed."""
     model, tokenizer = load_model("smollm2")
     prompt = tokenizer.encode(load_text("held-out"))[None, :128]
-    four, eight = round_model(model, Scheme(4), GROUP), round_model(model, EIGHT)
     forms = {
-        "float32": (bytes_by_kind(model, 32), lambda: model),
-        f"W4 in groups of {GROUP}": (bytes_by_kind(four), lambda: pack_model(four)),
-        "W8": (bytes_by_kind(eight), lambda: pack_model(eight)),
-        # Last, since it changes the model.
-        "bfloat16": (bytes_by_kind(model), model.bfloat16),
+        "float32": lambda: model,
+        "bfloat16": model.bfloat16,
+        "W8": lambda: pack_model(round_model(model, EIGHT)),
+        "W4": lambda: pack_model(round_model(model, Scheme(4), GROUP)),
     }
-    rows = []
-    for name, (size, make) in forms.items():
-        found, total = speed(make(), prompt), size["weights"] + size["embedding"]
-        rows.append((name, f"{total / 1e6:.0f}", f"{found.decode:.1f}", f"{found.prefill:.0f}"))
-    return rows
+    for kernel in ("float32", "W8", "W4", "bfloat16"):  # the last changes the model
+        store.speeds[kernel] = speed(forms[kernel](), prompt)
+        print(kernel, store.speeds[kernel], flush=True)
+        store.write()
 
 
-def table(results: list[Result]) -> str:
+def methods_table(store: Store) -> str:
     """Return the results as Markdown."""
-    head = ("method", "perplexity", "nats a token more than float", "MB in blocks", "CPU s")
+    head = (
+        "method",
+        "perplexity",
+        "nats a token more than float",
+        "MB in blocks",
+        "tokens/s written",
+        "tokens/s read",
+        "CPU s",
+    )
+    rows = []
+    for r in store.table("methods"):
+        found = store.speeds.get(r.kernel)
+        rows.append(
+            (
+                r.method,
+                f"{r.perplexity:.2f} ± {r.standard_error:.2f}",
+                f"{r.lost:.3f} ± {r.lost_error:.3f}",
+                f"{r.weights / 1e6:.1f}",
+                f"{1000 / found.decode:.1f}" if found else "",
+                f"{found.prefill:.0f}" if found else "",
+                f"{r.seconds:.0f}",
+            )
+        )
+    return markdown(head, rows)
+
+
+def parts_table(store: Store) -> str:
+    """Return what the parts of GPTQ are worth, as Markdown."""
+    head = ("3 bits in groups of 64", "perplexity", "nats a token more than float", "CPU s")
     rows = [
         (
-            result.method,
-            f"{result.perplexity:.2f} ± {result.standard_error:.2f}",
-            f"{result.lost:.3f} ± {result.lost_error:.3f}",
-            f"{result.weights / 1e6:.1f}",
-            f"{result.seconds:.0f}",
+            r.method,
+            f"{r.perplexity:.1f} ± {r.standard_error:.1f}",
+            f"{r.lost:.3f} ± {r.lost_error:.3f}",
+            f"{r.seconds:.0f}",
         )
-        for result in results
+        for r in store.table("GPTQ")
     ]
     return markdown(head, rows)
 
 
-def results_page(results: list[Result]) -> str:
+def page(store: Store) -> str:
     """Return language.md."""
-    written = [(r.method, r.text.replace("\n", " / ").replace("|", "\\|")) for r in results]
+    written = [
+        (r.method, r.text.replace("\n", " / ").replace("|", "\\|")) for r in store.table("methods")
+    ]
     return f"""# SmolLM2 in few bits
 
 {saved_by(__file__)} wrote this file, on {machine()}
 
 Perplexity on {TOKENS} tokens of the held-out text in sequences of {LENGTH}, with its standard
 error; the difference of the mean loss to float is taken on the same tokens, with its own. All
-calibration is on {TOKENS} tokens of other text. Bytes are those of the matrices in the blocks,
-scales and zero points included, 16 bits a weight that is not rounded. CPU s: what the method took,
-on one thread of a machine with other work.
+calibration is on {TOKENS} tokens of other text. W8A8: weights with a scale a row, inputs on a
+symmetric grid unless zero points are named. W4 and W3: scales and zero points in groups of {GROUP}.
+Bytes are those of the matrices in the blocks, scales and zero points included. Tokens a second in
+processor time of one thread, the best of three, written one after the other and read in a prompt of
+128; only where a kernel of torch multiplies such codes (the other rows are simulated in float).
+CPU s: what the method took, on one thread of a machine with other work.
 
-{table(results)}
+{methods_table(store)}
 
 How each continues "{PROMPT}", greedily (a line's end is /):
 
 {markdown(("method", "text"), written)}
-"""
 
+## What the parts of GPTQ are worth
 
-def speed_page() -> str:
-    """Measure, and return language_speed.md."""
-    return f"""# SmolLM2's speed
+The table above has GPTQ with the Hessians of the inputs that each layer really gets, behind layers
+that are rounded already (layer after layer), columns of the largest inputs first, and grids with
+zero points. Here each of these is left out.
 
-`python tests/benchmarks/language.py --speed --save` wrote this file, on {machine()}
-
-Milliseconds a token when writing, tokens a second when reading a prompt of 128, in processor time
-of one thread, each the best of three. MB: all weights, the embedding in 16 bits (float32: 32).
-
-{markdown(("weights", "MB", "ms a token written", "tokens/s read"), speeds())}
+{parts_table(store)}
 """
 
 
@@ -263,16 +335,21 @@ def main() -> None:
     """Measure, print, and save if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--save", action="store_true")
-    choices = [*METHODS, *CACHES]
+    choices = list(METHODS | CACHES | PARTS_OF_GPTQ)
     parser.add_argument("--only", nargs="*", choices=choices, help="those; without a name: none")
-    parser.add_argument("--speed", action="store_true", help="measure speed instead")
+    parser.add_argument("--speed", action="store_true", help="time all kernels again")
     parsed = parser.parse_args()
     torch.set_num_threads(1)
-    name = "language_speed.md" if parsed.speed else "language.md"
-    page = speed_page() if parsed.speed else results_page(run(parsed.only, parsed.save))
-    print(page)
+    store = Store(parsed.save)
+    named = choices if parsed.only is None else parsed.only
+    if wanted := [method for method in named if method not in store.results]:
+        measure_all(wanted, store)
+    if parsed.speed or not store.speeds:
+        measure_speeds(store)
+    text = page(store)
+    print(text)
     if parsed.save:
-        (HERE / name).write_text(page, encoding="utf-8")
+        (HERE / "language.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
