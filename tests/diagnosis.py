@@ -36,6 +36,7 @@ from labkit.checks.verdict import State, Verdict, judge
 from labkit.linear import Scheme, choose_qparams
 
 ANSWERS = Path(__file__).parent / "answers"
+STORED = [number for number in registry.STEMS if (ANSWERS / f"lab{number}.jsonl").exists()]
 SEED_OF_LAB = 0
 
 
@@ -53,7 +54,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of it: "passed", "named", "wrong cause", "hinted" or "unnamed"."""
+    """What came of it: "passed", "named", "wrong cause", "hinted" or "unnamed".
+
+    A right answer is "almost" where the card calls its numbers right and its container wrong.
+    """
 
     answer: Answer
     verdict: Verdict
@@ -63,11 +67,20 @@ class Result:
         """How the card did."""
         if self.verdict.state is State.PASSED:
             return "passed"
+        if self.answer.kind == "right" and self._form_alone:
+            return "almost"
         if any(key in self.answer.says for key in self.keys):
             return "named"
         if any(f.cause and f.key not in self.answer.fits for f in self.verdict.findings):
             return "wrong cause"
         return "hinted" if self.keys else "unnamed"
+
+    @property
+    def _form_alone(self) -> bool:
+        """Whether a card says that the numbers are right and only what holds them is not."""
+        failure = self.verdict.failure
+        right = failure is not None and "numbers are right" in failure.problem
+        return right and self.verdict.state is State.ALMOST
 
     @property
     def keys(self) -> list[str]:
@@ -143,20 +156,25 @@ def row(found: Sequence[Result]) -> dict[str, int]:
     wrong = [r.word for r in found if r.answer.kind == "wrong"]
     right = [r.word for r in found if r.answer.kind == "right"]
     counts = {word: wrong.count(word) for word in WORDS}
-    return {"wrong": len(wrong), **counts, "refused": len(right) - right.count("passed")}
+    almost = right.count("almost")
+    refused = len(right) - right.count("passed") - almost
+    return {"wrong": len(wrong), **counts, "almost": almost, "refused": refused}
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--lab", type=int, choices=registry.STEMS)
+    parser.add_argument("--lab", type=int, choices=STORED)
     parser.add_argument("-v", "--verbose", action="store_true", help="every answer")
     parser.add_argument("--results-only", action="store_true", help="as the grader sees them")
     options = parser.parse_args()
     torch.set_num_threads(1)
     totals: list[Result] = []
-    print(f"{'lab':>5} {'wrong':>6}" + "".join(f"{w:>14}" for w in (*WORDS, "right refused")))
-    for number in registry.STEMS if options.lab is None else (options.lab,):
+    print(
+        f"{'lab':>5} {'wrong':>6}"
+        + "".join(f"{w:>14}" for w in (*WORDS, "right almost", "refused"))
+    )
+    for number in STORED if options.lab is None else (options.lab,):
         found = results(number, not options.results_only)
         totals += found
         if options.verbose:
@@ -180,7 +198,7 @@ def _print(name: str, counts: dict[str, int]) -> None:
     print(
         f"{name:>5} {counts['wrong']:>6}"
         + "".join(f"{s:>14}" for s in shares)
-        + f"{counts['refused']:>14}"
+        + f"{counts['almost']:>14}{counts['refused']:>14}"
     )
 
 

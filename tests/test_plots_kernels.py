@@ -111,3 +111,14 @@ def test_the_roof_is_the_bandwidth_and_then_the_best_speed():
     assert np.allclose(height, np.minimum(10 * reach, 60))
     assert words(ax).split() == ["1", "64", "1"]
     ax.figure.canvas.draw()
+
+
+def test_channels_are_drawn_from_the_smallest_weights_up():
+    sizes = torch.tensor([0.3, 0.1, 0.2])
+    ax = plots.sqnr_of_channels({"one scale": torch.tensor([30.0, 10, 20])}, sizes)
+    assert ax.lines[0].get_ydata().tolist() == [10, 20, 30]
+
+
+def test_channels_without_finite_numbers_are_said():
+    found = {"one scale": torch.tensor([30.0, torch.inf])}
+    assert "No picture" in words(plots.sqnr_of_channels(found, torch.ones(2)))

@@ -163,3 +163,10 @@ def test_every_result_is_drawn_beside_fp32() -> None:
     assert ax.lines[0].get_ydata()[0] == 92
     assert [bar.lines[0].get_ydata().tolist() for bar in ax.containers] == [[90, 50]] * 2
     assert [text.get_text() for text in ax.figure.legends[0].get_texts()] == ["FP32", "PTQ", "QAT"]
+
+
+def test_decisions_are_counted_step_by_step():
+    ax = plots.soft_decisions({0: torch.tensor([0.5, 0.5, 0.1]), 9: torch.tensor([0.0, 1.0, 1.0])})
+    first, last = ax.figure.axes
+    assert [ax.get_title() for ax in (first, last)] == ["step 0", "step 9"]
+    assert max(bar.get_height() for bar in last.patches) == 2

@@ -14,6 +14,7 @@ from labkit.checks.values import Plain, as_array, describe, number
 
 TIE_WINDOW = 1e-3
 JOIN = " `torch.tensor` makes one of a list of numbers, `torch.stack` of a list of tensors."
+TURNED = " Rows and columns are exchanged: `.t()` turns a matrix round."
 ROWS = 5
 UNSEEN_SEED = 11
 """What a check draws from it, the call was not given."""
@@ -68,7 +69,8 @@ class Rule:
             items = _joined(got) if isinstance(got, tuple) else None
             if items is not None and self.mismatch(name, items, expected, args) is None:
                 return Mismatch(f"{whole} The numbers are right.{advice}", form_only=True)
-            return Mismatch(whole + advice)
+            turned = value is not None and value.shape == wanted.shape[::-1] and wanted.ndim == 2
+            return Mismatch(whole + advice + (TURNED if turned else ""))
         wrong = ~self._accepted(value, wanted, args)
         if wrong.any():
             return Mismatch(_count(name, wrong), _rows(wrong, value, wanted, self, args))

@@ -40,6 +40,7 @@ from labkit.plots.kernels import (
     patches_as_columns,
     roofline,
     rounding_rules,
+    sqnr_of_channels,
 )
 from labkit.plots.language import (
     codes_of_tokens,
@@ -90,6 +91,7 @@ from labkit.plots.training import (
     gradient_window,
     paths_of_weights,
     slope_of_rounding,
+    soft_decisions,
     step_size_gradient,
 )
 
@@ -164,6 +166,8 @@ __all__ = [
     "size_bars",
     "slope_of_rounding",
     "smoothed",
+    "soft_decisions",
+    "sqnr_of_channels",
     "staircase",
     "step_size_gradient",
     "table_of_codes",

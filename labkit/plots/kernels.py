@@ -218,6 +218,29 @@ def integer_against_real(real: Tensor, back: Tensor, scale: float, ax: Axes | No
     return ax
 
 
+def sqnr_of_channels(found: Mapping[str, Tensor], sizes: Tensor, ax: Axes | None = None) -> Axes:
+    """Draw the SQNR of each output channel, the channel with the smallest weights first.
+
+    Parameters
+    ----------
+    found : mapping
+        Name to SQNR in dB, shape [out].
+    sizes : Tensor
+        The largest weight of each channel, shape [out].
+    """
+    ax = new_axes((8.0, 3.2)) if ax is None else ax
+    order = sizes.argsort()
+    colours = (COLOURS["rounding"], COLOURS["codes"], COLOURS["real"])
+    for (name, sqnr), colour, marker in zip(found.items(), colours, "os^", strict=False):
+        if sqnr.shape != sizes.shape or not bool(torch.isfinite(sqnr).all()):
+            return say(ax, f"No picture: expected {len(sizes)} finite numbers for {name!r}.")
+        ax.plot(sqnr[order].tolist(), marker, color=colour, markersize=5, label=name)
+    ax.set_xlabel("output channels, smallest weights first")
+    ax.set_ylabel("SQNR (dB)")
+    ax.legend(fontsize=9)
+    return ax
+
+
 def roofline(
     measured: Mapping[str, Sequence[tuple[int, float, float]]],
     bandwidth: float,

@@ -183,6 +183,32 @@ def binary_error(
     return ax
 
 
+def soft_decisions(found: Mapping[int, Tensor]) -> Axes:
+    """Draw how many rounding decisions lie where between down (0) and up (1), step by step.
+
+    Parameters
+    ----------
+    found : mapping
+        Step to the decisions h, any shape, 0 to 1.
+    """
+    _, axes = plt.subplots(
+        1,
+        len(found),
+        figsize=(8, 2.6),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+        FigureClass=Picture,
+    )
+    for ax, (step, h) in zip(axes[0], found.items(), strict=True):
+        styled(ax)
+        ax.hist(h.flatten().tolist(), bins=np.linspace(0, 1, 21).tolist(), color=COLOURS["codes"])
+        ax.set_title(f"step {step}")
+        ax.set_xlabel("h: 0 is down, 1 is up")
+    axes[0][0].set_ylabel("weights")
+    return axes[0][0]
+
+
 def fine_tuning(
     learning_rate: Sequence[float], loss: Sequence[float], accuracy: Sequence[float]
 ) -> Axes:

@@ -625,6 +625,32 @@ def threshold_slip_by_sorting(values, counts, percent, threshold):
     return sorted(tries, key=lambda name: abs(tries[name] - float(threshold)))[0]
 
 
+# 2.13 --------------------------------------------------------------------------------------------
+
+
+def shares_in_numpy(ranges, outputs):
+    shares = []
+    for (low, high), y in zip(ranges.numpy(), outputs, strict=True):
+        shares.append(np.mean((y.numpy() < low) | (y.numpy() > high)))
+    return np.array(shares)
+
+
+def shares_by_clamping(ranges, outputs):
+    shares = torch.zeros(len(outputs))
+    for i, y in enumerate(outputs):
+        low, high = ranges[i].tolist()
+        shares[i] = (y.clamp(low, high) != y).sum() / y.numel()
+    return shares
+
+
+def shares_value_by_value(ranges, outputs):
+    shares = []
+    for (low, high), y in zip(ranges.tolist(), outputs, strict=True):
+        values = y.flatten().tolist()
+        shares.append(sum(not low <= v <= high for v in values) / len(values))
+    return torch.tensor(shares)
+
+
 RIGHT_ANSWERS = {
     "2.1": [
         extremes_of_all_at_once,
@@ -703,4 +729,5 @@ RIGHT_ANSWERS = {
         percentile_test_by_properties,
     ],
     "2.12": [threshold_slip_by_steps, threshold_slip_in_numpy, threshold_slip_by_sorting],
+    "2.13": [shares_in_numpy, shares_by_clamping, shares_value_by_value],
 }

@@ -522,6 +522,37 @@ def review_by_counting(script):
     return tuple(found + (["mean of the runs"] if script[-1].count("mean(") else []))
 
 
+# 3.15 ---------------------------------------------------------------------------------------------
+
+
+def channel_linear_in_vectors(q_x, q_w, bias, S_x, Z_x, S_w, S_y, Z_y, qmin, qmax):
+    acc = (q_x.double() - Z_x) @ q_w.double().t() + torch.round(
+        bias.double() / (S_x * S_w.double())
+    )
+    return (torch.round(acc * (S_x * S_w.double() / S_y)) + Z_y).clamp(qmin, qmax).long()
+
+
+def channel_linear_in_numpy(q_x, q_w, bias, S_x, Z_x, S_w, S_y, Z_y, qmin, qmax):
+    steps = S_x * S_w.numpy().astype(np.float64)
+    q_bias = np.rint(bias.numpy() / steps).astype(np.int64)
+    acc = (q_x.numpy().astype(np.int64) - Z_x) @ q_w.numpy().astype(np.int64).T + q_bias
+    return np.clip(np.rint(acc * steps / S_y) + Z_y, qmin, qmax).astype(np.int16)
+
+
+def channel_linear_with_shifts(q_x, q_w, bias, S_x, Z_x, S_w, S_y, Z_y, qmin, qmax):
+    columns = []
+    for row, b, s in zip(q_w.tolist(), bias.tolist(), S_w.tolist(), strict=True):
+        fraction, exponent = math.frexp(S_x * s / S_y)
+        mantissa, total = round(fraction * 2**31), 31 - exponent
+        column = []
+        for codes in q_x.tolist():
+            acc = sum((x - Z_x) * w for x, w in zip(codes, row, strict=True)) + round(b / (S_x * s))
+            q = (abs(acc) * mantissa + (1 << total >> 1)) >> total
+            column.append(min(max((q if acc > 0 else -q) + Z_y, qmin), qmax))
+        columns.append(torch.tensor(column))
+    return torch.stack(columns, dim=1)
+
+
 RIGHT_ANSWERS = {
     "3.1": [
         length_by_shifting,
@@ -580,4 +611,5 @@ RIGHT_ANSWERS = {
     "3.12": [shift_test_with_asserts, shift_test_with_fractions, shift_test_by_properties],
     "3.13": [gemm_slip_in_numpy, gemm_slip_by_the_difference, gemm_slip_in_a_loop],
     "3.14": [review_with_patterns, review_line_by_line, review_by_counting],
+    "3.15": [channel_linear_in_vectors, channel_linear_in_numpy, channel_linear_with_shifts],
 }

@@ -487,6 +487,78 @@ def gradient_slip_by_counting(x, scale, qmin, qmax, dy, dx):
     return "outside instead of inside" if passed == turned else "x compared with codes"
 
 
+# 5.12 --------------------------------------------------------------------------------------------
+
+
+def adaround_with_backward(v, w, x, scale, qmin, qmax, beta, weight):
+    v = v.clone().requires_grad_()
+    h = torch.clamp(torch.sigmoid(v) * 1.2 - 0.1, 0, 1)
+    w_hat = torch.clamp(torch.floor(w / scale) + h, qmin, qmax) * scale
+    loss = F.mse_loss(F.linear(x, w_hat), F.linear(x, w))
+    loss = loss + weight * (1 - (2 * h - 1).abs().pow(beta)).sum()
+    loss.backward()
+    return loss.item(), v.grad
+
+
+def adaround_in_closed_form(v, w, x, scale, qmin, qmax, beta, weight):
+    v, w, x = v.double(), w.double(), x.double()
+    s = torch.sigmoid(v)
+    soft = 1.2 * s - 0.1
+    h = soft.clamp(0, 1)
+    codes = torch.floor(w / scale) + h
+    off = x @ (codes.clamp(qmin, qmax) * scale - w).t()
+    u = 2 * h - 1
+    loss = (off**2).mean() + weight * (1 - u.abs() ** beta).sum()
+    with_h = 2 * off.t() @ x / off.numel() * scale * ((codes >= qmin) & (codes <= qmax))
+    with_h = with_h - weight * beta * u.abs() ** (beta - 1) * 2 * u.sign()
+    return loss, with_h * ((soft >= 0) & (soft <= 1)) * 1.2 * s * (1 - s)
+
+
+def adaround_by_jacobian(v, w, x, scale, qmin, qmax, beta, weight):
+    def loss(v):
+        h = torch.nn.functional.hardtanh(1.2 / (1 + torch.exp(-v)) - 0.1, 0.0, 1.0)
+        w_hat = scale * (torch.floor(w / scale) + h).clamp(qmin, qmax)
+        error = ((x @ (w_hat - w).t()) ** 2).mean()
+        return error + weight * (1 - torch.abs(2 * h - 1) ** beta).sum()
+
+    gradient, value = torch.func.grad_and_value(loss)(v)
+    return value, gradient
+
+
+# 5.13 --------------------------------------------------------------------------------------------
+
+
+def batchnorm_by_torch(x, w, gamma, beta, mean, var, eps, bits, frozen):
+    factor = gamma / (var + eps).sqrt()
+    folded = w * factor.reshape(-1, 1)
+    scale = folded.abs().max() / (2 ** (bits - 1) - 1)
+    y = F.linear(x, (folded / scale).round() * scale / factor.reshape(-1, 1))
+    return F.batch_norm(y, mean.clone(), var.clone(), gamma, beta, training=not frozen, eps=eps)
+
+
+def batchnorm_in_numpy(x, w, gamma, beta, mean, var, eps, bits, frozen):
+    x, w, gamma, beta, mean, var = (t.double().numpy() for t in (x, w, gamma, beta, mean, var))
+    factor = gamma / np.sqrt(var + eps)
+    folded = (w.T * factor).T
+    scale = np.abs(folded).max() / (2 ** (bits - 1) - 1)
+    y = x @ (np.rint(folded / scale) * scale / factor[:, None]).T
+    if not frozen:
+        mean, var = y.mean(axis=0), y.var(axis=0)
+    return (y - mean) / np.sqrt(var + eps) * gamma + beta
+
+
+def batchnorm_folded_after_all(x, w, gamma, beta, mean, var, eps, bits, frozen):
+    std = (var + eps) ** 0.5
+    folded = w * (gamma / std)[:, None]
+    scale = folded.abs().max() / (2 ** (bits - 1) - 1)
+    y = x @ (torch.round(folded / scale) * scale).t()  # of the chip, without its bias
+    if frozen:
+        return y + beta - mean * gamma / std
+    y = y * (std / gamma)
+    centred = y - y.mean(0)
+    return gamma * centred / ((centred**2).mean(0) + eps).sqrt() + beta
+
+
 RIGHT_ANSWERS = {
     "5.1": [
         fake_by_torch,
@@ -542,4 +614,6 @@ RIGHT_ANSWERS = {
         gradient_slip_in_numpy,
         gradient_slip_by_counting,
     ],
+    "5.12": [adaround_with_backward, adaround_in_closed_form, adaround_by_jacobian],
+    "5.13": [batchnorm_by_torch, batchnorm_in_numpy, batchnorm_folded_after_all],
 }

@@ -124,6 +124,21 @@ class Arguments:
                 "`qmax`, which differ from call to call."
             )
             yield self._explanation("argument: qmin and qmax fixed", text, edit)
+        if "zero_point" not in self.names:
+            return
+        k = self.names.index("zero_point")
+        for sign, word in (-1, "minus"), (1, "plus"):
+
+            def shifted(args: tuple, sign: int = sign) -> tuple:
+                new = list(args)
+                new[i], new[j] = args[i] + sign * args[k], args[j] + sign * args[k]
+                return tuple(new)
+
+            text = (
+                f"Your code clamps to `qmin` and `qmax` {word} `zero_point`: codes end at `qmin` "
+                "and `qmax` themselves. Clamp them where the zero point is added already."
+            )
+            yield self._explanation(f"argument: qmin and qmax {word} zero_point", text, shifted)
 
     def _explanation(self, key: str, text: str, edit: Callable[[tuple], tuple]) -> Explanation:
         @cache

@@ -158,6 +158,24 @@ CHANGES = (
         "a clamp at 0, does that.",
     ),
     Change(
+        "divided by its sum",
+        lambda v: _is_tensor(v) and v.numel() > 1 and bool(v.sum() != 0),
+        lambda v: v / v.sum(),
+        "Your code divides `{p}` by its sum, where `{p}` as it comes belongs.",
+    ),
+    Change(
+        "centred",
+        _is_real_tensor,
+        lambda v: v - v.mean(),
+        "Your code takes the mean of `{p}` away first, as a variance does: leave `{p}` as it is.",
+    ),
+    Change(
+        "between -1 and 1",
+        _is_real_tensor,
+        lambda v: v.clamp(-1, 1),
+        "Your code clamps `{p}` to -1 and 1 before it computes: leave `{p}` as it is.",
+    ),
+    Change(
         "transposed",
         _is_matrix,
         lambda v: v.transpose(0, 1),
@@ -223,6 +241,13 @@ CHANGES = (
         lambda v: v[-1:],
         "Your code sees only the last item of `{p}`: each round of the loop overwrites what the "
         "one before it found.",
+    ),
+    Change(
+        "last two items only",
+        lambda v: is_list(v) and len(v) > 2,
+        lambda v: v[-2:],
+        "Your code remembers only the item before: the results are those for the last two items of "
+        "`{p}`. Each round of the loop must go on from what all rounds before it have left.",
     ),
     Change(
         "without the first",

@@ -191,11 +191,12 @@ def _tells(evidence: Evidence, component: int | None) -> bool:
     seen: set[float] = set()
     everything: set[float] = set()
     count = 0
+    only_wrong = evidence.wrong_components()
     for i in evidence.wrong:
         masks = evidence.wrong_parts[i]
         for c, part in enumerate(evidence.parts(evidence.got(i))):
             array = as_array(part)
-            if array is None or component not in (None, c):
+            if array is None or component not in (None, c) or (only_wrong and c not in only_wrong):
                 continue
             values = array.astype(float).reshape(-1)
             mask = masks[c] if masks is not None and c < len(masks) else None

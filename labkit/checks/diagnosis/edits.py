@@ -17,6 +17,7 @@ MISSING = (
     *("abs({e})", "-{e}", "{e} + 1", "{e} - 1", "torch.round({e})", "round({e})", "{e}.sum()"),
     *("{e}.to(torch.int64)", "{e}.double()", "{e}.flatten()", "{e}.t()", "{e}[:, None]"),
     *("{e}.clone()", "min(0.0, {e})", "max(0.0, {e})", "math.floor({e})", "1 - 2 * {e}"),
+    *("{e} / 100", "100 * {e}", "2 * {e}", "{e} / 2"),
 )
 
 
@@ -138,7 +139,9 @@ def _insertions(place: _Place) -> Iterator[Change]:
         )
     for pattern in MISSING if _stands_alone(text) else ():
         new = syntax.parse(pattern.format(e=f"({text})"), mode="eval").body
-        yield _placed(6, f"has `{pattern.format(e='...')}` there", new, node)
+        # A name is changed sooner than what is made of it.
+        rank = 6 - isinstance(node, ast.Name)
+        yield _placed(rank, f"has `{pattern.format(e='...')}` there", new, node)
 
 
 def _stands_alone(text: str) -> bool:

@@ -104,6 +104,12 @@ MEANINGS = (
         "this call: is it empty, or shorter than the code thinks?",
     ),
     Meaning(
+        r"range of \[.*\] is not finite",
+        "The range that is asked for ends at infinity or NaN: this input holds such a value. Do "
+        "not "
+        "let the smallest and largest value of the input decide, or treat such values apart.",
+    ),
+    Meaning(
         r"NameError: name '(\w+)'",
         "`{0}` is not defined: a slip in the name, a cell that has not run, or an argument that "
         "has another name here.",

@@ -62,7 +62,9 @@ def _is_matrix(value: Any) -> bool:
 # Of which argument, what it is called, and how it is measured.
 QUANTITIES: tuple[tuple[Callable[[Any], bool], str, Callable[[Any], Any]], ...] = (
     (_is_number, "`{p}`", lambda v: v),
+    (_is_number, "the root of `{p}`", lambda v: abs(v) ** 0.5),
     (_is_tensor, "`{p}`", lambda v: v.double().numpy()),
+    (_is_tensor, "the root of the number of values in `{p}`", lambda v: v.numel() ** 0.5),
     (_is_tensor, "the number of values in `{p}`", torch.numel),
     (_is_matrix, "the number of rows of `{p}`", len),
     (_is_matrix, "the number of columns of `{p}`", lambda v: v.shape[-1]),

@@ -7,14 +7,15 @@ makes of it. It holds for every exercise at once.
 import math
 from collections.abc import Callable, Iterator
 from functools import cache
-from itertools import permutations
 from typing import Any
 
 import numpy as np
 
 from labkit.checks.diagnosis.arguments import Arguments
+from labkit.checks.diagnosis.contrast import NEARLY
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Raised
 from labkit.checks.diagnosis.factors import ACTS, FACTORS, QUANTITIES
+from labkit.checks.diagnosis.orders import earlier, orders
 from labkit.checks.diagnosis.relations import OTHERS, RELATIONS, SHARES, Array
 from labkit.checks.diagnosis.rounding import ROUNDINGS
 from labkit.checks.rules import Codes
@@ -41,7 +42,7 @@ class Results:
 
     def explanations(self) -> Iterator[Explanation]:
         """Give all relations, of each wrong result by itself if there are several."""
-        yield from self._orders()
+        yield from orders(self.evidence)
         for c in self.evidence.wrong_components() or range(max(1, len(self.names))):
             for relation in RELATIONS:
                 yield self._explanation(c, relation.name, relation.text, relation.change)
@@ -52,7 +53,7 @@ class Results:
             yield from self._shares(c)
             yield from self._real_numbers(c)
             yield from self._with_arguments(c)
-        yield from self._earlier()
+        yield from earlier(self.evidence)
 
     def _wanted(self, i: int, c: int) -> Array | None:
         return as_array(self.evidence.parts(self.evidence.expected[i])[c])
@@ -85,36 +86,6 @@ class Results:
         key = f"result: {self.names[c] + ' ' if self.names else ''}{name}"
         return Explanation(key, prefix + text, predict, c if self.names else None)
 
-    def _orders(self) -> Iterator[Explanation]:
-        """Several results in another order, or one of them alone."""
-        if len(self.names) < 2:
-            return
-        expected = self.evidence.expected
-        right = ", ".join(self.names)
-        for order in permutations(range(len(self.names))):
-            if list(order) != sorted(order):
-                given = ", ".join(self.names[k] for k in order)
-                text = f"The results come in the order {given}; expected {right}."
-
-                def predict(i: int, order: tuple[int, ...] = order) -> Plain | Raised:
-                    return tuple(expected[i][k] for k in order)
-
-                yield Explanation("result: order", text, predict)
-        for k, name in enumerate(self.names):
-            text = f"Only `{name}` comes out; expected {right}."
-
-            def alone(i: int, k: int = k) -> Plain | Raised:
-                return expected[i][k]
-
-            yield Explanation("result: one of several", text, alone)
-        text = "The results come in pairs; expected one tensor of each kind: " + right + "."
-
-        def pairs(i: int) -> Plain | Raised:
-            parts = [np.atleast_1d(np.asarray(part)) for part in expected[i]]
-            return tuple(tuple(items) for items in zip(*parts, strict=False))
-
-        yield Explanation("result: pairs", text, pairs)
-
     def _roundings(self, c: int) -> Iterator[Explanation]:
         rule = self.evidence.exercise.rules[c]
         if not isinstance(rule, Codes) or rule.unrounded is None:
@@ -138,10 +109,11 @@ class Results:
         if first is None:
             return
         got, wanted = first
-        if wanted and got:
-            factor = got / wanted
-            yield self._factor(c, factor)
+        if wanted and got and not math.isclose(got, wanted, rel_tol=NEARLY):
+            yield self._factor(c, got / wanted)
         difference = got - wanted
+        if abs(difference) > 1 and math.isclose(got, wanted, rel_tol=NEARLY):
+            return
         word = "too large" if difference > 0 else "too small"
         size = number(abs(difference))
         text = f"The result is {word} by {size} in every call that went wrong."
@@ -264,6 +236,7 @@ class Results:
                         return measure(args[k])
 
                     quantities.append((words.format(p=name), of))
+        yield from self._before_rounding(c, quantities)
         for words, quantity in quantities:
             for name, text, act in ACTS:
 
@@ -278,22 +251,29 @@ class Results:
 
                 yield self._explanation(c, f"{name} {words}", text.format(q=words), of_call=turn)
 
-    def _earlier(self) -> Iterator[Explanation]:
-        """Give what an earlier call had to: something is kept from call to call."""
-        expected, text = (
-            self.evidence.expected,
-            (
-                "Your code gives the result of {which} again: something is kept from call to call, "
-                "such as a global variable or a default argument that is changed."
-            ),
-        )
-        yield Explanation(
-            "result: that of the first call",
-            text.format(which="the first call"),
-            lambda i: expected[0],
-        )
-        yield Explanation(
-            "result: that of the call before",
-            text.format(which="the call before"),
-            lambda i: expected[max(0, i - 1)],
-        )
+    def _before_rounding(
+        self, c: int, quantities: list[tuple[str, _Quantity]]
+    ) -> Iterator[Explanation]:
+        """Give codes whose real number was plus, minus, times or over something that came in."""
+        rule = self.evidence.exercise.rules[c]
+        if not isinstance(rule, Codes) or rule.unrounded is None:
+            return
+        unrounded = rule.unrounded
+        for words, quantity in quantities:
+            for name, text, act in ACTS:
+
+                def turn(
+                    i: int, act: _Combine = act, quantity: _Quantity = quantity
+                ) -> Array | None:
+                    args = self.evidence.cases[i].args
+                    real, low, high = unrounded(*args)
+                    value = np.asarray(quantity(args), dtype=np.float64)
+                    real = np.asarray(real, dtype=np.float64)
+                    if value.ndim and value.shape != real.shape:
+                        return None
+                    return np.round(act(real, value)).clip(low, high)
+
+                said = text.format(q=words).replace(
+                    "The result", "Before it is rounded, the result"
+                )
+                yield self._explanation(c, f"{name} {words} before rounding", said, of_call=turn)

@@ -132,6 +132,18 @@ def _variance(correction: int) -> Callable[..., tuple[float, float, float]]:
     return answer
 
 
+def _noise_of(part: int) -> Callable[..., tuple[float, float, float]]:
+    """Return the wrong answer whose SQNR knows one of the two errors only."""
+
+    def wrong(x: Tensor, *grid: Any) -> tuple[float, float, float]:
+        errors = quantization_error(x, *grid)[:2]
+        power = float((x.double() ** 2).mean())
+        ratio = power / errors[part] if errors[part] else math.inf
+        return *errors, 10 * math.log10(ratio)
+
+    return wrong
+
+
 QUANTIZATION_ERROR = Exercise(
     id="1.7",
     title="Clipping, rounding and SQNR",
@@ -209,6 +221,16 @@ QUANTIZATION_ERROR = Exercise(
             _variance(0),
             "The variance leaves the mean out, and the codes have to carry that as well: "
             "mean(x^2).",
+        ),
+        Misconception(
+            "leaves the clipping error out of the SQNR",
+            _noise_of(1),
+            "The noise is all that is lost: clipping and rounding together.",
+        ),
+        Misconception(
+            "leaves the rounding error out of the SQNR",
+            _noise_of(0),
+            "The noise is all that is lost: clipping and rounding together.",
         ),
     ),
 )

@@ -72,6 +72,15 @@ def _rest_in_last_group(w: Tensor, group_size: int, bits: int) -> tuple[Tensor, 
     return torch.cat([q for q, _ in parts], dim=1), torch.stack([s for _, s in parts], dim=1)
 
 
+def _dealt_out(w: Tensor, group_size: int, bits: int) -> tuple[Tensor, Tensor]:
+    groups = math.ceil(w.shape[1] / group_size)
+    codes, scales = torch.zeros_like(w, dtype=torch.int32), []
+    for start in range(groups):
+        codes[:, start::groups], scale = quantize_per_channel(w[:, start::groups], 0, bits)
+        scales.append(scale)
+    return codes, torch.stack(scales, dim=1)
+
+
 QUANTIZE_PER_GROUP = Exercise(
     id="1.9",
     title="One scale per group",
@@ -116,6 +125,11 @@ QUANTIZE_PER_GROUP = Exercise(
             _rest_in_last_group,
             "What is left over is a group of its own, narrower than the others, with its own "
             "scale.",
+        ),
+        Misconception(
+            "deals the columns out in turn",
+            _dealt_out,
+            "A group is group_size neighbours: the first columns together, then the next.",
         ),
     ),
 )

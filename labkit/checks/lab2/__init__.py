@@ -4,6 +4,7 @@ Each holds a reference, the inputs it is called with, and the mistakes that peop
 """
 
 from labkit.checks.lab2.bucket_counts import BUCKET_COUNTS
+from labkit.checks.lab2.clipped_shares import CLIPPED_SHARES
 from labkit.checks.lab2.kl_curve import KL_CURVE
 from labkit.checks.lab2.kl_divergence import KL_DIVERGENCE
 from labkit.checks.lab2.merge_levels import MERGE_LEVELS
@@ -34,4 +35,5 @@ EXERCISES = (
     OBSERVE_LAYERS,
     PERCENTILE_IS_RIGHT,
     SLIP_OF_PERCENTILE,
+    CLIPPED_SHARES,
 )

@@ -173,5 +173,12 @@ BUCKET_COUNTS = Exercise(
             "x.to(torch.int32) cuts the decimals off. x.view(torch.int32) reads the same bits as "
             "another type.",
         ),
+        Misconception(
+            "puts negative values before positive ones",
+            lambda batches, bits: bucket_counts(batches, bits).roll(2 ** (bits - 1)),
+            "The buckets follow the pattern, sign bit first: it is 1 for negative values, so that "
+            "they come behind the positive ones. A shift fills up from the left: mask with 2**bits "
+            "- 1, add nothing.",
+        ),
     ),
 )

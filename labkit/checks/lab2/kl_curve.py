@@ -121,6 +121,12 @@ def _curve(pairs: list[tuple[Tensor, Tensor]]) -> Tensor:
     return torch.tensor([kl_divergence(p, q) for p, q in pairs])
 
 
+def _spread(counts: Tensor, levels: int) -> Tensor:
+    kept = range(levels, len(counts) + 1)
+    spread = [(counts[:i] + counts[i:].sum() / i, counts[:i]) for i in kept]
+    return _curve([(p, merge_levels(q, levels)) for p, q in spread])
+
+
 KL_CURVE = Exercise(
     id="2.8",
     title="Divergence against the threshold",
@@ -207,6 +213,17 @@ KL_CURVE = Exercise(
             "swaps P and Q",
             _swapped,
             "kl_divergence(P, Q) asks what is lost when Q stands for P: P comes first.",
+        ),
+        Misconception(
+            "adds only the next of the outliers",
+            _pile(lambda counts, kept: counts[kept - 1 : kept + 1].sum()),
+            "All that lies beyond belongs into the last bin: counts[kept:].sum().",
+        ),
+        Misconception(
+            "spreads the outliers over all bins",
+            _spread,
+            "Clipping puts what lies beyond at the threshold itself: all of it goes into the last "
+            "bin of P.",
         ),
     ),
 )

@@ -86,6 +86,21 @@ def _mean(p_counts: Tensor, q_counts: Tensor) -> float:
     return kl_divergence(p_counts, q_counts) / int((p_counts > 0).sum())
 
 
+def _cross_entropy(p_counts: Tensor, q_counts: Tensor) -> float:
+    p, q = p_counts.double() / p_counts.sum(), q_counts.double() / q_counts.sum()
+    return -float((p[p > 0] * torch.log(q[p > 0])).sum())
+
+
+def _both_ways(p_counts: Tensor, q_counts: Tensor) -> float:
+    return (kl_divergence(p_counts, q_counts) + kl_divergence(q_counts, p_counts)) / 2
+
+
+def _weighed_with_q(p_counts: Tensor, q_counts: Tensor) -> float:
+    p, q = p_counts.double() / p_counts.sum(), q_counts.double() / q_counts.sum()
+    seen = p > 0
+    return float((q[seen] * torch.log(p[seen] / q[seen])).sum())
+
+
 KL_DIVERGENCE = Exercise(
     id="2.6",
     title="The divergence of two histograms",
@@ -166,6 +181,23 @@ KL_DIVERGENCE = Exercise(
             "takes the mean over the bins",
             _mean,
             "p already weighs the bins: sum them up.",
+        ),
+        Misconception(
+            "leaves P's own entropy out",
+            _cross_entropy,
+            "-sum p log q is the cross-entropy. The divergence is sum p log (p / q): it is 0 for "
+            "equal histograms.",
+        ),
+        Misconception(
+            "averages both directions",
+            _both_ways,
+            "Only P's direction is asked: the sum of p log (p / q).",
+        ),
+        Misconception(
+            "weighs the logarithm with Q",
+            _weighed_with_q,
+            "The weight in front of log (p / q) is p. In F.kl_div(input, target) the target is P, "
+            "and the input is log Q.",
         ),
     ),
 )

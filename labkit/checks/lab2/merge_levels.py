@@ -100,6 +100,12 @@ def _empty_levels_divided(counts: Tensor, levels: int) -> Tensor:
     return (total / sharing)[run] * filled
 
 
+def _early_borders(counts: Tensor, levels: int) -> Tensor:
+    borders = [len(counts) * level // levels for level in range(levels + 1)]
+    sizes = torch.tensor(borders).diff()
+    return _spread(counts, torch.arange(levels).repeat_interleave(sizes), levels)
+
+
 MERGE_LEVELS = Exercise(
     id="2.7",
     title="A histogram through a few levels",
@@ -183,6 +189,12 @@ MERGE_LEVELS = Exercise(
             "divides by 0 where a whole level is empty",
             _empty_levels_divided,
             "0 / 0 is NaN. A level without values has nothing to share: leave its bins at 0.",
+        ),
+        Misconception(
+            "puts the borders between levels one bin too early",
+            _early_borders,
+            "Bin k belongs to level k * levels // n: a border that falls inside of a bin leaves "
+            "this bin to the level below it.",
         ),
     ),
 )

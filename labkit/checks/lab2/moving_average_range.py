@@ -67,6 +67,14 @@ def _as_adam(batches: list[Tensor], momentum: float) -> tuple[float, float]:
     return rmin / part, rmax / part
 
 
+def _only_grows(batches: list[Tensor], momentum: float) -> tuple[float, float]:
+    rmin, rmax = float(batches[0].min()), float(batches[0].max())
+    for x in batches[1:]:
+        rmin = min(rmin, momentum * rmin + (1 - momentum) * float(x.min()))
+        rmax = max(rmax, momentum * rmax + (1 - momentum) * float(x.max()))
+    return rmin, rmax
+
+
 MOVING_AVERAGE_RANGE = Exercise(
     id="2.2",
     title="A moving average",
@@ -153,6 +161,11 @@ MOVING_AVERAGE_RANGE = Exercise(
             "returns rmax first",
             lambda batches, momentum: moving_average_range(batches, momentum)[::-1],
             "The lower end comes first: return rmin, rmax.",
+        ),
+        Misconception(
+            "lets the range only grow",
+            _only_grows,
+            "A moving average may come back: without min and max around it.",
         ),
     ),
 )

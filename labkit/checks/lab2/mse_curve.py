@@ -93,6 +93,29 @@ def _absolute(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> 
     return ((values - back).abs() * counts).sum(dim=1) / counts.sum()
 
 
+def _with_steps(steps_of: Callable[[int], float]) -> Callable[..., Tensor]:
+    """Return the wrong answer whose threshold is ``steps_of(bits)`` steps away from 0."""
+
+    def wrong(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
+        qmax = 2 ** (bits - 1) - 1
+        scale = (thresholds.double() / steps_of(bits))[:, None]
+        back = (values / scale).round().clamp(-qmax, qmax) * scale
+        return ((values - back) ** 2 * counts).sum(dim=1) / counts.sum()
+
+    return wrong
+
+
+def _rounding_only(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
+    t = thresholds.double()[:, None]
+    clipped, scale = values.clamp(-t, t), t / (2 ** (bits - 1) - 1)
+    return ((clipped - (clipped / scale).round() * scale) ** 2 * counts).sum(dim=1) / counts.sum()
+
+
+def _relative(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
+    power = (values.double() ** 2 * counts).sum() / counts.sum()
+    return mse_curve(values, counts, thresholds, bits) / power
+
+
 MSE_CURVE = Exercise(
     id="2.5",
     title="Squared error against the threshold",
@@ -200,6 +223,29 @@ MSE_CURVE = Exercise(
             "takes absolute errors",
             _absolute,
             "Square the differences before you average them.",
+        ),
+        Misconception(
+            "spreads the whole width over 2^bits - 1 steps",
+            _with_steps(lambda bits: (2**bits - 1) / 2),
+            "From -t to t on the narrow range there are 2^bits - 2 steps: scale = t / qmax with "
+            "qmax = 2^(bits-1) - 1.",
+        ),
+        Misconception(
+            "leaves clipping out",
+            _rounding_only,
+            "The error is between the value itself and what comes back. Compare with `values`, not "
+            "with the clipped ones.",
+        ),
+        Misconception(
+            "takes the error relative to the power of the signal",
+            _relative,
+            "Asked is the mean squared error itself: divide by counts.sum(), not by the power of "
+            "the values.",
+        ),
+        Misconception(
+            "uses unsigned codes",
+            _with_codes(lambda bits: 2**bits - 1, lambda q, qmax: q.clamp(0, qmax)),
+            "The codes are symmetric: from -qmax to qmax, with qmax = 2^(bits-1) - 1.",
         ),
     ),
 )

@@ -86,6 +86,15 @@ def _mean(weights: list[Tensor], batches: list[Tensor]) -> Tensor:
     return torch.stack([observe_layers(weights, [x]) for x in batches]).mean(0)
 
 
+def _row_for_each_batch(weights: list[Tensor], batches: list[Tensor]) -> Tensor:
+    return torch.cat([observe_layers(weights, [x]) for x in batches])
+
+
+def _hooked_anew(weights: list[Tensor], batches: list[Tensor]) -> Tensor:
+    rows = [observe_layers(weights, [x]).repeat_interleave(n, 0) for n, x in enumerate(batches, 1)]
+    return torch.cat(rows)
+
+
 OBSERVE_LAYERS = Exercise(
     id="2.10",
     title="Watching a network",
@@ -151,6 +160,18 @@ OBSERVE_LAYERS = Exercise(
             "averages the batches",
             _mean,
             "Keep the extremes of all batches, as in 2.1.",
+        ),
+        Misconception(
+            "adds rows for each batch",
+            _row_for_each_batch,
+            "Two numbers a layer are kept, whatever the number of batches: one row a layer, "
+            "compared with each batch.",
+        ),
+        Misconception(
+            "registers its hooks anew for each batch",
+            _hooked_anew,
+            "A hook stays until it is removed: register once, before the batches, or each batch "
+            "runs all hooks that came before it as well.",
         ),
     ),
 )

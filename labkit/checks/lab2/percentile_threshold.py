@@ -92,6 +92,17 @@ def _before(values: Tensor, counts: Tensor, percent: float) -> float:
     return float(values[max(_place(values, counts, percent) - 1, 0)])
 
 
+def _reached(values: Tensor, counts: Tensor, least: float) -> float:
+    up_to = counts.cumsum(0)
+    return float(values[int((up_to >= least).double().argmax())])
+
+
+def _more_than(values: Tensor, counts: Tensor, percent: float) -> float:
+    up_to = counts.cumsum(0)
+    above = up_to > percent / 100 * int(counts.sum())
+    return float(values[int(above.double().argmax()) if above.any() else -1])
+
+
 PERCENTILE_THRESHOLD = Exercise(
     id="2.4",
     title="A percentile",
@@ -168,6 +179,16 @@ PERCENTILE_THRESHOLD = Exercise(
             "always returns the largest value",
             lambda values, counts, percent: float(values[-1]),
             "Only 100 percent asks for it. Is `percent` divided by 100?",
+        ),
+        Misconception(
+            "takes the number of different values for the total",
+            lambda values, counts, percent: _reached(values, counts, percent / 100 * len(values)),
+            "`len(values)` says how many different values there are. Counted were counts.sum().",
+        ),
+        Misconception(
+            "asks for more than the share, not for at least it",
+            _more_than,
+            '"At least" takes in equality: >=, not >.',
         ),
     ),
 )

@@ -4,6 +4,7 @@ Each holds a reference, the inputs it is called with, and the mistakes that peop
 """
 
 from labkit.checks.lab3.activation_range import ACTIVATION_RANGE
+from labkit.checks.lab3.channel_linear import CHANNEL_LINEAR
 from labkit.checks.lab3.fold_zero_point import FOLD_ZERO_POINT
 from labkit.checks.lab3.gemm import GEMM
 from labkit.checks.lab3.gemm_with_zero_points import GEMM_WITH_ZERO_POINTS
@@ -38,4 +39,5 @@ EXERCISES = (
     SHIFT_IS_RIGHT,
     SLIP_OF_GEMM,
     REVIEW_TIMING,
+    CHANNEL_LINEAR,
 )

@@ -189,5 +189,12 @@ IM2COL = Exercise(
             "A column must have the order of q_w.flatten(1): channel, then kernel row, then kernel "
             "column.",
         ),
+        Misconception(
+            "adds the zero point to every pixel",
+            lambda q_x, kernel_size, stride, padding, zero_point: (
+                im2col(q_x, kernel_size, stride, padding, 0) + zero_point
+            ),
+            "The pixels are codes already. Only the frame around them gets the code zero_point.",
+        ),
     ),
 )

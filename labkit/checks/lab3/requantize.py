@@ -139,6 +139,14 @@ def _zero_point_rounded(
     return rounding_right_shift(product, 31 + shift).clamp(qmin, qmax)
 
 
+def _rounded_twice_up(
+    acc: Tensor, mantissa: int, shift: int, zero_point: int, qmin: int, qmax: int
+) -> Tensor:
+    high = (acc.to(torch.int64) * mantissa + (1 << 30)) >> 31
+    q = rounding_right_shift(high << max(-shift, 0), max(shift, 0)) + zero_point
+    return q.clamp(qmin, qmax)
+
+
 REQUANTIZE = Exercise(
     id="3.7",
     title="From accumulators to codes",
@@ -266,6 +274,12 @@ REQUANTIZE = Exercise(
             _zero_point_first,
             "zero_point is counted in steps of the output, acc in steps of S_x S_w: add it after "
             "the multiplication.",
+        ),
+        Misconception(
+            "rounds twice, ties up",
+            _rounded_twice_up,
+            "Each rounding moves the number again, and a tie below 0 must go away from 0. Shift "
+            "once, by 31 + shift.",
         ),
     ),
 )

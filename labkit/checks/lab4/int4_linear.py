@@ -79,6 +79,13 @@ def _tiled(q_w: Tensor, scales: Tensor) -> Tensor:
     return q_w * scales.repeat(1, q_w.shape[1] // scales.shape[1])
 
 
+def _half_signed(packed: Tensor, unsigned: int) -> Tensor:
+    """Return the codes with those at even (0) or odd (1) places without their sign."""
+    codes = _unpacked(packed).clone()
+    codes[:, unsigned::2] &= 15
+    return codes
+
+
 INT4_LINEAR = Exercise(
     id="4.6",
     title="Weights of 4 bits",
@@ -155,6 +162,18 @@ INT4_LINEAR = Exercise(
             "multiplies by the mean of a row's scales",
             _with(dequantize=lambda q_w, scales: q_w * scales.mean(1, keepdim=True)),
             "Each group has its own scale: expand them over group_size neighbours.",
+        ),
+        Misconception(
+            "reads the lower codes as unsigned",
+            _with(lambda packed: _half_signed(packed, 0)),
+            "Both halves of a byte hold a code in two's complement: from 8 up they stand for code "
+            "- 16.",
+        ),
+        Misconception(
+            "reads the upper codes as unsigned",
+            _with(lambda packed: _half_signed(packed, 1)),
+            "Both halves of a byte hold a code in two's complement: from 8 up they stand for code "
+            "- 16.",
         ),
     ),
 )

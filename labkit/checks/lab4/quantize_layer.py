@@ -140,6 +140,16 @@ TINY = (
 )
 BY_127 = "The largest weight has the code 127: divide its magnitude by 127."
 
+
+def _along_the_inputs(
+    weight: Tensor, bias: Tensor, x_scale: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    _, w_scale, q_bias = quantize_layer(weight, bias, x_scale)
+    turned = weight.transpose(0, 1)
+    q_w = torch.round(turned / _per_output(_scale_of(turned), turned)).transpose(0, 1)
+    return q_w.to(torch.int8), w_scale, q_bias
+
+
 QUANTIZE_LAYER = Exercise(
     id="4.4",
     title="A layer as integers",
@@ -250,6 +260,11 @@ QUANTIZE_LAYER = Exercise(
             "returns the bias before the scales",
             lambda *args: tuple(quantize_layer(*args)[i] for i in (0, 2, 1)),
             "The order is q_w, w_scale, q_bias.",
+        ),
+        Misconception(
+            "divides the weights by scales along the inputs",
+            _along_the_inputs,
+            "w_scale[c] belongs to output c, dim 0 of the weights: reshape it to [-1, 1, ...].",
         ),
     ),
 )

@@ -142,6 +142,12 @@ def _rounded_input(layers: Layers, x: Tensor, bits: int) -> Tensor:
     return _in_db([(run(layers, x), run(layers, rounded(x, bits)))] * len(layers))
 
 
+def _of_variances(layers: Layers, x: Tensor, bits: int) -> Tensor:
+    y = run(layers, x)
+    others = [run(_changed(layers, i, rounded, bits), x) for i in range(len(layers))]
+    return 10 * torch.log10(torch.stack([y.var() / (other - y).var() for other in others]))
+
+
 SENSITIVITY = Exercise(
     id="4.7",
     title="Which layer suffers most",
@@ -236,6 +242,12 @@ SENSITIVITY = Exercise(
             "quantizes the input instead of the weights",
             _rounded_input,
             "Each layer has its turn: its weights are rounded, the input stays as it is.",
+        ),
+        Misconception(
+            "takes the variance for the power",
+            _of_variances,
+            "The SQNR compares powers, sums of squares. A constant error is an error, too, and a "
+            "variance does not see it.",
         ),
     ),
 )

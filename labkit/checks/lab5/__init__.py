@@ -3,11 +3,13 @@
 Each holds a reference, the inputs it is called with, and the mistakes that people make.
 """
 
+from labkit.checks.lab5.adaround_loss import ADAROUND_LOSS
 from labkit.checks.lab5.binary_weights import BINARY_WEIGHTS
 from labkit.checks.lab5.clipping_gradient import CLIPPING_GRADIENT
 from labkit.checks.lab5.fake_quantize import FAKE_QUANTIZE
 from labkit.checks.lab5.fake_quantize_is_right import FAKE_QUANTIZE_IS_RIGHT
 from labkit.checks.lab5.fine_tune import FINE_TUNE
+from labkit.checks.lab5.folded_batchnorm import FOLDED_BATCHNORM
 from labkit.checks.lab5.integer_layer import INTEGER_LAYER
 from labkit.checks.lab5.learned_step import LEARNED_STEP
 from labkit.checks.lab5.round_straight_through import ROUND_STRAIGHT_THROUGH
@@ -32,4 +34,6 @@ EXERCISES = (
     TERNARY_NETWORK,
     FAKE_QUANTIZE_IS_RIGHT,
     SLIP_OF_GRADIENT,
+    ADAROUND_LOSS,
+    FOLDED_BATCHNORM,
 )

@@ -108,5 +108,11 @@ BINARY_WEIGHTS = Exercise(
             ),
             "The layer stores signs, one bit each, and multiplies once a channel, at the end.",
         ),
+        Misconception(
+            "takes the median",
+            lambda w: _scaled(w, w.abs().flatten(1).median(1).values),
+            "The median has the smallest sum of magnitudes. The mean of |w| has the smallest "
+            "squared error.",
+        ),
     ),
 )

@@ -148,5 +148,19 @@ CLIPPING_GRADIENT = Exercise(
             ).float(),
             "The mask is the slope of this step. Multiply it by dy.",
         ),
+        Misconception(
+            "compares x with -1 and 1, as in binary networks",
+            lambda x, scale, zero_point, qmin, qmax, dy: dy * (x.abs() <= 1),
+            "|x| <= 1 belongs to signs. Here the range is qmin to qmax, in codes: round(x / scale) "
+            "+ zero_point.",
+        ),
+        Misconception(
+            "divides the gradient by the scale",
+            lambda x, scale, zero_point, qmin, qmax, dy: (
+                fake_quantize_backward(x, scale, zero_point, qmin, qmax, dy) / scale
+            ),
+            "The way back multiplies by the scale again: the two cancel, and the slope inside is "
+            "1.",
+        ),
     ),
 )

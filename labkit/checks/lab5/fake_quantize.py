@@ -140,5 +140,19 @@ FAKE_QUANTIZE = Exercise(
             ),
             "The range is an argument: clamp to qmin and qmax.",
         ),
+        Misconception(
+            "takes the zero point off after scaling",
+            lambda x, scale, zero_point, qmin, qmax: (
+                (torch.round(x / scale) + zero_point).clamp(qmin, qmax) * scale - zero_point
+            ),
+            "zero_point is a code: take it off first, then multiply by the scale.",
+        ),
+        Misconception(
+            "has the zero point's sign turned round",
+            lambda x, scale, zero_point, qmin, qmax: fake_quantize(
+                x, scale, -zero_point, qmin, qmax
+            ),
+            "q = round(x / scale) + zero_point on the way in, q - zero_point on the way back.",
+        ),
     ),
 )

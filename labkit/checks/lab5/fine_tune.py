@@ -103,6 +103,34 @@ def _adam(w: Tensor, x: Tensor, labels: Tensor, scale: float, steps: int, rate: 
     return w.detach()
 
 
+def _one_image(
+    w: Tensor, x: Tensor, labels: Tensor, scale: float, steps: int, rate: float
+) -> Tensor:
+    for i in range(steps):
+        one = slice(i % len(x), i % len(x) + 1)
+        w = w - rate * _gradient(_ternary(w, scale), x[one], labels[one])
+    return w
+
+
+def _with_momentum(
+    w: Tensor, x: Tensor, labels: Tensor, scale: float, steps: int, rate: float
+) -> Tensor:
+    velocity = torch.zeros_like(w)
+    for _ in range(steps):
+        velocity = 0.9 * velocity + _gradient(_ternary(w, scale), x, labels)
+        w = w - rate * velocity
+    return w
+
+
+def _squared_errors(
+    w: Tensor, x: Tensor, labels: Tensor, scale: float, steps: int, rate: float
+) -> Tensor:
+    for _ in range(steps):
+        off = x @ _ternary(w, scale).t() - F.one_hot(labels, len(w))
+        w = w - rate * 2 * off.t() @ x / off.numel()
+    return w
+
+
 FINE_TUNE = Exercise(
     id="5.6",
     title="The fine-tuning loop",
@@ -234,6 +262,37 @@ FINE_TUNE = Exercise(
             _adam,
             "Here it is plain gradient descent, w - rate * gradient, or torch.optim.SGD without "
             "momentum. In 5.9 you are free.",
+        ),
+        Misconception(
+            "gives weights beyond the scale no gradient",
+            lambda w, x, labels, scale, steps, rate: _run(
+                lambda w, gradient: w - rate * gradient * (w.abs() <= scale),
+                w,
+                x,
+                labels,
+                scale,
+                steps,
+            ),
+            "`ternary` passes the gradient straight through for all weights: use it as it is "
+            "given, without a clamp of your own in the way.",
+        ),
+        Misconception(
+            "takes one image in each step",
+            _one_image,
+            "All images take part in every step: x @ ternary(w, scale).t(), and the mean of their "
+            "losses.",
+        ),
+        Misconception(
+            "has a momentum",
+            _with_momentum,
+            "Plain gradient descent is asked for: w - rate * gradient, without what earlier steps "
+            "left.",
+        ),
+        Misconception(
+            "takes squared errors instead of the cross entropy",
+            _squared_errors,
+            "The loss is nn.functional.cross_entropy(logits, labels), which takes labels as they "
+            "are.",
         ),
     ),
 )

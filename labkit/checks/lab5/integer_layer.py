@@ -85,6 +85,11 @@ def _with(change: str, *args: Any) -> tuple[Tensor, Tensor, Tensor]:
     return q_w, q_bias, multiplier
 
 
+def _one_multiplier(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
+    q_w, q_bias, multiplier = integer_layer(*args)
+    return q_w, q_bias, multiplier.max().expand(len(multiplier))
+
+
 INTEGER_LAYER = Exercise(
     id="5.7",
     title="From training to integers",
@@ -173,6 +178,11 @@ INTEGER_LAYER = Exercise(
             "leaves the input scale out of the multiplier",
             lambda *args: _with("no input scale", *args),
             "The accumulator counts in steps of S_x * S_w: M = S_x S_w / S_y.",
+        ),
+        Misconception(
+            "uses the largest multiplier for all outputs",
+            _one_multiplier,
+            "Each output has its own: x_scale * w_scale[c] / y_scale.",
         ),
     ),
 )

@@ -210,5 +210,19 @@ LEARNED_STEP = Exercise(
             lambda x, scale, qmin, qmax, dy: step_gradient(x, scale, qmin, qmax, dy) * scale,
             "The slope counts steps: round(v) - v with v = x / scale, and the codes qmin and qmax.",
         ),
+        Misconception(
+            "multiplies two sums",
+            lambda x, scale, qmin, qmax, dy: float(
+                _slopes(x, scale, qmin, qmax).sum() * dy.sum() * _factor(x, qmax)
+            ),
+            "Each value has its own slope and its own dy: multiply first, then add up.",
+        ),
+        Misconception(
+            "leaves qmax out of the root",
+            lambda x, scale, qmin, qmax, dy: (
+                float((_slopes(x, scale, qmin, qmax) * dy).sum()) / (x.numel() ** 0.5 * qmax)
+            ),
+            "LSQ's factor is 1 / sqrt(N * qmax): both under the root.",
+        ),
     ),
 )

@@ -88,8 +88,27 @@ class TernaryClassifier(Open):
         """Say what the weights reach."""
         return (
             f"Your weights are ternary, and right on {reached:.1%} of the images; expected "
-            f"{level:.0%} or more."
+            f"{level:.0%} or more. {_seen(got, args[0].double().numpy())}"
         )
+
+
+def _seen(ternary: np.ndarray, real: np.ndarray) -> str:
+    """Say what such weights show of how they were made from the real ones."""
+    kept = np.abs(ternary) > np.abs(ternary).max(1, keepdims=True) / 2
+    if kept.all():
+        return "None of them is 0: two levels, -S and S, have less to choose from than three."
+    size = np.abs(real)
+    least = np.where(kept, size, np.inf).min(1)
+    most = np.where(kept, 0.0, size).max(1)
+    if (least >= most).all() and (np.sign(ternary) == np.sign(real))[kept].all():
+        return (
+            "They are what rounding `w` gives: nothing was trained, or no step was large enough to "
+            "bring a weight to another level. Keep real weights that add the steps up."
+        )
+    return (
+        "They are no longer what rounding `w` gives, so something was trained. Does the loss see "
+        "the ternary weights in every step, and does its gradient reach the real ones?"
+    )
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
