@@ -1,6 +1,7 @@
 """A layer's constants, checked once: what every road through it starts from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -8,7 +9,7 @@ from torch import Tensor
 from labkit.kernels.fixed_stage import FixedStage
 from labkit.kernels.output_stage import INT32_MAX, OutputStage, per_tensor_8bit
 from labkit.kernels.window import Window
-from labkit.qparams import QParams
+from labkit.qparams import QParams, Scheme
 from labkit.validation import (
     codes_within,
     dtype_name,
@@ -75,6 +76,8 @@ class Layer:
     output: OutputStage | FixedStage
     window: Window | None = None
     residual_qparams: QParams | None = None
+    # Shapes that were checked: for one small image that takes as long as an operator of torch.
+    _fitting: set[tuple] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -123,6 +126,14 @@ class Layer:
             missing or not expected.
         """
         checked_codes(q_x, self.x_qparams, "q_x")
+        if q_residual is not None and self.residual_qparams is not None:
+            checked_codes(q_residual, self.residual_qparams, "q_residual")
+        shapes = q_x.shape, getattr(q_residual, "shape", None)
+        if shapes not in self._fitting:
+            self._check_shapes(q_x, q_residual)
+            self._fitting.add(shapes)
+
+    def _check_shapes(self, q_x: Tensor, q_residual: Tensor | None) -> None:
         inputs = self.q_w.shape[1]
         if self.window is None:
             if q_x.shape[-1:] != (inputs,):
@@ -137,8 +148,7 @@ class Layer:
                 f"q_residual is {'missing' if q_residual is None else 'given'}; expected one "
                 "exactly if the layer was made with residual_qparams."
             )
-        if q_residual is not None and self.residual_qparams is not None:
-            checked_codes(q_residual, self.residual_qparams, "q_residual")
+        if q_residual is not None:
             expected = (len(q_x), len(self.q_w), height, width)
             if q_residual.shape != expected:
                 raise ValueError(
@@ -156,22 +166,29 @@ def checked_codes(q: Tensor, qparams: QParams, name: str) -> Tensor:
         If its dtype is not the scheme's, or a code is outside the scheme's range.
     """
     scheme = qparams.scheme
-    if not isinstance(q, Tensor) or q.dtype != scheme.dtype or not q.numel():
+    dtype, low, high = _limits(scheme)
+    if not isinstance(q, Tensor) or q.dtype != dtype or not q.numel():
         integer_tensor(q, name)
         raise TypeError(
             f"{name} has dtype {dtype_name(q.dtype)}; expected {dtype_name(scheme.dtype)}, the "
             f"dtype of its {scheme.bits}-bit scheme. Quantize it with its own qparams."
         )
-    info = torch.iinfo(scheme.dtype)
-    if scheme.qmin > info.min or scheme.qmax < info.max:
+    if low is not None or high is not None:
         # torch finds the extremes of a contiguous tensor much faster than those of another.
         last = q.ndim == 4 and q.is_contiguous(memory_format=torch.channels_last)
         dense = q.permute(0, 2, 3, 1) if last else q
-        if (scheme.qmax < info.max and dense.max().item() > scheme.qmax) or (
-            scheme.qmin > info.min and dense.min().item() < scheme.qmin
+        if (high is not None and dense.max().item() > high) or (
+            low is not None and dense.min().item() < low
         ):
             codes_within(q, scheme.qmin, scheme.qmax, name)
     return q
+
+
+@cache
+def _limits(scheme: Scheme) -> tuple[torch.dtype, int | None, int | None]:
+    """Return the dtype of a scheme, and its least and largest code where the dtype has others."""
+    info, low, high = torch.iinfo(scheme.dtype), scheme.qmin, scheme.qmax
+    return scheme.dtype, low if low > info.min else None, high if high < info.max else None
 
 
 def _check_weights(q_w: Tensor, w_qparams: QParams, window: Window | None) -> None:
