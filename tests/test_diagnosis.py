@@ -1,6 +1,7 @@
 """What a card says about a slip: the share that is named, and the sources one by one."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,9 @@ from diagnosis import answers, around, row, run
 
 from labkit.checks import registry
 from labkit.checks.calling import call_all
+from labkit.checks.diagnosis.arguments import Arguments
 from labkit.checks.diagnosis.errors import meaning
+from labkit.checks.diagnosis.evidence import Evidence
 from labkit.checks.lab import NOTEBOOK_SEED
 from labkit.checks.verdict import judge
 
@@ -37,6 +40,21 @@ def test_an_argument_that_is_left_out_is_named() -> None:
     quantize = EXERCISES["1.3"].reference
     found = keys("1.3", lambda x, s, z, low, high: quantize(x, s, z, -128, 127))
     assert found == ["argument: qmin and qmax fixed"]
+
+
+def test_no_argument_is_guessed_far_from_what_was_passed() -> None:
+    """2**bits numbers are made of `bits`: a guess of 32 would take all memory there is."""
+    exercise, tried = EXERCISES["6.7"], []
+
+    def reference(bits: int, offset: float) -> torch.Tensor:
+        tried.append(bits)
+        return exercise.reference(bits, offset)
+
+    cases = exercise.draw(NOTEBOOK_SEED)
+    evidence = Evidence(replace(exercise, reference=reference), cases, (), ())
+    for explanation in Arguments(evidence).explanations():
+        explanation.predict(0)
+    assert 1 < max(tried) <= 2 * max(case.args[0] for case in cases)
 
 
 def test_results_in_another_order_are_named() -> None:
@@ -94,6 +112,17 @@ def test_a_library_with_another_order_of_arguments_is_named() -> None:
         "4.1", lambda w, b, mean, var, gamma, beta, eps: fold(w, b, mean, var, beta, eps, gamma)
     )
     assert found == ["argument: `gamma`, `beta`, `eps` in another order"]
+
+
+def test_bits_that_no_byte_has_are_no_fault_of_the_diagnosis() -> None:
+    fields = torch.tensor([256, 64, 16, 4, 1])
+    assert keys("6.11", lambda trits: (trits.long() * fields).sum(1))
+
+
+def test_guesses_warn_nobody(recwarn) -> None:
+    perplexity = EXERCISES["7.1"].reference
+    keys("7.1", lambda logits, tokens: perplexity(logits.softmax(-1), tokens))
+    assert list(recwarn) == []
 
 
 def test_a_shift_that_is_missing_is_counted() -> None:

@@ -55,7 +55,9 @@ class Arguments:
         """One value for all calls, whatever is passed."""
         if not all(type(value) in (int, bool, str) for value in values):
             return
-        usual = USUAL_NUMBERS if type(values[0]) is int else ()
+        # Far larger numbers than any call's are no guess, and 2**bits of them may be all memory.
+        most = 2 * max(abs(v) for v in values) if type(values[0]) is int else -1
+        usual = [number for number in USUAL_NUMBERS if number <= most]
         for value in dict.fromkeys((*values, *usual)):
             text = (
                 f"Your code does not look at `{name}`: the results are those for `{name}` = "

@@ -47,6 +47,11 @@ MEANINGS = (
         "of dimensions. `flatten(1)` and negative dimensions such as -1 help.",
     ),
     Meaning(
+        r"Expected reduction dim \d+ to have non-zero size|does not have an identity",
+        "There is no largest or smallest of nothing: for this input a part is empty. Treat it "
+        "apart; it adds 0 to a sum.",
+    ),
+    Meaning(
         r"Boolean value of Tensor with more than one value is ambiguous",
         "`if`, `and` and `max(a, b)` want one truth value, and a tensor holds many: use "
         "`torch.where`, `&` or `torch.maximum`, which work number by number.",

@@ -152,15 +152,13 @@ class Results:
                 return
             for value in got.reshape(-1).tolist():
                 kept |= value
-        if kept <= 0:
+        if not 0 < kept < 2**63:
             return
         text = (
             f"Bits are missing: only those of 0b{kept:b} come through. To keep the n lowest bits "
             "of a number, mask it with `2**n - 1`: n ones."
         )
-        yield self._explanation(
-            c, "bits missing", text, lambda w: w & kept if w.dtype.kind in "iu" else None
-        )
+        yield self._explanation(c, "bits missing", text, lambda w: w.astype(np.int64) & kept)
 
     def _others(self, c: int) -> Iterator[Explanation]:
         """One of several results in the place of another, or taken from it."""
