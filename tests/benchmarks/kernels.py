@@ -12,8 +12,6 @@ exact real result: near a tie, where the published rounding rules differ, both n
 import argparse
 import os
 import statistics
-import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -26,6 +24,7 @@ import onnxruntime
 import torch
 import torch.nn.functional as F
 from onnx import TensorProto, helper, numpy_helper
+from table import older_chip, without_dot_products
 from torch import Tensor
 
 from labkit.kernels import QuantizedConv2d, QuantizedLinear, backend_info
@@ -48,12 +47,6 @@ CONVOLUTIONS = {  # in, out, size, kernel, stride, groups
     "first layer 3x3/2, 3 at 224": (3, 32, 224, 3, 2, 1),
 }
 ROUNDS, SECONDS_PER_ROUND = 9, 0.03
-WITHOUT_DOT_PRODUCTS = {
-    "ONEDNN_MAX_CPU_ISA": "AVX2",
-    "FBGEMM_ENABLE_INSTRUCTIONS": "AVX2",
-    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
-    "ATEN_CPU_CAPABILITY": "avx2",
-}
 
 Rival = Callable[[], object]
 
@@ -217,7 +210,7 @@ def rivals(problem: Problem) -> dict[str, Rival]:
         "torch.ops.quantized": raw_quantized(problem),
         "torch.ops.onednn": raw_onednn(problem),
     }
-    if "ONEDNN_MAX_CPU_ISA" in os.environ:
+    if older_chip():
         # ONNX Runtime has no such switch, and _int_mm believes the processor, not the switch.
         return found
     if problem.moves:
@@ -313,13 +306,7 @@ def main() -> None:
         return
     title = "\n## The same chip without 8-bit dot products\n"
     print(title, flush=True)
-    older = subprocess.run(
-        [sys.executable, __file__, "--only-this-chip", f"--threads={arguments.threads}"],
-        env=os.environ | WITHOUT_DOT_PRODUCTS,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    ).stdout
+    older = without_dot_products(__file__, arguments.threads)
     print(older)
     if arguments.save:
         Path(__file__).with_suffix(".md").write_text("\n".join([*lines, title, older]), "utf-8")

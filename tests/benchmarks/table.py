@@ -2,6 +2,8 @@
 
 import os
 import platform
+import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -9,6 +11,30 @@ from pathlib import Path
 import torch
 
 from labkit.kernels import backend_info
+
+# Switches newer instructions off in torch and its libraries. ONNX Runtime has no such switch.
+WITHOUT_DOT_PRODUCTS = {
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "FBGEMM_ENABLE_INSTRUCTIONS": "AVX2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "ATEN_CPU_CAPABILITY": "avx2",
+}
+
+
+def older_chip() -> bool:
+    """Tell whether newer instructions are switched off."""
+    return "ONEDNN_MAX_CPU_ISA" in os.environ
+
+
+def without_dot_products(file: str, threads: int) -> str:
+    """Return what a benchmark prints of this chip without 8-bit dot products."""
+    return subprocess.run(
+        [sys.executable, file, "--only-this-chip", f"--threads={threads}"],
+        env=os.environ | WITHOUT_DOT_PRODUCTS,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
 
 
 def machine(*packages: str) -> str:
