@@ -45,6 +45,16 @@ def test_no_row_is_worse_than_rounded(
     assert bool((found <= nearest).all())
 
 
+def test_a_row_that_came_out_worse_falls_back_to_rounding() -> None:
+    w, x = layer(5, 64, 24, 40, 30)
+    h, grid = hessian(x), choose_qparams(w, Scheme(3, symmetric=True, narrow=True), 0)
+    found, nearest = errors(w, h, grid, fall_back=False)
+    worse = found > nearest
+    assert 0 < int(worse.sum()) < 64
+    assert torch.equal(gptq(w, h, grid)[worse], quantize(w, grid)[worse])
+    assert torch.equal(gptq(w, h, grid)[~worse], gptq(w, h, grid, fall_back=False)[~worse])
+
+
 @pytest.mark.parametrize("bits", [2, 3, 4])
 def test_it_halves_the_error_where_inputs_depend_on_one_another(bits: int) -> None:
     w, x = layer(3, 32, 64, 400, 16)

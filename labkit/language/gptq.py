@@ -100,6 +100,7 @@ def gptq(
     damping: float = 0.01,
     block_size: int = 128,
     act_order: bool = False,
+    fall_back: bool = True,
 ) -> Tensor:
     """Round `w` to the grid of `qparams`, as `quantize` does, but with the output in mind.
 
@@ -117,13 +118,15 @@ def gptq(
         Columns further right are updated once a block. The result does not depend on it.
     act_order : bool
         Begin with the columns of the largest inputs, which then have most others to help them.
+    fall_back : bool
+        Whether a row that came out worse than with `quantize` is rounded by it instead: (2) is
+        greedy, and may push weights off the end of the grid.
 
     Returns
     -------
     Tensor
-        Codes of dtype ``qparams.scheme.dtype``, [out, in]; ties to even, saturated. No row has a
-        larger `layer_error` than with `quantize`: (2) is greedy, and may push weights off the end
-        of the grid, so a row that came out worse is the one that `quantize` gives.
+        Codes of dtype ``qparams.scheme.dtype``, [out, in]; ties to even, saturated. With
+        `fall_back` no row has a larger `layer_error` than with `quantize`.
 
     Raises
     ------
@@ -145,6 +148,8 @@ def gptq(
     u = inverse_factor(h[order][:, order], damping)
     codes = _columns(w[:, order].double(), u, scale, zero_point, qparams, block_size)
     codes = codes[:, order.argsort()].to(qparams.scheme.dtype)
+    if not true_or_false(fall_back, "fall_back"):
+        return codes
     nearest = quantize(w, qparams)
     worse = _error(w, codes, qparams, h) > _error(w, nearest, qparams, h)
     return torch.where(worse[:, None], nearest, codes)

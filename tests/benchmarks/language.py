@@ -90,7 +90,7 @@ def weights_only(bits: int) -> dict[str, Method]:
 
 
 def gptq_of_float(
-    model: LanguageModel, tokens: Tensor, scheme: Scheme, group_size: int, act_order: bool = False
+    model: LanguageModel, tokens: Tensor, scheme: Scheme, group_size: int, **options: bool
 ) -> LanguageModel:
     """Round with `gptq`, all layers with the Hessians of the float network."""
     shared = {"k": "q", "v": "q", "up": "gate"}  # layers that read the same input
@@ -106,7 +106,7 @@ def gptq_of_float(
         path, _, own = name.rpartition(".")
         h, grid = found[f"{path}.{shared.get(own, own)}"], layer.qparams
         weight = model.get_submodule(name).weight
-        layer.store(gptq(weight, h, grid, act_order=act_order), grid)
+        layer.store(gptq(weight, h, grid, **options), grid)
     return other
 
 
@@ -136,6 +136,9 @@ CACHES = {f"keys and values in {bits} bits": bits for bits in (4, 2)}
 SYMMETRIC, OF_FLOAT = Scheme(3, symmetric=True, narrow=True), "Hessians of the float network"
 PARTS_OF_GPTQ: dict[str, Method] = {
     "W3 symmetric, rounded": rounded(SYMMETRIC),
+    f"W3 symmetric, GPTQ, {OF_FLOAT}, no row falls back": calibrated(
+        gptq_of_float, SYMMETRIC, fall_back=False
+    ),
     f"W3 symmetric, GPTQ, {OF_FLOAT}": calibrated(gptq_of_float, SYMMETRIC),
     f"W3 symmetric, GPTQ, {OF_FLOAT}, 8,192 tokens": calibrated(gptq_of_float, SYMMETRIC, 8192),
     "W3 symmetric, GPTQ, columns from left to right": calibrated(
@@ -149,7 +152,7 @@ PARTS_OF_GPTQ: dict[str, Method] = {
 ROUNDED, BEST = (f"W3 in groups of {GROUP}, {method}" for method in ("rounded", "GPTQ"))
 TABLES = {
     "methods": [*METHODS, *CACHES],
-    "GPTQ": [*list(PARTS_OF_GPTQ)[:5], ROUNDED, *list(PARTS_OF_GPTQ)[5:], BEST],
+    "GPTQ": [*list(PARTS_OF_GPTQ)[:-1], ROUNDED, *list(PARTS_OF_GPTQ)[-1:], BEST],
 }
 
 KERNELS = {
