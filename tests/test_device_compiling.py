@@ -47,6 +47,16 @@ def test_a_compiler_that_fails_says_why_and_leaves_nothing(network, tmp_path):
     assert sorted(tmp_path.iterdir()) == before
 
 
+@needs_compiler
+def test_a_compiler_that_stumbles_over_fast_loops_is_asked_for_small_ones(network, tmp_path):
+    export_c(network, tmp_path)
+    picky = tmp_path / "picky"
+    command = " ".join(COMPILER.command)
+    picky.write_text(f'#!/bin/sh\ncase "$*" in *-Os*) exec {command} "$@";; esac\nexit 139\n')
+    picky.chmod(0o755)
+    assert build(tmp_path, compiler=Compiler("picky", (str(picky),))).compiler == "picky"
+
+
 def test_without_a_compiler_it_says_what_to_install(network, tmp_path, monkeypatch):
     export_c(network, tmp_path)
     monkeypatch.setenv("PATH", "")

@@ -106,7 +106,7 @@ def test_sanitizers_find_nothing(networks, tmp_path):
         (COMPILER, ["-O2"]),
         (COMPILER, ["-O3", "-march=native"]),
         (ZIG, ["-O0"]),
-        (ZIG, ["-O2"]),
+        (ZIG, ["-O2", "-fno-vectorize"]),  # clang 22.1.8 crashes as it vectorizes random76
         (ZIG, ["-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all"]),
     ],
     ids=["O2", "O3", "zig O0", "zig O2", "zig, sanitized"],

@@ -17,6 +17,7 @@ __all__ = ["Compiler", "build", "compile_c", "find_compiler"]
 
 FLAGS = ("-std=c99", "-O3", "-Wall", "-Wextra", "-pedantic")
 NATIVE = "-march=native"  # the library runs where it was made
+PLAIN = "-Os"  # small code: no loop is vectorized
 SECONDS = 600
 
 
@@ -89,11 +90,7 @@ def build(
         )
     library = folder / f"{name}{sysconfig.get_config_var('SHLIB_SUFFIX') or '.so'}"
     shared = [*FLAGS, "-shared", *([] if os.name == "nt" else ["-fPIC"])]
-    try:
-        compile_c(compiler, [source], library, [*shared, NATIVE])
-    except ValueError:
-        # Some compilers have no such flag on some processors.
-        compile_c(compiler, [source], library, shared)
+    _compile_somehow(compiler, source, library, shared)
     try:
         return Program(folder, name, library, compiler.name)
     except OSError as error:
@@ -102,6 +99,21 @@ def build(
             f"{compiler.name} made a library that this machine cannot load: {error}. Expected a "
             "compiler for this machine; CC names another one."
         ) from error
+
+
+def _compile_somehow(compiler: Compiler, source: Path, library: Path, flags: Sequence[str]) -> None:
+    """Compile for speed; else without what a compiler may lack or stumble over.
+
+    Some have no flag for some processors, and clang 22 crashes on some loops that it vectorizes.
+    """
+    for more in ((NATIVE,), (), (PLAIN,)):
+        try:
+            compile_c(compiler, [source], library, [*flags, *more])
+        except ValueError:
+            if more == (PLAIN,):
+                raise
+        else:
+            return
 
 
 def compile_c(
