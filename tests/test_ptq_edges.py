@@ -13,7 +13,8 @@ from test_ptq_graph import Layers
 from torch import nn
 from torch.nn.utils import prune
 
-from labkit.ptq import quantize_model, weight_only
+from labkit.linear import from_range
+from labkit.ptq import convert, fold_batchnorm, quantize_model, weight_only
 from labkit.qparams import Scheme
 
 
@@ -250,3 +251,30 @@ def test_weight_only_bakes_weights_in_and_says_when_there_are_none():
     assert sqnr(model(x).detach(), weight_only(model, Scheme(8))(x)) > 30
     with pytest.raises(ValueError, match="no layer to quantize; expected one of Linear, Conv1d"):
         weight_only(Product(lambda x, w, b: x @ w).eval(), Scheme(4))
+
+
+def test_what_the_integers_cannot_take_is_found_at_once():
+    model = nn.Sequential(conv(), nn.ReLU(), conv(4, 4))
+    with pytest.raises(ValueError, match=r"cannot take the first batch, float32 \[3, 8, 8\]"):
+        quantized(model.eval(), torch.randn(3, SIZE, SIZE))
+
+
+def test_a_transposed_convolution_told_its_size_is_refused():
+    model = Layers(
+        lambda net, x: net.up(x, output_size=[17, 17]), up=nn.ConvTranspose2d(3, 4, 3, 2)
+    )
+    with pytest.raises(ValueError, match=r"node 'up' .*output_size; expected .*output_padding"):
+        quantized(model.eval(), pictures(2, SIZE))
+
+
+def test_a_grid_that_does_not_hold_what_is_padded_with_is_refused():
+    model = Layers(
+        lambda net, x: net.two(F.pad(net.one(x), (1, 1), value=9.0)), one=conv(), two=conv(4)
+    )
+    found = quantized(model.eval(), pictures(4, SIZE))
+    assert float(found.qparams["one"].scale) * 255 > 9
+    network = fold_batchnorm(model, (pictures(4, SIZE),))
+    grids = found.qparams | {"one": from_range(-1, 1, Scheme(8, signed=False))}
+    weights = {name: layer.qparams for name, layer in found.weights.items()}
+    with pytest.raises(ValueError, match=r"'one' is padded with 9, and its codes hold -0.99"):
+        convert(network, weights, grids)

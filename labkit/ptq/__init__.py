@@ -2,15 +2,17 @@
 
 The modules, each on top of those before:
 
-- `tracing` writes down what a forward does, `rewriting` and `convolutions` make the graph plain,
-  `calls` gives each operation one name; `batches` guards that nothing was lost;
+- `tracing` writes down what a forward does (`patching` lets Python and torch take part),
+  `rewriting` and `convolutions` make the graph plain, `calls` gives each operation one name;
+  `batches` guards that nothing was lost;
 - `graph` folds batch normalization into layers; `equalization` balances their ranges;
 - `plan` says what integer operations are as data, `steps` finds them in a graph: layers,
   `elementwise` functions as tables, and what `functions` has by name; `operators` runs them;
 - `fixed_point` has their twins for chips without floating point, `building` chooses;
 - `network` runs them: integers from input to logits; `files` keeps it on disk, `onnx` exports it;
 - `weights` chooses grids for weights, `correction` repairs biases;
-- `convert` calibrates and builds the integer network: `quantize_model` is the door;
+- `observing` calibrates in bounded memory, `padding` keeps what is padded with on the grid;
+- `convert` builds the integer network: `quantize_model` is the door;
 - `sensitivity` quantizes a layer at a time, `measuring` says what a network costs, `explaining`
   what becomes of each operation;
 - `weight_only` quantizes weights alone.

@@ -1,5 +1,6 @@
 """Batches in the forms that people bring, and the guard that runs the first of them."""
 
+import contextlib
 import inspect
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -162,7 +163,40 @@ def check_same(model: nn.Module, network: nn.Module, inputs: Sequence[Tensor]) -
         except (IndexError, RuntimeError, TypeError, ValueError) as error:
             raise ValueError(_refusal(f"fails ({error})", len(part[0]))) from error
         if not off <= TOLERANCE:
-            raise ValueError(_refusal(f"is {off:.1%} off", len(part[0])))
+            what = f"is {off:.1%} off" if off < float("inf") else "gives other shapes or dtypes"
+            raise ValueError(_refusal(what, len(part[0])))
+
+
+@torch.no_grad()
+def check_runs(integers: nn.Module, model: nn.Module, inputs: Sequence[Tensor]) -> None:
+    """Refuse an integer network that cannot take the first images, or gives other shapes.
+
+    Raises
+    ------
+    ValueError
+        With what the network says about it.
+    """
+    few = [x[:2] for x in inputs if x.ndim]
+    # A network made for one number of images gets all of them.
+    for part in [few, inputs] if len(few) == len(inputs) else [inputs]:
+        with contextlib.suppress(Exception):
+            expected = _numbers(model(*(x.clone() for x in part)))
+            break
+    try:
+        found = _numbers(integers(*part))
+    except (TypeError, ValueError) as error:
+        given = " and ".join(map(_described, part))
+        raise ValueError(
+            f"the integer network cannot take the first batch, {given}: {error} Expected batches, "
+            "[N, C, H, W], as it was trained on; if they are that, leave what stops it to real "
+            "numbers with skip=."
+        ) from error
+    shapes, others = ([list(x.shape) for x in values] for values in (expected, found))
+    if shapes != others:
+        raise ValueError(
+            f"the integer network gives {others} for the first batch; expected {shapes}, as the "
+            "model. Please report this, with the network."
+        )
 
 
 def _described(x: Tensor) -> str:

@@ -9,6 +9,7 @@ import operator
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 
@@ -53,6 +54,10 @@ MODULES = {
     "replicationpad2d": "pad",
     "upsamplingnearest2d": "interpolate",
     "softmax2d": "softmax",
+    "circularpad1d": "pad",
+    "circularpad2d": "pad",
+    "upsamplingbilinear2d": "interpolate",
+    "unfold": "patches",
     "instancenorm1d": "instance_norm",
     "instancenorm2d": "instance_norm",
 }
@@ -73,6 +78,7 @@ VIEWS = frozenset(
 )
 # What gives parts that share nothing.
 CUTS = ("chunk", "split", "tensor_split", "unbind")
+PATCHES = "patches"  # of an image, as columns
 # What is something else with a tensor as the second argument.
 LARGER = {"max": "maximum", "min": "minimum"}
 DROPOUTS = frozenset(
@@ -92,6 +98,8 @@ def operation_of(node: Any, network: fx.GraphModule) -> str:
         return _module_name(network.get_submodule(str(node.target)))
     if node.op == "call_method":
         name = str(node.target)
+    elif node.target is F.unfold:
+        name = PATCHES  # `Tensor.unfold` is something else
     elif node.op == "call_function":
         name = _function_name(node)
     else:

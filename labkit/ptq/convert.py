@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 from labkit.calibration import Observer
 from labkit.linear import quantize
 from labkit.progress_bar import progress_bar
-from labkit.ptq.batches import check_same, input_names, with_first
+from labkit.ptq.batches import check_runs, check_same, input_names, with_first
 from labkit.ptq.correction import correct_biases
 from labkit.ptq.elementwise import table_of
 from labkit.ptq.equalization import equalize
@@ -19,6 +19,7 @@ from labkit.ptq.given import given
 from labkit.ptq.graph import fold_batchnorm, weighted_layer
 from labkit.ptq.network import QuantizedModel
 from labkit.ptq.observing import OBSERVERS, choose_grids, observe_tensors, observer_named
+from labkit.ptq.padding import check_padding, widened_for_padding
 from labkit.ptq.plan import COMPUTING, KEEPING, Step, Weights
 from labkit.ptq.steps import plan_of
 from labkit.ptq.weights import weight_qparams
@@ -132,7 +133,10 @@ def quantize_model(
     schemes = with_ends(activation_scheme, len(names), end_bits)
     by_name = dict(zip(names, schemes, strict=True))
     qparams = choose_grids(network, batches, by_name, make, progress)
-    return convert(network, weights, qparams, backend, islands, skip)
+    qparams |= widened_for_padding(plan.steps, qparams)
+    found = convert(network, weights, qparams, backend, islands, skip)
+    check_runs(found, model, example)
+    return found
 
 
 def _activations(scheme: Scheme | str) -> Scheme:
@@ -185,6 +189,7 @@ def convert(
     layers: dict[str, Weights] = {}
     constants: dict[str, Tensor] = {}
     grids = _inherited(plan.steps, qparams)
+    check_padding(plan.steps, grids)
     for step in plan.steps:
         if step.kind in ("table", "constant", "parameter"):
             constants[step.name] = _constant(step, network, grids)

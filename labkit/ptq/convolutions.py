@@ -6,6 +6,10 @@ from typing import Any
 import torch.nn.functional as F
 from torch import fx, nn
 
+from labkit.ptq.calls import PATCHES, operation_of
+from labkit.ptq.settings import values_of
+from labkit.ptq.tracing import line_of
+
 
 @dataclass(frozen=True)
 class Before:
@@ -21,11 +25,19 @@ def plain_convolutions(network: fx.GraphModule) -> None:
 
     What is padded otherwise (with reflections; unevenly, as "same" does for an even kernel) is
     padded before, and a transposed convolution is one of an image with zeros between its pixels,
-    with the kernel turned round.
+    with the kernel turned round. Patches are cut out of an image that is padded before, too.
+
+    Raises
+    ------
+    ValueError
+        If a transposed convolution is told the size of its result.
     """
     before: dict[str, Before] = {}
     for node in list(network.graph.nodes):
         path = str(node.target)
+        if operation_of(node, network) == PATCHES:
+            _pad_before_cutting(node, network)
+            continue
         layer = network.get_submodule(path) if node.op == "call_module" else None
         if isinstance(layer, nn.ConvTranspose2d):
             before[path] = _turned(network, path, layer)
@@ -34,7 +46,31 @@ def plain_convolutions(network: fx.GraphModule) -> None:
             before[path] = Before(list(layer._reversed_padding_repeated_twice), mode)
             layer.padding, layer.padding_mode = (0,) * len(layer.kernel_size), "zeros"
         if node.op == "call_module" and path in before:
+            if len(node.args) + len(node.kwargs) > 1:
+                raise ValueError(
+                    f"node {node.name!r}{line_of(node)} is a ConvTranspose2d that is told its "
+                    "output_size; expected the image alone. Give the layer its output_padding."
+                )
             _put(before[path], node)
+
+
+def _pad_before_cutting(node: fx.Node, network: fx.GraphModule) -> None:
+    """Let ``unfold(x, ..., padding)`` be that of a padded image, without padding of its own."""
+    values = {"dilation": 1, "padding": 0, "stride": 1} | values_of(node, network)
+    image = node.args[0] if node.args else node.kwargs["input"]
+    high, wide = _pair(values["padding"])
+    with node.graph.inserting_before(node):
+        if high or wide:
+            image = node.graph.call_function(F.pad, (image, [wide, wide, high, high]))
+        options = (values["kernel_size"], values["dilation"], 0, values["stride"])
+        patches = node.graph.call_function(F.unfold, (image, *options))
+    patches.meta.update(node.meta)
+    node.replace_all_uses_with(patches)
+    node.graph.erase_node(node)
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else tuple(value)
 
 
 def _is_padded_otherwise(layer: nn.Conv1d | nn.Conv2d) -> bool:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx
 
-from labkit.ptq.calls import words
+from labkit.ptq.calls import PATCHES, words
 from labkit.ptq.rewriting import vectors, with_item
 
 
@@ -26,6 +26,10 @@ def _in_float(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return moved
 
 
+def _unflattened(q: Tensor, dim: int, sizes: Any = None, unflattened_size: Any = None) -> Tensor:
+    return q.unflatten(dim, sizes or unflattened_size)  # the function's word, or the module's
+
+
 def _method(name: str) -> Callable[..., Any]:
     return lambda x, *args, **kwargs: getattr(x, name)(*args, **kwargs)
 
@@ -34,7 +38,7 @@ def _method(name: str) -> Callable[..., Any]:
 MOVES: dict[str, Callable[..., Any]] = {
     name: _method(name)
     for name in words(
-        "reshape flatten unflatten permute transpose t squeeze unsqueeze expand expand_as "
+        "reshape flatten permute transpose t squeeze unsqueeze expand expand_as "
         "reshape_as chunk split tensor_split unbind narrow select movedim flip roll repeat "
         "tile repeat_interleave broadcast_to index_select diagonal amax amin"
     )
@@ -51,6 +55,8 @@ MOVES |= {
     "interpolate": _in_float(F.interpolate),
     "pad": _in_float(F.pad),
     "unfold": _method("unfold"),
+    "unflatten": _unflattened,
+    PATCHES: _in_float(F.unfold),
 }
 # Linear in the codes, with weights that are fixed: a sum, rounded once to a grid of its own.
 COMBINATIONS: dict[str, Callable[..., Tensor]] = {
@@ -102,7 +108,7 @@ REAL_NAMES = frozenset(
         "sin cos erf batch_norm cat stack new_zeros new_ones zeros ones zeros_like ones_like "
         "full arange with_item prelu logsigmoid softmin clamp_min clamp_max "
         "local_response_norm lp_pool2d max_pool2d avg_pool2d "
-        "pad interpolate adaptive_avg_pool2d adaptive_max_pool2d unfold fold sort round floor "
+        "pad interpolate adaptive_avg_pool2d adaptive_max_pool2d fold sort round floor "
         "sign logical_not bitwise_not float to type_as contiguous"
     )
 )

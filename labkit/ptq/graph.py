@@ -15,14 +15,16 @@ from labkit.ptq.in_training import is_in_training
 from labkit.ptq.parameters import functions_to_layers
 from labkit.ptq.rewriting import (
     compute_constants,
+    expand_constants,
     plain_results,
     read_what_was_overwritten,
     remove_idle,
     replace,
+    take_values_alone,
     tidied,
     vectors,
 )
-from labkit.ptq.tracing import graph_of
+from labkit.ptq.tracing import graph_of, line_that_raised
 
 __all__ = [
     "BATCH_NORMS",
@@ -75,13 +77,17 @@ def trace(
     try:
         network = graph_of(plain_copy(model), example, for_training)
     except Exception as error:  # whatever the network's own code raises on a value it cannot have
+        place = line_that_raised(error)
         raise ValueError(
-            f"the network cannot be written as a fixed graph ({error}); expected a forward without "
-            "if or for on the values of a tensor. Take that part out of the network."
+            f"the network cannot be written as a fixed graph{place}: {str(error).rstrip('.')}. "
+            "Expected a forward without if or for on the values of a tensor, and without functions "
+            "that take nothing but real tensors. Take that part out of the network."
         ) from error
     plain_results(network)
     remove_idle(network, for_training)
     read_what_was_overwritten(network)
+    expand_constants(network)
+    take_values_alone(network)
     compute_constants(network)
     functions_to_layers(network)
     plain_convolutions(network)

@@ -8,7 +8,7 @@ from torch import Tensor, fx
 
 from labkit.ptq.calls import IN_PLACE_OPERATORS
 
-FILE = __file__
+PROXIES = __file__
 # What is the same for all images, and so may be looked at.
 FIXED = ("ndim", "dtype", "device", "layout", "is_cuda", "is_sparse", "requires_grad")
 
@@ -58,11 +58,7 @@ class Known:
 
 
 class Proxy(Known, fx.Proxy):
-    """Stands for a value; a tensor, to one who asks for its class."""
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> type:
-        return Tensor if isinstance(self.tracer.known(self), Tensor) else type(self)
+    """Stands for a value."""
 
 
 class Attribute(Known, fx.proxy.Attribute):

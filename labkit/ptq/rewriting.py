@@ -16,6 +16,7 @@ from labkit.ptq.calls import (
     CUTS,
     IN_PLACE_OPERATORS,
     VIEWS,
+    argument,
     does_nothing,
     measures,
     operation_of,
@@ -189,6 +190,53 @@ def compute_constants(network: fx.GraphModule) -> None:
             elif not isinstance(value, tuple | list):
                 for user in list(node.users):
                     _put_in(user, node, value)
+
+
+FILLED = {"zeros": 0.0, "new_zeros": 0.0, "zeros_like": 0.0}
+FILLED |= {"ones": 1.0, "new_ones": 1.0, "ones_like": 1.0}
+
+
+def expand_constants(network: fx.GraphModule) -> None:
+    """Write a tensor of zeros or ones whose sizes come from shapes as one number, expanded."""
+    for node in list(network.graph.nodes):
+        name = operation_of(node, network)
+        if name not in FILLED or node.meta.get("dtype") != torch.float32:
+            continue
+        network.register_buffer(f"{node.name}_value", torch.tensor(FILLED[name]))
+        sizes = node.args[1:] if name.startswith("new_") else node.args
+        sizes = (node.kwargs["size"],) if "size" in node.kwargs else sizes
+        with node.graph.inserting_before(node):
+            number = node.graph.get_attr(f"{node.name}_value")
+            number.meta |= {"shape": (), "dtype": torch.float32}
+            method = "expand_as" if name.endswith("_like") else "expand"
+            expanded = node.graph.call_method(method, (number, *sizes))
+        expanded.meta.update(node.meta)
+        replace(node, expanded)
+
+
+def take_values_alone(network: fx.GraphModule) -> None:
+    """Write ``x.max(dim)[0]``, whose places nobody reads, as ``x.amax(dim)``; `min` likewise."""
+    for node in list(network.graph.nodes):
+        name = operation_of(node, network)
+        dim = argument(node, 1, "dim")
+        if name not in ("max", "min") or dim is None or not all(map(_is_value, node.users)):
+            continue
+        source = argument(node, 0, "input")
+        with node.graph.inserting_before(node):
+            arguments = (source, dim, bool(argument(node, 2, "keepdim", False)))
+            values = node.graph.call_method(f"a{name}", arguments)
+        values.meta["line"] = node.meta.get("line", "")
+        for user in list(node.users):
+            values.meta.update(user.meta)
+            replace(user, values)
+        node.graph.erase_node(node)
+
+
+def _is_value(user: fx.Node) -> bool:
+    """Tell whether a node takes the first of two results, the values."""
+    if user.target is getattr:
+        return user.args[1] == "values"
+    return user.target is operator.getitem and user.args[1:] == (0,)
 
 
 def _put_in(user: fx.Node, node: fx.Node, value: Any) -> None:

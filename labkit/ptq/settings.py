@@ -30,6 +30,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "flatten": ("start_dim", "end_dim"),
     "unflatten": ("dim", "unflattened_size"),
     "pad": ("padding", "mode", "value"),
+    "patches": ("kernel_size", "dilation", "padding", "stride"),
     "pixel_shuffle": ("upscale_factor",),
     "pixel_unshuffle": ("downscale_factor",),
     "channel_shuffle": ("groups",),

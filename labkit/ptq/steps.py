@@ -110,7 +110,7 @@ class Planner:
         layer: Any = layer_of(node, self._network)
         what = type(layer).__name__ if layer is not None else operation_of(node, self._network)
         what = what or getattr(node.target, "__name__", str(node.target))
-        reason = self.refused.get(node, "")
+        reason = self.refused.get(node, "").rstrip(".")
         raise ValueError(
             f"cannot quantize node {node.name!r} ({what}){line_of(node)}"
             f"{': ' + reason if reason else ''}; supported are {SUPPORTED}. Let it run on real "

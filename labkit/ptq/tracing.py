@@ -4,13 +4,14 @@ Hooks are traced with the rest, an optional argument has its default, and given 
 forward may branch and loop on shapes.
 """
 
-import builtins
 import contextlib
 import inspect
 import operator
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from labkit.ptq.copying import plain_copy
 from labkit.ptq.given import seeing_through
 from labkit.ptq.in_training import EvalMode, InTraining, functions_in_training
-from labkit.ptq.proxies import FILE, Proxy
+from labkit.ptq.patching import PATCHING, patched
+from labkit.ptq.proxies import PROXIES, Proxy
 
-OWN_FILES = (__file__, FILE)
+OWN_FILES = (__file__, PATCHING, PROXIES)
 JOINING = (torch.cat, torch.concat, torch.concatenate, torch.stack)
 _UNKNOWN = object()
 
@@ -54,7 +56,7 @@ def graph_of(
     defaults = {
         p.name: p.default for p in parameters[len(example or ()) :] if p.default is not p.empty
     }
-    with _named_len(tracer), _calling_its_hooks(model), seeing_through():
+    with patched(tracer), _calling_its_hooks(model), seeing_through():
         graph = tracer.trace(model, concrete_args=defaults or None)
     for node in list(graph.nodes):
         if "_assert" in getattr(node.target, "__name__", ""):
@@ -75,6 +77,13 @@ def graph_of(
         network.set_submodule(path, InTraining(network.get_submodule(path)))
     functions_in_training(network)
     return network
+
+
+def line_that_raised(error: BaseException) -> str:
+    """Return where the user's code raised an error, to be put behind what is said of it."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    places = [_place(frame.f_code, line) for frame, line in frames if not _is_own(frame)]
+    return f" ({places[-1]})" if places else ""
 
 
 def line_of(node: fx.Node) -> str:
@@ -150,13 +159,13 @@ class _Tracer(fx.Tracer):
         self, kind: str, target: Any, args: tuple, kwargs: dict, *more: Any, **named: Any
     ) -> fx.Proxy:
         """Record a call; what is joined is named part by part."""
-        if target in JOINING and args and issubclass(type(args[0]), fx.Proxy):
+        if target in JOINING and args and isinstance(args[0], fx.Proxy):
             args = (tuple(args[0]), *args[1:])
         return super().create_proxy(kind, target, args, kwargs, *more, **named)
 
     def create_arg(self, a: Any) -> Any:
         """Return what stands for an argument."""
-        if issubclass(type(a), fx.Proxy):
+        if isinstance(a, fx.Proxy):
             return a.node
         return super().create_arg(a.item() if isinstance(a, np.generic) else a)
 
@@ -222,23 +231,6 @@ class _Tracer(fx.Tracer):
 
 
 @contextlib.contextmanager
-def _named_len(tracer: _Tracer) -> Iterator[None]:
-    """Let ``len(x)`` be a node: Python insists on a number from ``x.__len__``."""
-    own = len
-
-    def length(value: Any) -> Any:
-        if issubclass(type(value), fx.Proxy) and isinstance(tracer.known(value), Tensor):
-            return tracer.create_proxy("call_method", "size", (value, 0), {}, name="len")
-        return own(value)
-
-    builtins.len = length
-    try:
-        yield
-    finally:
-        builtins.len = own
-
-
-@contextlib.contextmanager
 def _calling_its_hooks(model: nn.Module) -> Iterator[None]:
     """Let the tracer, which calls a network's forward, meet the network's own hooks."""
     kind = type(model)
@@ -264,8 +256,17 @@ def _line() -> str:
     """Return the file and line of the network's code that runs now."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code is not graph_of.__code__:
-        package = frame.f_globals.get("__name__", "").split(".")[0]
-        if package not in ("torch", "contextlib") and frame.f_code.co_filename not in OWN_FILES:
-            return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
+        if not _is_own(frame):
+            return _place(frame.f_code, frame.f_lineno)
         frame = frame.f_back
     return ""
+
+
+def _is_own(frame: FrameType) -> bool:
+    """Tell whether code is torch's or this package's, and none of the network's."""
+    package = frame.f_globals.get("__name__", "").split(".")[0]
+    return package in ("torch", "contextlib") or frame.f_code.co_filename in OWN_FILES
+
+
+def _place(code: CodeType, line: int) -> str:
+    return f"{Path(code.co_filename).name}, line {line}"
