@@ -58,7 +58,8 @@ def course_map(labs: Mapping[int, NotebookNode], shown: Collection[str] = ()) ->
     start = (
         "# The labs\n\n"
         "Take them in this order. [index.ipynb](index.ipynb) shows how far you are in the\n"
-        "course, `lab.progress()` how far you are in a lab."
+        "course, `lab.progress()` how far you are in a lab. [The calls that they\n"
+        "need](cheatsheet.md) stand on a page of their own, each with what it gives."
     )
     return "\n\n".join((start, _table(labs, shown), WORDS_OF_TIME, _lists(labs))) + "\n"
 
@@ -80,7 +81,8 @@ def index(
     welcome = (
         "# The labs\n\n"
         "Run the cell below (**Shift + Enter**) to see how far you are and where to go on. Your "
-        "points are kept in the folder `.labkit` beside the notebooks, so they outlast a restart."
+        "points are kept in the folder `.labkit` beside the notebooks, so they outlast a restart. "
+        "[The calls that the labs need](cheatsheet.md) stand on a page of their own."
     )
     cells = [
         new_markdown_cell(welcome, id="index-001"),

@@ -42,6 +42,7 @@ NOTEBOOK_METADATA = {
     "language_info": {"name": "python"},
     "labkit": {"version": __version__},
 }
+SHEET = "cheatsheet.md"
 BUNDLED = (
     "README.md",
     "LICENSE",
@@ -131,6 +132,8 @@ def release(root: Path, check: bool = False) -> list[Stale]:
     texts = {name: nbformat.writes(notebook) + "\n" for name, notebook in notebooks.items()}
     texts["README.md"] = course_map(numbered, shown)
     files = {name: text.encode() for name, text in texts.items()} | shown
+    if (sheet := root / "labs" / SHEET).is_file():  # a course of one's own gets it, too
+        files[SHEET] = sheet.read_bytes()
     stale = []
     for name, content in files.items():
         target = labs_folder(root) / name
