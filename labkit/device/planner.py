@@ -8,7 +8,7 @@ inference", 2020, arXiv:2001.03288, greedy by size for offsets; TensorFlow Lite 
 ``GreedyMemoryPlanner`` places tensors in the same order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from labkit.validation import whole_number
@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 MOST_SEARCHED = 10
+MOVES = 20
 
 
 @dataclass(frozen=True)
@@ -123,18 +124,26 @@ def plan_arena(lifetimes: Sequence[Lifetime], alignment: int = 1) -> Arena:
 
 
 def tight_arena(lifetimes: Sequence[Lifetime], alignment: int = 1) -> Arena:
-    """Place tensors greedily in several orders, and return the smallest arena that comes out.
+    """Place tensors greedily in many orders, and return the smallest arena that comes out.
 
-    Largest first is the best order for most networks, but a tensor that is live for long may end
-    up in the middle, with gaps around it. So these are tried, too: the last one needed first, the
-    longest life first, both size and life, and the order in which they are made.
+    Largest first is a good order, but a tensor that lives for long may end up in the middle, with
+    gaps around it. So whatever lies on top is placed first the next time, and so on, `MOVES` times;
+    and all of it again from another order, in which tensors that are needed last come first.
 
     Arguments and errors as `plan_arena`.
     """
     blocks = _blocks(lifetimes, alignment)
-    return _arena(
-        lifetimes, min((_placed(sorted(blocks, key=order)) for order in _ORDERS), key=_end)
-    )
+    tried = (placed for key in (_by_size, _by_end) for placed in _moved(sorted(blocks, key=key)))
+    return _arena(lifetimes, min(tried, key=_end))
+
+
+def _moved(order: list[Lifetime]) -> Iterator[dict[Lifetime, int]]:
+    """Place blocks in an order, and again with the topmost one moved to its front."""
+    for _ in range(1 + MOVES):
+        placed = _placed(order)
+        yield placed
+        top = max(order, key=lambda block: placed[block] + block.size)
+        order = [top, *(block for block in order if block is not top)]
 
 
 def smallest_arena(lifetimes: Sequence[Lifetime], alignment: int = 1) -> Arena:
@@ -167,18 +176,8 @@ def _by_size(block: Lifetime) -> tuple[int, int]:
     return -block.size, block.first
 
 
-def _life(block: Lifetime) -> int:
-    return block.last - block.first + 1
-
-
-_ORDERS: tuple[Callable[[Lifetime], tuple[int, int]], ...] = (
-    _by_size,
-    lambda block: (-block.last, -block.size),
-    lambda block: (-_life(block), -block.size),
-    lambda block: (-_life(block) * block.size, block.first),
-    lambda block: (block.first, -block.size),
-)
-"""What blocks are sorted by before they are placed; of equally small arenas, the first counts."""
+def _by_end(block: Lifetime) -> tuple[int, int]:
+    return -block.last, -block.size
 
 
 def _placed(order: Sequence[Lifetime]) -> dict[Lifetime, int]:
