@@ -178,6 +178,25 @@ def test_awq_and_gptq_win_back_what_the_lab_says():
     assert won_back(3, "GPTQ, ranges searched for") > 0.75
 
 
+def test_what_gptq_needs_is_what_the_lab_says():
+    small = {found.method: found.lost for found in stored_results("small model")}
+
+    def won_back(tokens, float_hessians):
+        method = f"W2, GPTQ, {tokens:,} tokens" + float_hessians * ", Hessians of the float network"
+        return 1 - small[method] / small["W2, rounded"]
+
+    assert max(won_back(256, float_hessians) for float_hessians in (True, False)) < 0.2
+    assert won_back(2048, True) < 0.5 < won_back(2048, False)
+    assert won_back(16384, False) - won_back(16384, True) < 0.03
+    smollm2 = {found.method: found.perplexity for found in stored_results("GPTQ")}
+    symmetric, zero_points = (f"W3 {grid}" for grid in ("symmetric", "in groups of 64"))
+    assert smollm2[f"{symmetric}, rounded"] > 2.5 * smollm2[f"{zero_points}, rounded"]
+    for grid in (symmetric, zero_points):
+        for method, perplexity in smollm2.items():
+            if method.startswith(f"{grid}, GPTQ"):
+                assert perplexity < smollm2[f"{grid}, rounded"], method
+
+
 def test_what_helps_inputs_in_8_bits_is_what_the_lab_says():
     lost = {method.removeprefix("W8A8, "): found.lost for method, found in FOUND.items()}
     alone = lost["static, smoothed"], lost["static, rotated"]

@@ -49,6 +49,7 @@ from labkit.language import (
     split_model,
     watch_inputs,
 )
+from labkit.language.tokenizers import Tokenizer
 from labkit.linear import Scheme
 
 HERE = Path(__file__).parent
@@ -75,7 +76,9 @@ def rounded(scheme: Scheme) -> Method:
 
 def calibrated(method: Callable, scheme: Scheme, tokens: int = TOKENS, **options: bool) -> Method:
     """Weights by a method that looks at so many tokens of the calibration text."""
-    return lambda model, text: method(model, text[: tokens // LENGTH], scheme, GROUP, **options)
+    return lambda model, text: method(
+        model, text[: tokens // text.shape[1]], scheme, GROUP, **options
+    )
 
 
 def weights_only(bits: int) -> dict[str, Method]:
@@ -149,9 +152,19 @@ PARTS_OF_GPTQ: dict[str, Method] = {
         gptq_of_float, Scheme(3), act_order=True
     ),
 }
+SMALL_LENGTH = 128
+ON_THE_SMALL_MODEL: dict[str, Method] = {"W2, rounded": rounded(Scheme(2))}
+for tokens in (256, 2048, 16384):
+    ON_THE_SMALL_MODEL |= {
+        f"W2, GPTQ, {tokens:,} tokens, {OF_FLOAT}": calibrated(gptq_of_float, Scheme(2), tokens),
+        f"W2, GPTQ, {tokens:,} tokens": calibrated(
+            gptq_model, Scheme(2), tokens, clip=False, act_order=False
+        ),
+    }
 ROUNDED, BEST = (f"W3 in groups of {GROUP}, {method}" for method in ("rounded", "GPTQ"))
 TABLES = {
     "methods": [*METHODS, *CACHES],
+    "small model": list(ON_THE_SMALL_MODEL),
     "GPTQ": [*list(PARTS_OF_GPTQ)[:-1], ROUNDED, *list(PARTS_OF_GPTQ)[-1:], BEST],
 }
 
@@ -187,6 +200,31 @@ class Store:
         """Return what is known of a table, in its order."""
         return [self.results[m] for m in TABLES[name] if m in self.results]
 
+    def keep(
+        self,
+        method: str,
+        model: LanguageModel,
+        found: Perplexity,
+        base: Perplexity,
+        seconds: float,
+        text: str,
+    ) -> None:
+        """Keep what was found about a method, beside the float model."""
+        lost, lost_error = difference(found, base)
+        self.results[method] = Result(
+            method,
+            round(found.value, 3),
+            round(found.standard_error, 3),
+            round(lost, 4),
+            round(lost_error, 4),
+            bytes_by_kind(model, 8 * model.embedding.weight.itemsize)["weights"],
+            kernel_of(method),
+            round(seconds),
+            text,
+        )
+        print(*asdict(self.results[method]).values(), sep=" | ", flush=True)
+        self.write()
+
     def write(self) -> None:
         """Write the file, if it is wanted."""
         if self.save:
@@ -197,48 +235,39 @@ class Store:
 
 
 def measure_all(wanted: list[str], store: Store) -> None:
-    """Measure methods, and put each result into `store`."""
+    """Measure methods on SmolLM2, and put each result into `store`."""
     model, tokenizer = load_model("smollm2")
-    held_out, calibration = (
-        tokenizer.encode(load_text(name))[:tokens].view(-1, LENGTH)
-        for name, tokens in (("held-out", TOKENS), ("calibration", 8192))
-    )
+    held_out, calibration = texts(tokenizer, TOKENS, 8192, LENGTH)
     prompt = tokenizer.encode(PROMPT)[None]
     base = measure(model, held_out)
-
-    def keep(
-        method: str,
-        other: LanguageModel,
-        found: Perplexity,
-        seconds: float,
-        cache: list[KVCache] | None = None,
-    ) -> None:
-        lost, lost_error = difference(found, base)
-        written = generate(other, prompt, WRITTEN, cache=cache)
-        store.results[method] = Result(
-            method,
-            round(found.value, 3),
-            round(found.standard_error, 3),
-            round(lost, 4),
-            round(lost_error, 4),
-            bytes_by_kind(other, 8 * other.embedding.weight.itemsize)["weights"],
-            kernel_of(method),
-            round(seconds),
-            tokenizer.decode(written[0, prompt.shape[1] :]),
-        )
-        print(*asdict(store.results[method]).values(), sep=" | ", flush=True)
-        store.write()
-
     for method in wanted:
-        if method in CACHES:
-            bits = CACHES[method]
-            found = measure(model, held_out, partial(caches, model, bits))
-            keep(method, model, found, 0, caches(model, bits))
-            continue
+        bits = CACHES.get(method)
         start = time.process_time()
-        other = (METHODS | PARTS_OF_GPTQ)[method](model, calibration)
+        other = model if bits else (METHODS | PARTS_OF_GPTQ)[method](model, calibration)
         seconds = time.process_time() - start
-        keep(method, other, base if method == "float" else measure(other, held_out), seconds)
+        cache = caches(model, bits) if bits else None
+        written = generate(other, prompt, WRITTEN, cache=cache)
+        text = tokenizer.decode(written[0, prompt.shape[1] :])
+        found = measure(other, held_out, partial(caches, model, bits) if bits else None)
+        store.keep(method, other, found, base, seconds, text)
+
+
+def measure_small(wanted: list[str], store: Store) -> None:
+    """Measure methods on the built-in model, and put each result into `store`."""
+    model, tokenizer = load_model("shakespeare")
+    held_out, calibration = texts(tokenizer, 2 * TOKENS, 16384, SMALL_LENGTH)
+    base = measure(model, held_out)
+    for method in wanted:
+        start = time.process_time()
+        other = ON_THE_SMALL_MODEL[method](model, calibration)
+        seconds = time.process_time() - start
+        store.keep(method, other, measure(other, held_out), base, seconds, "")
+
+
+def texts(tokenizer: Tokenizer, held_out: int, calibration: int, length: int) -> list[Tensor]:
+    """Return so many tokens of both texts, in sequences."""
+    wanted = {"held-out": held_out, "calibration": calibration}
+    return [tokenizer.encode(load_text(n))[:k].view(-1, length) for n, k in wanted.items()]
 
 
 def measure_speeds(store: Store) -> None:
@@ -285,17 +314,17 @@ def methods_table(store: Store) -> str:
     return markdown(head, rows)
 
 
-def parts_table(store: Store) -> str:
+def parts_table(store: Store, name: str, title: str) -> str:
     """Return what the parts of GPTQ are worth, as Markdown."""
-    head = ("3 bits in groups of 64", "perplexity", "nats a token more than float", "CPU s")
+    head = (title, "perplexity", "nats a token more than float", "CPU s")
     rows = [
         (
             r.method,
-            f"{r.perplexity:.1f} ± {r.standard_error:.1f}",
+            f"{r.perplexity:.2f} ± {r.standard_error:.2f}",
             f"{r.lost:.3f} ± {r.lost_error:.3f}",
             f"{r.seconds:.0f}",
         )
-        for r in store.table("GPTQ")
+        for r in store.table(name)
     ]
     return markdown(head, rows)
 
@@ -327,10 +356,14 @@ How each continues "{PROMPT}", greedily (a line's end is /):
 ## What the parts of GPTQ are worth
 
 The table above has GPTQ with the Hessians of the inputs that each layer really gets, behind layers
-that are rounded already (layer after layer), columns of the largest inputs first, and grids with
-zero points. Here each of these is left out.
+that are rounded already, columns of the largest inputs first, and grids with zero points. Here some
+of it is left out. "W3 symmetric" has 7 codes, from -3 to 3, without zero points.
 
-{parts_table(store)}
+{parts_table(store, "GPTQ", f"SmolLM2, 3 bits in groups of {GROUP}")}
+
+The built-in model on {2 * TOKENS} characters of the held-out text; columns from left to right:
+
+{parts_table(store, "small model", f"2 bits in groups of {GROUP}")}
 """
 
 
@@ -338,15 +371,17 @@ def main() -> None:
     """Measure, print, and save if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--save", action="store_true")
-    choices = list(METHODS | CACHES | PARTS_OF_GPTQ)
+    choices = list(METHODS | CACHES | PARTS_OF_GPTQ | ON_THE_SMALL_MODEL)
     parser.add_argument("--only", nargs="*", choices=choices, help="those; without a name: none")
     parser.add_argument("--speed", action="store_true", help="time all kernels again")
     parsed = parser.parse_args()
     torch.set_num_threads(1)
     store = Store(parsed.save)
     named = choices if parsed.only is None else parsed.only
-    if wanted := [method for method in named if method not in store.results]:
-        measure_all(wanted, store)
+    wanted = [method for method in named if method not in store.results]
+    for measured, small in ((measure_all, False), (measure_small, True)):
+        if some := [method for method in wanted if (method in ON_THE_SMALL_MODEL) == small]:
+            measured(some, store)
     if parsed.speed or not store.speeds:
         measure_speeds(store)
     text = page(store)
