@@ -27,8 +27,8 @@ COURSE = """exercises = "ours"
 
 [labs.1]
 leave_out = ["1.10"]
-points = {"1.100" = 3}
 """
+POINTS = 'points = {"1.100" = 3}\n'
 ADDED = f"exercise-{NUMBER.replace('.', '-')}"
 
 
@@ -39,6 +39,7 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "ours").mkdir()
     (folder / "course.toml").write_text(COURSE, "utf-8")
     labkit(folder, "new-exercise", NUMBER, NEW.title)
+    (folder / "course.toml").write_text(COURSE + POINTS, "utf-8")
     labkit(folder, "release", "--bundle", str(folder / "students.zip"))
     return folder
 

@@ -14,6 +14,7 @@ from labkit.checks import registry
 from labkit.grading.release import read_lab
 from labkit.site.accessible import mend
 from labkit.site.front import front_page
+from labkit.site.names import names_page
 from labkit.site.notebooks import page
 
 PAGES = resources.files("labkit.site") / "pages"
@@ -137,6 +138,7 @@ def _write_source(root: Path, source: Path) -> None:
         nbformat.write(labs[number], source / f"{stem}.ipynb")
     (source / "start.md").write_text(_start(root), encoding="utf-8")
     (source / "index.md").write_text(front_page(labs), encoding="utf-8")
+    (source / "names.md").write_text(names_page(labs), encoding="utf-8")
 
 
 def _start(root: Path) -> str:

@@ -27,7 +27,19 @@ SHOWN = (
         "Two networks in fewer and fewer bits, quantized after training and trained for it. From "
         "lab 5.",
     ),
+    (
+        (7, "check-7-13", 0),
+        "A language model with 4, 3 and 2 bits a weight, by the methods that you write. From "
+        "lab 7.",
+    ),
+    (
+        (8, "check-8-11", 1),
+        "The memory of your own network on a microcontroller, byte by byte: the C program above "
+        "runs in it. From lab 8.",
+    ),
 )
+# What a cell printed, by how it begins.
+PROGRAM = (8, "int network_run", "Your own network as a C program, of integers only. From lab 8.")
 
 WELCOME = """\
 ---
@@ -38,7 +50,8 @@ hide-toc: true
 
 <p class="lead">Take a trained network from 32-bit floats to integers, with your own code: number
 formats, scales and zero points, calibration, int8 kernels, a whole network in integers, training
-for few bits. Every function that matters you write yourself. A check answers within a second.</p>
+for few bits, a language model, a C program for a chip. Every function that matters you write
+yourself. A check answers within a second.</p>
 
 <p class="doors"><a class="door" href="start.html">Start</a>
 <a class="door quiet" href="{stem}.html">Look into lab {number}</a></p>
@@ -63,8 +76,8 @@ def front_page(labs: Mapping[int, NotebookNode]) -> str:
     parts = [
         WELCOME.format(number=min(labs), stem=registry.STEMS[min(labs)]),
         '<div class="shown">',
-        *([_slip()] if SLIP[0] in taken else []),
-        f"<div>{''.join(shown)}</div>",
+        f"<div>{''.join([*([_slip()] if SLIP[0] in taken else []), *shown[:1]])}</div>",
+        f"<div>{''.join([*shown[1:3], *_program(labs), *shown[3:]])}</div>",
         "</div>",
         "",
         "## The labs",
@@ -77,7 +90,7 @@ def front_page(labs: Mapping[int, NotebookNode]) -> str:
         "```{toctree}\n:hidden:\n:caption: Labs\n\n"
         + "\n".join(registry.STEMS[number] for number in sorted(labs))
         + "\n```",
-        "```{toctree}\n:hidden:\n:caption: More\n\nglossary\nNOTICE\n```",
+        "```{toctree}\n:hidden:\n:caption: More\n\nglossary\nnames\nNOTICE\n```",
     ]
     return "\n".join(parts) + "\n"
 
@@ -111,6 +124,22 @@ def _picture(lab: NotebookNode, place: str | None, skip: int = 0) -> tuple[str, 
     outputs = [output.get("metadata", {}) for c in behind for output in c.get("outputs", [])]
     found = [described for described in outputs if "picture" in described]
     return found[skip]["picture"], found[skip]["words"]
+
+
+def _program(labs: Mapping[int, NotebookNode]) -> list[str]:
+    """Return the figure of what a cell printed; none where the lab is not taken."""
+    number, begin, caption = PROGRAM
+    if number not in labs:
+        return []
+    printed = [o.get("text", "") for c in labs[number].cells for o in c.get("outputs", [])]
+    found = [text for text in printed if text.startswith(begin)]
+    if not found:
+        raise ValueError(
+            f"lab {number} prints nothing that begins with {begin!r}; run it where its extras are "
+            'installed: pip install "labkit[device]".'
+        )
+    code = f'<pre tabindex="0">{escape(found[0].rstrip())}</pre>'
+    return [f"<figure>{code}<figcaption>{escape(caption)}</figcaption></figure>"]
 
 
 def _exercise(place: str) -> str:

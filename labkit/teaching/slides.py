@@ -3,8 +3,6 @@
 What stands on a slide is the lab's own: headings with goal and formula, each prediction and below
 it, one step later, what was measured, each picture with what one sees in it, and why it matters.
 No answer to an exercise is on any.
-
-The page is nbconvert's, with reveal.js and MathJax from the network.
 """
 
 import re
@@ -20,12 +18,12 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from labkit.checks import registry
 from labkit.files import write_whole
 from labkit.grading.release import ANSWER, CHECK, grade_id, read_lab
+from labkit.teaching.slide_page import TALLEST, slide_page
 
 FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)
 GOAL, PREDICT, SEEN, WHY = "**Goal:**", "**Predict:**", "*What you see:*", "**Why it matters.**"
 DONE = re.compile(r"\s*\*Done .*?\*(?=\s|$)", re.DOTALL)
 MEASURED = re.compile(r"^ *measured +(.+?) *$", re.MULTILINE)
-HEIGHT, WIDTH, TALLEST = 800, 1280, 520  # of a slide, and of a picture on it, in pixels
 
 
 @dataclass
@@ -73,7 +71,7 @@ def write_slides(root: Path, lab: int, out: Path) -> list[Path]:
     Raises
     ------
     ValueError
-        If there is no such lab, or nbconvert is not installed.
+        If there is no such lab, or the extra ``site`` is not installed.
     """
     registry.module(lab)
     stem = registry.STEMS[lab]
@@ -83,7 +81,7 @@ def write_slides(root: Path, lab: int, out: Path) -> list[Path]:
     slides = slides_of(read_lab(path))
     pages = [out / f"{stem}_slides.ipynb", out / f"{stem}.slides.html"]
     write_whole(pages[0], nbformat.writes(slides) + "\n")
-    write_whole(pages[1], _page(slides))
+    write_whole(pages[1], slide_page(slides))
     return pages
 
 
@@ -140,17 +138,3 @@ def _sentence(words: str) -> str:
     """Return words as a sentence begins."""
     words = words.strip()
     return words[:1].upper() + words[1:]
-
-
-def _page(slides: NotebookNode) -> str:
-    try:
-        from nbconvert import SlidesExporter
-    except ModuleNotFoundError:
-        raise ValueError(
-            "slides need nbconvert, which comes with Jupyter: pip install nbconvert"
-        ) from None
-    exporter = SlidesExporter(exclude_input=True, exclude_output_prompt=True)
-    exporter.reveal_width, exporter.reveal_height = str(WIDTH), str(HEIGHT)
-    title = slides.cells[0].source.split("\n")[0].lstrip("# ")
-    body, _ = exporter.from_notebook_node(slides, {"metadata": {"name": title}})
-    return body
