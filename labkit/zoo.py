@@ -244,7 +244,8 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int =
     ------
     ValueError
         If `model` holds batch normalization in training mode, which would answer by the batch and
-        learn from the test images; if there are no images, or not as many labels.
+        learn from the test images; if there are no images, or not as many labels; or if it gives
+        no logits.
     """
     if any(m.training for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)):
         raise ValueError("model is in training mode; call model.eval() first.")
@@ -253,8 +254,14 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int =
             f"got {len(images)} images and {len(labels)} labels; expected one label an image."
         )
     with torch.inference_mode():
-        found = [model(batch).argmax(1) for batch in images.split(batch_size)]
-    return Accuracy(torch.cat(found) == labels)
+        logits = [model(batch) for batch in images.split(batch_size)]
+    if not all(isinstance(part, Tensor) and part.ndim == 2 for part in logits):
+        kinds = [list(x.shape) if isinstance(x, Tensor) else type(x).__name__ for x in logits[:1]]
+        raise ValueError(
+            f"the network gives {kinds[0]} for a batch; expected logits, [N, classes], of which "
+            "the largest is compared with the label. Measure another kind of network yourself."
+        )
+    return Accuracy(torch.cat([part.argmax(1) for part in logits]) == labels)
 
 
 def difference(before: Accuracy, after: Accuracy) -> tuple[float, float]:

@@ -7,7 +7,14 @@ import torch
 from torch import nn
 
 from labkit.linear import Scheme
-from labkit.ptq import explain, fold_batchnorm, quantize_model, sensitivity, weight_only
+from labkit.ptq import (
+    explain,
+    fold_batchnorm,
+    measure,
+    quantize_model,
+    sensitivity,
+    weight_only,
+)
 from labkit.qat import prepare
 
 W, A = Scheme(8, symmetric=True, narrow=True), Scheme(8, signed=False)
@@ -142,3 +149,20 @@ def test_sensitivity_takes_islands():
     rows = sensitivity(model, [IMAGES], IMAGES, LABELS, W, A, islands=True)
     assert [row.layer for row in rows] == ["1", "3", "5"]
     assert all(20 < row.sqnr < math.inf for row in rows)
+
+
+def test_a_name_in_skip_that_skips_nothing_is_refused():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).eval()
+    for skip in (["fc"], ["1"]):  # there is none, and one that is folded
+        with pytest.raises(ValueError, match=rf"skip names '{skip[0]}', .* expected some of 0, 2"):
+            quantize_model(model, [IMAGES], skip=skip)
+    with pytest.raises(TypeError, match=r"skip is '0'; expected a list of paths, \['0'\]"):
+        quantize_model(model, [IMAGES], skip="0")
+
+
+def test_what_gives_no_logits_has_no_accuracy():
+    model = nn.Conv2d(3, 4, 3).eval()
+    with pytest.raises(ValueError, match=r"gives \[4, 4, 4, 4\] .* expected logits"):
+        sensitivity(model, [IMAGES], IMAGES, LABELS, W, A)
+    with pytest.raises(TypeError, match=r"models is of type Conv2d; expected a mapping"):
+        measure(model, IMAGES, LABELS)

@@ -360,3 +360,23 @@ def test_what_has_no_place_in_the_file_is_named(tmp_path):
     with pytest.raises(ValueError, match="'transpose' mixes the images of a batch"):
         export_onnx(quantized, tmp_path / "n", (3, SIZE, SIZE))
     assert not (tmp_path / "n").exists()
+
+
+class OfOneName(nn.Module):
+    """Returns what has the name of an input."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, images):
+        return {"images": self.conv(images)}
+
+
+def test_an_input_and_a_result_of_one_name(tmp_path):
+    x = pictures(2, SIZE)
+    found = quantize_model(OfOneName().eval(), [x], observer="minmax")
+    export_onnx(found, tmp_path / "n.onnx", x.shape[1:])
+    session = session_of(tmp_path / "n.onnx")
+    assert [output.name for output in session.get_outputs()] == ["images.result"]
+    assert np.allclose(session.run(None, {"images": x.numpy()})[0], found(x)["images"])

@@ -165,3 +165,36 @@ def test_what_is_frozen_stays_frozen(bias):
     after = [layer.weight, layer.parametrizations.bias.original]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
     assert not torch.equal(network.get_submodule("3").parametrizations.weight.original, head)
+
+
+class TwoInputs(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.linear = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(5, 4)
+
+    def forward(self, image, numbers):
+        zeros = torch.zeros(image.shape[0], 1, *image.shape[2:])
+        image = torch.cat([self.conv(image), zeros], 1)[:, :4]
+        return {"map": image * self.linear(numbers).sigmoid()[..., None, None]}
+
+
+def test_several_inputs_and_shapes_that_an_example_tells():
+    torch.manual_seed(0)
+    inputs = torch.randn(4, 3, 6, 6), torch.randn(4, 5)
+    schemes = Scheme(8, symmetric=True), Scheme(8, signed=False)
+    prepared = prepare(TwoInputs().eval(), *schemes, example=inputs)
+    prepared(*inputs)["map"].square().mean().backward()
+    prepared.eval()
+    quantized = convert(prepared)
+    assert torch.allclose(prepared(*inputs)["map"], quantized(*inputs)["map"], atol=1e-5)
+    assert not any(found.differ for found in compare(prepared, quantized, *inputs))
+
+
+def test_a_table_for_each_channel_of_a_sequence_needs_an_example():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv1d(1, 4, 5), nn.BatchNorm1d(4), nn.PReLU(4), nn.Conv1d(4, 2, 3))
+    x, schemes = torch.randn(4, 1, 20), (Scheme(8, symmetric=True), Scheme(8, signed=False))
+    prepared = prepare(model.eval(), *schemes, example=(x,))
+    prepared(x)
+    prepared.eval()
+    assert torch.allclose(prepared(x), convert(prepared)(x), atol=1e-5)

@@ -117,6 +117,7 @@ def quantize_model(
     network = fold_batchnorm(model, example)
     check_same(model, network, example)
     if equalized:
+        plan_of(network, islands, skip)  # what it refuses it names by the lines of the model
         network = fold_batchnorm(equalize(network), example)
     plan = plan_of(network, islands, skip)
     layers = list(dict.fromkeys(step.layer for step in plan.steps if step.layer))

@@ -62,7 +62,17 @@ def measure(
     -------
     list of Measured
         In the order of `models`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `models` is no mapping, or as `labkit.zoo.accuracy`.
     """
+    if not isinstance(models, Mapping):
+        raise TypeError(
+            f"models is of type {type(models).__name__}; expected a mapping of names to networks, "
+            'such as {"FP32": model, "INT8": quantized}.'
+        )
     times = milliseconds(models, images[:batch_size], repeats)
     return [
         Measured(

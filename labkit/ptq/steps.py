@@ -82,8 +82,21 @@ class Planner:
         self.refused: dict[fx.Node, str] = {}
         self.real: set[fx.Node] = set()
         self._skipped = {n for n in self._nodes if _inside(n, skip)}
+        self._check_skipped(skip)
         self._find_refused()
         self._before_layers = self._leading_to_layers()
+
+    def _check_skipped(self, skip: Collection[str]) -> None:
+        """Refuse a name that skips nothing."""
+        if isinstance(skip, str):
+            raise TypeError(f"skip is {skip!r}; expected a list of paths, [{skip!r}].")
+        for path in skip:
+            if not any(_inside(node, [path]) for node in self._skipped):
+                known = dict.fromkeys(p for node in self._nodes for p in _paths(node) if p)
+                raise ValueError(
+                    f"skip names {path!r}, which computes nothing here (no such module, or one "
+                    f"that is folded into another); expected some of {', '.join(known)}."
+                )
 
     def plan(self) -> Plan:
         """Return the plan, or refuse the first node that cannot be computed."""
@@ -114,8 +127,8 @@ class Planner:
         raise ValueError(
             f"cannot quantize node {node.name!r} ({what}){line_of(node)}"
             f"{': ' + reason if reason else ''}; supported are {SUPPORTED}. Let it run on real "
-            "numbers with islands=True (or skip=, by its module), replace it in the network, or "
-            "use weight_only, which leaves everything but the weights as it is."
+            "numbers with islands=True (or skip=, by its module) where that is offered, replace it "
+            "in the network, or use weight_only, which leaves everything but the weights as it is."
         )
 
     def _find_refused(self) -> None:
@@ -270,8 +283,12 @@ class Planner:
 
 def _inside(node: fx.Node, paths: Iterable[str]) -> bool:
     """Tell whether a node belongs to one of some modules."""
-    stack = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
-    own = [str(node.target)] if node.op == "call_module" else []
     return any(
-        path == wanted or path.startswith(f"{wanted}.") for path in stack + own for wanted in paths
+        path == wanted or path.startswith(f"{wanted}.") for path in _paths(node) for wanted in paths
     )
+
+
+def _paths(node: fx.Node) -> list[str]:
+    """Return the paths of the modules that a node stands in, and of the one that it calls."""
+    stack = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
+    return stack + ([str(node.target)] if node.op == "call_module" else [])

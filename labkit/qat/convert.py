@@ -73,7 +73,7 @@ class Agreement:
     farthest: float
 
 
-def compare(network: fx.GraphModule, quantized: QuantizedModel, images: Tensor) -> list[Agreement]:
+def compare(network: fx.GraphModule, quantized: QuantizedModel, *images: Tensor) -> list[Agreement]:
     """Compare a prepared network with its integers, tensor by tensor.
 
     Each layer of the prepared network gets the integer network's own input, so that one difference
@@ -85,8 +85,8 @@ def compare(network: fx.GraphModule, quantized: QuantizedModel, images: Tensor) 
         As `prepare` returns it, in eval mode.
     quantized : QuantizedModel
         As `convert` returns it.
-    images : Tensor
-        float32 [N, C, H, W].
+    *images : Tensor
+        float32 [N, C, H, W], one for each input.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def compare(network: fx.GraphModule, quantized: QuantizedModel, images: Tensor) 
         raise ValueError("network is in training mode; call network.eval() first.")
     following = _Following(network, quantized)
     with torch.no_grad():
-        following.run(images)
+        following.run(*images)
     return following.found
 
 
@@ -115,10 +115,10 @@ class _Following(fx.Interpreter):
         self._network = network
         self._quantized = quantized
 
-    def run(self, images: Tensor, **options: Any) -> Any:  # type: ignore[override]
+    def run(self, *images: Any, **options: Any) -> Any:
         """Run both on the images."""
-        self._codes = _all_codes(self._quantized, images)
-        return super().run(images, **options)
+        self._codes = self._quantized.values(*images)
+        return super().run(*images, **options)
 
     def run_node(self, n: fx.Node) -> Any:
         """Compute a node; at a quantizer compare, and go on with what the integers stand for."""
@@ -134,14 +134,6 @@ class _Following(fx.Interpreter):
         farthest = float((counted[wrong] - between).abs().max()) if wrong.any() else 0.0
         self.found.append(Agreement(source.name, codes.numel(), int(wrong.sum()), farthest))
         return (codes.to(torch.float32) - qparams.zero_point) * qparams.scale
-
-
-def _all_codes(quantized: QuantizedModel, images: Tensor) -> dict[str, Tensor]:
-    """Return the codes of every tensor of an integer network."""
-    values = {quantized.input_name: quantized.quantize_input(images)}
-    for step, operation in zip(quantized.steps, quantized.operations, strict=True):
-        values[step.name] = operation(*(values[name] for name in step.inputs))
-    return values
 
 
 def _prepared(network: fx.GraphModule) -> fx.GraphModule:

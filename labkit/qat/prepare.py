@@ -2,7 +2,7 @@
 
 import copy
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 from labkit.ptq.convert import with_ends
 from labkit.ptq.graph import fold_batchnorm, layer_of, replace
 from labkit.ptq.in_training import is_in_training
-from labkit.ptq.steps import COMPUTING, lower
+from labkit.ptq.steps import COMPUTING, plan_of
 from labkit.qat.norms import fix_norms
 from labkit.qat.quantizers import LSQ, Binary, Quantizer
 from labkit.qat.straight_through import fake_quantize
@@ -37,6 +37,7 @@ def prepare(
     activation_scheme: Scheme,
     quantizer: MakeQuantizer = LSQ,
     end_bits: int | None = 8,
+    example: Sequence[Tensor] | None = None,
 ) -> fx.GraphModule:
     """Return a copy of a network that computes with fake-quantized weights and activations.
 
@@ -64,6 +65,9 @@ def prepare(
         At least so many bits at both ends of the network: for the input, the result, and the
         weights of the first and of the last layer, which are few and matter most. None: as
         everywhere else.
+    example : sequence of Tensor, optional
+        Inputs, one tensor for each, of whose shapes the forward may make its branches and loops;
+        needed where what a tensor's dimensions are tells what an operation does.
 
     Returns
     -------
@@ -84,11 +88,12 @@ def prepare(
     instance_of(activation_scheme, Scheme, "activation_scheme", "Scheme(4, signed=False)")
     if weight_scheme != BINARY:
         instance_of(weight_scheme, Scheme, "weight_scheme", "Scheme(4, symmetric=True)")
-    network = fold_batchnorm(model, for_training=True)
+    network = fold_batchnorm(model, example, for_training=True)
     _out_of_place(network)
     fix_norms(network)
-    input_name, steps = lower(layers_alone(network))
-    tensors = [input_name, *(step.name for step in steps if step.kind in COMPUTING)]
+    plan = plan_of(layers_alone(network))
+    steps = plan.steps
+    tensors = [*plan.inputs, *(step.name for step in steps if step.kind in COMPUTING)]
     schemes = with_ends(activation_scheme, len(tensors), end_bits)
     grids = {name: quantizer(s, None) for name, s in zip(tensors, schemes, strict=True)}
     nodes = {node.name: node for node in network.graph.nodes}

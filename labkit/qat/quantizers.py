@@ -227,7 +227,7 @@ class LSQ(Quantizer):
         """Return `x` on the grid of the learned scale."""
         qmin, qmax = self.scheme.qmin, self.scheme.qmax
         # Weights: all values of a channel. Activations: those of one image, as the loss is a mean.
-        sharing = x.numel() / (x.shape[0] if self.axis is None else self.scale.numel())
+        sharing = x.numel() / (x.shape[:1].numel() if self.axis is None else self.scale.numel())
         scale, zero_point = self.along(self.step(), x), self.along(self.zero_point, x)
         return fake_quantize(x, scale, zero_point, qmin, qmax, (sharing * qmax) ** -0.5)
 

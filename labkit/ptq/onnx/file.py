@@ -65,7 +65,8 @@ def export_onnx(
     Notes
     -----
     One input is called "images" and one result "logits"; several have the names of the forward's
-    arguments, and of the places in what it returns: "features.0" for ``{"features": [x]}``.
+    arguments, and of the places in what it returns: "features.0" for ``{"features": [x]}``, with
+    ".result" behind it if an input has that name.
 
     ONNX operators QuantizeLinear and DequantizeLinear, opset 19. Codes of all activations are
     stored as uint8, counted from the lowest, and weights as ``q_w - Z_w + 128``; those of fewer
@@ -128,7 +129,9 @@ def _outputs(model: QuantizedModel) -> dict[str, str]:
         )
     if isinstance(model.outputs, str):
         return {OUTPUT: model.outputs}
-    return {".".join(place): name for place, name in placed_outputs(model.outputs)}
+    inputs = {_input(model, name) for name in model.input_names}
+    places = [(".".join(place), name) for place, name in placed_outputs(model.outputs)]
+    return {f"{key}.result" if key in inputs else key: name for key, name in places}
 
 
 def _shapes(
