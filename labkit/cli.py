@@ -192,13 +192,15 @@ def _emulate(parsed: argparse.Namespace) -> int:
 
 
 def _doctor(parsed: argparse.Namespace) -> int:
-    from labkit.doctor import problems, report
-    from labkit.grading.sandbox import problem
+    from labkit.doctor import broken_torch, problems, report
 
     for what, found in report():
         print(f"{what:14} {found}")
-    print(f"{'bubblewrap':14} {problem('bubblewrap') or 'works'}")
-    print(f"{'docker':14} {problem('docker') or 'works'}")
+    if not broken_torch():
+        from labkit.grading.sandbox import problem
+
+        print(f"{'bubblewrap':14} {problem('bubblewrap') or 'works'}")
+        print(f"{'docker':14} {problem('docker') or 'works'}")
     stops = problems()
     print(f"{'verdict':14} {'not ready for the labs:' if stops else 'ready for the labs'}")
     for wrong, remedy in stops:

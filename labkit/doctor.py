@@ -18,16 +18,37 @@ def report() -> list[tuple[str, str]]:
     """Return (what, found) pairs, in the order in which they are printed."""
     lines = [("python", platform.python_version()), ("system", platform.platform(terse=True))]
     lines += [(name, _version(name)) for name in PACKAGES]
+    lines.append(("processor", f"{_processor()}, {os.cpu_count()} cores"))
+    if not broken_torch():
+        lines += _of_torch()
+    lines.append(("progress", _progress_folder()))
+    return lines
+
+
+def broken_torch() -> str:
+    """Return why torch cannot be imported, or ""."""
+    try:
+        import torch  # noqa: F401
+    except (ImportError, OSError) as error:  # a library that it needs, or of another machine
+        return f"torch cannot be imported ({error})"
+    return ""
+
+
+def _of_torch() -> list[tuple[str, str]]:
+    """Return the lines that need torch."""
     import torch
 
-    lines += [
-        ("processor", f"{_processor()}, {os.cpu_count()} cores"),
+    from labkit.device import find_compiler
+
+    compiler = find_compiler()
+    install = 'none, and lab 8 leaves its program out: pip install "labkit[device]"'
+    return [
         ("instructions", torch.backends.cpu.get_cpu_capability()),
         ("torch threads", str(torch.get_num_threads())),
+        ("torch build", f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU"),
         ("int8 engines", ", ".join(torch.backends.quantized.supported_engines)),
-        ("progress", _progress_folder()),
+        ("C compiler", compiler.name if compiler else install),
     ]
-    return lines
 
 
 def problems() -> list[tuple[str, str]]:
@@ -41,6 +62,8 @@ def problems() -> list[tuple[str, str]]:
         for requirement in _requirements()
         if (wrong := _unmet(requirement))
     ]
+    if not found and (wrong := broken_torch()):
+        found.append((wrong, "pip install --force-reinstall -r requirements.txt"))
     folder = _progress_parent()
     if not os.access(folder, os.W_OK):
         found.append(

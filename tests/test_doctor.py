@@ -1,10 +1,14 @@
 """`labkit doctor`: what a bug report needs, and whether one can begin."""
 
+import os
+import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+import labkit.device.compiling
 from labkit import doctor
 from labkit.cli import main
 
@@ -38,6 +42,27 @@ def test_a_missing_package_and_a_wrong_version_are_named(monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "not ready for the labs:\n- torch is " in printed
     assert "Do this: pip install -r requirements.txt" in printed
+
+
+def test_without_a_torch_that_can_be_imported_it_says_so(tmp_path) -> None:
+    """A command that fails to start would help nobody."""
+    (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so.13: no such file')\n")
+    code = "from labkit.cli import main; raise SystemExit(main(['doctor']))"
+    around = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=around, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert "not ready for the labs:\n- torch cannot be imported (libcudart.so.13" in done.stdout
+    assert "Do this: pip install --force-reinstall" in done.stdout
+
+
+def test_what_is_optional_is_named_and_stops_nobody(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(labkit.device.compiling.importlib.util, "find_spec", lambda name: None)
+    assert main(["doctor"]) == 0
+    printed = capsys.readouterr().out
+    assert "C compiler     none, and lab 8 leaves its program out" in printed
+    assert "bubblewrap     bubblewrap is not installed" in printed
 
 
 @pytest.mark.parametrize("inside", [False, True])

@@ -76,8 +76,8 @@ def front_page(labs: Mapping[int, NotebookNode]) -> str:
     parts = [
         WELCOME.format(number=min(labs), stem=registry.STEMS[min(labs)]),
         '<div class="shown">',
-        f"<div>{''.join([*([_slip()] if SLIP[0] in taken else []), *shown[:1]])}</div>",
-        f"<div>{''.join([*shown[1:3], *_program(labs), *shown[3:]])}</div>",
+        f"<div>{''.join([*([_slip()] if SLIP[0] in taken else []), *shown[:2]])}</div>",
+        f"<div>{''.join([*shown[2:3], *_program(labs), *shown[3:]])}</div>",
         "</div>",
         "",
         "## The labs",
