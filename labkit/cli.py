@@ -109,7 +109,7 @@ def _check(parsed: argparse.Namespace) -> int:
 
 
 def _release(parsed: argparse.Namespace) -> int:
-    from labkit.grading.release import bundle, release
+    from labkit.grading.releasing.release import bundle, release
 
     stale = release(parsed.root, check=parsed.check)
     for lab in stale:
@@ -197,7 +197,7 @@ def _doctor(parsed: argparse.Namespace) -> int:
     for what, found in report():
         print(f"{what:14} {found}")
     if not broken_torch():
-        from labkit.grading.sandbox import problem
+        from labkit.grading.sandbox.box import problem
 
         print(f"{'bubblewrap':14} {problem('bubblewrap') or 'works'}")
         print(f"{'docker':14} {problem('docker') or 'works'}")

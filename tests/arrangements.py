@@ -20,7 +20,7 @@ from traitlets.config import Config
 
 from labkit.checks import lab as checks
 from labkit.grading.course import Course, course_from
-from labkit.grading.release import ANSWER, CHECK
+from labkit.grading.releasing.release import ANSWER, CHECK
 
 EXERCISES = ("1.1", "1.3", "1.4", "1.6")
 GIVEN = (

@@ -15,11 +15,11 @@ import torch
 
 from labkit.checks import registry
 from labkit.checks.exercise import Exercise
-from labkit.grading import grader
 from labkit.grading.course import Course, load_course, sandbox_files
 from labkit.grading.grades import OWN
-from labkit.grading.release import ANSWER, CHECK, grade_id, release_notebook
-from labkit.grading.sandbox import Sandbox
+from labkit.grading.judging import grader
+from labkit.grading.releasing.release import ANSWER, CHECK, grade_id, release_notebook
+from labkit.grading.sandbox.box import Sandbox
 
 LAB = 1
 STEM = registry.STEMS[LAB]

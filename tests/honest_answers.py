@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.checks import own, registry
-from labkit.grading.release import ANSWER
+from labkit.grading.releasing.release import ANSWER
 from labkit.start import LABS
 
 PROJECT = Path(__file__).parents[1]

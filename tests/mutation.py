@@ -38,7 +38,7 @@ from labkit.checks.calling import call_all
 from labkit.checks.exercise import Exercise
 from labkit.checks.lab import NOTEBOOK_SEED
 from labkit.checks.verdict import State, judge
-from labkit.grading.release import ANSWER, exercise_id, grade_id
+from labkit.grading.releasing.release import ANSWER, exercise_id, grade_id
 
 SOLUTIONS = Path(__file__).parents[1] / "solutions"
 SECONDS = 2.0

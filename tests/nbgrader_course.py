@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.checks import registry
-from labkit.grading.release import ANSWER
+from labkit.grading.releasing.release import ANSWER
 
 PYTHON = os.environ.get("LABKIT_NBGRADER", sys.executable)
 PROJECT = Path(__file__).parents[1]

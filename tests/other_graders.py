@@ -19,7 +19,7 @@ import confined
 import torch
 
 from labkit.checks import registry
-from labkit.grading.release import ANSWER, CHECK
+from labkit.grading.releasing.release import ANSWER, CHECK
 
 HOSTILE, HONEST = "a-hostile", "b-honest"
 CELL_SECONDS, RUN_SECONDS = 8, 60

@@ -10,7 +10,7 @@ from labkit.checks.lab import NOTEBOOK_SEED
 from labkit.checks.messages import verdict_card
 from labkit.checks.verdict import State, Verdict, judge
 from labkit.grading.inside.answers import _row
-from labkit.grading.replies import outcomes_from
+from labkit.grading.judging.replies import outcomes_from
 from labkit.grading.wire import WireError, decode, encode
 
 EXERCISES = {e.id: e for number in registry.STEMS for e in registry.exercises(number)}

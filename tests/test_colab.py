@@ -11,7 +11,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from labkit.checks import registry, selection
 from labkit.grading.course import load_course
 from labkit.grading.releasing import colab
-from labkit.grading.submission import parse
+from labkit.grading.submission.reading import parse
 
 LABS = Path(__file__).parents[1] / "labs"
 

@@ -10,7 +10,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from labkit.checks import registry
 from labkit.checks.plan import minutes, plan_card
-from labkit.grading.course_map import course_map, pictures, reading_minutes
+from labkit.grading.releasing.course_map import course_map, pictures, reading_minutes
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ import pytest
 
 from labkit.grading.adjustments import Adjustment, adjust, read_adjustments
 from labkit.grading.course import Course
-from labkit.grading.results import Graded, Outcome, Record
+from labkit.grading.judging.results import Graded, Outcome, Record
 
 ADA = Record(
     "ada",

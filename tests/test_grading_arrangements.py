@@ -16,11 +16,11 @@ import grading_support as support
 import pytest
 
 from labkit.checks import registry
-from labkit.grading.bubblewrap import problem
 from labkit.grading.course import sandbox_files
-from labkit.grading.execution import grade_answers
-from labkit.grading.sandbox import Sandbox
-from labkit.grading.submission import parse
+from labkit.grading.judging.execution import grade_answers
+from labkit.grading.sandbox.box import Sandbox
+from labkit.grading.sandbox.bubblewrap import problem
+from labkit.grading.submission.reading import parse
 
 pytestmark = [
     pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}"),

@@ -16,14 +16,14 @@ import pytest
 from labkit.checks import registry
 from labkit.checks.lab import NOTEBOOK_SEED
 from labkit.grading import grade
-from labkit.grading.bubblewrap import problem
 from labkit.grading.course import Course, sandbox_files
-from labkit.grading.execution import grade_answers, inputs_seed
 from labkit.grading.grades import RECORD
-from labkit.grading.results import Graded, Outcome, Record, from_json, to_json
-from labkit.grading.run import Seconds
-from labkit.grading.sandbox import Sandbox
-from labkit.grading.submission import Submission
+from labkit.grading.judging.execution import grade_answers, inputs_seed
+from labkit.grading.judging.results import Graded, Outcome, Record, from_json, to_json
+from labkit.grading.judging.run import Seconds
+from labkit.grading.sandbox.box import Sandbox
+from labkit.grading.sandbox.bubblewrap import problem
+from labkit.grading.submission.reading import Submission
 
 pytestmark = [
     pytest.mark.slow,

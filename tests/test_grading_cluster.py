@@ -14,8 +14,8 @@ import grading_support as support
 import pytest
 
 from labkit.grading import grade
-from labkit.grading.bubblewrap import problem
 from labkit.grading.grades import RECORD
+from labkit.grading.sandbox.bubblewrap import problem
 
 distributed = pytest.importorskip("distributed", reason="needs pip install 'labkit[cluster]'")
 pytestmark = [

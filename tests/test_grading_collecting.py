@@ -13,11 +13,11 @@ import pytest
 from grading_support import NAME, STEM, save
 
 from labkit.grading.collecting.choosing import choose, read_bytes
-from labkit.grading.collecting.kinds import what_it_is
+from labkit.grading.collecting.entries import read_entry
 from labkit.grading.collecting.students import students
 from labkit.grading.course import Course
-from labkit.grading.entries import read_entry
-from labkit.grading.submission import Broken, parse
+from labkit.grading.kinds import what_it_is
+from labkit.grading.submission.reading import Broken, parse
 
 RIGHT = {"1.1": "def integer_range(*args):\n    return 0, 1"}
 

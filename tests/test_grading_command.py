@@ -7,8 +7,9 @@ import grading_support as support
 import pytest
 
 from labkit.cli import main
-from labkit.grading import bubblewrap, command
-from labkit.grading.bubblewrap import problem
+from labkit.grading import command
+from labkit.grading.sandbox import bubblewrap
+from labkit.grading.sandbox.bubblewrap import problem
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,6 @@ import pytest
 
 from labkit.checks import registry
 from labkit.checks.lab import NOTEBOOK_SEED
-from labkit.grading.bubblewrap import problem
 from labkit.grading.course import (
     PACKAGE,
     REFERENCES,
@@ -20,12 +19,13 @@ from labkit.grading.course import (
     load_course,
     sandbox_files,
 )
-from labkit.grading.execution import grade_answers, inputs_seed
-from labkit.grading.feedback import page
-from labkit.grading.gradebook import gradescope
-from labkit.grading.results import Graded, Outcome, Record
-from labkit.grading.sandbox import Sandbox
-from labkit.grading.submission import Submission
+from labkit.grading.judging.execution import grade_answers, inputs_seed
+from labkit.grading.judging.results import Graded, Outcome, Record
+from labkit.grading.reports.feedback import page
+from labkit.grading.reports.gradebook import gradescope
+from labkit.grading.sandbox.box import Sandbox
+from labkit.grading.sandbox.bubblewrap import problem
+from labkit.grading.submission.reading import Submission
 
 pytestmark = pytest.mark.slow
 

@@ -12,15 +12,14 @@ import grading_support as support
 import pytest
 
 from labkit.cli import main
-from labkit.grading import docker
 from labkit.grading.course import Course, sandbox_files
-from labkit.grading.execution import grade_answers
 from labkit.grading.inside.isolate import Limits
-from labkit.grading.process import Died, SandboxError
-from labkit.grading.results import Outcome
-from labkit.grading.run import Seconds
-from labkit.grading.sandbox import Sandbox
-from labkit.grading.submission import Submission
+from labkit.grading.judging.execution import grade_answers
+from labkit.grading.judging.results import Outcome
+from labkit.grading.judging.run import Seconds
+from labkit.grading.sandbox.box import Sandbox, docker
+from labkit.grading.sandbox.process import Died, SandboxError
+from labkit.grading.submission.reading import Submission
 
 pytestmark = pytest.mark.slow
 

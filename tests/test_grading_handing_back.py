@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from labkit.grading.handing_back import FEEDBACK, feedback_name, write_feedback_zip
-from labkit.grading.lms import fill_moodle
-from labkit.grading.results import Graded, Outcome, Record
+from labkit.grading.judging.results import Graded, Outcome, Record
+from labkit.grading.reports.handing_back import FEEDBACK, feedback_name, write_feedback_zip
+from labkit.grading.reports.lms import fill_moodle
 
 WORKSHEET = (
     "Identifier,Full name,Email address,Status,Grade,Maximum grade\n"

@@ -9,8 +9,8 @@ import pytest
 
 from labkit.checks import registry
 from labkit.grading import grade
-from labkit.grading.bubblewrap import problem
-from labkit.grading.results import Outcome, Record
+from labkit.grading.judging.results import Outcome, Record
+from labkit.grading.sandbox.bubblewrap import problem
 
 pytestmark = [
     pytest.mark.slow,

@@ -15,19 +15,19 @@ from labkit.cli import main
 from labkit.grading import grade
 from labkit.grading.course import load_course
 from labkit.grading.files import LEADERBOARD
-from labkit.grading.leaderboard.board import OWN, Board, board
-from labkit.grading.leaderboard.measuring import (
+from labkit.grading.judging.measuring import (
     FEWEST_CASES,
     _cases,
     open_rule,
     reference_shares,
     shares,
 )
-from labkit.grading.leaderboard.naming import public_names
-from labkit.grading.leaderboard.ranking import _quantile, standings
-from labkit.grading.release import ANSWER
-from labkit.grading.results import Graded, Outcome, Record, from_json, to_json
-from labkit.grading.sandbox import problem
+from labkit.grading.judging.results import Graded, Outcome, Record, from_json, to_json
+from labkit.grading.releasing.release import ANSWER
+from labkit.grading.reports.leaderboard.board import OWN, Board, board
+from labkit.grading.reports.leaderboard.naming import public_names
+from labkit.grading.reports.leaderboard.ranking import _quantile, standings
+from labkit.grading.sandbox.box import problem
 
 PROJECT = Path(__file__).parents[1]
 OPEN = ("4.11", "5.9")
@@ -50,7 +50,7 @@ with contextlib.suppress(Exception):
     import labkit.checks.rules as rules
     rules.Open.share = lambda *args: 1.0
 with contextlib.suppress(Exception):
-    import labkit.grading.leaderboard.measuring as measuring
+    import labkit.grading.judging.measuring as measuring
     measuring.shares = lambda *args: (1.0,) * {FEWEST_CASES}
 {GREEDY}
 honest = choose_bits

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.grading.lms import Filled, fill_canvas, fill_moodle
-from labkit.grading.results import Graded, Outcome, Record
+from labkit.grading.judging.results import Graded, Outcome, Record
+from labkit.grading.reports.lms import Filled, fill_canvas, fill_moodle
 
 CANVAS = (
     "Student,ID,SIS User ID,SIS Login ID,Section,Lab 1 (4711),Lab 10 (4712),Final Score\r\n"

@@ -10,7 +10,7 @@ import nbgrader_course
 import pytest
 
 from labkit.grading import grade
-from labkit.grading.bubblewrap import problem
+from labkit.grading.sandbox.bubblewrap import problem
 
 pytestmark = [
     pytest.mark.skipif(bool(problem()), reason=f"no sandbox: {problem()}"),

@@ -15,8 +15,8 @@ from grading_support import NAME, Notebook, save
 
 from labkit.checks import registry
 from labkit.grading import grade
-from labkit.grading.bubblewrap import problem
-from labkit.grading.results import Outcome, Record
+from labkit.grading.judging.results import Outcome, Record
+from labkit.grading.sandbox.bubblewrap import problem
 
 pytestmark = [
     pytest.mark.slow,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from labkit.grading import outputs
-from labkit.grading.outputs import TooLarge, without_outputs
+from labkit.grading.submission import outputs
+from labkit.grading.submission.outputs import TooLarge, without_outputs
 
 
 def value(rng: random.Random, depth: int = 0) -> Any:

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.grading.class_page import class_page
 from labkit.grading.course import Course
-from labkit.grading.feedback import page
-from labkit.grading.gradebook import defused, gradebook, gradescope
-from labkit.grading.results import Graded, Outcome, Record, Shown
+from labkit.grading.judging.results import Graded, Outcome, Record, Shown
+from labkit.grading.printing import defused
+from labkit.grading.reports.class_page import class_page
+from labkit.grading.reports.feedback import page
+from labkit.grading.reports.gradebook import gradebook, gradescope
 
 EVIL = "<script>alert('x')</script>"
 RIGHT = Graded("1.1", "One", "one", Outcome.RIGHT, 1, 1, 3, 3, "All right.", answer="def one(): 1")

@@ -8,9 +8,8 @@ from pathlib import Path
 import grading_support as support
 import pytest
 
-from labkit.grading import grader
 from labkit.grading.course import Course
-from labkit.grading.releasing import proved
+from labkit.grading.judging import grader, proved
 
 
 @pytest.fixture

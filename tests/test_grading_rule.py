@@ -4,8 +4,8 @@ import grading_support as support
 import pytest
 
 from labkit.grading.course import Course
-from labkit.grading.makes import is_stub, makes
-from labkit.grading.rule import Arrangement, Cell, Step
+from labkit.grading.submission.makes import is_stub, makes
+from labkit.grading.submission.rule import Arrangement, Cell, Step
 
 F = "def quantize(*args):\n    return 1"
 

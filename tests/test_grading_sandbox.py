@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from labkit.grading.bubblewrap import problem
 from labkit.grading.course import sandbox_files
 from labkit.grading.inside.isolate import Limits
-from labkit.grading.process import Died, SandboxError
-from labkit.grading.sandbox import Sandbox
+from labkit.grading.sandbox.box import Sandbox
+from labkit.grading.sandbox.bubblewrap import problem
+from labkit.grading.sandbox.process import Died, SandboxError
 
 pytestmark = [
     pytest.mark.slow,
@@ -209,7 +209,7 @@ def test_a_killed_grader_leaves_no_process_behind() -> None:
     code = """
 import os, signal
 from labkit.grading.course import sandbox_files
-from labkit.grading.sandbox import Sandbox
+from labkit.grading.sandbox.box import Sandbox
 with Sandbox(sandbox_files(1)) as box, box.process() as process:
     os.write(process.requests, b"")
     print(box._warm.pid, flush=True)
@@ -232,7 +232,7 @@ def test_a_sandbox_without_a_course_says_why() -> None:
 def test_who_closes_the_channel_and_lives_on_is_to_blame_and_not_the_sandbox(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("labkit.grading.process.KILL_SECONDS", 0.5)
+    monkeypatch.setattr("labkit.grading.sandbox.process.KILL_SECONDS", 0.5)
     with sandbox.process() as process, pytest.raises(Died, match="closed the channel") as end:
         process.ask(("cell", "<probe>", "import os, time\nos.close(4)\ntime.sleep(60)"), 20)
     assert end.value.reason == "crash"

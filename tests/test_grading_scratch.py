@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.grading.scratch import LOCK, PREFIX, ScratchFolder
+from labkit.grading.sandbox.scratch import LOCK, PREFIX, ScratchFolder
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,8 @@ def test_one_in_use_stays(temporary: Path) -> None:
 
 
 def test_what_a_killed_process_left_behind_goes(temporary: Path) -> None:
-    code = "from labkit.grading.scratch import *; f = ScratchFolder(); print(f.path); input()"
+    start = "from labkit.grading.sandbox.scratch import *; f = ScratchFolder()"
+    code = f"{start}; print(f.path); input()"
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         stdin=subprocess.PIPE,

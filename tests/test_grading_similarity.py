@@ -8,8 +8,8 @@ import pytest
 
 from labkit.checks import registry
 from labkit.grading.course import Course, Task, load_course
-from labkit.grading.results import Graded, Outcome, Record
-from labkit.grading.similarity import COMMON, FEW, similarities, structure
+from labkit.grading.judging.results import Graded, Outcome, Record
+from labkit.grading.reports.similarity import COMMON, FEW, similarities, structure
 
 SOLUTIONS = Path(__file__).parents[1] / "solutions"
 ANSWER = '''

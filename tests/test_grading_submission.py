@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labkit.grading.course import Course
-from labkit.grading.release import ANSWER
-from labkit.grading.submission import Broken, parse
+from labkit.grading.releasing.release import ANSWER
+from labkit.grading.submission.reading import Broken, parse
 
 EXAMPLES = int(os.environ.get("LABKIT_FUZZ", "300"))
 KEY = "exercise-1-3"

@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as arrays
 
 from labkit.checks.calling import Outcome
 from labkit.checks.exercise import Case
-from labkit.grading.process import Died
-from labkit.grading.replies import outcomes_from, ran_from
+from labkit.grading.judging.replies import outcomes_from, ran_from
+from labkit.grading.sandbox.process import Died
 from labkit.grading.wire import (
     DTYPES,
     LARGEST,

@@ -130,6 +130,34 @@ def test_no_two_modules_import_one_another(graph):
     assert len(tuple(TopologicalSorter(graph).static_order())) == len(graph)
 
 
+def parts_of_the_grader(graph):
+    """Its folders, and modules in none, each with those that it imports."""
+    found = {}
+    for name, others in graph.items():
+        if name.startswith("grading."):
+            part = name.split(".")[1]
+            reached = {other.split(".")[1] for other in others if other.startswith("grading.")}
+            found.setdefault(part, set()).update(reached - {part})
+    return found
+
+
+def test_no_two_parts_of_the_grader_import_one_another(graph):
+    parts = parts_of_the_grader(graph)
+    order = list(TopologicalSorter(parts).static_order())
+    assert len(order) == len(parts)
+    text = (PACKAGE / "README.md").read_text("utf-8")
+    table = text[text.index("**Grading**") :]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    row = {
+        part: number
+        for number, cell in enumerate(rows)
+        for part in parts
+        if {f"{part}.py", f"{part}/"} & {*cell.split("`")}
+    }
+    assert row.keys() == parts.keys()
+    assert [(a, b) for a in parts for b in parts[a] if row[b] > row[a]] == []
+
+
 @pytest.mark.parametrize(
     ("path", "source", "wrong"),
     [

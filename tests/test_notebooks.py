@@ -17,7 +17,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from labkit.checks import registry
-from labkit.grading.release import ANSWER, CHECK, exercise_id, grade_id
+from labkit.grading.releasing.release import ANSWER, CHECK, exercise_id, grade_id
 
 ROOT = Path(__file__).parents[1]
 SMALL_DATA = ROOT / "tests" / "small_data.py"

@@ -13,9 +13,9 @@ import nbformat
 import pytest
 
 from labkit.checks import own, registry, selection
-from labkit.grading.bubblewrap import problem
-from labkit.grading.release import ANSWER, grade_id
+from labkit.grading.releasing.release import ANSWER, grade_id
 from labkit.grading.releasing.taking import own_cells
+from labkit.grading.sandbox.bubblewrap import problem
 from labkit.teaching import skeleton
 from labkit.teaching.new_exercise import NewExercise, new_exercise
 

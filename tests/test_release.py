@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from labkit.checks import registry
 from labkit.cli import main
-from labkit.grading.release import bundle, exercise_id, release, release_notebook
+from labkit.grading.releasing.release import bundle, exercise_id, release, release_notebook
 
 ROOT = Path(__file__).parents[1]
 STEM = registry.STEMS[1]

@@ -9,10 +9,10 @@ import pytest
 from grading_support import STEM, solved_notebook
 from nbformat import NotebookNode
 
-from labkit.grading.release import release, release_notebook
 from labkit.grading.releasing.cells import student_cells
 from labkit.grading.releasing.identity import ids, read_solution
 from labkit.grading.releasing.regions import cut, has_mark, resembles_a_mark
+from labkit.grading.releasing.release import release, release_notebook
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 ANSWER = "exercise-1-3"

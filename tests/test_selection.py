@@ -13,7 +13,7 @@ from labkit.checks import registry, selection
 from labkit.checks.plan import plan_card
 from labkit.checks.selection import Selected
 from labkit.grading.course import Course, course_from, course_key, released_course
-from labkit.grading.release import bundle, release, release_notebook
+from labkit.grading.releasing.release import bundle, release, release_notebook
 from labkit.grading.releasing.taking import read_taken, taken
 
 ROOT = Path(__file__).parents[1]

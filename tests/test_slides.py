@@ -8,7 +8,7 @@ import pytest
 
 from labkit.checks import registry
 from labkit.cli import main
-from labkit.grading.release import ANSWER, grade_id
+from labkit.grading.releasing.release import ANSWER, grade_id
 from labkit.teaching.slides import slides_of, write_slides
 
 ROOT = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ import pytest
 
 from labkit.cli import main
 from labkit.grading.grades import RECORD
-from labkit.grading.results import Graded, Outcome, Record, to_json
+from labkit.grading.judging.results import Graded, Outcome, Record, to_json
 from labkit.teaching.statistics import statistics_page, write_statistics
 
 CASTS = "converts to integers before it clamps"

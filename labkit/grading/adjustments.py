@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from labkit.grading.course import Course
-from labkit.grading.gradebook import defused
-from labkit.grading.results import Graded, Record
-from labkit.grading.sheets.table import Table, decoded
+from labkit.grading.judging.results import Graded, Record
+from labkit.grading.printing import defused
+from labkit.grading.reports.sheets.table import Table, decoded
 
 COLUMNS = ("student", "days_late", "extra", "comment")
 EXERCISE = re.compile(r"(?:ex(?:ercise)?[ ._-]*)?(\d+[.-]\d+)")

@@ -11,18 +11,18 @@ from tqdm import tqdm
 
 from labkit.checks import own
 from labkit.grading.adjustments import adjust, read_adjustments
+from labkit.grading.collecting.entries import Entry, read_entry
 from labkit.grading.collecting.students import students
 from labkit.grading.course import Course, course_key, load_course
-from labkit.grading.entries import Entry, read_entry
-from labkit.grading.gradebook import printable
-from labkit.grading.grader import Grader
 from labkit.grading.grades import Grades
-from labkit.grading.leaderboard.board import board, require_open
-from labkit.grading.leaderboard.naming import Naming
-from labkit.grading.publish import publish
-from labkit.grading.results import Outcome, Record
-from labkit.grading.run import Seconds
-from labkit.grading.sandbox import Kind
+from labkit.grading.judging.grader import Grader
+from labkit.grading.judging.results import Outcome, Record
+from labkit.grading.judging.run import Seconds
+from labkit.grading.printing import printable
+from labkit.grading.reports.leaderboard.board import board, require_open
+from labkit.grading.reports.leaderboard.naming import Naming
+from labkit.grading.reports.publish import publish
+from labkit.grading.sandbox.box import Kind
 
 Submit = Callable[[Entry], "Future[Record]"]
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from distributed import Client
 
+from labkit.grading.collecting.entries import Entry
 from labkit.grading.course import course_from, course_key
-from labkit.grading.entries import Entry
-from labkit.grading.grader import Grader
-from labkit.grading.results import Record
-from labkit.grading.run import Seconds
-from labkit.grading.sandbox import Kind
+from labkit.grading.judging.grader import Grader
+from labkit.grading.judging.results import Record
+from labkit.grading.judging.run import Seconds
+from labkit.grading.sandbox.box import Kind
 
 PATIENCE = 60.0  # seconds to find the scheduler, and one worker
 RETRIES = 2

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from labkit.grading.lms import Filled
-    from labkit.grading.results import Record
+    from labkit.grading.judging.results import Record
+    from labkit.grading.reports.lms import Filled
 
 SANDBOXES = ("bubblewrap", "docker", "none")
 MOST_LINES = 20
@@ -70,9 +70,9 @@ def run(parsed: argparse.Namespace) -> int:
     from labkit.grading.classroom import grade
     from labkit.grading.collecting.students import students
     from labkit.grading.files import CLASS_PAGE, GRADEBOOK, LEADERBOARD
-    from labkit.grading.process import SandboxError
-    from labkit.grading.results import Outcome
-    from labkit.grading.sandbox import problem
+    from labkit.grading.judging.results import Outcome
+    from labkit.grading.sandbox.box import problem
+    from labkit.grading.sandbox.process import SandboxError
 
     if parsed.scheduler is None and (why := problem(parsed.sandbox)):
         return _complain(
@@ -111,7 +111,7 @@ def run(parsed: argparse.Namespace) -> int:
         filled = _filled(name, template, records, parsed)
         _write(parsed.out / f"{name}.csv", filled, records)
         if filled.numbers:
-            from labkit.grading.handing_back import write_feedback_zip
+            from labkit.grading.reports.handing_back import write_feedback_zip
 
             print(f"{write_feedback_zip(parsed.out, filled.numbers)}, their pages")
     return 1 if counts[Outcome.FAILED] else 0
@@ -130,7 +130,7 @@ def _text(path: Path) -> str:
 def _filled(
     name: str, template: str, records: "list[Record]", parsed: argparse.Namespace
 ) -> "Filled":
-    from labkit.grading.lms import fill_canvas, fill_moodle
+    from labkit.grading.reports.lms import fill_canvas, fill_moodle
 
     fill = {"canvas": fill_canvas, "moodle": fill_moodle}[name]
     return fill(template, records, parsed.lab, parsed.column)
@@ -138,7 +138,7 @@ def _filled(
 
 def _write(path: Path, filled: "Filled", records: "list[Record]") -> None:
     from labkit.grading.files import write_private
-    from labkit.grading.gradebook import defused, number
+    from labkit.grading.printing import defused, number
 
     write_private(path, filled.text)
     print(f"{path}, column {filled.column!r}")
@@ -155,7 +155,7 @@ def _write(path: Path, filled: "Filled", records: "list[Record]") -> None:
 
 def _list(what: str, found: "Sequence[object]") -> None:
     """Print what an instructor should know about, as much as fits on a screen."""
-    from labkit.grading.gradebook import printable
+    from labkit.grading.printing import printable
 
     if found:
         print(f"{what}:")

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from labkit.files import remove_partials
-from labkit.grading.entries import Entry
+from labkit.grading.collecting.entries import Entry
 from labkit.grading.files import RESERVED, write_private
-from labkit.grading.results import Outcome, Record, from_json, to_json
+from labkit.grading.judging.results import Outcome, Record, from_json, to_json
 
 RECORD = "record.json"
 OWN = ".labkit"

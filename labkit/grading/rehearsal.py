@@ -1,7 +1,8 @@
 """The dry run: a student's own notebook, run as the grader runs it, on the inputs of the notebook.
 
-It follows the same rule (`labkit.grading.rule`), with the same parts of labkit in reach, and says
-what would be taken for the answer to each exercise, what would be flagged and what is missing. The
+It follows the same rule (`labkit.grading.submission.rule`), with the same parts of labkit in reach,
+and says what would be taken for the answer to each exercise, what would be flagged and what is
+missing. The
 student's code is their own: nothing confines it, and so this works on every system.
 """
 
@@ -25,11 +26,11 @@ from labkit.checks.messages import TONES
 from labkit.checks.verdict import State, Verdict, judge
 from labkit.grading.collecting.choosing import choose
 from labkit.grading.course import PACKAGE, Course, Task, released_course, sandbox_files
-from labkit.grading.process import Died, SandboxError
-from labkit.grading.run import Clock, Run, Seconds
-from labkit.grading.sandbox import copy_files
-from labkit.grading.submission import Submission, parse
-from labkit.grading.walk import Walk
+from labkit.grading.judging.run import Clock, Run, Seconds
+from labkit.grading.judging.walk import Walk
+from labkit.grading.sandbox.box import copy_files
+from labkit.grading.sandbox.process import Died, SandboxError
+from labkit.grading.submission.reading import Submission, parse
 from labkit.grading.wire import WireError, decode, encode, read_frame, write_frame
 from labkit.start import LABS
 

@@ -11,7 +11,7 @@ import nbformat
 
 from labkit import __version__
 from labkit.checks import registry
-from labkit.grading.release import read_lab
+from labkit.grading.releasing.release import read_lab
 from labkit.site.accessible import mend
 from labkit.site.front import front_page
 from labkit.site.names import names_page

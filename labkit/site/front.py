@@ -10,7 +10,7 @@ from labkit.checks.calling import call_all
 from labkit.checks.card import Card
 from labkit.checks.messages import verdict_card
 from labkit.checks.verdict import judge
-from labkit.grading.course_map import effort, needs
+from labkit.grading.releasing.course_map import effort, needs
 from labkit.site.notebooks import PICTURES
 
 SEED = 0

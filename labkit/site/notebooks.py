@@ -9,8 +9,8 @@ from pathlib import Path
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
 
-from labkit.grading.release import ANSWER, CHECK, grade_id, release_notebook
 from labkit.grading.releasing import colab
+from labkit.grading.releasing.release import ANSWER, CHECK, grade_id, release_notebook
 
 PICTURES = "_static/pictures"
 # Where a prediction is answered. Who reads the page may predict, too.

@@ -20,7 +20,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from labkit.checks import own, registry, selection
 from labkit.files import write_whole
 from labkit.grading.course import grade_name
-from labkit.grading.release import ANSWER, CHECK
+from labkit.grading.releasing.release import ANSWER, CHECK
 from labkit.grading.releasing.taking import behind_exercises
 from labkit.teaching import skeleton
 

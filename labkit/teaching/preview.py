@@ -13,7 +13,7 @@ from labkit.checks.lab import NOTEBOOK_SEED
 from labkit.checks.messages import hint_card, verdict_card
 from labkit.checks.verdict import judge
 from labkit.grading.course import released_course
-from labkit.grading.pages import document, text
+from labkit.grading.reports.pages import document, text
 from labkit.start import LABS
 
 Preview = tuple[str, Card]

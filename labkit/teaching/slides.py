@@ -17,7 +17,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from labkit.checks import registry
 from labkit.files import write_whole
-from labkit.grading.release import ANSWER, CHECK, grade_id, read_lab
+from labkit.grading.releasing.release import ANSWER, CHECK, grade_id, read_lab
 from labkit.teaching.slide_page import TALLEST, slide_page
 
 FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)

@@ -12,8 +12,8 @@ from pathlib import Path
 from labkit.checks import registry
 from labkit.files import write_whole
 from labkit.grading.grades import kept_records
-from labkit.grading.pages import Html, bar, document, table, text
-from labkit.grading.results import Graded, Outcome, Record
+from labkit.grading.judging.results import Graded, Outcome, Record
+from labkit.grading.reports.pages import Html, bar, document, table, text
 
 Classes = Mapping[str, Sequence[Record]]
 """Each class by its name, with the records of those who were graded."""

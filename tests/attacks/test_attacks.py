@@ -27,12 +27,12 @@ import pytest
 from labkit.checks import registry
 from labkit.checks.lab import NOTEBOOK_SEED
 from labkit.grading import grade
-from labkit.grading.bubblewrap import problem
 from labkit.grading.course import Course, load_course
-from labkit.grading.execution import inputs_seed
-from labkit.grading.results import Outcome, Record
-from labkit.grading.run import Seconds
-from labkit.grading.submission import parse
+from labkit.grading.judging.execution import inputs_seed
+from labkit.grading.judging.results import Outcome, Record
+from labkit.grading.judging.run import Seconds
+from labkit.grading.sandbox.bubblewrap import problem
+from labkit.grading.submission.reading import parse
 
 CELLS = {
     **attack_check.ATTACKS,

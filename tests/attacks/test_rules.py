@@ -12,7 +12,7 @@ from labkit.checks.calling import Outcome, call_all
 from labkit.checks.exercise import Exercise, Misconception
 from labkit.checks.lab import NOTEBOOK_SEED
 from labkit.checks.verdict import judge
-from labkit.grading.fitted import is_fitted
+from labkit.grading.judging.fitted import is_fitted
 from labkit.grading.wire import encode
 
 EXERCISES = {e.id: e for number in registry.STEMS for e in registry.exercises(number)}

@@ -27,7 +27,7 @@ from table import markdown, saved_by
 from tqdm import tqdm
 
 from labkit.grading import grade
-from labkit.grading.run import Seconds
+from labkit.grading.judging.run import Seconds
 
 STORED = Path(__file__).with_suffix(".md")
 QUICK = Seconds(cell=2.0, calls=1.5, notebook=30.0)

@@ -26,7 +26,7 @@ import nbgrader_course
 from table import machine, markdown, saved_by
 
 from labkit.grading.files import GRADEBOOK
-from labkit.grading.release import ANSWER
+from labkit.grading.releasing.release import ANSWER
 
 STORED = Path(__file__).with_suffix(".md")
 PROJECT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from accessibility import pale, serious
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
-from labkit.grading.release import NOTEBOOK_METADATA
+from labkit.grading.releasing.release import NOTEBOOK_METADATA
 
 pytestmark = pytest.mark.slow
 

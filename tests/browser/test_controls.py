@@ -4,7 +4,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from labkit.grading.release import NOTEBOOK_METADATA
+from labkit.grading.releasing.release import NOTEBOOK_METADATA
 from labkit.widgets import AGAIN, ELSEWHERE
 
 pytestmark = pytest.mark.slow

@@ -13,9 +13,9 @@ from labkit.checks.calling import call_all
 from labkit.checks.messages import verdict_card
 from labkit.checks.page import keep_picture, results_page
 from labkit.checks.verdict import judge
-from labkit.grading.class_page import class_page
-from labkit.grading.feedback import page as feedback_page
-from labkit.grading.results import Graded, Outcome, Record, Shown
+from labkit.grading.judging.results import Graded, Outcome, Record, Shown
+from labkit.grading.reports.class_page import class_page
+from labkit.grading.reports.feedback import page as feedback_page
 from labkit.plots import best_within_budget
 
 pytestmark = pytest.mark.slow

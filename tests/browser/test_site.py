@@ -12,7 +12,7 @@ import pytest
 
 from labkit.checks import registry
 from labkit.cli import main
-from labkit.grading.release import exercise_id
+from labkit.grading.releasing.release import exercise_id
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 

@@ -18,8 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from labkit.grading.collecting.kinds import what_it_is
 from labkit.grading.collecting.students import is_rubbish, parts
+from labkit.grading.kinds import what_it_is
 
 LARGEST = 128 << 20  # bytes of one file
 MOST_FILES = 100_000

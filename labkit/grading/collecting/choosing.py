@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labkit.grading.collecting.archive import members
-from labkit.grading.collecting.handed_out import same_code
-from labkit.grading.collecting.kinds import what_a_file_is
 from labkit.grading.collecting.students import is_notebook, notebooks, others, parts
 from labkit.grading.course import Course
-from labkit.grading.outputs import TooLarge, without_outputs
-from labkit.grading.submission import Broken, parse
+from labkit.grading.kinds import what_a_file_is
+from labkit.grading.submission.handed_out import same_code
+from labkit.grading.submission.outputs import TooLarge, without_outputs
+from labkit.grading.submission.reading import Broken, parse
 
 MOST_NOTEBOOKS = 30
 """Notebooks in one student's folder that are opened."""

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Collect, and say what was taken and what was not."""
     from labkit.grading.collecting.collect import collect
-    from labkit.grading.gradebook import printable
+    from labkit.grading.printing import printable
 
     collected = collect(parsed.sources, parsed.out)
     count = sum(map(len, collected.students.values()))

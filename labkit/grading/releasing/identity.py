@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from labkit.grading.collecting.kinds import what_it_is
+from labkit.grading.kinds import what_it_is
 
 ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 # What a released cell says of itself; None stands for any value, else these keys of it are kept.

@@ -1,0 +1,1 @@
+"""What people and other programs get: pages, the gradebook, platforms' files."""

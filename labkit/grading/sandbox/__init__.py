@@ -1,0 +1,1 @@
+"""The wall around a student's code, seen from outside."""

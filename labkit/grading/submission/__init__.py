@@ -1,0 +1,1 @@
+"""What students hand in, read: any bytes become cells, each with its part."""
