@@ -67,7 +67,8 @@ class Rule:
             advice = JOIN if wanted.ndim and isinstance(got, tuple) else ""
             whole = f"{name} is {describe(got)}; expected {kind(wanted)}."
             items = _joined(got) if isinstance(got, tuple) else None
-            if items is not None and self.mismatch(name, items, expected, args) is None:
+            inner = None if items is None else self.mismatch(name, items, expected, args)
+            if items is not None and (inner is None or inner.form_only):
                 return Mismatch(f"{whole} The numbers are right.{advice}", form_only=True)
             turned = value is not None and value.shape == wanted.shape[::-1] and wanted.ndim == 2
             return Mismatch(whole + advice + (TURNED if turned else ""))

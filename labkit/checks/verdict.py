@@ -5,6 +5,7 @@
 
 import copy
 import inspect
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -100,7 +101,8 @@ class Verdict:
             return ()
         if self.exercise.kind != "values":
             return alike(self.exercise, cases, outcomes)
-        return diagnose(self.exercise, cases, outcomes, self.wrong, self.answer)
+        with warnings.catch_warnings(action="ignore"):  # those of guesses, not of the answer
+            return diagnose(self.exercise, cases, outcomes, self.wrong, self.answer)
 
     @property
     def diagnosis(self) -> Misconception | None:

@@ -7,7 +7,6 @@ the pen. Where none stands, facts are said: which calls are right, and what an e
 """
 
 import copy
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -75,20 +74,13 @@ def diagnose(
     """
     expected = [called(partial(exercise.reference, *copy.deepcopy(c.args))) for c in cases]
     evidence = Evidence(exercise, cases, outcomes, expected)
-    with warnings.catch_warnings(action="ignore"):  # of guesses, not of the answer
-        return _findings(evidence, list(wrong), answer)
-
-
-def _findings(
-    evidence: Evidence, wrong: list[int], answer: Callable[..., Any] | None
-) -> tuple[Finding, ...]:
     causes: tuple[Finding, ...] = ()
-    if any(evidence.outcomes[i].status == "returned" for i in wrong):
+    if any(outcomes[i].status == "returned" for i in wrong):
         causes = _causes(evidence, wrong)
-    told = () if answer is None else _told(answer, evidence, wrong, bool(causes))
+    told = () if answer is None else _told(answer, evidence, list(wrong), bool(causes))
     causes = (*causes, *told)
     changed = _changed(evidence)
-    facts = _facts(evidence, wrong, has_cause=any(finding.cause for finding in causes))
+    facts = _facts(evidence, list(wrong), has_cause=any(finding.cause for finding in causes))
     return (*causes, *changed, *facts)[:MOST]
 
 

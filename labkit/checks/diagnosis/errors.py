@@ -47,7 +47,7 @@ MEANINGS = (
         "of dimensions. `flatten(1)` and negative dimensions such as -1 help.",
     ),
     Meaning(
-        r"Expected reduction dim \d+ to have non-zero size|does not have an identity",
+        r"Expected reduction dim",
         "There is no largest or smallest of nothing: for this input a part is empty. Treat it "
         "apart; it adds 0 to a sum.",
     ),
@@ -78,6 +78,11 @@ MEANINGS = (
         "first, or treat 0 apart.",
     ),
     Meaning(r"ZeroDivisionError", "Something divided by is 0 for this input: treat it apart."),
+    Meaning(
+        r"not positive-definite|matrix is singular",
+        "This matrix has no inverse, or no Cholesky factor: a row of it is 0, or follows from "
+        "others. Add something to its diagonal before, or look at what was added, and where.",
+    ),
     Meaning(
         r"negative shift count",
         "A shift by less than 0 does not exist: for a shift of 0 there is nothing to round. Treat "

@@ -12,6 +12,8 @@ FACTORS = {
     0.01: "The result is a fraction, and percent are asked for.",
     1e-3: "The result is 1000 times too small: look at the unit.",
     1e3: "The result is 1000 times too large: look at the unit.",
+    1e-6: "The result is 1,000,000 times too small: look at the unit.",
+    1e6: "The result is 1,000,000 times too large: look at the unit.",
     1e-12: "The result is 10^12 times too small: look at the unit that is asked for.",
     math.log(10): "The logarithm has the base e where base 10 belongs: `log10`.",
     1 / math.log(10): "The logarithm has the base 10 where base e belongs: `log`.",

@@ -43,6 +43,11 @@ def _uniform(x: Tensor, levels: Tensor) -> Tensor:
     return torch.round((x - levels[0]) / step).clamp(0, len(levels) - 1).long()
 
 
+def _unguarded(x: Tensor, levels: Tensor) -> Tensor:
+    step = (levels[-1] - levels[0]) / (len(levels) - 1)
+    return torch.round((x - levels[0]) / step).clamp(0, len(levels) - 1).long()
+
+
 ASSIGN_CODES = Exercise(
     id="6.1",
     title="The nearest level",
@@ -87,6 +92,17 @@ ASSIGN_CODES = Exercise(
                 :-1
             ].reshape(1, -1),
             "The codes have the shape of x.",
+        ),
+        Misconception(
+            "compares with the levels instead of the midpoints",
+            torch.bucketize,
+            "Between two levels the nearer one counts, and that changes at the midpoint: "
+            "(levels[1:] + levels[:-1]) / 2.",
+        ),
+        Misconception(
+            "takes the levels for a uniform grid",
+            _unguarded,
+            "Scale and zero point belong to levels at equal distances. These lie anywhere.",
         ),
     ),
     minutes=(7, 11),

@@ -30,6 +30,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         case("fewer weights than a block", one(rng, 9, 30), 2, 64, 32, 0),
         case("a codebook for all", 288, 4, 288, 0, 32 * 16),
         case("scales and a codebook", 64 * several, 4, 64, 8, 32 * one(rng, 4, 16)),
+        case("a codebook, and a block that is not full", 33 + one(rng, 0, 20), 4, 32, 16, 256),
         case("a layer", 9216 + one(rng, 1, 31), 4, 32, 32, 0),
     ]
 
@@ -97,6 +98,11 @@ BITS_PER_WEIGHT = Exercise(
             "returns all bits together",
             lambda n, b, size, s, t: float(Fraction(bits_per_weight(n, b, size, s, t)) * n),
             "That is the whole tensor. Divide by the number of weights.",
+        ),
+        Misconception(
+            "divides by the codes that are stored",
+            lambda n, b, size, s, t: bits_per_weight(math.ceil(n / size) * size, b, size, s, t),
+            "The filling of the last block is no weight: divide by `count`.",
         ),
     ),
     minutes=(7, 11),

@@ -94,6 +94,11 @@ CODEBOOK_ERROR = Exercise(
             lambda x, levels: codebook_error(x, levels)[::-1],
             "First the mean squared error, then the largest one.",
         ),
+        Misconception(
+            "compares the codes with the values",
+            lambda x, levels: codebook_error(x.double() - assign_codes(x, levels), levels[:1] * 0),
+            "A code is the number of a level, not its value. What comes back is levels[code].",
+        ),
     ),
     minutes=(6, 9),
     extra=True,

@@ -71,6 +71,21 @@ def _the_same_again(left: list[int]) -> None:
     left.append(left.pop() + left.pop(0))
 
 
+def _with_those_that_never_occur(counts: Tensor) -> int:
+    heap, total = counts.tolist(), 0
+    heapq.heapify(heap)
+    while len(heap) > 1:
+        merged = heapq.heappop(heap) + heapq.heappop(heap)
+        total += merged
+        heapq.heappush(heap, merged)
+    return total
+
+
+def _not_put_back(counts: Tensor) -> int:
+    left = sorted(n for n in counts.tolist() if n)
+    return sum(left[: len(left) // 2 * 2])
+
+
 HUFFMAN_TOTAL = Exercise(
     id="6.6",
     title="Codes of unequal length",
@@ -119,6 +134,30 @@ HUFFMAN_TOTAL = Exercise(
             "counts the bits of the longest code for all",
             lambda counts: int(counts.sum()) * (int((counts > 0).sum()) - 1),
             "Each symbol has its own length: count how often it occurs, times its length.",
+        ),
+        Misconception(
+            "counts the entropy",
+            _entropy,
+            "The entropy is the bound that no code beats. Code words have whole bits: build the "
+            "tree.",
+        ),
+        Misconception(
+            "gives all symbols codes of one length",
+            lambda counts: int(counts.sum()) * math.ceil(math.log2(len(counts))),
+            "That is what packing does. A Huffman code gives frequent symbols fewer bits, and "
+            "those that never occur none.",
+        ),
+        Misconception(
+            "joins symbols that never occur, too",
+            _with_those_that_never_occur,
+            "A symbol that never occurs needs no word, and would make those of others longer: "
+            "leave it out first.",
+        ),
+        Misconception(
+            "does not put the sum back",
+            _not_put_back,
+            "Two that are joined are one symbol from then on, as frequent as both together: put it "
+            "back among the others.",
         ),
     ),
     minutes=(10, 15),

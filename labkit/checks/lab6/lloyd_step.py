@@ -40,12 +40,29 @@ def _cases(rng: torch.Generator) -> list[Case]:
         Case("a level without values", (inside[:, [0, 1, 3, 4]].flatten(), gap)),
         Case("two levels without values", (inside[:, [0, 2, 4]], gap)),
         Case("one value", (two[:1] - 0.4, two)),
+        Case("the last level without values", (inside[:, :4].flatten(), gap)),
+        # Odd 32nds: none lies on a midpoint, wherever the levels are at first.
+        Case("values between the levels", ((4 * whole(rng, -64, 64, 40) + 1) / 32, four)),
         Case("values far out", (10 + randn(rng, 7).abs(), four)),
     ]
 
 
 def _median(values: Tensor, level: Tensor) -> Tensor:
     return values.sort().values[len(values) // 2] if len(values) else level
+
+
+def _one_by_one(x: Tensor, levels: Tensor) -> Tensor:
+    new = levels.clone()
+    for code in range(len(new)):
+        values = x[assign_codes(x, new) == code]
+        new[code] = values.mean() if len(values) else new[code]
+    return new
+
+
+def _short_counts(x: Tensor, levels: Tensor) -> Tensor:
+    codes = assign_codes(x, levels).flatten()
+    counts, sums = torch.bincount(codes), torch.bincount(codes, x.flatten())
+    return torch.where(counts > 0, sums / counts, levels)
 
 
 LLOYD_STEP = Exercise(
@@ -108,6 +125,17 @@ LLOYD_STEP = Exercise(
             "leaves the levels as they are",
             lambda x, levels: levels.clone(),
             "The second half is missing: each level moves to the mean of the values nearest to it.",
+        ),
+        Misconception(
+            "assigns the values anew after each level that has moved",
+            _one_by_one,
+            "All values keep the code that they have at the beginning of a step: assign them once, "
+            "then move all levels.",
+        ),
+        Misconception(
+            "counts up to the largest code that occurs only",
+            _short_counts,
+            "torch.bincount ends at the largest number that it sees: minlength=len(levels).",
         ),
     ),
     minutes=(10, 15),

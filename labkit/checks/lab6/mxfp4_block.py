@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.inputs import randn, uniform
+from labkit.checks.inputs import one, randn, uniform
 from labkit.checks.rules import Codes, Rule
 
 MAGNITUDES = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
@@ -35,7 +35,9 @@ def _cases(rng: torch.Generator) -> list[Case]:
         x[int(torch.randint(count, (), generator=rng))] = largest
         return x
 
+    halfway = torch.tensor([0.25, -0.75, 1.25, -1.75, 2.5, -3.5, 5.0]) * 2.0 ** one(rng, -3, 3)
     return [
+        Case("values halfway between two levels", (halfway,)),
         Case("four values", (block(uniform(rng, 4.1, 5.9), 4),)),
         Case("a largest value that saturates", (block(uniform(rng, 7.1, 7.9)),)),
         Case("a largest value just below a power of two", (-block(uniform(rng, 0.98, 0.999)),)),
@@ -61,6 +63,27 @@ def _truncated(x: Tensor) -> tuple[int, Tensor]:
     exponent = _exponent(x)
     codes = torch.searchsorted(MAGNITUDES, x.abs() / 2.0**exponent, right=True) - 1
     return exponent, 2.0**exponent * MAGNITUDES[codes] * x.sign()
+
+
+def _halfway(up: Callable[[Tensor], Tensor]) -> Callable[[Tensor], tuple[int, Tensor]]:
+    """Return the answer that sends values halfway up where ``up(index of the lower level)``."""
+
+    def wrong(x: Tensor) -> tuple[int, Tensor]:
+        exponent = _exponent(x)
+        midpoints = (MAGNITUDES[1:] + MAGNITUDES[:-1]) / 2
+        y = x.abs() / 2.0**exponent
+        lower, upper = (torch.bucketize(y, midpoints, right=right) for right in (False, True))
+        codes = torch.where((lower != upper) & up(lower), upper, lower)
+        return exponent, 2.0**exponent * MAGNITUDES[codes] * x.sign()
+
+    return wrong
+
+
+def _unsaturated(x: Tensor) -> tuple[int, Tensor]:
+    exponent = _exponent(x)
+    y = x.abs() / 2.0**exponent
+    step = 2.0 ** (y.clamp(min=1).log2().floor() - 1)
+    return exponent, 2.0**exponent * torch.ceil(y / step - 0.5) * step * x.sign()
 
 
 MXFP4_BLOCK = Exercise(
@@ -125,6 +148,28 @@ MXFP4_BLOCK = Exercise(
             "returns the levels without the scale",
             lambda x: (_exponent(x), mxfp4_block(x)[1] / 2.0 ** _exponent(x)),
             "The values are level times scale: multiply by 2.0**exponent at the end.",
+        ),
+        Misconception(
+            "sends values halfway to the larger magnitude",
+            _halfway(lambda lower: lower >= 0),
+            "A value halfway between two magnitudes takes the smaller one here: count the "
+            "midpoints that are smaller.",
+        ),
+        Misconception(
+            "sends values halfway to the even mantissa",
+            _halfway(lambda lower: lower % 2 == 1),
+            "That is what hardware does. Here a value halfway between two magnitudes takes the "
+            "smaller one, as in 6.1.",
+        ),
+        Misconception(
+            "does not saturate",
+            _unsaturated,
+            "6 is the largest level: what lies beyond it is cut off there, and 8 does not exist.",
+        ),
+        Misconception(
+            "returns the scale instead of its exponent",
+            lambda x: (2.0 ** _exponent(x), mxfp4_block(x)[1]),
+            "What is stored is the exponent e, a whole number: the scale follows from it.",
         ),
     ),
     minutes=(10, 15),

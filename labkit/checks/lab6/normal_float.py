@@ -50,6 +50,37 @@ def _unscaled(bits: int, offset: float) -> Tensor:
     return normal_float(bits, offset) * float(_quantiles(torch.tensor(offset)))
 
 
+def _halves(bits: int, offset: float, end: int | None = -1) -> tuple[Tensor, Tensor]:
+    half = 2 ** (bits - 1)
+    above, below = (torch.linspace(offset, 0.5, half + n, dtype=torch.float64) for n in (1, 0))
+    return -_quantiles(below)[:end], _quantiles(above)[:end]
+
+
+def _put_together(*parts: Tensor) -> Tensor:
+    levels = torch.cat(parts)
+    return (levels / levels.max()).float()
+
+
+def _with_ends(bits: int, offset: float) -> Tensor:
+    negative, positive = _halves(bits, offset, None)
+    return _put_together(negative, torch.zeros(1), positive).sort().values
+
+
+def _mirrored(bits: int, offset: float) -> Tensor:
+    _, positive = _halves(bits, offset)
+    return _put_together(-positive, positive).sort().values
+
+
+def _in_order_of_making(bits: int, offset: float) -> Tensor:
+    negative, positive = _halves(bits, offset)
+    return _put_together(negative, torch.zeros(1), positive)
+
+
+def _zero_last(bits: int, offset: float) -> Tensor:
+    negative, positive = _halves(bits, offset)
+    return _put_together(positive, negative, torch.zeros(1))
+
+
 NORMAL_FLOAT = Exercise(
     id="6.7",
     title="NF4 from quantiles",
@@ -104,6 +135,35 @@ NORMAL_FLOAT = Exercise(
             "has the levels in falling order",
             lambda bits, offset: normal_float(bits, offset).flip(0),
             "Code 0 is the lowest level: sort them.",
+        ),
+        Misconception(
+            "keeps the 0 at the end of both rows",
+            _with_ends,
+            "Both rows end at Q(0.5), which is 0: drop their last element, or 0 is there three "
+            "times.",
+        ),
+        Misconception(
+            "leaves out 0",
+            _mirrored,
+            "0 must be among the levels: a weight that is 0 stays 0. So the side below it has one "
+            "level less.",
+        ),
+        Misconception(
+            "does not sort",
+            _in_order_of_making,
+            "Both rows begin at their outer end, so the positive ones fall. Code 0 is the lowest "
+            "level: sort them all.",
+        ),
+        Misconception(
+            "does not sort",
+            _zero_last,
+            "Code 0 is the lowest level: sort them all after you have put them together.",
+        ),
+        Misconception(
+            "takes the distribution function for its inverse",
+            lambda bits, offset: _built(bits, offset, torch.special.ndtr),
+            "ndtr makes a share of a value. Levels are values, made of shares: "
+            "torch.special.ndtri.",
         ),
     ),
     minutes=(9, 14),

@@ -53,6 +53,21 @@ def _signed(x: Tensor) -> tuple[float, Tensor]:
     return scale, _e4m3(x.reshape(-1, 16).amax(1) / 6 / scale)
 
 
+def _to(dtype: torch.dtype, x: Tensor) -> tuple[float, Tensor]:
+    scale = nvfp4_scales(x)[0]
+    return scale, (_largest(x) / 6 / scale).to(dtype).float()
+
+
+def _sevenths(x: Tensor) -> tuple[float, Tensor]:
+    scale = float(x.abs().max()) / (7 * 448)
+    return scale, _e4m3(_largest(x) / 7 / scale)
+
+
+def _distant(x: Tensor) -> tuple[float, Tensor]:
+    scale = nvfp4_scales(x)[0]
+    return scale, _e4m3(x.reshape(16, -1).abs().amax(0) / 6 / scale)
+
+
 NVFP4_SCALES = Exercise(
     id="6.10",
     title="A scale of two levels",
@@ -111,6 +126,34 @@ NVFP4_SCALES = Exercise(
             "gives all blocks the same scale",
             lambda x: (nvfp4_scales(x)[0], torch.full((len(x) // 16,), 448.0)),
             "Each block of 16 has a scale of its own: its own largest value decides.",
+        ),
+        Misconception(
+            "rounds to E5M2",
+            lambda x: _to(torch.float8_e5m2, x),
+            "Block scales are E4M3, torch.float8_e4m3fn: a bit more of mantissa, a smaller range.",
+        ),
+        Misconception(
+            "takes 7 for the largest level",
+            _sevenths,
+            "7 is the largest code of four-bit integers. The levels are E2M1 (6.9), which ends at "
+            "6.",
+        ),
+        Misconception(
+            "takes 240 for the largest block scale",
+            _by(6 * 240),
+            "240 is the end of the E4M3 that keeps its highest exponent for infinity. That of "
+            "torch and of NVFP4, `e4m3fn`, ends at 448.",
+        ),
+        Misconception(
+            "makes blocks of distant values",
+            _distant,
+            "A block are 16 neighbours: reshape(-1, 16), a row each.",
+        ),
+        Misconception(
+            "multiplies the block scales by the tensor's",
+            lambda x: (nvfp4_scales(x)[0], nvfp4_scales(x)[1] * nvfp4_scales(x)[0]),
+            "Both scales are stored apart, and a block's is the E4M3 number itself: they are "
+            "multiplied when a weight is read.",
         ),
     ),
     minutes=(7, 11),

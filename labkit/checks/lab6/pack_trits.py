@@ -85,6 +85,16 @@ PACK_TRITS = Exercise(
             lambda trits: ((255 * _number(trits) + 242) // 243).to(torch.uint8),
             "A byte has 256 values: the fraction is 256 n / 243.",
         ),
+        Misconception(
+            "packs digits of base 4",
+            lambda trits: (trits.long() * torch.tensor([256, 64, 16, 4, 1])).sum(1),
+            "Two bits a trit are 10 bits for five. In base 3 they fit in one byte.",
+        ),
+        Misconception(
+            "has the fraction upside down",
+            lambda trits: (243 * _number(trits) + 255) // 256,
+            "The number below 243 is stretched to 256: ceil(256 n / 243).",
+        ),
     ),
     minutes=(8, 12),
     extra=True,

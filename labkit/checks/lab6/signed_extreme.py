@@ -63,6 +63,20 @@ def _one_for_zeros(x: Tensor) -> tuple[float, Tensor]:
     return scale or 1.0, codes
 
 
+def _unclamped(x: Tensor) -> tuple[float, Tensor]:
+    scale, _ = signed_extreme(x)
+    steps = x / scale if scale else torch.zeros_like(x)
+    return scale, (torch.round(steps) + 8).long()
+
+
+def _unguarded(dtype: torch.dtype) -> Callable[[Tensor], tuple]:
+    def wrong(x: Tensor) -> tuple[float, Tensor]:
+        scale = _extreme(x) / -8
+        return scale, (torch.round(x / scale) + 8).clamp(0, 15).to(dtype)
+
+    return wrong
+
+
 SIGNED_EXTREME = Exercise(
     id="6.8",
     title="The signed extreme",
@@ -122,6 +136,27 @@ SIGNED_EXTREME = Exercise(
             "gives a block of zeros the scale 1",
             _one_for_zeros,
             "All codes are 8 there, and the scale is 0, as in the file: 0 * 0 is 0 as well.",
+        ),
+        Misconception(
+            "drops the sign of the extreme",
+            _with_scale(lambda x: float(x.abs().max()) / -8),
+            "Then a negative extreme would need the code 16, and is cut off. With its sign, "
+            "extreme / -8, it always gets the code 0.",
+        ),
+        Misconception(
+            "does not clamp",
+            _unclamped,
+            "A value nearly as far out on the other side rounds to 16, which four bits do not "
+            "hold: clamp to 15.",
+        ),
+        *(
+            Misconception(
+                "divides a block of zeros by 0",
+                _unguarded(dtype),
+                "0 / 0 is NaN, and NaN has no code. A block of zeros has the scale 0 and the codes "
+                "8: treat it apart.",
+            )
+            for dtype in (torch.int32, torch.uint8, torch.int64)  # NaN becomes another number
         ),
     ),
     minutes=(7, 11),

@@ -151,6 +151,11 @@ AWQ_ERRORS = Exercise(
             lambda w, x, alphas, bits, size: torch.zeros(len(alphas)),
             "Scaling up and down again changes nothing. The rounding stands between the two.",
         ),
+        Misconception(
+            "forgets the sign of the inputs",
+            _by(lambda x: x.mean(0).abs().clamp(min=LEAST)),
+            "Positive and negative inputs must not cancel: abs() before the mean.",
+        ),
     ),
     minutes=(8, 13),
 )

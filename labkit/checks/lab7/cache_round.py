@@ -81,6 +81,20 @@ def _codes(keys: Tensor, values: Tensor, bits: int) -> tuple[Tensor, Tensor, flo
     return coded[0], coded[1], _bytes(keys, bits)
 
 
+def _one_grid(keys: Tensor, values: Tensor, bits: int) -> tuple[Tensor, Tensor, float]:
+    k, v = (_round(x.reshape(1, -1), 1, bits).reshape(x.shape) for x in (keys, values))
+    return k, v, _bytes(keys, bits)
+
+
+def _asymmetric(keys: Tensor, values: Tensor, bits: int) -> tuple[Tensor, Tensor, float]:
+    def back(x: Tensor, axis: int) -> Tensor:
+        low, high = x.amin(axis, keepdim=True), x.amax(axis, keepdim=True)
+        scale = (high - low) / (2**bits - 1)
+        return torch.round((x - low) / scale) * scale + low
+
+    return back(keys, 0), back(values, 1), _bytes(keys, bits)
+
+
 CACHE_ROUND = Exercise(
     id="7.12",
     title="Keys and values",
@@ -149,6 +163,18 @@ CACHE_ROUND = Exercise(
                 lambda tokens, width, bits: (2 * tokens * width * bits + 32 * (width + tokens)) / 8
             ),
             "Scales are stored in 16 bits here.",
+        ),
+        Misconception(
+            "has one grid for each tensor",
+            _one_grid,
+            "Keys have a scale for each channel, values one for each token: amax(axis, "
+            "keepdim=True).",
+        ),
+        Misconception(
+            "stores the smallest value, too",
+            _asymmetric,
+            "That grid has a minimum beside its scale, as KIVI's has. Here grids are symmetric: "
+            "one scale, the largest magnitude over 2^(b-1) - 1.",
         ),
     ),
     minutes=(6, 10),

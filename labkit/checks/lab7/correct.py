@@ -55,6 +55,11 @@ def _others_kept(w: Tensor, hessian: Tensor, i: int, rounded: float) -> Tensor:
     return result
 
 
+def _later(h: Tensor, inverse: Tensor, i: int) -> Tensor:
+    row = inverse[i] / inverse[i, i]
+    return torch.where(torch.arange(len(h)) >= i, row, 0.0)
+
+
 CORRECT = Exercise(
     id="7.8",
     title="The optimal correction",
@@ -113,6 +118,17 @@ CORRECT = Exercise(
             _by(lambda h, inverse, i: 2 * _unit(h, inverse, i) - h[i] / h.diagonal()),
             "That is right for two weights. With more of them they help one another, which the "
             "inverse takes into account.",
+        ),
+        Misconception(
+            "moves only the weights that come later",
+            _by(_later),
+            "Here all others are free to move, those before as well. (In 7.10 the earlier ones are "
+            "fixed.)",
+        ),
+        Misconception(
+            "inverts each entry",
+            _by(lambda h, inverse, i: h[i, i] / h[i]),
+            "The inverse of a matrix is not that of its entries: torch.linalg.inv(hessian).",
         ),
     ),
     minutes=(7, 12),

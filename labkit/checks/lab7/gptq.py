@@ -167,6 +167,11 @@ GPTQ = Exercise(
             _codes_as_values,
             "The error is that of the value that comes back: code * scale.",
         ),
+        Misconception(
+            "returns the values instead of their codes",
+            lambda w, u, scale, bits: gptq(w, u, scale, bits) * scale,
+            "Asked for are the codes, whole numbers: the scales are stored beside them.",
+        ),
     ),
     minutes=(9, 15),
     extra=True,

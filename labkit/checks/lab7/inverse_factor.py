@@ -126,6 +126,30 @@ INVERSE_FACTOR = Exercise(
             _by(lambda h: h.diagonal().mean()),
             "1 percent of it: with more, the corrections are hardly left.",
         ),
+        Misconception(
+            "inverts the upper factor of the Hessian",
+            lambda h: torch.linalg.inv(torch.linalg.cholesky(_damped(h, _mean(h)), upper=True)),
+            "It is upper triangular, but its product with its transpose is the inverse in the "
+            "other order: U U^T. Invert H first, then take the upper factor.",
+        ),
+        Misconception(
+            "does not damp",
+            _by(lambda h: 0.0),
+            "Without damping a dead channel or a short text leaves H without an inverse: add 1 "
+            "percent of the mean of the diagonal to the diagonal.",
+        ),
+        Misconception(
+            "adds the damping to every entry",
+            lambda h: _factor(h.double() + _mean(h)),
+            "The damping stands on the diagonal only: times torch.eye(n).",
+        ),
+        Misconception(
+            "damps the inverse",
+            lambda h: _factor(
+                torch.linalg.inv(torch.linalg.pinv(h.double()) + _damped(0 * h, _mean(h)))
+            ),
+            "The damping makes H safe to invert, so it comes first.",
+        ),
     ),
     minutes=(6, 10),
     extra=True,

@@ -69,6 +69,11 @@ MAXIMA = Exercise(
             lambda x: (x.abs().max().expand(x.shape[1]), x.abs().max().expand(len(x))),
             "One number for each channel and each token: give the maximum an axis.",
         ),
+        Misconception(
+            "returns values and their places",
+            lambda x: (tuple(x.abs().max(0)), tuple(x.abs().max(1))),
+            "max(dim) gives a pair, the values and where they stand: take .values, or amax(dim).",
+        ),
     ),
     minutes=(4, 6),
 )

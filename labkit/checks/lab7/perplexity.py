@@ -163,6 +163,12 @@ PERPLEXITY = Exercise(
             _from(lambda losses: (math.exp(min(700.0, float(losses.sum()))), _summary(losses)[1])),
             "The mean over the tokens, or a longer text would be a worse one.",
         ),
+        Misconception(
+            "takes the softmax twice",
+            lambda logits, tokens: perplexity(logits.softmax(-1), tokens),
+            "cross_entropy and log_softmax take logits and have the softmax inside: give them the "
+            "logits themselves.",
+        ),
     ),
     minutes=(7, 11),
 )

@@ -115,6 +115,11 @@ PREDICTED_SECONDS = Exercise(
             ),
             "With one token the reading takes longer than the multiplications.",
         ),
+        Misconception(
+            "divides the bits as integers",
+            _with(reading=lambda weights, bits, bandwidth: weights * (bits // 8) / bandwidth),
+            "bits // 8 is 0 for 4.5 bits: divide with /, or multiply by the weights first.",
+        ),
     ),
     minutes=(5, 8),
     extra=True,

@@ -105,6 +105,24 @@ def _turned(turn: Callable[[Tensor], Tensor]) -> Callable[..., tuple]:
     return wrong
 
 
+def _in_groups(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor, float]:
+    codes, scale, cost = quantize_groups(w, bits, group_size)
+    return codes.unflatten(1, (-1, group_size)), scale, cost
+
+
+def _repeated(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor, float]:
+    codes, scale, cost = quantize_groups(w, bits, group_size)
+    return codes, scale.repeat_interleave(group_size, dim=1), cost
+
+
+def _whole_range(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor, float]:
+    groups = w.unflatten(1, (-1, group_size))
+    scale = (groups.amax(2) - groups.amin(2)) / (2**bits - 1)
+    scale = torch.where(scale == 0, 1.0, scale)
+    codes = torch.round(groups / scale[..., None]).flatten(1)
+    return codes.to(torch.int64), scale, bits + 16 / group_size
+
+
 QUANTIZE_GROUPS = Exercise(
     id="7.6",
     title="Groups of weights",
@@ -186,6 +204,23 @@ QUANTIZE_GROUPS = Exercise(
             "counts one scale a row",
             _costing(lambda w, bits, size: bits + 16 / w.shape[1]),
             "A scale for each group, not for each row: 16 / group_size.",
+        ),
+        Misconception(
+            "leaves the codes in groups",
+            _in_groups,
+            "The codes have the shape of w: flatten(1) joins the groups of a row again.",
+        ),
+        Misconception(
+            "repeats the scales for each weight",
+            _repeated,
+            "One scale for each group is stored: [out, in / group_size]. Repeat them only where "
+            "you divide.",
+        ),
+        Misconception(
+            "spreads the whole range over all steps",
+            _whole_range,
+            "Without a zero point the grid is symmetric: its largest magnitude gets the code "
+            "2^(b-1) - 1.",
         ),
     ),
     minutes=(7, 11),

@@ -121,6 +121,23 @@ QUANTIZE_TOKENS = Exercise(
             lambda x: (quantize_tokens(x)[0] * quantize_tokens(x)[1][:, None], _unit(x)),
             "What the kernel multiplies are codes: whole numbers from -127 to 127.",
         ),
+        Misconception(
+            "gives a token of zeros the scale 1 / 127",
+            lambda x: _coded(x, torch.where((x == 0).all(1), 1.0, x.abs().amax(1)) / 127),
+            "The scale itself is 1 for a token of zeros: put the 1 in after the division.",
+        ),
+        Misconception(
+            "gives a token of zeros a tiny scale",
+            lambda x: _coded(x, (x.abs().amax(1) / 127).clamp(min=1e-8)),
+            "A token of zeros gets the scale 1. (A bound from below works as well in practice, but "
+            "it is another number.)",
+        ),
+        Misconception(
+            "adds a small number to each scale",
+            lambda x: _coded(x, x.abs().amax(1) / 127 + 1e-8),
+            "Then every scale is a little wrong, and that of small tokens by much. Only a token of "
+            "zeros needs help: its scale is 1.",
+        ),
     ),
     minutes=(5, 9),
 )

@@ -59,6 +59,11 @@ def _neighbours(x: Tensor) -> Tensor:
     return torch.stack([a + b, a - b], dim=2).flatten(1) / 2**0.5
 
 
+def _one_doubling(x: Tensor) -> Tensor:
+    a, b = x.unflatten(1, (2, -1)).unbind(1) if x.shape[1] > 1 else (x[:, :0], x)
+    return torch.cat([a + b, a - b], dim=1) / 2**0.5 if x.shape[1] > 1 else a
+
+
 ROTATE = Exercise(
     id="7.11",
     title="Hadamard rotation",
@@ -116,6 +121,17 @@ ROTATE = Exercise(
             "leaves x as it is",
             lambda x: x.clone(),
             "x @ h, with h made by doubling, over the root of the number of channels.",
+        ),
+        Misconception(
+            "doubles once only",
+            _one_doubling,
+            "One step mixes two channels. Doubling goes on until all of them are mixed.",
+        ),
+        Misconception(
+            "has the minus at the upper left",
+            _signs(-1, 1, 1, 1),
+            "In (11) the minus is at the lower right: [[H, H], [H, -H]]. (Yours is orthogonal, "
+            "too: another rotation.)",
         ),
     ),
     minutes=(6, 10),

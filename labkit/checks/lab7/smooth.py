@@ -133,6 +133,15 @@ SMOOTH = Exercise(
             _with(lambda w, x, alpha: x**alpha / w.abs().amax(0) ** (1 - alpha)),
             "A channel that was always 0, or that no weight reads, is not difficult: s = 1 there.",
         ),
+        Misconception(
+            "bounds the maxima from below",
+            _with(
+                lambda w, x, alpha: (
+                    x**alpha / w.abs().amax(0).clamp(min=1e-5) ** (1 - alpha)
+                ).clamp(min=1e-5)
+            ),
+            "That is what some programs do. Here s is 1 where one of the two maxima is 0.",
+        ),
     ),
     minutes=(7, 11),
 )

@@ -1,5 +1,7 @@
 """Exercise 7.4: the split of LLM.int8."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -93,6 +95,33 @@ def _columns_of_weights(x: Tensor, w: Tensor, threshold: float) -> Tensor:
     return x[:, outlier] @ w[:, outlier].T + rounded
 
 
+def _parted(
+    join: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor],
+) -> Callable[[Tensor, Tensor, float], Tensor]:
+    """Return the answer that puts codes and scales of both factors together by `join`."""
+
+    def wrong(x: Tensor, w: Tensor, threshold: float) -> Tensor:
+        outlier = x.abs().amax(0) >= threshold
+        if bool(outlier.all()):
+            return x @ w.T
+        inner = join(*quantize_tokens(x[:, ~outlier]), *quantize_tokens(w[:, ~outlier]))
+        return x[:, outlier] @ w[:, outlier].T + inner
+
+    return wrong
+
+
+def _by_token(x: Tensor, w: Tensor, threshold: float) -> Tensor:
+    outlier = x.abs().amax(1, keepdim=True) >= threshold
+    return torch.where(outlier, x @ w.T, _codes(x, w))
+
+
+def _weights_of_all(x: Tensor, w: Tensor, threshold: float) -> Tensor:
+    inner = x.abs().amax(0) < threshold
+    if not bool(inner.any()):
+        return x @ w.T
+    return x[:, ~inner] @ w[:, ~inner].T + _back(x[:, inner]) @ _back(w)[:, inner].T
+
+
 SPLIT_LINEAR = Exercise(
     id="7.4",
     title="Outliers in float",
@@ -158,6 +187,30 @@ SPLIT_LINEAR = Exercise(
             _columns_of_weights,
             "The sum runs over the columns, so a scale of a column cannot be taken out of it. Each "
             "row of w (each output) has one.",
+        ),
+        Misconception(
+            "multiplies codes in int8",
+            _parted(lambda q, s, r, t: (q @ r.T) * s[:, None] * t),
+            "A sum of products leaves int8 at once, and wraps: convert the codes first, q.float() "
+            "@ r.float().T.",
+        ),
+        Misconception(
+            "splits tokens instead of channels",
+            _by_token,
+            "A channel is an outlier, all its tokens with it: x.abs().amax(0), and columns of x "
+            "and w are picked.",
+        ),
+        Misconception(
+            "chooses the grids of the weights before it splits",
+            _weights_of_all,
+            "Rows of w lose their outlier columns, too, before their scales are chosen: "
+            "quantize_tokens(w[:, ~outlier]).",
+        ),
+        Misconception(
+            "has the two scales exchanged",
+            _parted(lambda q, s, r, t: (q.float() @ r.float().T) * s * t[:, None]),
+            "Rows of the result are tokens, columns are outputs: s[:, None] of the tokens, t of "
+            "the outputs.",
         ),
     ),
     minutes=(8, 13),

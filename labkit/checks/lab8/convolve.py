@@ -1,6 +1,7 @@
 """Exercise 8.9: a convolution by loops, as C has it."""
 
 from collections.abc import Callable
+from itertools import product
 
 import torch
 import torch.nn.functional as F
@@ -98,6 +99,53 @@ def _no_offset(
     return _convolved(x, q_w, q_bias, stride, 0)
 
 
+def _by_loops(
+    place: Callable[..., tuple[int, int]], skip_below: bool = True
+) -> Callable[..., Tensor]:
+    """Return the answer by loops that reads the pixel ``place(i, j, r, s, stride, padding)``."""
+
+    def wrong(q_x, q_w, q_bias, x_zero_point, stride, padding):
+        rows, columns = q_w.shape[1:3]
+        height, width = (
+            (n + 2 * padding - k) // stride + 1
+            for n, k in zip(q_x.shape[:2], (rows, columns), strict=True)
+        )
+        x, w = q_x.double() - x_zero_point, q_w.double()
+        acc = q_bias.double().repeat(height, width, 1)
+        for i, j, r, s in product(*map(range, (height, width, rows, columns))):
+            y, z = place(i, j, r, s, stride, padding)
+            inside = y < len(x) and z < x.shape[1] and (min(y, z) >= 0 or not skip_below)
+            acc[i, j] += w[:, r, s] @ x[y, z] if inside else 0
+        return acc.to(torch.int64)
+
+    return wrong
+
+
+def _plus_padding(i: int, j: int, r: int, s: int, stride: int, padding: int) -> tuple[int, int]:
+    return i * stride + r + padding, j * stride + s + padding
+
+
+def _exchanged(i: int, j: int, r: int, s: int, stride: int, padding: int) -> tuple[int, int]:
+    return i * stride + s - padding, j * stride + r - padding
+
+
+def _usual(i: int, j: int, r: int, s: int, stride: int, padding: int) -> tuple[int, int]:
+    return i * stride + r - padding, j * stride + s - padding
+
+
+def _bias_of_each(
+    q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
+) -> Tensor:
+    """Add the bias for each pixel of the kernel that lies inside."""
+    ones = torch.ones(*q_x.shape[:2], 1)
+    taps = _convolved(ones, torch.ones(1, *q_w.shape[1:3], 1), torch.zeros(1), stride, padding)
+    return convolve(q_x, q_w, 0 * q_bias, x_zero_point, stride, padding) + taps * q_bias
+
+
+def _one_short(q_x: Tensor, q_w: Tensor, *rest) -> Tensor:
+    return convolve(q_x, q_w, *rest)[:-1, :-1]
+
+
 CONVOLVE = Exercise(
     id="8.9",
     title="A convolution by loops",
@@ -161,6 +209,34 @@ CONVOLVE = Exercise(
             "begins at the first pixel in spite of padding",
             _no_offset,
             "With padding the kernel begins outside: i * stride + r - padding.",
+        ),
+        Misconception(
+            "adds the padding",
+            _by_loops(_plus_padding),
+            "With padding the kernel begins outside, before the first pixel: i * stride + r - "
+            "padding.",
+        ),
+        Misconception(
+            "reads pixels from the other end",
+            _by_loops(_usual, skip_below=False),
+            "An index of -1 is the last pixel in Python, and other bytes in C: a place below 0 "
+            "lies outside, too, and is skipped.",
+        ),
+        Misconception(
+            "exchanges rows and columns of the kernel",
+            _by_loops(_exchanged),
+            "r counts rows and goes with i, s counts columns and goes with j.",
+        ),
+        Misconception(
+            "adds the bias for each weight",
+            _bias_of_each,
+            "A sum begins with its bias once, before the loops over the kernel.",
+        ),
+        Misconception(
+            "has a row and a column too few",
+            _one_short,
+            "(H + 2 * padding - R) // stride are the steps that the kernel can take; it stands "
+            "once more than it steps: + 1.",
         ),
     ),
     minutes=(8, 13),

@@ -139,6 +139,35 @@ INPUT_TABLE = Exercise(
             ),
             "Round to the nearest code. Converting to an integer cuts off.",
         ),
+        Misconception(
+            "scales the deviation to bytes and not the mean",
+            _of(lambda mean, std: (torch.arange(256) - _column(mean)) / (255 * _column(std))),
+            "mean and std both belong to pixels from 0 to 1: divide the byte by 255 first, or "
+            "multiply both by 255.",
+        ),
+        Misconception(
+            "has a row for the first channel only",
+            lambda mean, std, *grid: input_table(mean[:1], std[:1], *grid),
+            "Each channel has its own mean and std, so its own row.",
+        ),
+        Misconception(
+            "clamps to the range of int8",
+            lambda mean, std, scale, zero_point: (
+                (torch.round(_normalized(mean, std) / scale) + zero_point)
+                .clamp(-128, 127)
+                .to(torch.int8)
+            ),
+            "The network's input is uint8: 0 to 255.",
+        ),
+        Misconception(
+            "clamps before it adds the zero point",
+            lambda mean, std, scale, zero_point: (
+                (torch.round(_normalized(mean, std) / scale).clamp(0, 255) + zero_point)
+                .clamp(0, 255)
+                .to(torch.uint8)
+            ),
+            "Codes below the zero point stand for what is negative: clamp last.",
+        ),
     ),
     minutes=(6, 10),
 )

@@ -36,7 +36,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         case("the same, in four bits", 60_000, 30_000, 0.25),
         case("a small layer", 900, 300, 0.3),
         Case("a tiny layer", (10, one(rng, 5, 7), uniform(rng, 1.2, 2.2), 0.16, 120e6)),
-        case("a large layer, a slow memory", 900_000, 2_000_000, 0.2),
+        case("a large layer, a very slow memory", 900_000, 2_000_000, 0.08),
     ]
 
 
@@ -118,6 +118,16 @@ LAYER_TIME = Exercise(
             "says the opposite of what it waits for",
             lambda *args: (layer_time(*args)[0], not layer_time(*args)[1]),
             "memory_bound is True if the memory takes longer than the processor.",
+        ),
+        Misconception(
+            "takes bytes for bits",
+            _of(lambda macs, size, cycles, rate: (macs * cycles, size / 8 / rate)),
+            "weight_bytes are bytes already, and the memory brings bytes: no 8.",
+        ),
+        Misconception(
+            "compares multiply-adds with bytes",
+            lambda macs, size, *rest: (layer_time(macs, size, *rest)[0], size > macs),
+            "Times are compared: the cycles of the processor with those of the memory.",
         ),
     ),
     minutes=(5, 9),

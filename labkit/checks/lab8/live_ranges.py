@@ -73,6 +73,16 @@ def _only_first_input(inputs: Inputs, last: list[int]) -> list[int]:
     return live_ranges(tuple(taken[:1] for taken in inputs))[1].tolist()
 
 
+def _unread(value: Callable[[Inputs], int]) -> Callable[[Inputs, list[int]], list[int]]:
+    """Return the change that ends tensors that nobody reads in another step."""
+
+    def change(inputs: Inputs, last: list[int]) -> list[int]:
+        read = {tensor for taken in inputs for tensor in taken}
+        return [end if i in read else value(inputs) for i, end in enumerate(last)]
+
+    return change
+
+
 LIVE_RANGES = Exercise(
     id="8.6",
     title="Who is live when",
@@ -132,6 +142,23 @@ LIVE_RANGES = Exercise(
             ),
             "Tensor i + 1 is made in step i: steps count from 0, and tensor 0 is there from "
             "step 0 on.",
+        ),
+        Misconception(
+            "keeps tensors that nobody reads to the end",
+            _last(_unread(lambda inputs: len(inputs) - 1)),
+            "A tensor that nobody reads is live in the step that makes it, and no longer: begin "
+            "with last = first.",
+        ),
+        Misconception(
+            "lets tensors that nobody reads die in step 0",
+            _last(_unread(lambda inputs: 0)),
+            "A tensor that nobody reads, such as the result, is live in the step that makes it: "
+            "begin with last = first.",
+        ),
+        Misconception(
+            "takes the network for a chain",
+            _last(lambda inputs, last: [*range(len(inputs)), len(inputs) - 1]),
+            "A tensor need not be read in the next step: `inputs` says who reads it, and when.",
         ),
     ),
     minutes=(6, 10),

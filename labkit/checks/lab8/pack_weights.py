@@ -70,6 +70,16 @@ def _in_one_row(q_w: Tensor) -> Tensor:
     return F.pad(rows, [0, wanted - rows.numel()]).reshape(len(q_w), -1)
 
 
+def _repeated_last(q_w: Tensor) -> Tensor:
+    rows = _rows(q_w, (0, 2, 3, 1))
+    return _joined(torch.cat([rows, rows[:, -1:]], 1) if rows.shape[1] % 2 else rows)
+
+
+def _without_the_last(q_w: Tensor) -> Tensor:
+    rows = _rows(q_w, (0, 2, 3, 1))
+    return _joined(rows[:, : rows.shape[1] // 2 * 2])
+
+
 PACK_WEIGHTS = Exercise(
     id="8.10",
     title="Weights in reading order",
@@ -125,6 +135,16 @@ PACK_WEIGHTS = Exercise(
             _in_one_row,
             "Each output begins with a whole byte: if a row is odd, its last byte has one code "
             "only.",
+        ),
+        Misconception(
+            "fills an odd row with its last code",
+            _repeated_last,
+            "If the number of weights is odd, the last upper half is 0.",
+        ),
+        Misconception(
+            "drops the last code of an odd row",
+            _without_the_last,
+            "An odd row has a last byte that is half full: put a 0 at the row's end first.",
         ),
     ),
     minutes=(7, 11),

@@ -55,6 +55,12 @@ def _later(sizes: Tensor, first: Tensor, last: Tensor) -> Two:
     return max(sums), len(sums) - 1 - sums[::-1].index(max(sums))
 
 
+def _in_bytes(sizes: Tensor, first: Tensor, last: Tensor) -> Two:
+    steps = torch.arange(int(last.max()) + 1)[:, None]
+    sums = (sizes * ((first <= steps) & (steps <= last))).sum(1) % 256
+    return int(sums.max()), int(sums.argmax())
+
+
 PEAK_BYTES = Exercise(
     id="8.7",
     title="The peak of an order",
@@ -111,6 +117,17 @@ PEAK_BYTES = Exercise(
             "counts steps from 1",
             lambda *args: (peak_bytes(*args)[0], peak_bytes(*args)[1] + 1),
             "Steps count from 0, as in `first` and `last`.",
+        ),
+        Misconception(
+            "adds up all tensors",
+            lambda sizes, first, last: (int(sizes.sum()), 0),
+            "Tensors that are never needed together need not exist together: add up those of each "
+            "step, and take the largest sum.",
+        ),
+        Misconception(
+            "adds up in bytes",
+            _in_bytes,
+            "A sum of sizes does not fit into uint8: it wraps at 256. Add up in int64.",
         ),
     ),
     minutes=(5, 8),

@@ -70,10 +70,14 @@ def _cases(rng: torch.Generator) -> list[Case]:
 
     gap = torch.tensor([9, 6, 5, 4, 7]) + whole(rng, 0, 3, 1)
     lives = torch.tensor([0, 0, 0, 2, 3]), torch.tensor([3, 0, 2, 3, 3])
+    # The last of these meets all others, of which the first reaches above the two that share bytes.
+    high = torch.tensor([20, 8, 6, 4]) + whole(rng, 0, 3, 1)
+    apart = torch.tensor([0, 3, 3, 1]), torch.tensor([1, 3, 4, 4])
     equal = torch.full((len(RESIDUAL) + 1,), 12), *live_ranges(RESIDUAL)
     return [
         case("a residual", RESIDUAL, 10, 60),
         Case("a gap that is large enough", (gap, *lives)),
+        Case("a place that reaches above the next one", (high, *apart)),
         Case("tensors of one size", equal),
         case("branches", BRANCHES, 5, 60),
         case("a long way round", DEEP, 5, 60),
@@ -86,6 +90,30 @@ def _order(
     order: Callable[[Tensor], Sequence[int]],
 ) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     return lambda sizes, first, last: _placed(order(sizes), sizes, first, last)
+
+
+def _last_end(size: int, taken: Taken) -> int:
+    """Go to the end of the last one in the way, even if an earlier one reaches higher."""
+    offset = 0
+    for start, end in sorted(taken):
+        if offset + size <= start:
+            break
+        offset = end
+    return offset
+
+
+def _as_placed(size: int, taken: Taken) -> int:
+    """Go through the places in the order in which they were given."""
+    offset = 0
+    for start, end in taken:
+        if offset + size <= start:
+            break
+        offset = max(offset, end)
+    return offset
+
+
+def _in_order_of_placing(sizes: Tensor, first: Tensor, last: Tensor) -> Tensor:
+    return place_tensors(sizes, first, last)[_by_size(sizes)]
 
 
 PLACE_TENSORS = Exercise(
@@ -152,6 +180,28 @@ PLACE_TENSORS = Exercise(
             "puts every tensor at 0",
             lambda sizes, first, last: torch.zeros_like(sizes),
             "Tensors that are live in the same step must not overlap.",
+        ),
+        Misconception(
+            "forgets that an earlier place may reach higher",
+            lambda sizes, first, last: _placed(_by_size(sizes), sizes, first, last, _last_end),
+            "Places may lie within one another's heights: go up only, offset = max(offset, end).",
+        ),
+        Misconception(
+            "does not sort the places",
+            lambda sizes, first, last: _placed(_by_size(sizes), sizes, first, last, _as_placed),
+            "Go through the places from below: sorted by their offset, not in the order in which "
+            "they were given.",
+        ),
+        Misconception(
+            "returns the offsets in the order of placing",
+            _in_order_of_placing,
+            "Offset i belongs to tensor i, whenever it was placed.",
+        ),
+        Misconception(
+            "gives every tensor bytes of its own",
+            lambda sizes, first, last: sizes.cumsum(0) - sizes,
+            "Tensors that are never live in the same step may share bytes: only those that meet "
+            "stand in each other's way.",
         ),
     ),
     minutes=(8, 13),

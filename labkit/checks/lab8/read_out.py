@@ -27,13 +27,16 @@ def _cases(rng: torch.Generator) -> list[Case]:
 
     far = whole(rng, -128, -90, 10)
     far[int(torch.randint(10, (), generator=rng))] = 127
+    # The smallest code of each dtype is among them: minus that does not exist.
+    wide, signed = spread(1, 255), spread(-100, 100)
+    wide[4], signed[3] = 0, -128
     return [
         Case("three classes", (spread(20, 200, 3).to(torch.uint8), 2)),
-        Case("ten classes", (spread(0, 255).to(torch.uint8), 5)),
-        Case("signed codes", (spread(-100, 100).to(torch.int8), 5)),
+        Case("ten classes", (wide.to(torch.uint8), 5)),
+        Case("signed codes", (signed.to(torch.int8), 5)),
         Case("the best two are equal", (tied(230, 2).to(torch.uint8), 5)),
         Case("three are equal", (tied(200, 3).to(torch.uint8), 5)),
-        Case("a margin wider than a byte's half", (far.to(torch.int8), 1)),
+        Case("the best class alone, far ahead", (far.to(torch.int8), 1)),
         Case("all are equal", (torch.full((10,), 17, dtype=torch.uint8), 5)),
     ]
 
@@ -60,6 +63,20 @@ def _different_codes(codes: Tensor, k: int) -> tuple[Tensor, int]:
 def _to_the_last(codes: Tensor, k: int) -> tuple[Tensor, int]:
     wide, order = codes.long(), _order(codes)
     return order[:k], int(wide[order[0]] - wide[order[-1]])
+
+
+def _by_topk(codes: Tensor, k: int) -> tuple[Tensor, int]:
+    found = torch.topk(codes.long(), max(k, 2))
+    return found.indices[:k], int(found.values[0] - found.values[1])
+
+
+def _to_the_kth(codes: Tensor, k: int) -> tuple[Tensor, int]:
+    wide, order = codes.long(), _order(codes)
+    return order[:k], int(wide[order[0]] - wide[order[k - 1]])
+
+
+def _turned(codes: Tensor, k: int) -> tuple[Tensor, int]:
+    return (-codes).argsort(stable=True)[:k], read_out(codes, k)[1]
 
 
 READ_OUT = Exercise(
@@ -116,6 +133,23 @@ READ_OUT = Exercise(
             "measures the margin to the worst class",
             _to_the_last,
             "The margin is the distance between the best and the second best.",
+        ),
+        Misconception(
+            "leaves the order of equal codes to topk",
+            _by_topk,
+            "topk promises nothing about equal values. Of equal codes the lower class comes first: "
+            "argsort(descending=True, stable=True).",
+        ),
+        Misconception(
+            "measures the margin to the last of the k",
+            _to_the_kth,
+            "The margin is the distance between the best and the second best, whatever k is.",
+        ),
+        Misconception(
+            "turns the sign of bytes",
+            _turned,
+            "In a byte, minus 0 of uint8 is 0 and minus -128 of int8 is -128, so the worst class "
+            "comes first: convert to a wider type before.",
         ),
     ),
     minutes=(5, 8),

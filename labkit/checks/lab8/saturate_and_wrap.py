@@ -28,6 +28,8 @@ def _cases(rng: torch.Generator) -> list[Case]:
         Case("numbers far away", (numbers(100_000), 8)),
         Case("16 bits", (numbers(2**20), 16)),
         Case("4 bits", (numbers(40), 4)),
+        Case("numbers near the ends of int32", (numbers(2**31 - 1), 8)),
+        Case("numbers of int64", (whole(rng, -(2**40), 2**40, 12), 8)),
         Case("the ends of 4 bits", (torch.tensor([-9, -8, 7, 8, 15, 16, -16, -17]), 4)),
     ]
 
@@ -108,6 +110,23 @@ SATURATE_AND_WRAP = Exercise(
                 lambda x, bits: (x + (1 << (bits - 1))) % ((1 << bits) - 1) - (1 << (bits - 1)),
             ),
             "The wheel has 2**bits places.",
+        ),
+        Misconception(
+            "takes the remainder of float32",
+            _but(
+                1,
+                lambda x, bits: (
+                    torch.remainder(x.float() + (1 << (bits - 1)), 1 << bits) - (1 << (bits - 1))
+                ).long(),
+            ),
+            "float32 has 24 bits, and loses the lowest ones of large numbers, which are what "
+            "wrapping keeps: stay in integers.",
+        ),
+        Misconception(
+            "cuts to int32 before it saturates",
+            _but(0, lambda x, bits: saturate_and_wrap(x.int(), bits)[0]),
+            "A number beyond int32 wraps in it and is on the wrong side then: clamp the wide "
+            "number.",
         ),
     ),
     minutes=(4, 7),

@@ -139,6 +139,18 @@ SHIFT_LIKE_C = Exercise(
             _but(0, lambda x, shift: _to_even(x, shift)),
             "C's / does not round, it drops the fraction: 7 / 2 is 3.",
         ),
+        Misconception(
+            "adds the half after the shift",
+            _but(2, lambda x, shift: (x >> shift) + ((1 << shift) >> 1)),
+            "Half a step is half of 2**shift before the shift. After it a step is 1: add first, "
+            "then shift.",
+        ),
+        Misconception(
+            "adds 1 where nothing is shifted",
+            _but(2, lambda x, shift: (x + (1 << max(shift - 1, 0))) >> shift),
+            "Half of 2**0 is 0: for shift 0 nothing is added. (1 << shift) >> 1 gives that by "
+            "itself.",
+        ),
     ),
     minutes=(6, 10),
 )

@@ -129,6 +129,28 @@ SILU_TABLE = Exercise(
             ),
             "SiLU is x * sigmoid(x).",
         ),
+        Misconception(
+            "takes the hard swish",
+            lambda x_scale, x_zero, y_scale, y_zero: _coded(
+                torch.nn.functional.hardswish((_CODES - x_zero) * x_scale), y_scale, y_zero
+            ),
+            "Hard swish is a cheaper neighbour of SiLU, made of straight lines. A table costs the "
+            "same for both: x * sigmoid(x).",
+        ),
+        Misconception(
+            "clamps to the range of uint8",
+            lambda x_scale, x_zero, y_scale, y_zero: (
+                (torch.round(_silu((_CODES - x_zero) * x_scale) / y_scale) + y_zero)
+                .clamp(0, 255)
+                .to(torch.uint8)
+            ),
+            "The result is int8: -128 to 127.",
+        ),
+        Misconception(
+            "subtracts the zero point from the value",
+            _on(lambda zero_point, scale: _CODES * scale - zero_point),
+            "The zero point is a code: (q - zero_point) * scale.",
+        ),
     ),
     minutes=(5, 8),
     extra=True,
