@@ -1,10 +1,13 @@
 """How long, and in how much memory, networks of full size become integers; and what they lose.
 
     python tests/benchmarks/conversion.py [NAME ...] [--save]
+    python tests/benchmarks/conversion.py --depths [--save]
 
 Each network has random weights and the BN statistics of data, and is quantized, in a process of its
 own, on 8 batches of 8 images of 224 x 224 pixels (299 x 299 for Inception-v3) with the settings
-that are the default. ``--save`` stores the rows that were made beside those that were there.
+that are the default. With ``--depths`` chains of few and of many layers of one size are quantized
+instead, which shows whether memory grows with their number. ``--save`` stores the rows that were
+made beside those that were there.
 """
 
 import argparse
@@ -22,6 +25,7 @@ from table import machine, markdown, saved_by
 from torch import Tensor, nn
 
 from labkit.ptq import QuantizedModel, export_onnx, quantize_model
+from labkit.ptq.observing import MEMORY
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from fake_quantized import results
@@ -31,6 +35,8 @@ from other_networks import pictures, sqnr
 
 IMAGES, BATCHES, THREADS = 8, 8, 1
 TESTED = 4  # batches of other images that ONNX Runtime classifies, too
+EARLIER = "not run"  # in the last column
+DEPTHS = (16, 64, 256)
 STORED = Path(__file__).with_suffix(".md")
 
 
@@ -71,6 +77,25 @@ def measured(name: str) -> Measured:
     parameters = sum(p.numel() for p in model.parameters())
     classes = "islands: no file" if islands else same_classes(integers, size)
     return Measured(name, parameters, spent, cpu, memory, largest, quality, alike, agree, classes)
+
+
+def grown(layers: int) -> list[str]:
+    """Quantize a chain of so many layers; return a row of what that took."""
+    torch.set_num_threads(THREADS)
+    torch.manual_seed(0)
+    chain: list[nn.Module] = [nn.Conv2d(3, 8, 3, padding=1)]
+    for _ in range(layers - 1):
+        chain += [nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1)]
+    for module in chain[::2]:
+        nn.init.kaiming_normal_(module.weight)
+    batches = [pictures(IMAGES, 32, seed=i) for i in range(BATCHES)]
+    model = nn.Sequential(*chain).eval()
+    quantize_model(nn.Sequential(*chain[:3]).eval(), batches)  # what torch loads when it is needed
+    before, cpu = peak(), time.process_time()
+    integers = quantize_model(model, batches)
+    cpu, more = time.process_time() - cpu, peak() - before
+    whole = sum(4 * IMAGES * BATCHES * q[0].numel() for q in integers.tensors(batches[0]).values())
+    return [str(layers), f"{cpu:.1f}", f"{whole / 1e6:.0f}", f"{more / 1e6:.0f}"]
 
 
 def same_classes(integers: QuantizedModel, size: int) -> str:
@@ -168,7 +193,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=list(FULL_SIZE))
     parser.add_argument("--save", action="store_true", help="store the table beside this file")
+    parser.add_argument("--depths", action="store_true", help="chains of layers instead")
     given = parser.parse_args()
+    if given.depths:
+        save_depths(given.save)
+        return
     rows = stored()
     for name in given.names or FULL_SIZE:
         with multiprocessing.get_context("spawn").Pool(1) as process:
@@ -176,6 +205,25 @@ def main() -> None:
         print(markdown(HEAD, [rows[name]]).splitlines()[-1], flush=True)
         if given.save:
             save([rows[name] for name in FULL_SIZE if name in rows])
+
+
+def save_depths(save: bool) -> None:
+    """Measure chains of layers, and store that table on demand."""
+    rows = []
+    for layers in DEPTHS:
+        with multiprocessing.get_context("spawn").Pool(1) as process:
+            rows.append(process.apply(grown, (layers,)))
+    head = ["layers", "CPU seconds", "all values that are observed, MB", "more memory, MB"]
+    text = (
+        f"# Memory of a conversion, by the number of layers\n\nBy `python tests/benchmarks/"
+        f"{Path(__file__).name} --depths --save`. {machine()}\n\nA chain of convolutions of 8 "
+        f"channels, {BATCHES} batches of {IMAGES} images of 32 x 32 pixels, the default settings. "
+        f"Observers hold {MEMORY / 1e6:.0f} MB at most (`labkit.ptq.observing`).\n\n"
+        f"{markdown(head, rows)}\n"
+    )
+    print(text)
+    if save:
+        STORED.with_name("conversion_depths.md").write_text(text, "utf-8")
 
 
 def save(rows: list[list[str]]) -> None:
@@ -189,6 +237,11 @@ def save(rows: list[list[str]]) -> None:
         "trained ones. Memory is the growth of the process's peak. ONNX Runtime classified "
         f"{TESTED * IMAGES} other images.\n\n"
     )
+    if any(row[-1] == EARLIER for row in rows):
+        text += (
+            f'Rows with "{EARLIER}" at the end are of an earlier run, before the memory of '
+            "observers was bounded.\n\n"
+        )
     STORED.write_text(text + markdown(HEAD, rows) + "\n", "utf-8")
 
 
