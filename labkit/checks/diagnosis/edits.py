@@ -17,7 +17,7 @@ MISSING = (
     *("abs({e})", "-{e}", "{e} + 1", "{e} - 1", "torch.round({e})", "round({e})", "{e}.sum()"),
     *("{e}.to(torch.int64)", "{e}.double()", "{e}.flatten()", "{e}.t()", "{e}[:, None]"),
     *("{e}.clone()", "min(0.0, {e})", "max(0.0, {e})", "math.floor({e})", "1 - 2 * {e}"),
-    *("{e} / 100", "100 * {e}", "2 * {e}", "{e} / 2"),
+    *("{e} / 100", "2 * {e}", "{e} / 2"),
 )
 
 

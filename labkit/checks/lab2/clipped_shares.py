@@ -158,5 +158,10 @@ CLIPPED_SHARES = Exercise(
             lambda ranges, outputs: clipped_shares(ranges.flip(1), outputs),
             "Column 0 holds the lower ends, column 1 the upper ones.",
         ),
+        Misconception(
+            "divides by the number of layers",
+            lambda ranges, outputs: _counts(ranges, outputs) / len(outputs),
+            "Divide by how many values the layer has put out, y.numel().",
+        ),
     ),
 )

@@ -57,6 +57,11 @@ def _symmetric(batches: list[Tensor]) -> tuple[float, float]:
     return -largest, largest
 
 
+def _sum_of_extremes(batches: list[Tensor]) -> tuple[float, float]:
+    low, high = sum(float(x.min()) for x in batches), sum(float(x.max()) for x in batches)
+    return min(0.0, low), max(0.0, high)
+
+
 MIN_MAX_RANGE = Exercise(
     id="2.1",
     title="The extremes of a stream",
@@ -104,6 +109,11 @@ MIN_MAX_RANGE = Exercise(
             "returns rmax first",
             lambda batches: min_max_range(batches)[::-1],
             "The lower end comes first: return rmin, rmax.",
+        ),
+        Misconception(
+            "adds the extremes of the batches up",
+            _sum_of_extremes,
+            "The range holds the smallest and the largest of all values: compare, do not add.",
         ),
     ),
 )

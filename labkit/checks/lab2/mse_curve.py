@@ -116,6 +116,10 @@ def _relative(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> 
     return mse_curve(values, counts, thresholds, bits) / power
 
 
+def _squared_counts(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
+    return mse_curve(values, counts**2, thresholds, bits) * (counts**2).sum() / counts.sum()
+
+
 MSE_CURVE = Exercise(
     id="2.5",
     title="Squared error against the threshold",
@@ -246,6 +250,11 @@ MSE_CURVE = Exercise(
             "uses unsigned codes",
             _with_codes(lambda bits: 2**bits - 1, lambda q, qmax: q.clamp(0, qmax)),
             "The codes are symmetric: from -qmax to qmax, with qmax = 2^(bits-1) - 1.",
+        ),
+        Misconception(
+            "squares the counts as well",
+            _squared_counts,
+            "Square the error alone, then weigh it: counts * error ** 2.",
         ),
     ),
 )

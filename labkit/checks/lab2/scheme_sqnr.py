@@ -117,6 +117,17 @@ def _signed_codes_for_both(x: Tensor, bits: int) -> tuple[float, float]:
     return _symmetric(x, bits), _affine(x, min(float(x.min()), 0.0), bits - 1)
 
 
+def _variances(x: Tensor, bits: int) -> tuple[float, float]:
+    step = x.abs().max() / (2 ** (bits - 1) - 1)
+    rmin, top = min(float(x.min()), 0.0), 2**bits - 1
+    scale = (max(float(x.max()), 0.0) - rmin) / top
+    zero_point = min(max(round(-rmin / scale), 0), top)
+    codes = (torch.round(x / scale) + zero_point).clamp(0, top)
+    errors = x - torch.round(x / step) * step, x - (codes - zero_point) * scale
+    first, second = (10 * math.log10(float(x.var() / error.var())) for error in errors)
+    return first, second
+
+
 SCHEME_SQNR = Exercise(
     id="2.9",
     title="Symmetric against affine",
@@ -217,6 +228,12 @@ SCHEME_SQNR = Exercise(
             _other_affine(zero_point=lambda real: 0),
             "All negative values are clipped that way. Add round(-rmin / scale) before you clamp, "
             "and take it away afterwards.",
+        ),
+        Misconception(
+            "takes the variance for the power",
+            _variances,
+            "The power is the mean of the squares: the mean of the values belongs to the signal, "
+            "and a constant error to the noise.",
         ),
     ),
 )

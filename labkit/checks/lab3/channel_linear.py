@@ -286,5 +286,11 @@ CHANNEL_LINEAR = Exercise(
             _without_zero_point,
             "After rounding, add zero_point; then clamp.",
         ),
+        Misconception(
+            "adds the real bias to the codes of the result",
+            _with(q_bias=lambda b, s, w, y: b.double() / (s * w.double() / y)),
+            "The bias belongs to the accumulator, in steps of S_x * w_scale[c]: divide and round "
+            "it first.",
+        ),
     ),
 )

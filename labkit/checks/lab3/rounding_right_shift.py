@@ -79,6 +79,11 @@ def _ties_to_zero(x: Tensor, shift: int) -> Tensor:
     return x.sign() * ((x.abs() + max((1 << shift) // 2 - 1, 0)) >> shift)
 
 
+def _half_away_in_its_own_dtype(x: Tensor, shift: int) -> Tensor:
+    half = (1 << shift) >> 1
+    return torch.where(x >= 0, (x + half) >> shift, (x - half) >> shift)
+
+
 ROUNDING_RIGHT_SHIFT = Exercise(
     id="3.6",
     title="Shift right and round",
@@ -171,6 +176,12 @@ ROUNDING_RIGHT_SHIFT = Exercise(
             _through_float64,
             "float64 holds 53 bits, a product of accumulator and mantissa up to 62. Stay in "
             "integers.",
+        ),
+        Misconception(
+            "takes half away below zero and then shifts, in the dtype of `x`",
+            _half_away_in_its_own_dtype,
+            "Shift a magnitude, and give the sign back afterwards. Convert to int64 first: adding "
+            "the half may wrap round.",
         ),
     ),
 )
