@@ -227,9 +227,10 @@ class Desk:
         """The number of the cell with a grade_id."""
         return next(i for i, cell in enumerate(self.cells()) if cell[2] == grade_id)
 
-    def first_code_cell(self):
-        """The number of the first cell that can be run."""
-        return next(i for i, cell in enumerate(self.cells()) if cell[0] == "code")
+    def setup_cell(self):
+        """The number of the first cell that a lab needs: the one above it is for Colab alone."""
+        code = [i for i, cell in enumerate(self.cells()) if cell[0] == "code"]
+        return next(i for i in code if "google.colab" not in self.cells()[i][1])
 
     def type_into(self, index, source):
         """Replace what stands in a cell."""

@@ -32,7 +32,7 @@ def cpu_seconds():
 def test_an_unsolved_lab_runs_from_top_to_bottom(number, open_lab):
     before = cpu_seconds()
     desk = open_lab(f"{registry.STEMS[number]}.ipynb")
-    desk.run(desk.first_code_cell())
+    desk.run(desk.setup_cell())
     assert cpu_seconds() - before < 2 * FIRST_ANSWER_SECONDS  # on two cores
     assert desk.run_all()
     assert desk.tracebacks() == []
@@ -43,7 +43,7 @@ def test_an_unsolved_lab_runs_from_top_to_bottom(number, open_lab):
 
 def test_a_wrong_answer_is_diagnosed_hints_help_and_the_right_one_counts(open_lab):
     desk = open_lab("lab1_linear.ipynb")
-    desk.run(desk.first_code_cell())
+    desk.run(desk.setup_cell())
     answer, check = desk.index("exercise-1-1"), desk.index("check-1-1")
     assert "def integer_range" in desk.cells()[answer][1]
 
@@ -98,7 +98,7 @@ def test_after_a_restart_any_cell_says_what_to_run(source, line, restarted):
 def restarted(desk_with):
     """A lab whose kernel has just been restarted in mid-lab."""
     with desk_with("lab1_linear.ipynb") as desk:
-        desk.run(desk.first_code_cell())
+        desk.run(desk.setup_cell())
         desk.restart()
         yield desk
 
@@ -106,7 +106,7 @@ def restarted(desk_with):
 def test_what_is_typed_is_what_runs(open_lab):
     """With the keyboard, as a student does: the other tests put text into cells at once."""
     desk = open_lab("lab1_linear.ipynb")
-    cell = desk.insert_below(desk.first_code_cell(), "")
+    cell = desk.insert_below(desk.setup_cell(), "")
     editor = desk.page.locator(".jp-mod-active .cm-content")
     editor.click()
     editor.press_sequentially("print(6 * 7)")
@@ -117,7 +117,7 @@ def test_what_is_typed_is_what_runs(open_lab):
 
 def test_the_index_shows_the_way(open_lab):
     desk = open_lab("index.ipynb")
-    shown = desk.run(desk.first_code_cell())
+    shown = desk.run(desk.setup_cell())
     assert "Go on with lab" in shown
     desk.page.get_by_role("link", name="0 Number formats").click()
     desk.page.wait_for_function(

@@ -158,4 +158,5 @@ AWQ_ERRORS = Exercise(
         ),
     ),
     minutes=(8, 13),
+    extra=True,
 )

@@ -177,6 +177,7 @@ def _written(
     for step in fixed.steps:
         emit(writer, step)
     _leave(writer)
+    writer.drop_unread()
     largest = max(buffer.size for buffer in writer.buffers)
     if largest > LARGEST:
         raise ValueError(f"a tensor takes {largest} bytes; expected {LARGEST} at most.")

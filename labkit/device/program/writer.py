@@ -1,7 +1,7 @@
 """A C program in the making: its constants, its memory, and the calls of its kernels."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -200,6 +200,13 @@ class Writer:
         self.call("gather16" if small else "gather32", [source], output, struct, note=note)
         return output
 
+    def drop_unread(self) -> None:
+        """Let go of arrays that no call reads: their numbers were moved when this was written."""
+        fields = [value for struct in self.structs for value in struct.fields.values()]
+        read = {buffer.where for call in self.calls for buffer in call.operands}
+        read |= set(_strings(fields))
+        self.arrays = {name: array for name, array in self.arrays.items() if name in read}
+
     def put(self, name: str, buffer: Buffer, order: Sequence[int] | None = None) -> None:
         """Say that a step's tensor fills a buffer."""
         shape = self.values[name].shape
@@ -240,6 +247,17 @@ class Writer:
                     found[output.name] = buffer.name
                     break
         return found
+
+
+def _strings(values: Any) -> Iterator[str]:
+    """Yield the strings in nested containers."""
+    if isinstance(values, str):
+        yield values
+    elif isinstance(values, Mapping):
+        yield from _strings(list(values.values()))
+    elif isinstance(values, list | tuple):
+        for value in values:
+            yield from _strings(value)
 
 
 def window_fields(
