@@ -2,8 +2,7 @@
 
 It follows the same rule (`labkit.grading.submission.rule`), with the same parts of labkit in reach,
 and says what would be taken for the answer to each exercise, what would be flagged and what is
-missing. The
-student's code is their own: nothing confines it, and so this works on every system.
+missing. The student's code is their own: nothing confines it, and so this works on every system.
 """
 
 import contextlib

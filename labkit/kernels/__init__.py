@@ -10,7 +10,7 @@ The modules, each on top of those before:
 - `window` and `layer` check and fold what is constant in a layer;
 - `reference` has the formulas;
 - `exact` computes them with floating-point products, `engines` with torch's int8 operators on
-  x86, `qnnpack` with those on ARM; `kept` holds on to what they prepare;
+  x86, `qnnpack` with those on ARM; `kept` holds on to what they prepare (`quantized_tensors`);
 - `roads` chooses among those, `backend` says what there is; `modules` and `functional` are the
   doors.
 """

@@ -77,11 +77,8 @@ def _is_compiled_for_this_processor() -> bool:
     x = torch.ones(1, 64, 14, 14, dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
     weight = torch.ones(64, 64, 3, 3, dtype=torch.int8)
     output = OutputStage(torch.ones(64), torch.zeros(64), 0, 255, torch.uint8)
-    convolution, real, real_weight = (
-        Convolution(weight, 0, output, Window()),
-        x.float(),
-        weight.float(),
-    )
+    convolution = Convolution(weight, 0, output, Window())
+    real, real_weight = x.float(), weight.float()
     return quicker(lambda: convolution(x), lambda: F.conv2d(real, real_weight), SLOWEST)
 
 

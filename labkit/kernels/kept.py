@@ -4,12 +4,10 @@ oneDNN prepares a primitive for each size of image. ``torch.ops.onednn`` looks i
 call; ``torch.ops.quantized`` holds on to that of the first size. The kernel is the same, and so
 are its integers, but for one small image the looking up takes longer than the products.
 
-These operators need torch's quantized tensors, which are to be removed (pytorch#184982): nothing
-but this file and `labkit.kernels.qnnpack` knows of them; without them `labkit.kernels.engines` does
-the work.
+These operators need torch's quantized tensors (`labkit.kernels.quantized_tensors`); without them
+`labkit.kernels.engines` does the work.
 """
 
-import warnings
 from functools import cache
 
 import torch
@@ -18,15 +16,15 @@ from torch import Tensor
 
 import labkit.kernels.engines as engines
 from labkit.kernels.output_stage import OutputStage
+from labkit.kernels.quantized_tensors import packed
 from labkit.kernels.window import Window
 
 
 class KeptConvolution:
     """A prepacked convolution with its output stage, for images of one size.
 
-    As `labkit.kernels.engines.Convolution` without a residual. An engine of torch's own would fold
-    scales into the output; here the activations' scale is 1 and the weights' scales are the
-    multipliers, so that what comes out is ``round(acc * multiplier + offset)``.
+    As `labkit.kernels.engines.Convolution` without a residual: what comes out is
+    ``round(acc * multiplier + offset)``.
 
     Parameters
     ----------
@@ -50,22 +48,8 @@ class KeptConvolution:
     ) -> None:
         self._x_zero_point, self._output = x_zero_point, output
         self._is_clamped = (output.low, output.high) != (0, 255)
-        scales, zeros = output.multiplier.flatten().double(), torch.zeros(len(weight)).long()
-        engine = torch.backends.quantized.engine
-        with warnings.catch_warnings(action="ignore"):  # that quantized tensors are to be removed
-            torch.backends.quantized.engine = "onednn"
-            try:
-                # The packed weights remember their engine.
-                real = torch._make_per_channel_quantized_tensor(
-                    weight.contiguous(), scales, zeros, 0
-                )
-                offset = output.offset.flatten().contiguous()
-                self._packed = torch.ops.quantized.conv2d_prepack(
-                    real, offset, *engines.moves(window)
-                )
-                self._convolve = torch.ops.quantized.conv2d.new
-            finally:
-                torch.backends.quantized.engine = engine
+        prepack, self._convolve = torch.ops.quantized.conv2d_prepack, torch.ops.quantized.conv2d.new
+        self._packed = packed("onednn", prepack, weight, output, *engines.moves(window))
 
     def __call__(self, x: Tensor) -> Tensor:
         """Compute the convolution of uint8 [1, in, H, W]; gives [1, out, H', W']."""

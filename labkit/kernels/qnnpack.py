@@ -9,12 +9,10 @@ linear layers and 1x1 convolutions can be computed here, and other convolutions 
 The operator quantizes real numbers itself, on a grid from their smallest to their largest. Two rows
 more than there are hold the ends of the grid that is wanted.
 
-It needs torch's quantized tensors, which are to be removed (pytorch#184982): nothing but this file
-and `labkit.kernels.kept` knows of them. Where the probe fails, or float32 products are quicker,
-`labkit.kernels.exact` does the work.
+It needs torch's quantized tensors (`labkit.kernels.quantized_tensors`). Where the probe fails, or
+float32 products are quicker, `labkit.kernels.exact` does the work.
 """
 
-import warnings
 from collections.abc import Sequence
 from functools import cache
 
@@ -23,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from labkit.kernels.output_stage import OutputStage
+from labkit.kernels.quantized_tensors import packed
 from labkit.kernels.timing import quicker
 from labkit.kernels.window import Window
 
@@ -47,20 +46,7 @@ class Matmul:
 
     def __init__(self, weight: Tensor, x_zero_point: int, output: OutputStage) -> None:
         self._x_zero_point, self._output = x_zero_point, output
-        scales, zeros = output.multiplier.flatten().double(), torch.zeros(len(weight)).long()
-        engine = torch.backends.quantized.engine
-        with warnings.catch_warnings(action="ignore"):  # that quantized tensors are to be removed
-            try:
-                # The packed weights remember their engine.
-                torch.backends.quantized.engine = "qnnpack"
-                real = torch._make_per_channel_quantized_tensor(
-                    weight.contiguous(), scales, zeros, 0
-                )
-                self._packed = torch.ops.quantized.linear_prepack(
-                    real, output.offset.flatten().contiguous()
-                )
-            finally:
-                torch.backends.quantized.engine = engine
+        self._packed = packed("qnnpack", torch.ops.quantized.linear_prepack, weight, output)
 
     def __call__(self, x: Tensor, q_residual: Tensor | None = None) -> Tensor:
         """Compute the product, and add codes of a residual of its shape."""

@@ -198,16 +198,14 @@ NUMBERS: tuple[tuple[str, Callable[[np.ndarray, np.ndarray], np.ndarray], str], 
         lambda got, wanted: (np.abs(got - wanted) <= NEARLY * np.abs(wanted)) & (got != 0),
         "What is wrong is nearly right: only its last digits are off. float32 holds 24 bits, about "
         "seven digits, and a sum in it loses more: compute in float64, or in integers that are "
-        "wide "
-        "enough.",
+        "wide enough.",
     ),
     (
         "always the same",
         lambda got, wanted: (got == got[0]) & (len(got) >= SEVERAL) & (len(set(wanted)) > 1),
         "Whatever comes in, what is wrong is one and the same number. Print what your code "
-        "computes "
-        "on the way, step by step: where does it stop depending on the input? (A mask, a clamp, a "
-        "product with 0 or brackets in the wrong place do that.)",
+        "computes on the way, step by step: where does it stop depending on the input? (A mask, a "
+        "clamp, a product with 0 or brackets in the wrong place do that.)",
     ),
     (
         "too large",
@@ -219,8 +217,7 @@ NUMBERS: tuple[tuple[str, Callable[[np.ndarray, np.ndarray], np.ndarray], str], 
         "too small",
         lambda got, wanted: (got < wanted) & (len(got) >= SEVERAL),
         "What is wrong is too small, everywhere: something is left out, taken away twice, or "
-        "divided "
-        "by once too often.",
+        "divided by once too often.",
     ),
 )
 

@@ -116,8 +116,7 @@ MEANINGS = (
     Meaning(
         r"range of \[.*\] is not finite",
         "The range that is asked for ends at infinity or NaN: this input holds such a value. Do "
-        "not "
-        "let the smallest and largest value of the input decide, or treat such values apart.",
+        "not let the smallest and largest value of the input decide, or treat such values apart.",
     ),
     Meaning(
         r"NameError: name '(\w+)'",

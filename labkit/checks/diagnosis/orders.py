@@ -42,12 +42,10 @@ def orders(evidence: Evidence) -> Iterator[Explanation]:
 
 def earlier(evidence: Evidence) -> Iterator[Explanation]:
     """Give what an earlier call had to: something is kept from call to call."""
-    expected, text = (
-        evidence.expected,
-        (
-            "Your code gives the result of {which} again: something is kept from call to call, "
-            "such as a global variable or a default argument that is changed."
-        ),
+    expected = evidence.expected
+    text = (
+        "Your code gives the result of {which} again: something is kept from call to call, such "
+        "as a global variable or a default argument that is changed."
     )
     yield Explanation(
         "result: that of the first call",

@@ -24,6 +24,7 @@ from labkit.checks.values import Plain, as_array, number
 _Combine = Callable[[Array, Array], Array]
 _Quantity = Callable[[tuple], Any]
 _Measure = Callable[[Any], Any]
+_Unrounded = Callable[..., tuple[Any, int, int]]
 
 
 MANY_PLACES = 3
@@ -86,11 +87,15 @@ class Results:
         key = f"result: {self.names[c] + ' ' if self.names else ''}{name}"
         return Explanation(key, prefix + text, predict, c if self.names else None)
 
-    def _roundings(self, c: int) -> Iterator[Explanation]:
+    def _unrounded(self, c: int) -> _Unrounded | None:
+        """Return what gives the real numbers that a result is rounded from, with its bounds."""
         rule = self.evidence.exercise.rules[c]
-        if not isinstance(rule, Codes) or rule.unrounded is None:
+        return rule.unrounded if isinstance(rule, Codes) else None
+
+    def _roundings(self, c: int) -> Iterator[Explanation]:
+        unrounded = self._unrounded(c)
+        if unrounded is None:
             return
-        unrounded = rule.unrounded
 
         @cache
         def real(i: int) -> tuple[Array, int, int]:
@@ -253,10 +258,9 @@ class Results:
         self, c: int, quantities: list[tuple[str, _Quantity]]
     ) -> Iterator[Explanation]:
         """Give codes whose real number was plus, minus, times or over something that came in."""
-        rule = self.evidence.exercise.rules[c]
-        if not isinstance(rule, Codes) or rule.unrounded is None:
+        unrounded = self._unrounded(c)
+        if unrounded is None:
             return
-        unrounded = rule.unrounded
         for words, quantity in quantities:
             for name, text, act in ACTS:
 

@@ -84,11 +84,9 @@ CLIPPED_SHARES = Exercise(
     rules=(Rule(relative=1e-4, absolute=1e-7),),
     hints=(
         "One layer first: which of its values would be clipped? Those below the lower end, and "
-        "those "
-        "above the upper one.",
+        "those above the upper one.",
         "(y < low) | (y > high) is True for each of them. The mean of True and False, as floats, "
-        "is a "
-        "share.",
+        "is a share.",
         "torch.stack([((y < low) | (y > high)).float().mean() for (low, high), y in zip(ranges, "
         "outputs)]).",
     ),

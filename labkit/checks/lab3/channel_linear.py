@@ -175,15 +175,13 @@ CHANNEL_LINEAR = Exercise(
     rules=(Codes(unrounded=_unrounded),),
     hints=(
         "Look at (1) for a single output c: it is the layer of 3.9, with S_w[c] in the place of "
-        "S_w. "
-        "What of it differs from output to output?",
+        "S_w. What of it differs from output to output?",
         "Two things: the steps of the bias, x_scale * w_scale[c], and the multiplier, x_scale * "
         "w_scale[c] / y_scale. All else is the same. You may compute one output after the other.",
         "For each c: q_bias = quantize_bias(bias[c : c + 1], x_scale, w_scale[c].item()); "
-        "mantissa, "
-        "shift = quantize_multiplier(x_scale * w_scale[c].item() / y_scale); integer_linear(q_x, "
-        "q_w[c : c + 1], q_bias, ...) is column c: join the columns with torch.cat(columns, "
-        "dim=1).",
+        "mantissa, shift = quantize_multiplier(x_scale * w_scale[c].item() / y_scale); "
+        "integer_linear(q_x, q_w[c : c + 1], q_bias, ...) is column c: join the columns with "
+        "torch.cat(columns, dim=1).",
     ),
     misconceptions=(
         Misconception(

@@ -134,11 +134,9 @@ ADAROUND_LOSS = Exercise(
     names=("loss", "gradient"),
     hints=(
         "Write the five lines of (3) one below the other, with h from v, then w_hat from h, then "
-        "the "
-        "two terms. Which of them does the gradient go through?",
+        "the two terms. Which of them does the gradient go through?",
         "h = (1.2 * torch.sigmoid(v) - 0.1).clamp(0, 1). floor has slope 0, but h is added behind "
-        "it: "
-        "autograd finds the way on its own. v must require a gradient: take a copy.",
+        "it: autograd finds the way on its own. v must require a gradient: take a copy.",
         "v = v.clone().requires_grad_(); h as above; w_hat = (torch.floor(w / scale) + "
         "h).clamp(qmin, "
         "qmax) * scale; loss = ((x @ w_hat.t() - x @ w.t()) ** 2).mean() + weight * (1 - (2 * h - "

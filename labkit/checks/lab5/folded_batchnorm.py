@@ -132,18 +132,15 @@ FOLDED_BATCHNORM = Exercise(
     cases=_cases,
     rules=(Rule(relative=1e-3, absolute=1e-4),),
     hints=(
-        "Which weights will the chip have? Those are rounded, with one scale. What has to "
-        "be "
+        "Which weights will the chip have? Those are rounded, with one scale. What has to be "
         "undone before a batch normalization follows as usual?",
         "factor = gamma / sqrt(var + eps), of the stored var; round w * factor[:, None]; divide by "
         "the factor again and compute y. Then mean and var: of y's columns in training, the stored "
         "ones where frozen.",
         "folded = w * factor[:, None]; scale = folded.abs().amax(1, keepdim=True) / (2 ** (bits - "
-        "1) "
-        "- 1); w_hat = torch.round(folded / scale) * scale; y = x @ (w_hat / factor[:, None]).t(); "
-        "if not frozen: mean, var = y.mean(0), y.var(0, unbiased=False); return gamma * (y - mean) "
-        "/ "
-        "torch.sqrt(var + eps) + beta.",
+        "1) - 1); w_hat = torch.round(folded / scale) * scale; y = x @ (w_hat / factor[:, "
+        "None]).t(); if not frozen: mean, var = y.mean(0), y.var(0, unbiased=False); return gamma "
+        "* (y - mean) / torch.sqrt(var + eps) + beta.",
     ),
     misconceptions=(
         Misconception(

@@ -48,17 +48,22 @@ def _chain(counts: Tensor) -> int:
     return sum(n * min(i + 1, len(ordered) - 1) for i, n in enumerate(ordered))
 
 
-def _joining(join: Callable[[list[int]], None]) -> Callable[[Tensor], int]:
-    """Return the answer that joins others than the two rarest; ``join`` changes the list."""
+def _joining(join: Callable[[list[int]], None], least: int = 1) -> Callable[[Tensor], int]:
+    """Return the answer that joins counts of ``least`` or more; ``join`` changes the list."""
 
     def wrong(counts: Tensor) -> int:
-        left, total = sorted(n for n in counts.tolist() if n), 0
+        left, total = sorted(n for n in counts.tolist() if n >= least), 0
         while len(left) > 1:
             join(left)
             total += left[-1]
         return total
 
     return wrong
+
+
+def _rarest(left: list[int]) -> None:
+    left.sort(reverse=True)
+    left.append(left.pop() + left.pop())
 
 
 def _most_frequent(left: list[int]) -> None:
@@ -69,16 +74,6 @@ def _most_frequent(left: list[int]) -> None:
 def _the_same_again(left: list[int]) -> None:
     """Join what was joined last with the next one."""
     left.append(left.pop() + left.pop(0))
-
-
-def _with_those_that_never_occur(counts: Tensor) -> int:
-    heap, total = counts.tolist(), 0
-    heapq.heapify(heap)
-    while len(heap) > 1:
-        merged = heapq.heappop(heap) + heapq.heappop(heap)
-        total += merged
-        heapq.heappush(heap, merged)
-    return total
 
 
 def _not_put_back(counts: Tensor) -> int:
@@ -149,7 +144,7 @@ HUFFMAN_TOTAL = Exercise(
         ),
         Misconception(
             "joins symbols that never occur, too",
-            _with_those_that_never_occur,
+            _joining(_rarest, least=0),
             "A symbol that never occurs needs no word, and would make those of others longer: "
             "leave it out first.",
         ),

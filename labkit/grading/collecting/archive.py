@@ -97,8 +97,8 @@ def members(source: Path) -> Iterator[list[Member]]:
             yield _limited(_in_zip(archive), source.name)
 
 
-def inner(member: Member) -> list[Member]:
-    """Return the files in a zip that a student handed in.
+def inner(data: bytes, name: str) -> list[Member]:
+    """Return the files in a zip that a student handed in, from what it holds and its name.
 
     Raises
     ------
@@ -106,10 +106,7 @@ def inner(member: Member) -> list[Member]:
         If it is none.
     """
     try:
-        archive = _zip(io.BytesIO(member.read()), member.name)
-        return _limited(_in_zip(archive), member.name)
-    except Unreadable:
-        raise
+        return _limited(_in_zip(_zip(io.BytesIO(data), name)), name)
     except ValueError as error:
         raise Unreadable(str(error)) from None
 

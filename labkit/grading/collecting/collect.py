@@ -216,9 +216,9 @@ class _Collector:
 
 def _in_zip(member: Member) -> list[Member]:
     """Return what is in a student's zip; of one that is none, nothing can be told."""
-    member.read()
+    data = member.read()
     try:
-        return inner(member)
+        return inner(data, member.name)
     except Unreadable as error:
         raise NoNotebook(str(error)) from None
 
