@@ -1,6 +1,6 @@
-"""Exercises in which the student says what is wrong: with an output, or with a script.
+"""Exercises in which the student says what is wrong with an implementation, from its output.
 
-What is asked for are names from a list. Every case is drawn, several for each name, so that a
+What is asked for is a name from a list. Every case is drawn, several for each name, so that a
 constant or a guess is right on few of them.
 """
 
@@ -39,25 +39,6 @@ class Name(Rule):
             return Mismatch(f'{name} is "{got}"; this output is "{expected}".')
         listed = ", ".join(f'"{word}"' for word in self.names)
         return Mismatch(f"{name} is {describe(got)}; expected one of {listed}.")
-
-
-@dataclass(frozen=True)
-class Names(Name):
-    """Some names from a list, in any order."""
-
-    def mismatch(self, name: str, got: Plain, expected: Plain, args: tuple) -> Mismatch | None:
-        """Return why a list of names is refused, or None."""
-        listed = ", ".join(f'"{word}"' for word in self.names)
-        strange = not isinstance(got, tuple) or any(
-            not isinstance(word, str) or word not in self.names for word in got
-        )
-        if strange:
-            return Mismatch(f"{name} is {describe(got)}; expected a list with some of {listed}.")
-        missing = [word for word in expected if word not in got]
-        unfounded = [word for word in dict.fromkeys(got) if word not in expected]
-        parts = [f'"{word}" is not found' for word in missing]
-        parts += [f'"{word}" is reported, and it is not there' for word in unfounded]
-        return Mismatch(f"{name}: {'; '.join(parts)}.") if parts else None
 
 
 def name_the_slip(
@@ -156,70 +137,3 @@ def likeliest(slips: Mapping[str, Callable[..., Any]], args: Sequence[Any], outp
         return float((torch.as_tensor(slips[name](*args)).double() - wanted).abs().sum())
 
     return min(slips, key=distance)
-
-
-def review(
-    id: str,
-    title: str,
-    reference: Callable[[list[str]], list[str]],
-    script: Callable[[torch.Generator, frozenset[str]], list[str]],
-    errors: Mapping[str, str],
-    hints: tuple[str, ...],
-    minutes: tuple[int, int],
-    points: int = 3,
-) -> Exercise:
-    """Declare an exercise in which the errors of a script are found by a function.
-
-    Parameters
-    ----------
-    reference : callable
-        A right answer: takes the lines of a script, returns the names of its errors.
-    script : callable
-        ``script(rng, wrong)`` writes one that has the errors `wrong` and no others.
-    errors : mapping
-        The names, each with what to tell who misses it.
-
-    Returns
-    -------
-    Exercise
-        An extra.
-    """
-    names = tuple(errors)
-
-    def cases(rng: torch.Generator) -> list[Case]:
-        chosen: list[tuple[str, ...]] = [(), *((name,) for name in names), names]
-        for _ in range(len(names)):
-            picked = torch.rand(len(names), generator=rng) < 0.5
-            chosen.append(tuple(n for n, p in zip(names, picked.tolist(), strict=True) if p))
-        order = torch.randperm(len(chosen), generator=rng).tolist()
-        return [
-            Case(f"script {place}", (script(rng, frozenset(chosen[i])),))
-            for place, i in enumerate(order, 1)
-        ]
-
-    def missing(name: str) -> Callable[..., list[str]]:
-        return lambda lines: [found for found in reference(lines) if found != name]
-
-    return Exercise(
-        id=id,
-        title=title,
-        points=points,
-        minutes=minutes,
-        extra=True,
-        kind="names",
-        reference=reference,
-        cases=cases,
-        rules=(Names(names=names),),
-        hints=hints,
-        misconceptions=(
-            Misconception(
-                "reports nothing",
-                lambda lines: [],
-                "Go through the list of errors, and ask of each how it would show in the lines.",
-            ),
-            *(
-                Misconception(f'never reports "{name}"', missing(name), message)
-                for name, message in errors.items()
-            ),
-        ),
-    )

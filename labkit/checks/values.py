@@ -20,6 +20,7 @@ UNPRINTABLE = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 LONGEST_LISTED = 12
+LONGEST_LINE = 100
 LONGEST_TEXT = 60
 DEEPEST = 4
 LARGEST = 1 << 24  # numbers in one array
@@ -132,10 +133,16 @@ def source_text(value: object) -> str:
         return repr(value)
     if isinstance(value, tuple | list):
         inner = ", ".join(source_text(item) for item in value)
+        if isinstance(value, list) and len(inner) > LONGEST_LINE and all(map(_is_text, value)):
+            return "[\n" + "".join(f"    {item!r},\n" for item in value) + "]"
         if isinstance(value, list):
             return f"[{inner}]"
         return f"({inner},)" if len(value) == 1 else f"({inner})"
     return repr(value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _listed(array: np.ndarray) -> str:

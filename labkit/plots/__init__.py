@@ -82,6 +82,7 @@ from labkit.plots.ptq import (
     mean_errors,
     trade_off,
 )
+from labkit.plots.reviews import errors_of_a_script
 from labkit.plots.style import new_axes
 from labkit.plots.training import (
     binary_error,
@@ -123,6 +124,7 @@ __all__ = [
     "energy_table",
     "equalized_ranges",
     "error_against_threshold",
+    "errors_of_a_script",
     "errors_over_alpha",
     "fine_tuning",
     "four_panels",

@@ -65,8 +65,9 @@ def _axis(direction: str, axis: Axis, limits: tuple[float, float]) -> Iterator[s
     fixed = isinstance(axis.get_major_locator(), FixedLocator)
     named = FixedFormatter | StrCategoryFormatter
     if isinstance(axis.get_major_formatter(), named | FuncFormatter if fixed else named):
-        names = [tick.get_text() for tick in axis.get_ticklabels()]
-        yield f"{direction}: {label or 'one place each'}: {'; '.join(filter(None, names))}."
+        names = list(filter(None, (tick.get_text() for tick in axis.get_ticklabels())))
+        if names:  # an inner panel leaves those of a shared axis out
+            yield f"{direction}: {label or 'one place each'}: {'; '.join(names)}."
     elif label:
         yield f"{direction}: {label}, from {limits[0]:.3g} to {limits[1]:.3g}."
 

@@ -396,6 +396,54 @@ def slip_by_distance(x, scale, zero_point, qmin, qmax, q):
     return min(tries, key=lambda t: float((t[0].double() - q.double()).abs().sum()))[1]
 
 
+# 1.14 --------------------------------------------------------------------------------------------
+
+
+def sqnr_review_with_patterns(script):
+    import re
+
+    text = "\n".join(script)
+    patterns = {
+        "no seed": r"randperm\(len\(w\)\)\[",
+        "not all layers": r"weights\[-?\d*:-?\d*\]",
+        "changed in place": r"^ *x\.\w+_\(",
+        "wrong signal": r"signal\.append\(float\(\(?back",
+        "mean of decibels": r"log10\(s / n\)",
+        "scales not counted": r"stored \+= \d \* \w\.numel\(\)$",
+    }
+    return [name for name, pattern in patterns.items() if re.search(pattern, text, re.M)]
+
+
+def sqnr_review_line_by_line(script):
+    errors = set()
+    for line in map(str.strip, script):
+        if line.startswith("x = ") and "(len(w))" in line:
+            errors.add("no seed")
+        if line.startswith("for ") and line.endswith("]:") and "::" not in line:
+            errors.add("not all layers")
+        if line.startswith("x.clamp_"):
+            errors.add("changed in place")
+        if line.startswith("signal.append") and "back" in line:
+            errors.add("wrong signal")
+        if line.startswith("sqnr") and "zip" in line:
+            errors.add("mean of decibels")
+        if line.startswith("stored +=") and " 32" not in line:
+            errors.add("scales not counted")
+    return list(errors)
+
+
+def sqnr_review_by_words(script):
+    words = "\n".join(script).split()
+    loop = script[2]
+    found = ["no seed"] if "generator=g)[" not in script[3] and "perm" in script[3] else []
+    found += ["not all layers"] if loop.count(":") == 2 else []
+    found += ["changed in place"] if "x.clamp_(-limit," in words else []
+    found += ["wrong signal"] if any("append(float(back." in w for w in words) else []
+    found += ["wrong signal"] if any("append(float((back**2" in w for w in words) else []
+    found += ["mean of decibels"] if "zip(signal," in words else []
+    return tuple(found + (["scales not counted"] if script[-4].count("32") == 0 else []))
+
+
 RIGHT_ANSWERS = {
     "1.1": [range_by_counting, range_in_numpy, range_as_tensors],
     "1.2": [
@@ -428,4 +476,5 @@ RIGHT_ANSWERS = {
     "1.11": [unpack_in_a_loop, unpack_by_shifting_the_sign, unpack_in_numpy],
     "1.12": [quantize_test_with_asserts, quantize_test_by_the_formula, quantize_test_by_properties],
     "1.13": [slip_by_traces, slip_in_numpy, slip_by_distance],
+    "1.14": [sqnr_review_with_patterns, sqnr_review_line_by_line, sqnr_review_by_words],
 }

@@ -6,14 +6,16 @@ can be seen, and a stored misconception is named only where all it says is the s
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from labkit.checks.calling import Outcome, call_all
-from labkit.checks.diagnosis.diagnosis import Finding
-from labkit.checks.exercise import Case, Exercise
+from labkit.checks.diagnosis.diagnosis import MOST, Finding
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.reviews import Names
 from labkit.checks.values import as_array
 
 
@@ -32,15 +34,53 @@ def said(outcome: Outcome) -> Outcome:
 def alike(
     exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]
 ) -> tuple[Finding, ...]:
-    """Return the stored misconception that says the same on every call, if there is one."""
+    """Return the stored misconceptions that say the same on every call, two at most.
+
+    A list of names is looked at name by name, so that two that are missed are both said.
+    """
+    rule = exercise.rules[0]
+    if isinstance(rule, Names):
+        return _name_by_name(exercise, rule, cases, outcomes)
     for mistake in exercise.misconceptions:
-        theirs = call_all(mistake.wrong, [copy.deepcopy(case) for case in cases])
-        if exercise.kind == "test":
-            theirs = [said(outcome) for outcome in theirs]
-        if all(map(_same, outcomes, theirs)):
-            text = f"Your code {mistake.name}. {mistake.message}"
-            return (Finding(f"mistake: {mistake.name}", text, misconception=mistake),)
+        if all(map(_same, outcomes, _said_by(exercise, mistake.wrong, cases))):
+            return (_finding(mistake),)
     return ()
+
+
+def _name_by_name(
+    exercise: Exercise, rule: Names, cases: Sequence[Case], outcomes: Sequence[Outcome]
+) -> tuple[Finding, ...]:
+    """Return the misconceptions that agree in all the names that they are wrong about."""
+    got = [outcome.value for outcome in outcomes]
+    if not all(map(rule.may_be, got)):
+        return ()
+    expected = _sets(_said_by(exercise, exercise.reference, cases))
+    found: list[Finding] = []
+    explained: set[str] = set()
+    for mistake in exercise.misconceptions:
+        theirs = _sets(_said_by(exercise, mistake.wrong, cases))
+        about = set[str]().union(*(a ^ b for a, b in zip(theirs, expected, strict=True)))
+        agree = all(set(a) & about == b & about for a, b in zip(got, theirs, strict=True))
+        if agree and not about <= explained:
+            found.append(_finding(mistake))
+            explained |= about
+    return tuple(found[:MOST])
+
+
+def _said_by(
+    exercise: Exercise, function: Callable[..., Any], cases: Sequence[Case]
+) -> list[Outcome]:
+    theirs = call_all(function, [copy.deepcopy(case) for case in cases])
+    return [said(outcome) for outcome in theirs] if exercise.kind == "test" else theirs
+
+
+def _sets(outcomes: Sequence[Outcome]) -> list[set[str]]:
+    return [set(outcome.value) for outcome in outcomes]
+
+
+def _finding(mistake: Misconception) -> Finding:
+    text = f"Your code {mistake.name}. {mistake.message}"
+    return Finding(f"mistake: {mistake.name}", text, misconception=mistake)
 
 
 def _same(one: Outcome, other: Outcome) -> bool:

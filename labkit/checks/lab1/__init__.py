@@ -12,6 +12,7 @@ from labkit.checks.lab1.quantize_is_right import QUANTIZE_IS_RIGHT
 from labkit.checks.lab1.quantize_per_channel import QUANTIZE_PER_CHANNEL
 from labkit.checks.lab1.quantize_per_group import QUANTIZE_PER_GROUP
 from labkit.checks.lab1.quantize_symmetric import QUANTIZE_SYMMETRIC
+from labkit.checks.lab1.review_sqnr import REVIEW_SQNR
 from labkit.checks.lab1.round_half_even import ROUND_HALF_EVEN
 from labkit.checks.lab1.scale_and_zero_point import SCALE_AND_ZERO_POINT
 from labkit.checks.lab1.slip_of_quantize import SLIP_OF_QUANTIZE
@@ -36,4 +37,5 @@ EXERCISES = (
     UNPACK,
     QUANTIZE_IS_RIGHT,
     SLIP_OF_QUANTIZE,
+    REVIEW_SQNR,
 )

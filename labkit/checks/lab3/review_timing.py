@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch
 
 from labkit.checks.inputs import one
-from labkit.checks.slip_names import review
+from labkit.checks.reviews import review
 
 ERRORS = {
     "no warm-up": "The first calls load code, choose kernels and fill caches. Each layer must have "
@@ -90,7 +90,6 @@ def write_script(rng: torch.Generator, wrong: frozenset[str]) -> list[str]:
 
 REVIEW_TIMING = review(
     id="3.14",
-    title="Review a benchmark",
     minutes=(15, 22),
     reference=review_timing,
     script=write_script,
