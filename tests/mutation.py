@@ -9,8 +9,9 @@ notebook's check is then compared with the reference on other inputs; if those a
 counted as equivalent (``<`` for ``<=`` where equality makes no difference), else it survived.
 
 Equivalent mutants cost the most: they are run to the end on every input. `mutation.json` has those
-that were found, by the text of the mutant and of the file that declares its exercise; as long as
-neither changes, they are tried on fewer inputs. The command adds what is new.
+that were found, by the code of the mutant and of what its check is made of (`declaration`); as long
+as neither changes, they are tried on fewer inputs. The command adds what is new, and the tests warn
+of it.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import itertools
 import json
 import math
 import struct
+import sys
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,6 +84,8 @@ NAMES = {
     "int64": ("int32",),
     "int32": ("int8", "float32"),
 }
+# What is only read, and changes no verdict.
+PROSE = {"title", "points", "minutes", "hints", "misconceptions", "extra"}
 # A method call such as x.abs() whose removal leaves x.
 REMOVABLE = {"abs", "clamp", "round", "flatten", "sqrt", "square"}
 
@@ -164,6 +168,44 @@ def namespace(number: int) -> dict[str, object]:
     return names | {e.function: e.reference for e in registry.exercises(number)}
 
 
+def declaration(source: str, name: str) -> str:
+    """Return the code on which the verdicts of an exercise depend, of the file that declares it.
+
+    That is what ``name = Exercise(...)`` uses, down to the imports: no comments, no docstrings, and
+    neither the prose of the exercise nor its known mistakes.
+    """
+    statements = ast.parse(source).body
+    for node in ast.walk(ast.Module(statements, [])):
+        if isinstance(node, ast.Call) and any(k.arg == "id" for k in node.keywords):
+            node.keywords = [k for k in node.keywords if k.arg not in PROSE]
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
+            node.body[0] = ast.Pass()
+    used, kept = {name}, list[ast.stmt]()
+    while more := [s for s in statements if s not in kept and used & _defined(s)]:
+        kept += more
+        used |= {n.id for s in more for n in ast.walk(s) if isinstance(n, ast.Name)}
+    return "\n".join(ast.unparse(s) for s in statements if s in kept)
+
+
+def _defined(statement: ast.stmt) -> set[str]:
+    """Return the names that a statement of a module defines or changes."""
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        return {statement.name}
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return {(a.asname or a.name).partition(".")[0] for a in statement.names}
+    return {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
+
+
+def _place(exercise: Exercise) -> tuple[str, str]:
+    """Return the source of the file that declares an exercise, and its name there."""
+    folder = f"labkit.checks.lab{exercise.id.partition('.')[0]}."
+    for module in [m for name, m in sys.modules.items() if name.startswith(folder)]:
+        for name, value in vars(module).items():
+            if isinstance(value, Exercise) and value.id == exercise.id:
+                return inspect.getsource(module), name
+    raise ValueError(f"no file of {folder}* declares exercise {exercise.id}.")
+
+
 class Trial:
     """An exercise on which its mutants are tried, one after the other."""
 
@@ -171,7 +213,7 @@ class Trial:
         self.remembered = Remembered.of(replace(exercise, misconceptions=()))
         self.names = names
         self.stored = stored
-        self.declared = Path(inspect.getfile(exercise.cases)).read_text("utf-8")
+        self.declared = declaration(*_place(exercise))
 
     def key(self, mutant: Mutant) -> str:
         """Return what a mutant and the file of its exercise are stored under."""
