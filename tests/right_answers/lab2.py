@@ -178,6 +178,11 @@ def percentile_by_argmax(values, counts, percent):
     return values[(counts.cumsum(0) >= counts.sum() * percent / 100).int().argmax()].item()
 
 
+def percentile_by_exact_shares(values, counts, percent):
+    shares = (counts.double() / counts.sum()).cumsum(0)
+    return values[torch.searchsorted(shares, percent / 100)]
+
+
 def percentile_inverted_cdf(values, counts, percent):
     everything = np.repeat(values.numpy(), counts.numpy())
     return np.percentile(everything, percent, method="inverted_cdf")
@@ -681,6 +686,7 @@ RIGHT_ANSWERS = {
         percentile_by_rank,
         percentile_by_what_lies_above,
         percentile_by_argmax,
+        percentile_by_exact_shares,
         percentile_inverted_cdf,
         percentile_by_kth_value,
         percentile_in_fractions,

@@ -37,6 +37,11 @@ def fake_with_the_clamp_first(x, scale, zero_point, qmin, qmax):
     return torch.floor(steps + 0.5).mul_(scale)
 
 
+def fake_by_the_nearest_grid_point(x, scale, zero_point, qmin, qmax):
+    grid = (torch.arange(qmin, qmax + 1, dtype=torch.float32) - zero_point) * scale
+    return grid[(x.flatten()[:, None] - grid).abs().argmin(1)].reshape(x.shape)
+
+
 # 5.2 ---------------------------------------------------------------------------------------------
 
 
@@ -487,6 +492,21 @@ def gradient_slip_by_counting(x, scale, qmin, qmax, dy, dx):
     return "outside instead of inside" if passed == turned else "x compared with codes"
 
 
+def gradient_slip_nearest_by_rounded_codes(x, scale, qmin, qmax, dy, dx):
+    codes = torch.round(x / scale)
+    inside = ((codes >= qmin) & (codes <= qmax)).float()
+    kept = ((x >= qmin) & (x <= qmax)).float()
+    factors = {
+        "right": inside,
+        "not clipped": torch.ones_like(dy),
+        "cut off": torch.zeros_like(dy),
+        "outside instead of inside": 1 - inside,
+        "x compared with codes": kept,
+        "times the scale": scale * inside,
+    }
+    return min(factors, key=lambda name: (factors[name] * dy - dx).square().sum().item())
+
+
 # 5.12 --------------------------------------------------------------------------------------------
 
 
@@ -566,6 +586,7 @@ RIGHT_ANSWERS = {
         fake_value_by_value,
         fake_from_the_codes,
         fake_with_the_clamp_first,
+        fake_by_the_nearest_grid_point,
     ],
     "5.2": [
         loss_by_a_function,
@@ -613,6 +634,7 @@ RIGHT_ANSWERS = {
         gradient_slip_by_the_quotient,
         gradient_slip_in_numpy,
         gradient_slip_by_counting,
+        gradient_slip_nearest_by_rounded_codes,
     ],
     "5.12": [adaround_with_backward, adaround_in_closed_form, adaround_by_jacobian],
     "5.13": [batchnorm_by_torch, batchnorm_in_numpy, batchnorm_folded_after_all],

@@ -30,7 +30,7 @@ def _quantize_cases(rng: torch.Generator) -> list[Case]:
         Case("one value", (torch.tensor([0.777]), 0.031, -11, *INT8)),
         Case("values inside the range", (inside, 0.05, 0, *INT8)),
         Case("a zero point that is not 0", (inside, 0.05, 7, *INT8)),
-        Case("unsigned codes", (inside, 0.01, 90, *UINT8)),
+        Case("unsigned codes, all above 127", (inside.abs(), 0.01, 130, *UINT8)),
         Case(
             "values above and below the range",
             (far * torch.tensor([1.0, -1.0, 1.0]), 0.05, 3, *INT8),

@@ -42,7 +42,9 @@ def _percentile_cases(rng: torch.Generator) -> list[Case]:
         Case("one value", (short(rng, 0.1, 0.9, 1), whole(rng, 1, 9, 1), 90)),
         Case("half of six", (*few(1, 3, 1, 1), 50)),
         Case("exactly half reaches", (*few(2, 2, 3, 1), 50)),
-        Case("all of them", (*few(9, 1, 5, 1), 100)),
+        # Shares of these in float32 add up to less than 1, or to less than 100 percent.
+        Case("all of them", (*few(9, 18, 2), 100)),
+        Case("all of them, in four values", (*few(34, 13, 5, 1), 100)),
         Case("each value once", (short(rng, 0.1, 0.9, 7).cumsum(0), torch.ones(7).long(), 60)),
         Case("a count of 0", (*few(5, 0, 1, 1), 80)),
         Case("an outlier", (values, counts, 97.5)),
@@ -95,6 +97,11 @@ def _before(values: Tensor, counts: Tensor, percent: float) -> float:
 def _reached(values: Tensor, counts: Tensor, least: float) -> float:
     up_to = counts.cumsum(0)
     return float(values[int((up_to >= least).double().argmax())])
+
+
+def _reached_share(values: Tensor, counts: Tensor, least: float) -> float:
+    shares = (counts.float() / counts.sum()).cumsum(0)
+    return float(values[int((shares >= least).double().argmax())])
 
 
 def _more_than(values: Tensor, counts: Tensor, percent: float) -> float:
@@ -169,6 +176,12 @@ PERCENTILE_THRESHOLD = Exercise(
             _in_float32,
             "float32 counts by one up to 2^24, and calibration sees more values. Add integers: "
             "counts.cumsum(0).",
+        ),
+        Misconception(
+            "adds up shares in float32",
+            lambda values, counts, percent: _reached_share(values, counts, percent / 100),
+            "Rounded shares need not add up to 1: at 100 percent the last one may fall short of "
+            "it. Add up the counts, which are whole, and compare with percent / 100 * total.",
         ),
         Misconception(
             "returns the place of the value",

@@ -17,7 +17,8 @@ def rounding_right_shift(x: Tensor, shift: int) -> Tensor:
 def _shift_cases(rng: torch.Generator) -> list[Case]:
     few, middle, many = one(rng, 1, 6), one(rng, 3, 6), one(rng, 8, 12)
     half = 1 << (middle - 1)
-    beside = (whole(rng, 3, 30, 4) << middle) + torch.tensor([half - 1, half + 1, 1, -1])
+    off = torch.tensor([half - 1, half + 1, 1, -1, half + half // 2])
+    beside = (whole(rng, 3, 30, 5) << middle) + off
     odd, ties = 2 * whole(rng, 0, 9, 4) + 1, 2 * whole(rng, -9, 8, 9) + 1
     wide = whole(rng, 2**29, 2**31)
     # Of two neighbours one is odd: float64 takes both for ties and rounds one of them up.
@@ -127,6 +128,12 @@ ROUNDING_RIGHT_SHIFT = Exercise(
             "rounds everything away from zero",
             _always_away,
             "Only ties go away from zero: 2.1 is nearest to 2. Add half of the divisor, not all.",
+        ),
+        Misconception(
+            "adds half of the shift, not half of the divisor",
+            lambda x, shift: x.sign() * ((x.to(torch.int64).abs() + (shift >> 1)) >> shift),
+            "It divides by 2^shift: half of that is (1 << shift) >> 1. With shift 7 this is 64, "
+            "not 3.",
         ),
         Misconception(
             "loses the sign",

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.inputs import uniform
+from labkit.checks.inputs import one, uniform
 from labkit.checks.lab5.inputs import INT4, INT8, TERNARY, UINT4, UINT8, between_ties
 from labkit.checks.rules import Rule
 
@@ -19,8 +19,9 @@ def _cases(rng: torch.Generator) -> list[Case]:
     s = [uniform(rng, 0.03, 0.9) for _ in range(8)]
     beyond = torch.tensor([100.0, -100.0, 0.0])
     zero_point = int(torch.randint(3, 12, (), generator=rng))
-    # Multiples of a large power of two: float32 has them and what they are rounded to.
-    many = 2.0**20 * torch.randint(2**12, 2**15, (3,), generator=rng)
+    # float32 has the multiples of 1024 up to 2^34. The range is narrow enough to list it.
+    far, end = 2**33, 2**33 + 2**16
+    thousands = 1024.0 * torch.tensor([0, one(rng, 1, 63), one(rng, 65, 99), -one(rng, 1, 9)])
     return [
         Case("one number", (between_ties(rng, s[6], 1, 6, 1), s[6], 0, *INT4)),
         Case("4 bits", (between_ties(rng, s[0], -7, 7, 9), s[0], 0, *INT4)),
@@ -31,7 +32,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         Case("some out of range", (between_ties(rng, s[2], -20, 20, 4, 5), s[2], -2, *INT4)),
         Case("ternary", (between_ties(rng, s[3], -3, 3, 3, 2, 2), s[3], 0, *TERNARY)),
         Case("8 bits, unsigned", (between_ties(rng, s[4], -90, 250, 40), s[4], 77, *UINT8)),
-        Case("codes that int32 does not hold", (many, 1.0, 0, 0, 2**40)),
+        Case("codes that int32 does not hold", (thousands, 1.0, far, far, end)),
         Case("8 bits, signed", (between_ties(rng, s[5], -150, 150, 40), s[5], 0, *INT8)),
     ]
 

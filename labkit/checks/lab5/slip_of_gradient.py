@@ -31,10 +31,15 @@ def slip_of_gradient(x: Tensor, scale: float, qmin: int, qmax: int, dy: Tensor, 
 
 
 def _inputs(rng: torch.Generator) -> tuple[Tensor, float, int, int, Tensor]:
-    """Draw values inside, just outside and far outside, none at a border."""
+    """Draw values inside, just outside and far outside.
+
+    None lies between an end of the range and the tie beyond it: there "the code lies in the range"
+    as 5.3 means it, after rounding, and x / scale disagree.
+    """
     scale = uniform(rng, 0.2, 0.7)
-    whole_steps = torch.cat([torch.tensor([7.0, -9.0]), whole(rng, -30, 30, 22)])
-    steps = whole_steps + 0.1 + 0.3 * torch.rand(24, generator=rng)
+    signs = torch.cat([torch.tensor([1, -1]), 2 * whole(rng, 0, 1, 22) - 1])
+    full = torch.cat([torch.tensor([7, 8]), whole(rng, 0, 30, 22)])
+    steps = signs * (full + 0.6 + 0.3 * torch.rand(24, generator=rng))
     dy = randn(rng, 24)
     return steps * scale, scale, -8, 7, dy + 0.1 * dy.sign()
 
