@@ -1,5 +1,6 @@
 """The map of the course: what the notebooks and the exercises say, and nothing stale."""
 
+import base64
 import re
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from labkit.grading.releasing.course_map import course_map, pictures, reading_mi
 pytestmark = pytest.mark.slow
 
 LABS = Path(__file__).parents[1] / "labs"
+SOLUTIONS = LABS.parent / "solutions"
 CORE_PATH = 90  # minutes; what one sitting can hold
 
 
@@ -76,6 +78,20 @@ def test_each_picture_of_the_map_is_there_and_is_one():
         assert len(found) == len(registry.STEMS)
         for picture in found:
             assert (LABS / picture).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("number", registry.STEMS)
+def test_the_words_for_a_labs_picture_are_those_of_one(number):
+    solved = nbformat.read(SOLUTIONS / f"{registry.STEMS[number]}.ipynb", as_version=4)
+    drawn = [
+        output.data
+        for cell in solved.cells
+        for output in cell.get("outputs", ())
+        if "image/png" in output.get("data", {})
+    ]
+    (found,) = [data for data in drawn if registry.picture(number) in data["text/plain"]]
+    (shown,) = pictures({number: solved}).values()
+    assert shown == base64.b64decode(found["image/png"])
 
 
 def test_a_lab_without_a_picture_has_none():

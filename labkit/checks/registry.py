@@ -68,5 +68,5 @@ def sentence(number: int) -> str:
 
 
 def picture(number: int) -> str:
-    """Return the grade_id of the cell from which on the first picture stands for a lab."""
+    """Return words of the description of the picture that stands for a lab."""
     return module(number).PICTURE

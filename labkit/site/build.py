@@ -23,6 +23,7 @@ INTO_THE_FOLDER = re.compile(r"\[([^\]]+)\]\((?!https?:)[^)]+\)")
 SETTINGS = {
     "project": "Quantization labs",
     "release": __version__,
+    "copyright": "the authors of the quantization labs: words CC BY 4.0, code Apache 2.0",
     "extensions": ["myst_nb", "labkit.site.mathml", "labkit.site.terms"],
     "html_math_renderer": "mathml",
     "html_theme": "furo",

@@ -5,6 +5,7 @@ from html import escape
 
 from nbformat import NotebookNode
 
+from labkit import language
 from labkit.checks import registry
 from labkit.checks.calling import call_all
 from labkit.checks.card import Card
@@ -14,32 +15,23 @@ from labkit.grading.releasing.course_map import effort, needs
 from labkit.site.notebooks import PICTURES
 
 SEED = 0
-# The front page's own: a slip that has a name, and what comes of the right answers.
+# What the front page shows, and the exercise that one does for it: a slip that has a name, a
+# picture by words that describe it, rows of a stored table, and what a cell printed by its start.
 SLIP = ("1.3", "converts to integers before it clamps")
-SHOWN = (
-    (
-        (1, "check-1-11", 1),
-        "A network that falls apart when its weights share one scale per tensor, and does not mind "
-        "one scale per channel. You find out why, and repair it. From lab 1.",
-    ),
-    (
-        (5, "check-5-9", 0),
-        "Two networks in fewer and fewer bits, quantized after training and trained for it. From "
-        "lab 5.",
-    ),
-    (
-        (7, "check-7-13", 0),
-        "A language model with 4, 3 and 2 bits a weight, by the methods that you write. From "
-        "lab 7.",
-    ),
-    (
-        (8, "check-8-11", 1),
-        "The memory of your own network on a microcontroller, byte by byte: the C program above "
-        "runs in it. From lab 8.",
-    ),
+FRAGILE = ("1.8", "fragile network, weights only")
+SEARCHED = "in groups of 64, GPTQ, ranges searched for"
+MODEL = (
+    "7.10",
+    {
+        "float": "32, float",
+        "W8, a scale a row": "8",
+        f"W4 {SEARCHED}": "4",
+        f"W3 {SEARCHED}": "3",
+        "W3 in groups of 64, rounded": "3, simply rounded",
+    },
 )
-# What a cell printed, by how it begins.
-PROGRAM = (8, "int network_run", "Your own network as a C program, of integers only. From lab 8.")
+PROGRAM = ("8.9", "int network_run")
+TEXT = 42  # characters of what the model writes
 
 WELCOME = """\
 ---
@@ -48,10 +40,10 @@ hide-toc: true
 
 # Quantization labs
 
-<p class="lead">Take a trained network from 32-bit floats to integers, with your own code: number
-formats, scales and zero points, calibration, int8 kernels, a whole network in integers, training
-for few bits, a language model, a C program for a chip. Every function that matters you write
-yourself. A check answers within a second.</p>
+<div class="front"><div>
+<p class="lead">Take a trained network from 32-bit floats to integers, with your own code. Every
+function that matters you write yourself; a check answers within a second. {labs}, one
+sitting each, on a laptop, offline.</p>
 
 <p class="doors"><a class="door" href="start.html">Start</a>
 <a class="door quiet" href="{stem}.html">Look into lab {number}</a></p>
@@ -66,19 +58,10 @@ def front_page(labs: Mapping[int, NotebookNode]) -> str:
     labs : mapping of int to NotebookNode
         The labs' pages by number.
     """
-    # A course may have left out what is shown here.
-    taken = {exercise.id for number in labs for exercise in registry.exercises(number)}
-    shown = [
-        _figure(_picture(labs[number], place, skip), caption)
-        for (number, place, skip), caption in SHOWN
-        if _exercise(place) in taken
-    ]
+    first = min(labs)
     parts = [
-        WELCOME.format(number=min(labs), stem=registry.STEMS[min(labs)]),
-        '<div class="shown">',
-        f"<div>{''.join([*([_slip()] if SLIP[0] in taken else []), *shown[:2]])}</div>",
-        f"<div>{''.join([*shown[2:3], *_program(labs), *shown[3:]])}</div>",
-        "</div>",
+        WELCOME.format(number=first, stem=registry.STEMS[first], labs=_count(labs)).rstrip(),
+        f"{_slip(labs)}</div><div>{_fragile(labs)}{_model(labs)}{_program(labs)}</div></div>",
         "",
         "## The labs",
         "",
@@ -95,10 +78,77 @@ def front_page(labs: Mapping[int, NotebookNode]) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _slip() -> str:
+def _count(labs: Mapping[int, NotebookNode]) -> str:
+    return f"{len(labs)} labs" if len(labs) > 1 else "One lab"
+
+
+def _lab_of(exercise_id: str, labs: Mapping[int, NotebookNode]) -> NotebookNode | None:
+    """Return the page of the lab that an exercise is in; None where the class takes it not."""
+    number = int(exercise_id.partition(".")[0])
+    if number not in labs or exercise_id not in {e.id for e in registry.exercises(number)}:
+        return None
+    return labs[number]
+
+
+def _shown(title: str, words: str, html: str) -> str:
+    caption = f"<strong>{escape(title)}</strong> {escape(words)}"
+    return f"<figure><figcaption>{caption}</figcaption>{html}</figure>"
+
+
+def _slip(labs: Mapping[int, NotebookNode]) -> str:
+    if _lab_of(SLIP[0], labs) is None:
+        return ""
+    words = "This answer converts to int8 before it clamps, and the card says so."
+    return _shown("A check that knows your slip.", words, slip_card(*SLIP)._repr_html_())
+
+
+def _fragile(labs: Mapping[int, NotebookNode]) -> str:
+    exercise, described = FRAGILE
+    if (lab := _lab_of(exercise, labs)) is None:
+        return ""
+    words = "With one scale a tensor all is lost at 4 bits; one scale a channel repairs it. Lab 1."
+    return _shown("A network that falls apart.", words, _image(*_picture(lab, described)))
+
+
+def _model(labs: Mapping[int, NotebookNode]) -> str:
+    exercise, names = MODEL
+    if _lab_of(exercise, labs) is None:
+        return ""
+    results = {result.method: result for result in language.stored_results()}
+    shown = {name: results[method] for method, name in names.items()}
+    most = max(result.perplexity for result in shown.values())
+    rows = "".join(_row(name, result, most) for name, result in shown.items())
+    heads = ("bits a weight", "MB", "perplexity", "The capital of France is …")
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
+    table = f'<table class="few-bits"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    words = "SmolLM2, with 4 and 3 bits by the GPTQ that you write. Lab 7."
+    return _shown("A language model in 8, 4 and 3 bits.", words, table)
+
+
+def _row(name: str, result: language.Result, most: float) -> str:
+    text = escape(" ".join(result.text.split())[:TEXT])
+    part = f"--part: {100 * result.perplexity / most:.0f}%"
     return (
-        f"<figure>{slip_card(*SLIP)._repr_html_()}<figcaption>What a learner sees who converts to "
-        "int8 before clamping. The check knows the slip by name.</figcaption></figure>"
+        f'<tr><th scope="row">{escape(name)}</th><td>{result.weights / 1e6:.0f}</td>'
+        f'<td style="{part}">{result.perplexity:.1f}</td><td>{text} …</td></tr>'
+    )
+
+
+def _program(labs: Mapping[int, NotebookNode]) -> str:
+    """Return the figure of what a cell printed."""
+    exercise, begin = PROGRAM
+    if (lab := _lab_of(exercise, labs)) is None:
+        return ""
+    printed = [o.get("text", "") for cell in lab.cells for o in cell.get("outputs", [])]
+    found = [text for text in printed if text.startswith(begin)]
+    if not found:
+        raise ValueError(
+            f"the lab of {exercise} prints nothing that begins with {begin!r}; run it where its "
+            'extras are installed: pip install "labkit[device]".'
+        )
+    code = f'<pre tabindex="0">{escape(found[0].rstrip())}</pre>'
+    return _shown(
+        "Your network as a C program.", "Integers only, for a microcontroller. Lab 8.", code
     )
 
 
@@ -110,54 +160,28 @@ def slip_card(exercise_id: str, slip: str) -> Card:
     return verdict_card(judge(exercise, cases, call_all(wrong, cases)))
 
 
-def _picture(lab: NotebookNode, place: str | None, skip: int = 0) -> tuple[str, str]:
-    """Return file name and description of a picture: the first behind a cell, or a later one.
+def _picture(lab: NotebookNode, words: str) -> tuple[str, str]:
+    """Return file name and description of the picture that is described with these words.
 
-    Without a cell it is the first of the lab.
+    Raises
+    ------
+    ValueError
+        If there is none.
     """
-    places = [cell.metadata.get("place") for cell in lab.cells]
-    if place is not None and place not in places:
-        raise ValueError(
-            f"no cell {place!r} to take a picture from; see PICTURE in labkit/checks/lab*/."
-        )
-    behind = lab.cells[0 if place is None else places.index(place) :]
-    outputs = [output.get("metadata", {}) for c in behind for output in c.get("outputs", [])]
-    found = [described for described in outputs if "picture" in described]
-    return found[skip]["picture"], found[skip]["words"]
+    outputs = [o.get("metadata", {}) for cell in lab.cells for o in cell.get("outputs", [])]
+    for output in outputs:
+        if words in output.get("words", ""):
+            return output["picture"], output["words"]
+    raise ValueError(f"no picture of the lab is described with {words!r}; run its notebook again.")
 
 
-def _program(labs: Mapping[int, NotebookNode]) -> list[str]:
-    """Return the figure of what a cell printed; none where the lab is not taken."""
-    number, begin, caption = PROGRAM
-    if number not in labs:
-        return []
-    printed = [o.get("text", "") for c in labs[number].cells for o in c.get("outputs", [])]
-    found = [text for text in printed if text.startswith(begin)]
-    if not found:
-        raise ValueError(
-            f"lab {number} prints nothing that begins with {begin!r}; run it where its extras are "
-            'installed: pip install "labkit[device]".'
-        )
-    code = f'<pre tabindex="0">{escape(found[0].rstrip())}</pre>'
-    return [f"<figure>{code}<figcaption>{escape(caption)}</figcaption></figure>"]
-
-
-def _exercise(place: str) -> str:
-    """Return "1.11" for the cell "check-1-11"."""
-    return place.partition("-")[2].replace("-", ".")
-
-
-def _figure(picture: tuple[str, str], caption: str) -> str:
-    name, words = picture
-    image = f'<img src="{PICTURES}/{name}" alt="{escape(words)}" loading="lazy">'
-    return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
+def _image(name: str, words: str) -> str:
+    return f'<img src="{PICTURES}/{name}" alt="{escape(words)}">'
 
 
 def _entry(number: int, lab: NotebookNode) -> str:
-    exercises, place = registry.exercises(number), registry.picture(number)
-    # Behind an exercise that is left out there is no cell of this name: the lab's first picture.
-    is_taken = _exercise(place) in {exercise.id for exercise in exercises}
-    name, _ = _picture(lab, place if is_taken else None)
+    exercises = registry.exercises(number)
+    name, _ = _picture(lab, registry.picture(number))
     points = sum(exercise.points for exercise in exercises)
     core, everything = effort(number, lab, core=True)[1], effort(number, lab)[1]
     return (

@@ -147,6 +147,16 @@ def test_every_page_can_be_read_by_everybody(
     context.close()
 
 
+def test_the_first_screen_shows_what_one_will_be_able_to_do(address, browser):
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.goto(address)
+    for words in ("knows your slip", "falls apart", "8, 4 and 3 bits", "C program"):
+        box = page.locator("figure", has_text=words).bounding_box()
+        assert box["y"] + box["height"] <= 900, words
+    assert page.get_by_role("link", name="Start").last.bounding_box()["y"] < 450
+    page.close()
+
+
 def test_the_search_finds_a_zero_point(address, browser):
     page = browser.new_page()
     page.goto(address)

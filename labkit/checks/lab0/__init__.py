@@ -15,8 +15,8 @@ from labkit.checks.lab0.twos_complement import TWOS_COMPLEMENT
 
 TITLE = "Number formats"
 SENTENCE = "Take floats apart bit by bit, and count what a network costs in bytes and energy."
-# The first picture at or after this cell stands for the lab.
-PICTURE = "exercise-0-3"
+# The picture that stands for the lab, by words that describe it and no other one.
+PICTURE = "orange: subnormal, blue: normal"
 
 EXERCISES = (
     COUNT_VALUES,

@@ -20,8 +20,8 @@ from labkit.checks.lab1.unpack import UNPACK
 
 TITLE = "Linear quantization"
 SENTENCE = "Scale and zero point: from real numbers to integers and back, and what the way costs."
-# The first picture at or after this cell stands for the lab.
-PICTURE = "check-1-4"
+# The picture that stands for the lab, by words that describe it and no other one.
+PICTURE = "codes q. Across: column"
 
 EXERCISES = (
     INTEGER_RANGE,

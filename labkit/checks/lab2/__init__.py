@@ -19,8 +19,8 @@ from labkit.checks.lab2.slip_of_percentile import SLIP_OF_PERCENTILE
 
 TITLE = "Calibration"
 SENTENCE = "Watch numbers go by, and choose the range that loses least."
-# The first picture at or after this cell stands for the lab.
-PICTURE = "check-2-5"
+# The picture that stands for the lab, by words that describe it and no other one.
+PICTURE = "4 bits, squared error"
 
 EXERCISES = (
     MIN_MAX_RANGE,

@@ -21,8 +21,8 @@ from labkit.checks.lab3.slip_of_gemm import SLIP_OF_GEMM
 
 TITLE = "int8 kernels"
 SENTENCE = "A linear layer and a convolution in integers only, and how fast they are."
-# The first picture at or after this cell stands for the lab.
-PICTURE = "exercise-3-3"
+# The picture that stands for the lab, by words that describe it and no other one.
+PICTURE = "product of codes. Across"
 
 EXERCISES = (
     OVERFLOW_LENGTH,

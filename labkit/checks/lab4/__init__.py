@@ -19,8 +19,8 @@ from labkit.checks.lab4.slip_of_layer import SLIP_OF_LAYER
 
 TITLE = "Post-training quantization"
 SENTENCE = "A whole trained network in 8 bits and fewer, and the tricks that rescue it."
-# The first picture at or after this cell stands for the lab.
-PICTURE = "exercise-4-9"
+# The picture that stands for the lab, by words that describe it and no other one.
+PICTURE = "first layer, its outputs; second layer, its inputs"
 
 EXERCISES = (
     FOLD_BATCHNORM,

@@ -19,8 +19,8 @@ from labkit.checks.lab5.ternary_network import TERNARY_NETWORK
 
 TITLE = "Quantization-aware training"
 SENTENCE = "Train a network for its few bits, when rounding it afterwards costs too much."
-# The first picture at or after this cell stands for the lab.
-PICTURE = "check-5-9"
+# The picture that stands for the lab, by words that describe it and no other one.
+PICTURE = "bits of weights and activations"
 
 EXERCISES = (
     FAKE_QUANTIZE,

@@ -17,8 +17,8 @@ from labkit.checks.lab6.signed_extreme import SIGNED_EXTREME
 
 TITLE = "Codebooks and block formats"
 SENTENCE = "Levels that are learned, and the block formats in the files that people download."
-# The first picture at or after this cell stands for the lab.
-PICTURE = "check-6-2"
+# The picture that stands for the lab, by words that describe it and no other one.
+PICTURE = "Drawn: weights; uniform; Lloyd"
 
 EXERCISES = (
     ASSIGN_CODES,

@@ -19,8 +19,8 @@ TITLE = "Down to the device"
 SENTENCE = (
     "A network as a C program for a microcontroller: the door, the arena, the kernels, the chip."
 )
-# The first picture at or after this cell stands for the lab.
-PICTURE = "exercise-8-8"
+# The picture that stands for the lab, by words that describe it and no other one.
+PICTURE = "270 bytes; live at once"
 
 EXERCISES = (
     INPUT_TABLE,
