@@ -1,5 +1,6 @@
 """Releasing: what students get, and what is refused."""
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -13,6 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from labkit.checks import registry
 from labkit.cli import main
 from labkit.grading.releasing.release import bundle, exercise_id, release, release_notebook
+from labkit.grading.releasing.student_readme import student_readme
 
 ROOT = Path(__file__).parents[1]
 STEM = registry.STEMS[1]
@@ -164,6 +166,24 @@ def test_bundle_holds_no_solution_and_is_the_same_every_time(tmp_path) -> None:
         for name in archive.namelist():
             if name.endswith(".ipynb"):
                 assert b"BEGIN SOLUTION" not in archive.read(name)
+
+
+def test_every_link_in_the_students_readme_leads_to_a_file_in_the_zip(tmp_path) -> None:
+    names = bundle(ROOT, tmp_path / "a.zip")
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        text = archive.read("quantization-labs/README.md").decode()
+    linked = re.findall(r'\]\((?!https?:)([^)#]+)|src="([^"]+)"', text)
+    assert {link or source for link, source in linked} <= set(names)
+    assert "labs/pictures/card.png" in text
+    assert not any(words in text for words in ("pytest", "solutions", "For instructors", "Binder"))
+
+
+def test_the_readme_of_a_part_of_the_course_is_of_that_part() -> None:
+    text = student_readme((ROOT / "README.md").read_text("utf-8"), ["labs/lab1_linear.ipynb"])
+    assert "[1 Linear quantization](labs/lab1_linear.ipynb)" in text
+    assert "2 Calibration" not in text
+    assert "<img" not in text
+    assert "NOTICE.md says" in text
 
 
 def test_a_solved_notebook_that_lies_in_labs_is_not_bundled(tmp_path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbformat.v4 import new_markdown_cell, new_notebook
 
 from labkit.checks import registry
 from labkit.cli import main
@@ -55,6 +56,13 @@ def test_an_answer_comes_one_step_after_its_question() -> None:
     assert texts[place + 1] == "**Values of a weight with 2 bits, signed and narrow: 3**"
     assert texts[0].startswith("# Lab 1: Linear quantization\n\nA trained network is")
     assert not any("Done when" in text or "<details>" in text for text in texts)
+
+
+def test_what_is_too_much_for_a_slide_stands_on_the_next_one() -> None:
+    seen = ["*What you see:* " + "word " * 60] * 3
+    lab = new_notebook(cells=[new_markdown_cell(text) for text in ("# Lab 1: A title", *seen)])
+    kinds = [kind(cell) for cell in slides_of(lab).cells]
+    assert kinds == ["slide", "fragment", "slide", "slide"]
 
 
 def test_the_command_writes_a_page_and_its_notebook(tmp_path: Path, capsys, monkeypatch) -> None:

@@ -12,6 +12,7 @@ import nbformat
 from labkit import __version__
 from labkit.checks import registry
 from labkit.grading.releasing.release import read_lab
+from labkit.grading.releasing.student_readme import MARK as FOLDER_MARK
 from labkit.site.accessible import mend
 from labkit.site.front import front_page
 from labkit.site.names import names_page
@@ -148,5 +149,5 @@ def _start(root: Path) -> str:
     found = re.search(r"^## Start\n(.*?)^## ", readme, re.MULTILINE | re.DOTALL)
     if found is None:
         raise ValueError("README.md has no section '## Start' to make a page of.")
-    text = INTO_THE_FOLDER.sub(r"\1", found[1])
+    text = INTO_THE_FOLDER.sub(r"\1", FOLDER_MARK.sub("", found[1]))
     return f"# Start\n{text}"

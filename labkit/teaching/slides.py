@@ -23,6 +23,7 @@ from labkit.teaching.slide_page import TALLEST, slide_page
 FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)
 GOAL, PREDICT, SEEN, WHY = "**Goal:**", "**Predict:**", "*What you see:*", "**Why it matters.**"
 DONE = re.compile(r"\s*\*Done .*?\*(?=\s|$)", re.DOTALL)
+MOST_WORDS = 110  # on a slide
 MEASURED = re.compile(r"^ *measured +(.+?) *$", re.MULTILINE)
 
 
@@ -37,6 +38,14 @@ class _Deck:
     def add(self, cell: NotebookNode) -> list[NotebookNode]:
         self.slides.append([cell])
         return self.slides[-1]
+
+    def add_below(self, cell: NotebookNode) -> None:
+        """Add words to the last slide, or to one of their own where they would not fit."""
+        words = (c.source for c in [*self.slides[-1], cell] if c.cell_type == "markdown")
+        if len(" ".join(words).split()) > MOST_WORDS:
+            self.add(cell)
+        else:
+            self.slides[-1].append(cell)
 
     def cells(self) -> Iterator[NotebookNode]:
         for slide, following in zip(self.slides, [*self.slides[1:], None], strict=True):
@@ -115,7 +124,7 @@ def _add_words(deck: _Deck, source: str) -> None:
             text = f"### What do you expect?\n\n{_sentence(part.removeprefix(PREDICT))}"
             deck.waiting.append(deck.add(new_markdown_cell(text)))
         elif part.startswith(SEEN) and deck.slides:
-            deck.slides[-1].append(new_markdown_cell(_sentence(part.removeprefix(SEEN))))
+            deck.add_below(new_markdown_cell(_sentence(part.removeprefix(SEEN))))
         elif part.startswith(WHY):
             deck.add(new_markdown_cell(f"### Why it matters\n\n{part.removeprefix(WHY).strip()}"))
 

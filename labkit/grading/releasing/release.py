@@ -33,6 +33,7 @@ from labkit.grading.releasing.cells import (
 )
 from labkit.grading.releasing.course_map import course_map, index, pictures
 from labkit.grading.releasing.leaks import SHORTEST_ELSEWHERE
+from labkit.grading.releasing.student_readme import student_readme
 from labkit.grading.releasing.taking import read_taken
 
 __all__ = ["ANSWER", "CHECK", "bundle", "exercise_id", "grade_id", "release", "release_notebook"]
@@ -42,11 +43,15 @@ NOTEBOOK_METADATA = {
     "language_info": {"name": "python"},
     "labkit": {"version": __version__},
 }
-SHEET = "cheatsheet.md"
+README = "README.md"
+# What of `labs/` is written by hand: a course of one's own gets it, too.
+BY_HAND = ("cheatsheet.md", "AGENTS.md", "pictures/card.png")
 BUNDLED = (
-    "README.md",
+    README,
     "LICENSE",
     "NOTICE.md",
+    "CITATION.cff",
+    "CHANGELOG.md",
     "requirements.txt",
     "pyproject.toml",
     "setup.py",
@@ -132,8 +137,8 @@ def release(root: Path, check: bool = False) -> list[Stale]:
     texts = {name: nbformat.writes(notebook) + "\n" for name, notebook in notebooks.items()}
     texts["README.md"] = course_map(numbered, shown)
     files = {name: text.encode() for name, text in texts.items()} | shown
-    if (sheet := root / "labs" / SHEET).is_file():  # a course of one's own gets it, too
-        files[SHEET] = sheet.read_bytes()
+    by_hand = {name: root / "labs" / name for name in BY_HAND}
+    files |= {name: path.read_bytes() for name, path in by_hand.items() if path.is_file()}
     stale = []
     for name, content in files.items():
         target = labs_folder(root) / name
@@ -182,11 +187,13 @@ def bundle(root: Path, target: Path) -> list[str]:
         named = {entry / file.relative_to(path): file for file in found}
         sources |= {n.as_posix(): file for n, file in named.items() if _bundled(n, released)}
     sources |= _own_course()
-    names = sorted(sources)
-    write_whole(
-        target, zipped((f"quantization-labs/{name}", sources[name].read_bytes()) for name in names)
-    )
-    return names
+    contents = {name: sources[name].read_bytes() for name in sorted(sources)}
+    if README in contents:
+        readme = contents[README].decode("utf-8")
+        contents[README] = student_readme(readme, contents.keys()).encode()
+    named = ((f"quantization-labs/{name}", content) for name, content in contents.items())
+    write_whole(target, zipped(named))
+    return [*contents]
 
 
 def _own_course() -> dict[str, Path]:
