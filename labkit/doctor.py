@@ -2,7 +2,9 @@
 
 import os
 import platform
+import shlex
 import shutil
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -22,6 +24,8 @@ def report() -> list[tuple[str, str]]:
     if not broken_torch():
         lines += _of_torch()
     lines.append(("progress", _progress_folder()))
+    if on_colab():
+        lines.append(("Colab", _torch_of_colab()))
     return lines
 
 
@@ -57,13 +61,15 @@ def problems() -> list[tuple[str, str]]:
     The versions asked for are those that the installed labkit declares, with what its extra
     ``labs`` adds.
     """
+    # Of this very environment; and who installed a wheel has no requirements.txt.
+    install = f"{shlex.quote(sys.executable)} -m pip install"
     found = [
-        (wrong, "pip install -r requirements.txt, in the environment that runs labkit")
+        (wrong, f'{install} "labkit[labs]"')
         for requirement in _requirements()
         if (wrong := _unmet(requirement))
     ]
     if not found and (wrong := broken_torch()):
-        found.append((wrong, "pip install --force-reinstall -r requirements.txt"))
+        found.append((wrong, f'{install} --force-reinstall "torch{_asked_torch().specifier}"'))
     folder = _progress_parent()
     if not os.access(folder, os.W_OK):
         found.append(
@@ -79,11 +85,34 @@ def problems() -> list[tuple[str, str]]:
     return found
 
 
+def _asked() -> list[Requirement]:
+    return [Requirement(text) for text in metadata.requires("labkit") or ()]
+
+
+def _asked_torch() -> Requirement:
+    return next(one for one in _asked() if one.name == "torch")
+
+
 def _requirements() -> list[Requirement]:
-    """Return what labkit and its extra ``labs`` ask for, here and on this Python."""
-    asked = [Requirement(text) for text in metadata.requires("labkit") or ()]
-    here = {"extra": "labs"}
-    return [one for one in asked if one.marker is None or one.marker.evaluate(here)]
+    """Return what labkit and its extra ``labs`` ask for, here and on this Python.
+
+    Colab has an interface and a torch of its own, which stay as they are.
+    """
+    colab = on_colab()
+    here = {"extra": "" if colab else "labs"}
+    needed = [one for one in _asked() if one.marker is None or one.marker.evaluate(here)]
+    return [one for one in needed if not (colab and one.name == "torch")]
+
+
+def on_colab() -> bool:
+    """Whether this runs on Colab, in a notebook or in a process that one started."""
+    return "COLAB_RELEASE_TAG" in os.environ
+
+
+def _torch_of_colab() -> str:
+    if not (wrong := _unmet(_asked_torch())):
+        return "its torch is the one that the labs were written for"
+    return f"{wrong}. Go on with it; a number or a picture may differ from the text"
 
 
 def _unmet(requirement: Requirement) -> str:
@@ -101,7 +130,7 @@ def _version(name: str) -> str:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
-        return "not installed: pip install -r requirements.txt"
+        return "not installed"
 
 
 def _processor() -> str:

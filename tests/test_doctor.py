@@ -1,6 +1,7 @@
 """`labkit doctor`: what a bug report needs, and whether one can begin."""
 
 import os
+import shlex
 import subprocess
 import sys
 from importlib import metadata
@@ -41,7 +42,7 @@ def test_a_missing_package_and_a_wrong_version_are_named(monkeypatch, capsys):
     assert main(["doctor"]) == 1
     printed = capsys.readouterr().out
     assert "not ready for the labs:\n- torch is " in printed
-    assert "Do this: pip install -r requirements.txt" in printed
+    assert f'Do this: {shlex.quote(sys.executable)} -m pip install "labkit[labs]".' in printed
 
 
 def test_without_a_torch_that_can_be_imported_it_says_so(tmp_path) -> None:
@@ -52,7 +53,17 @@ def test_without_a_torch_that_can_be_imported_it_says_so(tmp_path) -> None:
     done = subprocess.run([sys.executable, "-c", code], env=around, capture_output=True, text=True)
     assert done.returncode == 1, done.stderr
     assert "not ready for the labs:\n- torch cannot be imported (libcudart.so.13" in done.stdout
-    assert "Do this: pip install --force-reinstall" in done.stdout
+    assert '-m pip install --force-reinstall "torch==' in done.stdout
+
+
+def test_colab_keeps_its_own_torch_and_needs_no_jupyterlab(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab_20260101")
+    asked = ["torch==1.0", 'never-heard-of; extra == "labs"']
+    monkeypatch.setattr(metadata, "requires", lambda name: asked)
+    assert main(["doctor"]) == 0
+    printed = capsys.readouterr().out
+    assert "labkit needs ==1.0. Go on with it; a number or a picture may differ" in printed
+    assert "verdict        ready for the labs\n" in printed
 
 
 def test_what_is_optional_is_named_and_stops_nobody(monkeypatch, capsys) -> None:

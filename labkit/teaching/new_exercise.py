@@ -165,7 +165,9 @@ def _require_free(new: NewExercise) -> None:
         following = max(one for one in numbers if (one >= own.FIRST) == new.is_own) + 1
         raise ValueError(f"{new.id} is an exercise; the next number is {new.lab}.{following}.")
     if new.function in {exercise.function for exercise in exercises}:
-        raise ValueError(f"lab {new.lab} asks for {new.function} already; name another function.")
+        raise ValueError(
+            f"lab {new.lab} asks for {new.function} already; name another with --function."
+        )
 
 
 def _listed(text: str, new: NewExercise) -> str:
@@ -205,7 +207,13 @@ def _executed(notebook: NotebookNode, new: NewExercise, root: Path) -> NotebookN
     with tempfile.TemporaryDirectory() as folder:
         around = _here(root) | {"LABKIT_PROGRESS": folder}
         resources = {"metadata": {"path": folder}}
-        client = NotebookClient(small, timeout=300, resources=resources, record_timing=False)
+        client = NotebookClient(
+            small,
+            timeout=300,
+            resources=resources,
+            record_timing=False,
+            extra_arguments=["--log-level=ERROR"],  # it warns of TCP, which stays on this machine
+        )
         client.execute(env=os.environ | around)
     return small
 

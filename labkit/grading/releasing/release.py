@@ -191,8 +191,8 @@ def bundle(root: Path, target: Path) -> list[str]:
     if README in contents:
         readme = contents[README].decode("utf-8")
         contents[README] = student_readme(readme, contents.keys()).encode()
-    named = ((f"quantization-labs/{name}", content) for name, content in contents.items())
-    write_whole(target, zipped(named))
+    entries = ((f"quantization-labs/{name}", content) for name, content in contents.items())
+    write_whole(target, zipped(entries))
     return [*contents]
 
 
