@@ -1,11 +1,13 @@
 """Exercises in which the student writes the test."""
 
+import linecache
 import pickle
 
 import pytest
+import torch
 
 from labkit.checks import mutants, registry
-from labkit.checks.calling import call_all
+from labkit.checks.calling import call_all, safe_to_use
 from labkit.checks.lab import NOTEBOOK_SEED
 from labkit.checks.messages import verdict_card
 from labkit.checks.verdict import State, Verdict, judge
@@ -89,6 +91,88 @@ def test_one_survivor_is_named_on_the_card_of_a_passed_test() -> None:
     found = verdict(exercise, lambda f: f.program == one or exercise.reference(f))
     assert found.state is State.PASSED
     assert "does not clamp" in repr(verdict_card(found))
+
+
+def card_of(key: str, code: str) -> str:
+    """Return the card of a test that is given as the source of a cell."""
+    name = EXERCISES[key].function
+    file = f"<cell {abs(hash(code))}>"
+    linecache.cache[file] = (len(code), None, code.splitlines(True), file)
+    names = {"torch": torch}
+    exec(compile(code, file, "exec"), names)
+    cases = EXERCISES[key].draw(NOTEBOOK_SEED)
+    outcomes = call_all(names[name], cases)
+    return repr(verdict_card(judge(EXERCISES[key], cases, outcomes, names[name])))
+
+
+def test_a_wrong_expectation_is_shown_beside_what_right_ones_give() -> None:
+    card = card_of(
+        "3.12",
+        "def shift_is_right(f):\n"
+        "    x = torch.tensor([1, 20])\n"
+        "    expected = torch.tensor([round(v / 8) for v in x.tolist()])\n"
+        "    if not torch.equal(f(x, 3), expected):\n"
+        "        return False\n"
+        "    return True\n",
+    )
+    assert "`not torch.equal(f(x, 3), expected)`" in card
+    assert "`expected` holds 2 at [1], for 20, and right implementations give 3" in card
+
+
+def test_a_table_with_a_wrong_number_is_found_in_an_assert() -> None:
+    card = card_of(
+        "1.12",
+        "def quantize_is_right(quantize):\n"
+        "    x = torch.tensor([-30.0, 0.3, 30.0])\n"
+        "    assert quantize(x, 0.5, 3, -8, 7).tolist() == [-8, 5, 7]\n",
+    )
+    assert "holds 5 at [1], for 0.3, and right implementations give 4" in card
+
+
+def test_a_comparison_that_overlooks_is_told_from_inputs_that_do_not_show() -> None:
+    loose = card_of(
+        "5.10",
+        "def fake_quantize_is_right(f):\n"
+        "    x = torch.tensor([-9.1, 0.2, 0.9, 9.1])\n"
+        "    y = f(x, 0.5, 3, 0, 15)\n"
+        "    return bool(((y - x.clamp(-1.5, 6.0)).abs() < 0.5).all())\n",
+    )
+    assert "Your test sees what goes wrong and accepts it" in loose
+    blind = card_of(
+        "5.10",
+        "def fake_quantize_is_right(f):\n"
+        "    x = torch.arange(-4, 5) * 0.5\n"
+        "    return torch.allclose(f(x, 0.5, 0, -8, 7).float(), x)\n",
+    )
+    assert "sees what goes wrong" not in blind
+    assert "In every call of your test every `x` lies on the grid" in blind
+    assert "`zero_point` is 0" in blind
+
+
+def test_a_test_that_ends_in_an_error_of_its_own_is_told_so() -> None:
+    card = card_of("5.10", "def fake_quantize_is_right(f):\n    return missing(f)\n")
+    assert "ends in the same error whatever it is given, NameError" in card
+
+
+def test_survivors_stand_beside_an_input_that_shows_them() -> None:
+    card = card_of("1.12", "def quantize_is_right(quantize):\n    return True\n")
+    row = next(line for line in card.splitlines() if "does not clamp" in line)
+    assert row.endswith("values above and below the range")
+
+
+def test_a_test_that_asserts_and_returns_nothing_passes_with_a_remark() -> None:
+    exercise = EXERCISES["1.12"]
+
+    def with_asserts(candidate):
+        if not exercise.reference(candidate):
+            raise AssertionError
+
+    found = verdict(exercise, with_asserts)
+    assert found.state is State.PASSED
+    assert "no by raising an error and yes by returning nothing" in repr(verdict_card(found))
+    handed_on = safe_to_use(with_asserts, numpy=False, changes=False, judges=True)
+    assert handed_on(mutants.right(EXERCISES["1.3"])) is True
+    assert handed_on(lambda *args: args[0]) is False
 
 
 @pytest.mark.parametrize("exercise", TESTS, ids=lambda e: e.id)

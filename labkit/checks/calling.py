@@ -214,7 +214,7 @@ def _same(before: Any, after: Any) -> bool:
 
 
 def safe_to_use(
-    function: Callable[..., Any], numpy: bool = True, changes: bool = True
+    function: Callable[..., Any], numpy: bool = True, changes: bool = True, judges: bool = False
 ) -> Callable[..., Any]:
     """Wrap an answer that passed, so that the code below can use it without surprises.
 
@@ -226,6 +226,8 @@ def safe_to_use(
         It returns numpy arrays: turn them into tensors.
     changes : bool
         It changes its inputs: hand it copies.
+    judges : bool
+        It is a test: to raise an error is to return False, to return nothing is to return True.
     """
 
     def convert(value: Any) -> Any:
@@ -238,7 +240,14 @@ def safe_to_use(
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         if changes:
             args, kwargs = copy.deepcopy((args, kwargs))
-        result = function(*args, **kwargs)
+        try:
+            result = function(*args, **kwargs)
+        except Exception:
+            if judges:
+                return False
+            raise
+        if judges and result is None:
+            return True
         return convert(result) if numpy else result
 
-    return wrapped if numpy or changes else function
+    return wrapped if numpy or changes or judges else function

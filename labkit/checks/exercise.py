@@ -82,6 +82,11 @@ class Exercise:
         ("test": raising is to say no, and returning nothing to say yes); or the names of slips.
     spared : int
         How many wrong calls a passed answer may have.
+    tested : Exercise, optional
+        Whose implementations a test judges.
+    traits : tuple of (words, holds)
+        What a test's inputs may have in common that hides mistakes: "no `x` is a tie", and whether
+        it holds for the arguments of a call.
     """
 
     id: str
@@ -97,6 +102,8 @@ class Exercise:
     names: tuple[str, ...] = ()
     kind: Literal["values", "test", "names"] = "values"
     spared: int = 0
+    tested: "Exercise | None" = None
+    traits: tuple[tuple[str, Callable[..., bool]], ...] = ()
 
     @property
     def function(self) -> str:

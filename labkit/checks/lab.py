@@ -119,7 +119,9 @@ class Lab:
                 tell_nbgrader(verdict.points)
                 return exercise.reference
             return self._borrowed(exercise, function, verdict.state is not State.NOT_STARTED)
-        self._passed[exercise_id] = safe_to_use(function, verdict.numpy, verdict.changes_inputs)
+        self._passed[exercise_id] = safe_to_use(
+            function, verdict.numpy, verdict.changes_inputs, judges=exercise.kind == "test"
+        )
         return self._passed[exercise_id]
 
     def _borrowed(

@@ -1,7 +1,11 @@
 """The words of a check: from a verdict to a card."""
 
+from collections.abc import Iterator, Sequence
+
+from labkit.checks.calling import Outcome
 from labkit.checks.card import Block, Card, Code, Fold, Table, Text
-from labkit.checks.exercise import Exercise
+from labkit.checks.diagnosis.testing import shows_with
+from labkit.checks.exercise import Case, Exercise
 from labkit.checks.values import input_size
 from labkit.checks.verdict import Failure, State, Verdict
 
@@ -93,11 +97,23 @@ def catches(verdict: Verdict) -> list[Block]:
     if survivors:
         blocks.append(
             Table(
-                ("It lets pass an implementation that",),
-                tuple((does,) for does in survivors[:MOST_SURVIVORS]),
+                ("It lets pass an implementation that", "which shows, for instance, with"),
+                tuple(_survivors(verdict.exercise, missed)),
             )
         )
     return blocks
+
+
+def _survivors(
+    exercise: Exercise, missed: Sequence[tuple[Case, Outcome]]
+) -> Iterator[tuple[str, str]]:
+    """Say what each wrong implementation does that was accepted, and which input shows it."""
+    tested = exercise.tested
+    inputs = [] if tested is None else sorted(tested.draw(0), key=lambda c: input_size(c.args))
+    wrong = [case for case, _ in missed if not case.must][:MOST_SURVIVORS]
+    for case in wrong:
+        shown = "" if tested is None else shows_with(tested, case.args[0], inputs)
+        yield case.label, shown
 
 
 def _next_step(verdict: Verdict) -> str:

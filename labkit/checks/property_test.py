@@ -29,6 +29,7 @@ def property_test(
     misconceptions: tuple[Misconception, ...],
     minutes: tuple[int, int],
     without: Sequence[str] = (),
+    traits: Sequence[tuple[str, Callable[..., bool]]] = (),
     points: int = 3,
 ) -> Exercise:
     """Declare an exercise in which a test of an earlier one is written.
@@ -44,6 +45,8 @@ def property_test(
         source that needs no imports but ``torch``.
     without : sequence of str
         The misconceptions of `tested` that no test of properties should have to catch, by name.
+    traits : sequence of (words, holds)
+        What inputs may have in common that hides mistakes: said if it holds in all calls.
 
     Returns
     -------
@@ -72,6 +75,8 @@ def property_test(
         extra=True,
         kind="test",
         spared=SPARED,
+        tested=tested,
+        traits=tuple(traits),
         reference=reference,
         cases=cases,
         rules=(Rule(),),

@@ -23,11 +23,14 @@ class Names(Rule):
     ----------
     names : tuple of str
         The list.
+    messages : tuple of str
+        For each name what to tell who misses it.
     script : Script, optional
         Where the lines are that a name stands for.
     """
 
     names: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
     script: Script | None = None
 
     def mismatch(self, name: str, got: Plain, expected: Plain, args: tuple) -> Mismatch | None:
@@ -108,7 +111,7 @@ def review(
         kind="names",
         reference=reference,
         cases=cases,
-        rules=(Names(names=names, script=known),),
+        rules=(Names(names=names, messages=tuple(errors.values()), script=known),),
         hints=hints,
         misconceptions=tuple(_misconceptions(reference, errors, known)),
     )

@@ -27,9 +27,12 @@ class Name(Rule):
     ----------
     names : tuple of str
         The list.
+    signs : tuple of str
+        For each name how an output of it is known; "" for none.
     """
 
     names: tuple[str, ...] = ()
+    signs: tuple[str, ...] = ()
 
     def mismatch(self, name: str, got: Plain, expected: Plain, args: tuple) -> Mismatch | None:
         """Return why a name is refused, or None."""
@@ -50,6 +53,7 @@ def name_the_slip(
     hints: tuple[str, ...],
     confusions: Sequence[tuple[str, str, str]],
     minutes: tuple[int, int],
+    signs: Mapping[str, str],
     points: int = 2,
 ) -> Exercise:
     """Declare an exercise in which the slip of a hidden implementation is named from its output.
@@ -65,6 +69,8 @@ def name_the_slip(
         of them return the same.
     confusions : sequence of (one, other, message)
         Answers that take `one` for `other`, with what to tell who does.
+    signs : mapping
+        For names of slips how an output of each is known, in a sentence.
 
     Returns
     -------
@@ -94,7 +100,7 @@ def name_the_slip(
         kind="names",
         reference=reference,
         cases=cases,
-        rules=(Name(names=tuple(slips)),),
+        rules=(Name(names=tuple(slips), signs=tuple(signs.get(name, "") for name in slips)),),
         hints=hints,
         misconceptions=(
             Misconception(

@@ -16,7 +16,7 @@ import numpy as np
 
 from labkit.checks.calling import Outcome
 from labkit.checks.diagnosis.diagnosis import Finding, diagnose
-from labkit.checks.diagnosis.sayings import alike, said
+from labkit.checks.diagnosis.sayings import judged, said
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.rules import Mismatch, kind
 from labkit.checks.values import Plain, as_array, describe, input_size, plain, source_text
@@ -100,7 +100,7 @@ class Verdict:
         if not self.wrong or self.state is State.PASSED:
             return ()
         if self.exercise.kind != "values":
-            return alike(self.exercise, cases, outcomes)
+            return judged(self.exercise, cases, outcomes, self.wrong, self.answer)
         with warnings.catch_warnings(action="ignore"):  # those of guesses, not of the answer
             return diagnose(self.exercise, cases, outcomes, self.wrong, self.answer)
 
@@ -127,7 +127,9 @@ def judge(
     own = ("", f"Exercise {exercise.id}")
     if any(o.status == "not started" and o.message in own for o in outcomes):
         return Verdict(exercise, State.NOT_STARTED, 0, total)
+    notes: tuple[str, ...] = ()
     if exercise.kind == "test":
+        notes = _silence(outcomes)
         outcomes = [said(outcome) for outcome in outcomes]
         expected: list[Plain] = [case.must for case in cases]
     else:
@@ -148,7 +150,7 @@ def judge(
             total,
             calls=calls if exercise.kind == "test" else (),
             wrong=tuple(wrong),
-            notes=_notes(exercise, outcomes),
+            notes=(*notes, *_notes(exercise, outcomes)),
             numpy=any(outcome.numpy for outcome in outcomes),
             changes_inputs=any(outcome.changed for outcome in outcomes),
         )
@@ -226,6 +228,16 @@ def _failure(
 
 def _result(function: Callable[..., Any], case: Case) -> Plain:
     return plain(function(*copy.deepcopy(case.args)))
+
+
+def _silence(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    """Remark that a test returns nothing where it finds nothing wrong."""
+    if not any(outcome.status == "returned" and outcome.value is None for outcome in outcomes):
+        return ()
+    return (
+        "Your test says no by raising an error and yes by returning nothing. That counts; with "
+        "`return True` at the end it would return whether an implementation is right.",
+    )
 
 
 def _notes(exercise: Exercise, outcomes: Sequence[Outcome]) -> tuple[str, ...]:

@@ -14,8 +14,11 @@ import numpy as np
 
 from labkit.checks.calling import Outcome, call_all
 from labkit.checks.diagnosis.diagnosis import MOST, Finding
+from labkit.checks.diagnosis.naming import one_name, several_names
+from labkit.checks.diagnosis.testing import misjudged
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.reviews import Names
+from labkit.checks.slip_names import Name
 from labkit.checks.values import as_array
 
 
@@ -29,6 +32,33 @@ def said(outcome: Outcome) -> Outcome:
     if array is not None and (array.size != 1 or array.item() not in (0, 1)):
         return outcome
     return replace(outcome, value=array is None or bool(array.item()))
+
+
+def judged(
+    exercise: Exercise,
+    cases: Sequence[Case],
+    outcomes: Sequence[Outcome],
+    wrong: Sequence[int],
+    answer: Callable[..., Any] | None,
+) -> tuple[Finding, ...]:
+    """Return what can be said about an answer that judges or names other code.
+
+    A stored misconception, if one fits, and what its calls have in common. `answer` is the
+    function itself, where it may be run again.
+    """
+    found = alike(exercise, cases, outcomes)
+    if exercise.kind == "test":
+        return (*found, *misjudged(exercise, cases, outcomes, wrong, answer))[:MOST]
+    if found or any(outcome.status != "returned" for outcome in outcomes):
+        return found
+    got = [outcome.value for outcome in outcomes]
+    wanted = [outcome.value for outcome in _said_by(exercise, exercise.reference, cases)]
+    rule = exercise.rules[0]
+    if isinstance(rule, Names):
+        return several_names(rule.names, rule.messages, list(map(set, wanted)), got)
+    if isinstance(rule, Name):
+        return one_name(rule.names, rule.signs, wanted, got)
+    return ()
 
 
 def alike(

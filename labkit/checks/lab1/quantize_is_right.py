@@ -107,4 +107,23 @@ QUANTIZE_IS_RIGHT = property_test(
             "Exercise 1.3 takes any integer dtype. Compare the values: q.double(), or q.tolist().",
         ),
     ),
+    traits=(
+        (
+            "every `x` lies on the grid",
+            lambda x, scale, *_: bool(((x / scale - torch.round(x / scale)).abs() < 0.01).all()),
+        ),
+        (
+            "no `x` is beyond the range",
+            lambda x, scale, zero_point, qmin, qmax: (
+                bool((x / scale + zero_point >= qmin - 1).all())
+                and bool((x / scale + zero_point <= qmax + 1).all())
+            ),
+        ),
+        (
+            "no `x` is so far outside that its code wraps round in 8 bits",
+            lambda x, scale, zero_point, qmin, qmax: bool(
+                (torch.round(x / scale + zero_point).abs() < 128).all()
+            ),
+        ),
+    ),
 )

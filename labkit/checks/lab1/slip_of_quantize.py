@@ -26,11 +26,19 @@ def slip_of_quantize(
 
 
 def _inputs(rng: torch.Generator) -> tuple[Tensor, float, int, int, int]:
-    """Draw values of both signs, some far outside, that lie neither on the grid nor on a tie."""
-    off = 0.1 + 0.3 * torch.rand(24, generator=rng)
-    steps = whole(rng, -230, 230, 24) + off * (2 * whole(rng, 0, 1, 24) - 1)
+    """Draw values of both signs, some far outside, that lie neither on the grid nor on a tie.
+
+    Some lie beyond each end. Some lie between 0 and the value of code 0, where it shows whether Z
+    is added before or after decimals are cut off.
+    """
+    sign = 2 * one(rng, 0, 1) - 1
+    zero_point = one(rng, 5, 40)
+    below_zero = whole(rng, 1, zero_point - 1, 3)
+    full = torch.cat([whole(rng, 175, 230, 4), below_zero, whole(rng, 0, 230, 17)])
+    signs = torch.cat([torch.tensor([1, -1, 1, -1, *[-sign] * 3]), 2 * whole(rng, 0, 1, 17) - 1])
+    steps = signs * (full - 0.1 - 0.3 * torch.rand(24, generator=rng))
     scale = uniform(rng, 0.02, 0.3)
-    return steps * scale, scale, one(rng, 5, 40) * (2 * one(rng, 0, 1) - 1), *INT8
+    return steps * scale, scale, sign * zero_point, *INT8
 
 
 SLIP_OF_QUANTIZE = name_the_slip(
@@ -70,4 +78,16 @@ SLIP_OF_QUANTIZE = name_the_slip(
             "Off by one on about half of the values is no rounding noise: no x here is near a tie.",
         ),
     ),
+    signs={
+        "right": "Right codes are torch.round(x / scale) + zero_point, clamped.",
+        "not clamped": "Only codes that were never clamped can lie outside of [qmin, qmax].",
+        "wrapped": "Wrapped codes are inside the range, and wrong by a multiple of 256 before the "
+        "clamp, where x is far outside; elsewhere they are right.",
+        "rounded down": "Codes rounded down are torch.floor(x / scale) + zero_point, clamped: one "
+        "less wherever x / scale lies above the middle.",
+        "cut off": "Codes cut off are those of x / scale + zero_point, converted to integers after "
+        "zero_point was added: towards 0, so up where the sum is negative.",
+        "no zero point": "Codes without zero point are torch.round(x / scale), clamped; those at "
+        "the ends of the range may be right.",
+    },
 )

@@ -97,4 +97,17 @@ PERCENTILE_IS_RIGHT = property_test(
             "A tensor with the right number is right, too. Compare float(...) of what comes back.",
         ),
     ),
+    traits=(
+        (
+            "all counts are equal",
+            lambda values, counts, percent: bool((counts == counts[0]).all()),
+        ),
+        ("fewer than 2^24 are counted", lambda values, counts, percent: int(counts.sum()) < 2**24),
+        (
+            "`percent` is more than 2 away from every jump below 100",
+            lambda values, counts, percent: bool(
+                ((100 * counts.cumsum(0)[:-1] / counts.sum() - percent).abs() > 2).all()
+            ),
+        ),
+    ),
 )

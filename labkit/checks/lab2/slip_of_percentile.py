@@ -69,4 +69,18 @@ SLIP_OF_PERCENTILE = name_the_slip(
             "Compute the percentile of the values, each taken once, and compare.",
         ),
     ),
+    signs={
+        "right": "A right threshold is one of the values: at least `percent` percent lie at or "
+        "below it, and fewer at or below the value before.",
+        "counts ignored": "With counts ignored it is the percentile of the values, each taken "
+        "once: it may lie above or below the right one.",
+        "share of the largest": "A share of the largest is percent / 100 * values[-1], and none "
+        "of the values; it may lie above or below the right one.",
+        "small end clipped": "With the small end clipped it is the percentile of 100 - percent, "
+        "one of the small values.",
+        "one value too far": "One value too far is the value that follows the right one, no other "
+        "one above it.",
+        "place, not value": "A place is a whole number from 0 to 11, whatever the values are; it "
+        "may lie above or below the right threshold.",
+    },
 )

@@ -103,4 +103,18 @@ SHIFT_IS_RIGHT = property_test(
             "A test that refuses right code is of no use: nobody would look at it any more.",
         ),
     ),
+    traits=(
+        (
+            "no number is a tie",
+            lambda x, shift: not shift or bool((x.long() % 2**shift != 2 ** (shift - 1)).all()),
+        ),
+        (
+            "every number is a multiple of the divisor",
+            lambda x, shift: bool((x.long() % 2**shift == 0).all()),
+        ),
+        ("no number needs more than 24 bits", lambda x, shift: bool((x.abs() < 2**24).all())),
+        ("no number needs more than 53 bits", lambda x, shift: bool((x.abs() < 2**53).all())),
+        ("`shift` is above 0", lambda x, shift: shift > 0),
+        ("`x` is an int64 tensor", lambda x, shift: x.dtype == torch.int64),
+    ),
 )

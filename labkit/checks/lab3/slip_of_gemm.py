@@ -66,4 +66,16 @@ SLIP_OF_GEMM = name_the_slip(
             "Adding them is twice as far off as leaving them out, in first order.",
         ),
     ),
+    signs={
+        "right": "Right accumulators are (q_lhs - lhs_zero_point) @ (q_rhs - rhs_zero_point).",
+        "no zero points": "Without zero points they are q_lhs @ q_rhs.",
+        "left one only": "With the left one only, it is the left one that is subtracted: (q_lhs - "
+        "lhs_zero_point) @ q_rhs.",
+        "right one only": "With the right one only, it is the right one that is subtracted: q_lhs "
+        "@ (q_rhs - rhs_zero_point).",
+        "zero points added": "With zero points added they are (q_lhs + lhs_zero_point) @ (q_rhs + "
+        "rhs_zero_point).",
+        "last term left out": "Without the last term, K * lhs_zero_point * rhs_zero_point is "
+        "missing everywhere, with K = q_lhs.shape[1]: the right ones less that number.",
+    },
 )

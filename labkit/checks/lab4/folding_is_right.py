@@ -117,4 +117,12 @@ FOLDING_IS_RIGHT = property_test(
             "folding rounds in another order, so allow for it with torch.allclose(..., atol=1e-4).",
         ),
     ),
+    traits=(
+        ("`weight` has four dimensions", lambda weight, *_: weight.ndim == 4),
+        ("`weight` has two dimensions", lambda weight, *_: weight.ndim == 2),
+        (
+            "`eps` is small beside `var`",
+            lambda weight, bias, mean, var, gamma, beta, eps: bool((eps < 0.01 * var).all()),
+        ),
+    ),
 )

@@ -76,4 +76,17 @@ SLIP_OF_LAYER = name_the_slip(
             "The mean error of a channel has the sign of its bias, or the other one.",
         ),
     ),
+    signs={
+        "right": "The right layer is not equal to the real one: its weights have 8 bits, so that "
+        "outputs differ by a few hundredths. Take the nearest explanation.",
+        "no bias": "Without bias it is near relu(x @ weight.t()), not equal to it: weights of 8 "
+        "bits add some noise.",
+        "bias twice": "With the bias twice it is near relu(x @ weight.t() + 2 * bias), not equal "
+        "to it: weights of 8 bits add some noise.",
+        "no ReLU": "Without ReLU some outputs are negative.",
+        "range too small": "With a range too small no output lies above half of the largest real "
+        "one, which is where many of them end; the others are right.",
+        "weights of 2 bits": "Weights of 2 bits are torch.round(weight / scale) * scale with scale "
+        "= weight.abs().amax(1, keepdim=True): off everywhere, to both sides.",
+    },
 )

@@ -101,4 +101,27 @@ FAKE_QUANTIZE_IS_RIGHT = property_test(
             "A test that refuses right code is of no use: nobody would look at it any more.",
         ),
     ),
+    traits=(
+        (
+            "every `x` lies on the grid",
+            lambda x, scale, *_: bool(((x / scale - torch.round(x / scale)).abs() < 0.01).all()),
+        ),
+        (
+            "no `x` is beyond the range",
+            lambda x, scale, zero_point, qmin, qmax: (
+                bool((x / scale + zero_point >= qmin - 1).all())
+                and bool((x / scale + zero_point <= qmax + 1).all())
+            ),
+        ),
+        (
+            "no code is beyond -128 and 127",
+            lambda x, scale, zero_point, qmin, qmax: qmin >= -128 and qmax <= 127,
+        ),
+        (
+            "int32 holds every code",
+            lambda x, scale, zero_point, qmin, qmax: (
+                qmax < 2**31 or bool((x / scale + zero_point < 2**31).all())
+            ),
+        ),
+    ),
 )

@@ -77,4 +77,14 @@ SLIP_OF_GRADIENT = name_the_slip(
             "Values inside the range must get dy. No gradient at all means that nothing learns.",
         ),
     ),
+    signs={
+        "right": "The right dx is dy where qmin <= x / scale <= qmax, and 0 elsewhere.",
+        "not clipped": "Not clipped means that dx is dy everywhere.",
+        "cut off": "Cut off means that dx is 0 everywhere.",
+        "outside instead of inside": "Outside instead of inside means 0 where qmin <= x / scale <= "
+        "qmax, and dy elsewhere.",
+        "x compared with codes": "x compared with codes means dy where qmin <= x <= qmax, with x "
+        "as it is: neither divided by scale nor multiplied.",
+        "times the scale": "Times the scale means 0 in the right places, and scale * dy elsewhere.",
+    },
 )

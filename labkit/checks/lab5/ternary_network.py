@@ -15,6 +15,7 @@ from labkit.checks.values import Plain
 CLASSES, INPUTS, DIRECTIONS, IMAGES = 10, 48, 16, 200
 RATE, MOMENTUM, STEPS = 8.0, 0.9, 80
 PLENTY = 0.92
+MANY_LEVELS = INPUTS // 2
 
 
 def ternary_network(w: Tensor, x: Tensor, labels: Tensor) -> Tensor:
@@ -78,10 +79,13 @@ class TernaryClassifier(Open):
         if between.any():
             row = int(np.argwhere(between)[0, 0])
             levels = len(np.unique(np.round(w[row], 6)))
-            return Mismatch(
-                f"Row {row} of the weights holds {levels} different numbers; expected no others "
-                "than -S, 0 and S, with one S a row."
-            )
+            asked = "expected no others than -S, 0 and S, with one S a row."
+            if levels > MANY_LEVELS:
+                asked = (
+                    f"{asked} These are real weights: return what the forward pass computes with, "
+                    "torch.round(w / S).clamp(-1, 1) * S."
+                )
+            return Mismatch(f"Row {row} of the weights holds {levels} different numbers; {asked}")
         # What counts as 0 or S is 0 or S: in what is left of them real weights could hide.
         w = np.sign(w) * (size > largest / 2) * (largest / max(largest.max(), 1e-300))
         return float(((x.double().numpy() @ w.T).argmax(1) == labels.numpy()).mean())
