@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 
 from labkit import __version__
-from labkit.checks import registry
+from labkit.checks import registry, selection
 from labkit.grading.releasing.release import read_lab
 from labkit.grading.releasing.student_readme import MARK as FOLDER_MARK
 from labkit.site.accessible import mend
@@ -150,4 +150,6 @@ def _start(root: Path) -> str:
     if found is None:
         raise ValueError("README.md has no section '## Start' to make a page of.")
     text = INTO_THE_FOLDER.sub(r"\1", FOLDER_MARK.sub("", found[1]))
-    return f"# Start\n{text}"
+    address = selection.colab()
+    where = f"Get the course's folder from <{address.removeprefix('git+')}>.\n" if address else ""
+    return f"# Start\n\n{where}{text}"

@@ -1,12 +1,13 @@
 """One page of names: what each lab has learners write, and what libraries call it."""
 
+import re
 from collections.abc import Mapping
 
 from nbformat import NotebookNode
 
 from labkit.checks import registry
 
-HEADING = "## What others call it"
+SECTION = re.compile(r"^## What others call it\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
 def names_page(labs: Mapping[int, NotebookNode]) -> str:
@@ -19,7 +20,7 @@ def names_page(labs: Mapping[int, NotebookNode]) -> str:
     """
     parts = ["# What others call it", "What you wrote in each lab, and its name elsewhere."]
     for number in sorted(labs):
-        texts = [c.source for c in labs[number].cells if c.cell_type == "markdown"]
-        for text in (text for text in texts if text.startswith(HEADING)):
-            parts += [f"## {number} {registry.title(number)}", text.removeprefix(HEADING).strip()]
+        text = "\n\n".join(c.source for c in labs[number].cells if c.cell_type == "markdown")
+        for section in SECTION.findall(text):
+            parts += [f"## {number} {registry.title(number)}", section.strip()]
     return "\n\n".join(parts) + "\n"

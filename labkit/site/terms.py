@@ -9,6 +9,8 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
 GLOSSARY = "glossary"
+# Pages with other words: "code" in "VS Code" is none of a tensor's.
+WITHOUT = (GLOSSARY, "start", "NOTICE")
 # Not in code, headings, links, formulas or the summary line of something folded.
 _CLOSED = (
     nodes.literal,
@@ -36,7 +38,7 @@ class FirstUse(SphinxTransform):
 
     def apply(self, **options: object) -> None:
         """Walk through the page's text once."""
-        if self.env.docname == GLOSSARY or not self.config.glossary_terms:
+        if self.env.docname in WITHOUT or not self.config.glossary_terms:
             return
         unused = {term.lower(): term for term in self.config.glossary_terms}
         for text in list(self.document.findall(nodes.Text)):

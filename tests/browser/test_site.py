@@ -109,6 +109,11 @@ def test_first_uses_lead_to_the_glossary(texts):
     assert html.count('href="glossary.html#term-per-channel"') == 1
 
 
+def test_the_page_of_names_has_every_lab(texts):
+    headings = re.findall(r"<h2>(.*?)<a", texts["names.html"])
+    assert headings == [f"{number} {registry.title(number)}" for number in registry.STEMS]
+
+
 def test_it_is_small(site):
     assert sum(path.stat().st_size for path in site.rglob("*")) < LARGEST
 
