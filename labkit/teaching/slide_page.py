@@ -12,6 +12,8 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+from labkit.site.formulas import mathml
+
 HEIGHT, WIDTH, TALLEST = 800, 1280, 520  # of a slide, and of a picture on it, in pixels
 FETCHED = re.compile(r"@import [^;]*;")  # the theme's font; the reader's own will do
 STYLE = f"""
@@ -73,8 +75,8 @@ def slide_page(notebook: NotebookNode) -> str:
 def _markdown() -> Any:
     """Return what makes HTML of Markdown and MathML of formulas."""
     try:
+        import latex2mathml  # noqa: F401
         import sphinx_revealjs  # noqa: F401
-        from latex2mathml.converter import convert
         from markdown_it import MarkdownIt
         from mdit_py_plugins.dollarmath import dollarmath_plugin
     except ImportError as error:
@@ -84,7 +86,7 @@ def _markdown() -> Any:
         ) from error
 
     def formula(text: str, options: dict[str, Any]) -> str:
-        return convert(text, display="block" if options["display_mode"] else "inline")
+        return mathml(text, display="block" if options["display_mode"] else "inline")
 
     markdown = MarkdownIt("commonmark").enable("table")
     return markdown.use(dollarmath_plugin, renderer=formula, allow_labels=False)

@@ -114,6 +114,12 @@ def test_the_page_of_names_has_every_lab(texts):
     assert headings == [f"{number} {registry.title(number)}" for number in registry.STEMS]
 
 
+def test_no_formula_shows_a_command(texts):
+    drawn = [math for html in texts.values() for math in re.findall(r"<math.*?</math>", html)]
+    assert len(drawn) > 100
+    assert [math for math in drawn if "\\" in plain(math)] == []
+
+
 def test_it_is_small(site):
     assert sum(path.stat().st_size for path in site.rglob("*")) < LARGEST
 
