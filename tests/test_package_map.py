@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 import labkit
 
 PACKAGE = Path(labkit.__file__).parent
@@ -27,3 +29,13 @@ def test_every_part_of_the_package_and_of_the_grader_is_named():
         parts = {p.name for p in folder.glob("*.py") if p.name != "__init__.py"}
         parts |= {f"{p.parent.name}/" for p in folder.glob("*/__init__.py")}
         assert parts - named() == set()
+
+
+@pytest.mark.parametrize(
+    ("file", "names"), re.findall(r"^\| .* \| `([\w/.]+)` \| (`.*`) \|$", MAP, re.M)
+)
+def test_where_a_line_is_said_to_be_it_is(file, names):
+    source = (PACKAGE / file).read_text("utf-8")
+    for name in re.findall(r"`(\w+)`", names):
+        known = rf"^ *(?:def|class) {name}\b|^{name}\b.* = |\.{name}\("
+        assert re.search(known, source, re.MULTILINE), name
