@@ -3,11 +3,15 @@
 *Beside one another.* Without a file named, pytest uses all cores. What stands in one file runs in
 one process, so that its fixtures are built once. Every process has one torch thread.
 
-*Quick or slow.* Tests and modules that take long are marked `slow`, notebooks always are; every
-other test is `quick`, which `pytest -m quick` runs. At the end stand the CPU seconds of each file,
-and the quick tests that were not.
+*Quick or slow.* Tests and modules that always take long are marked `slow`, as notebooks are. Of
+the others `tests/seconds.json` names those that took over `QUICK_SECONDS` when that was last
+stored, by `pytest --store-seconds`, and they are slow as well. What is left is `quick`:
+`pytest -m quick`. The files that took longest go first, so that no core is idle while the last one
+ends. At the end stand the CPU seconds of each file, and the quick tests that were not.
 """
 
+import itertools
+import json
 import os
 import tempfile
 from collections import Counter
@@ -32,14 +36,26 @@ settings.load_profile("ci" if os.environ.get("CI") else "labkit")
 
 MODELS = os.environ.get("LABKIT_CACHE")
 MOST_PROCESSES = 8  # each of them loads torch
-QUICK_SECONDS = 2.0
+STORE = Path(__file__).parent / "tests" / "seconds.json"
+STORED: dict[str, dict[str, float]] = json.loads(STORE.read_text("utf-8"))
+QUICK_SECONDS = 0.3
+LATE = 4  # times that, since it was stored: said at the end
 FILES_SHOWN = 10
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the option."""
+    what = "note in tests/seconds.json how long those tests took that ran"
+    parser.addoption("--store-seconds", action="store_true", help=what)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the markers."""
+    """Declare the markers; refuse to store a part of a file."""
     config.addinivalue_line("markers", "slow: takes long; what is not slow is quick")
     config.addinivalue_line("markers", "quick: all tests that are not slow; given by conftest.py")
+    part = config.option.markexpr or config.option.keyword or "::" in "".join(config.args)
+    if config.getoption("store_seconds") and part:
+        raise pytest.UsageError("--store-seconds takes whole files: leave out -m, -k and ::")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -52,17 +68,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is quick; files with a slow test go first."""
-    slow = set()
+    """Mark what is slow and what is quick; files that take longest go first."""
     for item in items:
         if item.path.suffix == ".ipynb":
             item.add_marker("slow")
         if _slow(item):
-            slow.add(item.path)
+            _marked.add(item.nodeid)
+        elif item.nodeid in STORED["tests"]:
+            item.add_marker("slow")
         else:
             item.add_marker("quick")
-    # What takes long at the end would leave the other cores idle.
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: -STORED["files"].get(_file(item.nodeid), 0.0))
 
 
 @pytest.hookimpl(tryfirst=True)  # before nbval starts the kernel, which inherits it
@@ -72,6 +88,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         os.environ.pop("LABKIT_CACHE", None)
         if folder := _FOLDER.name if item.path.parent.name == "labs" else MODELS:
             os.environ["LABKIT_CACHE"] = folder
+
+
+_marked: set[str] = set()
+
+
+def _file(name: str) -> str:
+    return name.partition("::")[0]
 
 
 def _slow(item: pytest.Item) -> bool:
@@ -99,24 +122,40 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
     report = yield
     now = _cpu_seconds()
     report.cpu_seconds, _counted = now - _counted, now
-    report.quick = not _slow(item)
+    report.quick, report.marked = not _slow(item), item.nodeid in _marked
     return report
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
     """Print the CPU seconds of the most costly files, and of quick tests that were not."""
-    files, quick = Counter(), Counter()
-    for reports in terminalreporter.stats.values():
-        for report in reports:
-            if hasattr(report, "cpu_seconds"):
-                files[report.location[0]] += report.cpu_seconds
-                if report.quick:
-                    quick["{0}::{2}".format(*report.location)] += report.cpu_seconds
+    files, taken, tests, quick = Counter(), Counter(), Counter(), Counter()
+    for report in itertools.chain(*terminalreporter.stats.values()):
+        if hasattr(report, "cpu_seconds"):
+            files[_file(report.nodeid)] += report.cpu_seconds
+            # A server or a kernel computes meanwhile.
+            taken[_file(report.nodeid)] += max(report.cpu_seconds, report.duration / 2)
+            # The end of a fixture that others shared is not the last test's own.
+            if report.when != "teardown" and not report.marked:
+                tests[report.nodeid] += report.cpu_seconds
+                quick[report.nodeid] += report.quick * report.cpu_seconds
+    if config.getoption("store_seconds"):
+        _store(taken, tests)
     terminalreporter.section(f"{sum(files.values()):.0f} CPU seconds")
     for name, seconds in files.most_common(FILES_SHOWN):
         terminalreporter.write_line(f"{seconds:7.1f}  {name}")
-    late = [(name, s) for name, s in quick.most_common() if s > QUICK_SECONDS]
+    late = [(name, s) for name, s in quick.most_common() if s > LATE * QUICK_SECONDS]
     if late:
-        terminalreporter.section(f"not marked slow, and over {QUICK_SECONDS:g} CPU seconds")
+        title = f"not marked slow, and over {LATE * QUICK_SECONDS:g} CPU seconds (--store-seconds)"
+        terminalreporter.section(title)
     for name, seconds in late:
         terminalreporter.write_line(f"{seconds:7.1f}  {name}")
+
+
+def _store(files: Counter[str], tests: Counter[str]) -> None:
+    """Store what was measured; what is known of files of which nothing ran stays."""
+    kept = {name: s for name, s in STORED["tests"].items() if _file(name) not in files}
+    kept |= {name: round(s, 1) for name, s in tests.items() if s > QUICK_SECONDS}
+    both = {"files": STORED["files"] | {f: round(s, 1) for f, s in files.items()}, "tests": kept}
+    STORE.write_text(json.dumps(both, indent=0, sort_keys=True) + "\n", "utf-8")
