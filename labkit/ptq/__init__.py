@@ -2,9 +2,9 @@
 
 The modules, each on top of those before:
 
-- `tracing` writes down what a forward does (`patching` lets Python and torch take part),
-  `rewriting` and `convolutions` make the graph plain, `calls` gives each operation one name;
-  `batches` guards that nothing was lost;
+- `tracing` writes down what a forward does (`patching` lets Python and torch take part,
+  `during_tracing` the network's own hooks), `rewriting` and `convolutions` make the graph plain,
+  `calls` gives each operation one name; `batches` guards that nothing was lost;
 - `graph` folds batch normalization into layers; `equalization` balances their ranges;
 - `plan` says what integer operations are as data, `steps` finds them in a graph: layers,
   `elementwise` functions as tables, and what `functions` has by name; `operators` runs them;

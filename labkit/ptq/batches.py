@@ -144,6 +144,7 @@ def check_same(model: nn.Module, network: nn.Module, inputs: Sequence[Tensor]) -
     ValueError
         If the results differ by more than float rounding.
     """
+    _check_finite(inputs)
     images = len(inputs[0]) if inputs and inputs[0].ndim else 0
     fewer = slice(0, max(images // 2, 1))
     other = [x[fewer] if images > 1 else torch.cat([x, x]) for x in inputs if x.ndim]
@@ -156,15 +157,38 @@ def check_same(model: nn.Module, network: nn.Module, inputs: Sequence[Tensor]) -
             raise ValueError(
                 f"the model itself fails on the first batch ({error}), which is "
                 f"{' and '.join(map(_described, part))}, with parameters of "
-                f"{_kind(next(model.parameters(), None))}; expected images as it was trained on."
+                f"{_kind(next(model.parameters(), None))}; expected images as it was trained on. "
+                "(A forward that takes a dictionary or a tuple needs a module around it whose own "
+                "forward takes the tensors.)"
             ) from error
+        if any(not y.isfinite().all() for y in _numbers(expected)):
+            raise ValueError(
+                "the model itself gives NaN or infinity on the first batch, which has none; "
+                "expected finite numbers. Look for a division by 0 or a logarithm in its forward."
+            )
         try:
             off = _distance(expected, network(*(x.clone() for x in part)))
-        except (IndexError, RuntimeError, TypeError, ValueError) as error:
+        except Exception as error:
             raise ValueError(_refusal(f"fails ({error})", len(part[0]))) from error
-        if not off <= TOLERANCE:
+        if not off <= _tolerance([*model.parameters(), *_numbers(expected)]):
             what = f"is {off:.1%} off" if off < float("inf") else "gives other shapes or dtypes"
             raise ValueError(_refusal(what, len(part[0])))
+
+
+def _check_finite(inputs: Sequence[Tensor]) -> None:
+    for x in inputs:
+        wrong = int((~x.isfinite()).sum())
+        if wrong:
+            raise ValueError(
+                f"the first batch, {_described(x)}, has NaN or infinity in {wrong} of {x.numel()} "
+                "values; expected finite numbers. Look at how the images are read and normalized."
+            )
+
+
+def _tolerance(tensors: Iterable[Tensor]) -> float:
+    """Return how much folding may move results: a few roundings of the coarsest dtype."""
+    dtypes = {x.dtype for x in tensors if x.is_floating_point()}
+    return max([TOLERANCE, *(4 * torch.finfo(dtype).eps for dtype in dtypes)])
 
 
 @torch.no_grad()
@@ -223,8 +247,6 @@ def _distance(expected: Any, found: Any) -> float:
         or not pairs
     ):
         return float("inf")
-    if any(not torch.isfinite(a).all() for a, _ in pairs):
-        raise ValueError("the model itself gives NaN or infinity")
     if any(not a.is_floating_point() for a, _ in pairs):
         return max(float((a != b).double().mean()) * TOLERANCE for a, b in pairs)
     noise = sum(float((a.double() - b.double()).square().sum()) for a, b in pairs)

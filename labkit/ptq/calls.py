@@ -6,6 +6,7 @@ spelling only; here they are "hardswish" and "clamp".
 
 import inspect
 import operator
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -228,3 +229,18 @@ def is_constant(value: Any) -> bool:
     return (isinstance(value, fx.Node) and value.op == "get_attr") or isinstance(
         value, int | float | Tensor
     )
+
+
+def inside(node: fx.Node, paths: Iterable[str]) -> bool:
+    """Tell whether a node belongs to one of some modules."""
+    return any(
+        path == wanted or path.startswith(f"{wanted}.")
+        for path in paths_of(node)
+        for wanted in paths
+    )
+
+
+def paths_of(node: fx.Node) -> list[str]:
+    """Return the paths of the modules that a node stands in, and of the one that it calls."""
+    stack = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
+    return stack + ([str(node.target)] if node.op == "call_module" else [])

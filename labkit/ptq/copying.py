@@ -1,6 +1,7 @@
 """A copy of a network that nothing but its forward computes."""
 
 import copy
+import math
 from typing import Any
 
 import torch
@@ -70,6 +71,7 @@ class Attention(nn.Module):
             _linear(weight, bias) for weight, bias in zip(weights, biases, strict=True)
         )
         self.out_proj = _linear(layer.out_proj.weight, layer.out_proj.bias)
+        self.dropout = nn.Dropout(layer.dropout)
         self.train(layer.training)
 
     @staticmethod
@@ -89,10 +91,6 @@ class Attention(nn.Module):
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         """Compute the attention of batches, [N, L, E], or [L, N, E] if not `batch_first`."""
-        if key_padding_mask is not None or (
-            attn_mask is not None and attn_mask.dtype == torch.bool
-        ):
-            raise ValueError("MultiheadAttention has a mask; expected none, or one that is added")
         operands: Any = (query, key, value)
         if not self.batch_first:
             operands = [x.transpose(0, 1) for x in operands]
@@ -103,8 +101,13 @@ class Attention(nn.Module):
         )
         scale = (self.query.out_features // self.heads) ** -0.5
         scores = q.matmul(k.transpose(-2, -1)) * scale
-        scores = scores if attn_mask is None else scores + attn_mask
-        weights = scores.softmax(-1)
+        if attn_mask is not None:
+            each = attn_mask.ndim == 3  # [N * heads, L, S], not [L, S]
+            shaped = attn_mask.unflatten(0, (-1, self.heads)) if each else attn_mask
+            scores = _masked(scores, shaped)
+        if key_padding_mask is not None:
+            scores = _masked(scores, key_padding_mask[:, None, None])  # [N, 1, 1, S]
+        weights = self.dropout(scores.softmax(-1))
         x = self.out_proj(weights.matmul(v).transpose(1, 2).flatten(-2))
         averaged = weights.mean(1) if average_attn_weights else weights
         return (
@@ -113,8 +116,17 @@ class Attention(nn.Module):
         )
 
 
+def _masked(scores: Tensor, mask: Tensor) -> Tensor:
+    """Add a mask, or leave out where it is true."""
+    if mask.dtype == torch.bool:
+        return scores.masked_fill(mask, -math.inf)
+    return scores + mask
+
+
 def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias is not None)
-    layer.weight = nn.Parameter(weight.detach().clone())
-    layer.bias = None if bias is None else nn.Parameter(bias.detach().clone())  # type: ignore[assignment]
+    for own, given in ((layer.weight, weight), (layer.bias, bias)):
+        if given is not None:
+            own.data = given.detach().clone()
+            own.requires_grad_(given.requires_grad)
     return layer

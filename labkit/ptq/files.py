@@ -70,7 +70,8 @@ def save(model: QuantizedModel, path: str | os.PathLike) -> int:
             "scheme": _scheme_fields(qparams.scheme),
             "axis": qparams.axis,
         }
-    tensors |= {f"{name}.constant": value for name, value in model.constants.items()}
+    # Copies: two constants may share their memory, of which a file is told once.
+    tensors |= {f"{name}.constant": value.clone() for name, value in model.constants.items()}
     alone = len(model.input_names) == 1
     network = {
         "input": model.input_name if alone else list(model.input_names),

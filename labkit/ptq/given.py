@@ -59,6 +59,8 @@ def _unreadable(module: nn.Module) -> str:
         isinstance(node.target, torch._ops.OpOverload) for node in module.graph.nodes
     ):
         return "is exported (torch.export)"
+    if ".quantized" in type(module).__module__ and type(module).__module__.startswith("torch."):
+        return f"is a {type(module).__name__}, which torch.ao has quantized already"
     if isinstance(module, WithoutState):
         return f"is a {type(module).__name__}, which computes with integers already"
     return ""

@@ -109,8 +109,15 @@ def _passed(
     names, seen = input_names(network), 0
     with torch.no_grad():
         for batch in progress_bar(batches_of(batches), "calibrate", progress, unit="batch"):
-            watching.run(*inputs_of(batch, names))
             seen += 1
+            try:
+                watching.run(*inputs_of(batch, names))
+            except (IndexError, RuntimeError, TypeError, ValueError) as error:
+                kind = type(error) if isinstance(error, TypeError) else ValueError
+                advice = (
+                    " Expected batches as the first." if isinstance(error, RuntimeError) else ""
+                )
+                raise kind(f"batch {seen}: {str(error).rstrip()}{advice}") from error
     return seen
 
 
@@ -127,6 +134,7 @@ class _Watching(fx.Interpreter):
         memory: float = math.inf,
     ) -> None:
         super().__init__(network)
+        self.extra_traceback = False  # what is said of the batch is enough
         self._observers, self._memory = observers, memory
         self._held = 0
         self._waiting: set[str] = set()

@@ -42,6 +42,7 @@ def _product_as_linear(node: fx.Node, network: fx.GraphModule) -> None:
     network.register_buffer(f"{node.name}_weight", weight.detach().t().contiguous())
     with network.graph.inserting_before(node):
         turned = network.graph.get_attr(f"{node.name}_weight")
+        turned.meta["trains"] = w.meta.get("trains", weight.requires_grad)  # type: ignore[union-attr]
         call = network.graph.call_function(F.linear, (x, turned, bias))
     call.meta.update(node.meta)
     replace(node, call)
@@ -62,18 +63,22 @@ def _as_module(
                 f"node {node.name!r}{line_of(node)} computes its {name} ({source.name!r}); "
                 "expected a parameter of the network. Only constant weights can be quantized ahead."
             )
-        parameters[name] = source and operator.attrgetter(source.target)(network)
+        parameters[name] = source and _parameter(source, network)
     layer: Any = make(values, parameters["weight"])
-    # Clones: two layers may share a parameter, and each is folded and rounded on its own.
-    layer.weight = nn.Parameter(parameters["weight"].detach().clone())
-    layer.bias = None
-    if parameters["bias"] is not None:
-        layer.bias = nn.Parameter(parameters["bias"].detach().clone())
+    layer.weight, layer.bias = parameters["weight"], parameters["bias"]
     network.add_module(f"{node.name}_layer", layer.eval())
     with network.graph.inserting_before(node):
         call = network.graph.call_module(f"{node.name}_layer", (values["input"],))
     call.meta.update(node.meta)
     replace(node, call)
+
+
+def _parameter(source: fx.Node, network: fx.GraphModule) -> nn.Parameter:
+    """Return a constant as a parameter that trains if it, or what it was computed from, does."""
+    value: Tensor = operator.attrgetter(str(source.target))(network)
+    trains = source.meta.get("trains", value.requires_grad)
+    # A clone: two layers may share a parameter, and each is folded and rounded on its own.
+    return nn.Parameter(value.detach().clone(), requires_grad=trains)
 
 
 def _moves() -> dict[str, Any]:

@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+import torch.backends.mha
 import torch.utils.checkpoint
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
 
-PATCHING = __file__
 # What makes a tensor of a size that is given.
 MAKERS = ("zeros", "ones", "full", "rand", "randn")
+# What gives a constant tensor such a size.
+SHAPERS = ("expand", "reshape", "view", "repeat")
 
 
 @contextlib.contextmanager
@@ -30,7 +32,10 @@ def patched(tracer: Any) -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         for place, name, function in _replacements(tracer):
-            stack.callback(setattr, place, name, vars(place)[name])
+            if name in vars(place):
+                stack.callback(setattr, place, name, vars(place)[name])
+            else:  # it was inherited
+                stack.callback(delattr, place, name)
             setattr(place, name, function)
         yield
 
@@ -49,14 +54,21 @@ def _replacements(tracer: Any) -> Iterator[tuple[Any, str, Any]]:
         return own_len(value)
 
     def is_instance(value: Any, kinds: Any) -> bool:
-        if own_isinstance(value, kinds):
-            return True
+        if not _is_proxy(value):
+            return own_isinstance(value, kinds)
+        # A parameter asks its instances what they are, and a proxy would say yes to all.
+        if kinds is nn.Parameter or issubclass(type(value), kinds):
+            return kinds is not nn.Parameter
         return stands_for_tensor(value) and own_isinstance(tracer.known(value), kinds)
 
     yield builtins, "len", length
     yield builtins, "isinstance", is_instance
     for name in MAKERS:
         yield torch, name, _maker(tracer, getattr(torch, name))
+    for name in SHAPERS:
+        yield Tensor, name, _maker(tracer, getattr(Tensor, name), "call_method")
+    # Not the kernel for a whole encoder layer, which reads parameters that are other layers by now.
+    yield torch.backends.mha, "get_fastpath_enabled", lambda: False
     yield torch.autograd.Function, "apply", classmethod(_applied)
     yield torch.jit.ScriptFunction, "__call__", _unscripted
     # What is computed again for gradients: `checkpoint` calls its function between two steps.
@@ -64,12 +76,15 @@ def _replacements(tracer: Any) -> Iterator[tuple[Any, str, Any]]:
     yield torch.utils.checkpoint, steps, lambda *args, **kwargs: iter((None,))
 
 
-def _maker(tracer: Any, function: Callable[..., Tensor]) -> Callable[..., Any]:
+def _maker(
+    tracer: Any, function: Callable[..., Tensor], kind: str = "call_function"
+) -> Callable[..., Any]:
     """Let ``torch.zeros(x.shape[0], 1)`` be a node: torch insists on numbers for sizes."""
+    target: Any = function if kind == "call_function" else function.__name__
 
     def make(*args: Any, **kwargs: Any) -> Any:
         if _holds_proxy((args, kwargs)):
-            return tracer.create_proxy("call_function", function, args, kwargs)
+            return tracer.create_proxy(kind, target, args, kwargs)
         return function(*args, **kwargs)
 
     return make

@@ -8,7 +8,6 @@ from torch import Tensor, fx
 
 from labkit.ptq.calls import IN_PLACE_OPERATORS
 
-PROXIES = __file__
 # What is the same for all images, and so may be looked at.
 FIXED = ("ndim", "dtype", "device", "layout", "is_cuda", "is_sparse", "requires_grad")
 
@@ -32,20 +31,21 @@ class Known:
         return super().__getitem__(index)  # type: ignore[misc]
 
     def __index__(self) -> int:
-        value = self.tracer.known(self)
-        if isinstance(value, int):
-            return value
-        raise fx.proxy.TraceError(f"int({self.node.name}) is only known when the network runs")
+        return self._number(int)
 
     def __int__(self) -> int:
-        value = self.tracer.known(self)
-        return int(value) if isinstance(value, int | float) else self.__index__()
+        return self._number(int, float)
 
     def __float__(self) -> float:
-        value = self.tracer.known(self)
-        if isinstance(value, int | float):
-            return float(value)
-        raise fx.proxy.TraceError(f"float({self.node.name}) is only known when the network runs")
+        return self._number(float, int)
+
+    def _number(self, kind: type, *others: type) -> Any:
+        value = self.tracer.number(self)
+        if isinstance(value, (kind, *others)):
+            return kind(value)
+        raise fx.proxy.TraceError(
+            f"{kind.__name__}({self.node.name}) is only known when the network runs"
+        )
 
     def __setitem__(self, index: Any, value: Any) -> None:
         self.tracer.create_proxy("call_function", operator.setitem, (self, index, value), {})

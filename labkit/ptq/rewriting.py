@@ -170,6 +170,7 @@ def compute_constants(network: fx.GraphModule) -> None:
     for node in list(network.graph.nodes):
         if node.op == "get_attr":
             constants[node] = operator.attrgetter(str(node.target))(network)
+            node.meta["trains"] = getattr(constants[node], "requires_grad", False)
         elif node.op in ("call_function", "call_method") and node.all_input_nodes:
             if not all(source in constants for source in node.all_input_nodes):
                 continue
@@ -180,6 +181,7 @@ def compute_constants(network: fx.GraphModule) -> None:
                 else:
                     value = node.target(*args, **kwargs)
             constants[node] = value
+            node.meta["trains"] = any(source.meta["trains"] for source in node.all_input_nodes)
             if isinstance(value, Tensor):
                 network.register_buffer(f"{node.name}_value", value.detach())
                 with network.graph.inserting_before(node):

@@ -1,12 +1,12 @@
 """From a graph to steps: what each node becomes, what is joined, and what stays real."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
 from torch import fx
 
-from labkit.ptq.calls import measures, operation_of
+from labkit.ptq.calls import inside, measures, operation_of, paths_of
 from labkit.ptq.elementwise import Chain, chain_of
 from labkit.ptq.functions import NUMBERS
 from labkit.ptq.graph import layer_of
@@ -81,7 +81,7 @@ class Planner:
         self._steps: dict[str, Step] = {}
         self.refused: dict[fx.Node, str] = {}
         self.real: set[fx.Node] = set()
-        self._skipped = {n for n in self._nodes if _inside(n, skip)}
+        self._skipped = {n for n in self._nodes if inside(n, skip)}
         self._check_skipped(skip)
         self._find_refused()
         self._before_layers = self._leading_to_layers()
@@ -91,8 +91,8 @@ class Planner:
         if isinstance(skip, str):
             raise TypeError(f"skip is {skip!r}; expected a list of paths, [{skip!r}].")
         for path in skip:
-            if not any(_inside(node, [path]) for node in self._skipped):
-                known = dict.fromkeys(p for node in self._nodes for p in _paths(node) if p)
+            if not any(inside(node, [path]) for node in self._skipped):
+                known = dict.fromkeys(p for node in self._nodes for p in paths_of(node) if p)
                 raise ValueError(
                     f"skip names {path!r}, which computes nothing here (no such module, or one "
                     f"that is folded into another); expected some of {', '.join(known)}."
@@ -168,13 +168,23 @@ class Planner:
             if node in self._skipped or node in self.refused or follows:
                 self._check_real(node)
                 real.add(node)
-        for node in reversed(self._nodes):
+        between: set[fx.Node] = set()
+        for node in self._nodes:
             sources = [s for s in node.all_input_nodes if not measures(s, network)]
-            between = sources and all(s in real or s.op == "get_attr" for s in sources)
+            follow = sources and all(s in real | between or s.op == "get_attr" for s in sources)
             free = not (self._is_layer(node) or node in real or measures(node, network))
-            if between and free and real.intersection(node.users):
-                self._check_real(node)
+            if follow and free and self._can_be_real(node):
+                between.add(node)
+        for node in reversed(self._nodes):
+            if node in between and real.intersection(node.users):
                 real.add(node)
+
+    def _can_be_real(self, node: fx.Node) -> bool:
+        try:
+            self._maker.real_step(node)
+        except (Unsupported, ValueError):
+            return False
+        return True
 
     def _check_real(self, node: fx.Node) -> None:
         try:
@@ -279,16 +289,3 @@ class Planner:
         if node in self.real:
             final.setdefault(name, Step(name, "quantize", (real,)))
         return name
-
-
-def _inside(node: fx.Node, paths: Iterable[str]) -> bool:
-    """Tell whether a node belongs to one of some modules."""
-    return any(
-        path == wanted or path.startswith(f"{wanted}.") for path in _paths(node) for wanted in paths
-    )
-
-
-def _paths(node: fx.Node) -> list[str]:
-    """Return the paths of the modules that a node stands in, and of the one that it calls."""
-    stack = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
-    return stack + ([str(node.target)] if node.op == "call_module" else [])

@@ -20,12 +20,13 @@ from torch import Tensor, fx, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from labkit.ptq.copying import plain_copy
+from labkit.ptq.during_tracing import calling_its_hooks, keeping_its_state
 from labkit.ptq.given import seeing_through
 from labkit.ptq.in_training import EvalMode, InTraining, functions_in_training
-from labkit.ptq.patching import PATCHING, patched
-from labkit.ptq.proxies import PROXIES, Proxy
+from labkit.ptq.patching import patched
+from labkit.ptq.proxies import Proxy
 
-OWN_FILES = (__file__, PATCHING, PROXIES)
+OWN = "labkit.ptq"
 JOINING = (torch.cat, torch.concat, torch.concatenate, torch.stack)
 _UNKNOWN = object()
 
@@ -56,7 +57,7 @@ def graph_of(
     defaults = {
         p.name: p.default for p in parameters[len(example or ()) :] if p.default is not p.empty
     }
-    with patched(tracer), _calling_its_hooks(model), seeing_through():
+    with patched(tracer), keeping_its_state(model), calling_its_hooks(model), seeing_through():
         graph = tracer.trace(model, concrete_args=defaults or None)
     for node in list(graph.nodes):
         if "_assert" in getattr(node.target, "__name__", ""):
@@ -131,7 +132,7 @@ class _Tracer(fx.Tracer):
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), self.values.__getitem__)
         self._evaluating = True
         try:
-            with self._fake, torch.no_grad():
+            with self._fake, torch.no_grad(), torch.autocast("cpu", enabled=False):
                 match node.op:
                     case "placeholder":
                         return self._fake.from_tensor(next(self._inputs))
@@ -150,6 +151,27 @@ class _Tracer(fx.Tracer):
     def known(self, proxy: fx.Proxy) -> Any:
         """Return what a value would be, as far as shapes tell."""
         return self.values.get(proxy.node, _UNKNOWN)
+
+    def number(self, proxy: fx.Proxy) -> Any:
+        """Return a number that shapes tell, or that parameters and buffers hold."""
+        value = self.known(proxy)
+        if not isinstance(value, bool | int | float):
+            self._evaluating = True
+            with contextlib.suppress(Exception):  # it depends on the inputs, or is no one number
+                value = self._constant(proxy.node).item()
+            self._evaluating = False
+        return value
+
+    def _constant(self, node: fx.Node) -> Any:
+        """Compute what depends on parameters, buffers and sizes alone."""
+        if isinstance(self.values.get(node), int | float | tuple):
+            return self.values[node]
+        if node.op == "get_attr":
+            return operator.attrgetter(str(node.target))(self.root).detach().clone()
+        args, kwargs = fx.node.map_arg((node.args, node.kwargs), self._constant)
+        if node.op == "call_method":
+            return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+        return node.target(*args, **kwargs)  # type: ignore[operator]
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         """Return what stands for a node's value."""
@@ -182,8 +204,8 @@ class _Tracer(fx.Tracer):
         return self._elsewhere[mod]
 
     def to_bool(self, obj: fx.Proxy) -> bool:
-        """Decide a branch on shapes."""
-        value = self.known(obj)
+        """Decide a branch on shapes, or on a number that the network holds."""
+        value = self.number(obj)
         if isinstance(value, bool | int | float | tuple | None.__class__):
             return bool(value)
         return super().to_bool(obj)
@@ -196,6 +218,11 @@ class _Tracer(fx.Tracer):
         ):
             return (obj[i] for i in range(len(value)))
         return super().iter(obj)
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Tell whether a module is one operation: not if torch puts it together from others."""
+        one = isinstance(m, nn.MultiheadAttention) or not any(m.children())
+        return one and super().is_leaf_module(m, module_qualified_name)
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
         """Return a parameter as a node, but for the shapes' own calls."""
@@ -230,28 +257,6 @@ class _Tracer(fx.Tracer):
             del m.forward
 
 
-@contextlib.contextmanager
-def _calling_its_hooks(model: nn.Module) -> Iterator[None]:
-    """Let the tracer, which calls a network's forward, meet the network's own hooks."""
-    kind = type(model)
-    if not (model._forward_hooks or model._forward_pre_hooks):
-        yield
-        return
-
-    def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        return nn.Module._call_impl(self, *args, **kwargs)
-
-    forward.__wrapped__ = kind.forward  # type: ignore[attr-defined]
-    own = kind.forward.__get__(model)
-    model.__class__ = type(kind.__name__, (kind,), {"forward": forward})
-    model.__dict__["forward"] = own
-    try:
-        yield
-    finally:
-        model.__class__ = kind
-        del model.__dict__["forward"]
-
-
 def _line() -> str:
     """Return the file and line of the network's code that runs now."""
     frame = sys._getframe(1)
@@ -264,8 +269,8 @@ def _line() -> str:
 
 def _is_own(frame: FrameType) -> bool:
     """Tell whether code is torch's or this package's, and none of the network's."""
-    package = frame.f_globals.get("__name__", "").split(".")[0]
-    return package in ("torch", "contextlib") or frame.f_code.co_filename in OWN_FILES
+    module = frame.f_globals.get("__name__", "")
+    return module.split(".")[0] in ("torch", "contextlib") or module.startswith(OWN)
 
 
 def _place(code: CodeType, line: int) -> str:

@@ -45,7 +45,8 @@ def convert(network: fx.GraphModule, backend: str = "torch") -> QuantizedModel:
         # Computed once more: the scale of binary weights moves with them.
         network.get_submodule(name).weight  # noqa: B018
         weights[name] = quantizer.qparams()
-    quantized = ptq.convert(layers_alone(network), weights, tensors, backend)
+    # Of a network that was prepared without islands, none is one.
+    quantized = ptq.convert(layers_alone(network), weights, tensors, backend, islands=True)
     network.train(training)
     return quantized
 

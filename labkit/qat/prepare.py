@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 from labkit.ptq.convert import with_ends
 from labkit.ptq.graph import fold_batchnorm, layer_of, replace
 from labkit.ptq.in_training import is_in_training
-from labkit.ptq.steps import COMPUTING, plan_of
+from labkit.ptq.steps import COMPUTING, Planner
 from labkit.qat.norms import fix_norms
 from labkit.qat.quantizers import LSQ, Binary, Quantizer
 from labkit.qat.straight_through import fake_quantize
@@ -38,6 +38,7 @@ def prepare(
     quantizer: MakeQuantizer = LSQ,
     end_bits: int | None = 8,
     example: Sequence[Tensor] | None = None,
+    islands: bool = False,
 ) -> fx.GraphModule:
     """Return a copy of a network that computes with fake-quantized weights and activations.
 
@@ -68,6 +69,9 @@ def prepare(
     example : sequence of Tensor, optional
         Inputs, one tensor for each, of whose shapes the forward may make its branches and loops;
         needed where what a tensor's dimensions are tells what an operation does.
+    islands : bool
+        Let what integers cannot compute here run on real numbers, unrounded, as in
+        `labkit.ptq.quantize_model`; what it takes and gives is rounded where integers are.
 
     Returns
     -------
@@ -91,14 +95,16 @@ def prepare(
     network = fold_batchnorm(model, example, for_training=True)
     _out_of_place(network)
     fix_norms(network)
-    plan = plan_of(layers_alone(network))
+    planner = Planner(layers_alone(network), islands)
+    plan = planner.plan()
     steps = plan.steps
+    real = _real(network, {node.name for node in planner.real})
     tensors = [*plan.inputs, *(step.name for step in steps if step.kind in COMPUTING)]
     schemes = with_ends(activation_scheme, len(tensors), end_bits)
     grids = {name: quantizer(s, None) for name, s in zip(tensors, schemes, strict=True)}
     nodes = {node.name: node for node in network.graph.nodes}
     for name, activation in grids.items():
-        _insert_after(nodes[name], activation, network)
+        _insert_after(nodes[name], activation, network, real)
     for step in steps:
         if step.inputs and step.inputs[0] in grids:  # else it is a constant, or real
             grids.setdefault(step.name, grids[step.inputs[0]])
@@ -233,9 +239,25 @@ def _weight_quantizers(
     return [quantizer(last, 0) if i in ends else Binary() for i in range(number)]
 
 
-def _insert_after(node: fx.Node, quantizer: Quantizer, network: fx.GraphModule) -> None:
+def _real(network: fx.GraphModule, names: set[str]) -> set[fx.Node]:
+    """Return the nodes on real numbers: by their names, and what works on them in training only."""
+    real = {node for node in network.graph.nodes if node.name in names}
+    for node in reversed(network.graph.nodes):
+        if is_in_training(node, network) and real.issuperset(node.users):
+            real.add(node)
+    return real
+
+
+def _insert_after(
+    node: fx.Node, quantizer: Quantizer, network: fx.GraphModule, real: set[fx.Node]
+) -> None:
     name = f"{node.name}_quantizer"
     network.add_module(name, quantizer)
     with network.graph.inserting_after(node):
         quantized = network.graph.call_module(name, (node,))
-    node.replace_all_uses_with(quantized, delete_user_cb=lambda user: user is not quantized)
+    is_real = node in real or node.op == "get_attr"  # and read as it is by other real numbers
+
+    def reads_codes(user: fx.Node) -> bool:
+        return not (user is quantized or (is_real and (user in real or user.op == "output")))
+
+    node.replace_all_uses_with(quantized, delete_user_cb=reads_codes)
