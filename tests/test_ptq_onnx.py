@@ -380,3 +380,39 @@ def test_an_input_and_a_result_of_one_name(tmp_path):
     session = session_of(tmp_path / "n.onnx")
     assert [output.name for output in session.get_outputs()] == ["images.result"]
     assert np.allclose(session.run(None, {"images": x.numpy()})[0], found(x)["images"])
+
+
+# The very integers.
+
+
+@pytest.mark.parametrize("name", [*TABLES, *OTHERS])
+def test_an_exact_file_gives_the_very_integers(name, tmp_path):
+    path, images = tmp_path / "n.onnx", pictures(3, SIZE, seed=2)
+    with torch.no_grad():
+        quantized = quantize_model(network_with(name), [pictures(4, SIZE)], observer="minmax")
+    export_onnx(quantized, path, (3, SIZE, SIZE), exact=True)
+    assert np.array_equal(logits_of(path, images), quantized(images).numpy())
+
+
+@pytest.mark.parametrize("settings", ["default", "signed activations", "per tensor"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_an_exact_file_needs_no_luck_with_ties(name, settings, exported):
+    model, path, x = exported(name, settings, exact=True)
+    assert np.array_equal(logits_of(path, x), ours(model, x))
+
+
+def test_exact_files_of_sequences_and_of_rows(tmp_path):
+    torch.manual_seed(0)
+    layers = [nn.Conv1d(3, 8, 5, 2, 2), nn.ReLU6(), nn.AvgPool1d(2), nn.Linear(5, 4)]
+    model, x = nn.Sequential(*layers).eval(), torch.randn(4, 3, 20)
+    quantized = quantize_model(model, [x], activation_scheme=Scheme(7))
+    export_onnx(quantized, tmp_path / "n.onnx", (3, 20), exact=True)
+    assert np.array_equal(logits_of(tmp_path / "n.onnx", x), quantized(x).numpy())
+
+
+def test_what_cannot_be_exact_is_refused(exported):
+    with pytest.raises(ValueError, match=r"step '.*': its weights have several zero points"):
+        exported("mobilenet", "affine weights", exact=True)
+    model, path, _ = exported("sums that add up", "default")
+    with pytest.raises(ValueError, match=r"requantizes by 'fixed'; expected 'float'"):
+        export_onnx(model.using("fixed"), path, (3, 12, 12), exact=True)

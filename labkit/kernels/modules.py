@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from labkit.kernels.choosing import Choice, choice
+from labkit.kernels.fixed_stage import FixedStage
 from labkit.kernels.layer import Layer
+from labkit.kernels.output_stage import OutputStage
 from labkit.kernels.roads import Road, choose_road
 from labkit.kernels.window import Pair, Window
 from labkit.qparams import QParams
@@ -99,6 +101,11 @@ class QuantizedLayer(WithoutState):
     def road(self) -> str:
         """How it is computed: "reference", or one of the roads of `labkit.kernels.roads`."""
         return self._road.name
+
+    @property
+    def output_stage(self) -> OutputStage | FixedStage:
+        """What happens to its accumulators, with all constants folded."""
+        return self._layer.output
 
     def choice(self, saturates: bool | None = None) -> Choice:
         """Say which road is taken and why, as `labkit.kernels.choosing.choice`."""

@@ -4,6 +4,7 @@ All take and give codes. What computes new values rounds once, ties to even, in 
 codes are exact there.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -274,7 +275,7 @@ class AveragePool(nn.Module):
             shifted = q_x.double().sub_(self.rescale.x_zero_point)
             mean = F.adaptive_avg_pool2d(shifted, tuple(self.output_size))  # type: ignore[arg-type]
             return self.rescale.finish(mean)
-        kernel, stride = self._window(q_x)
+        kernel, stride = self.window(q_x.shape)
         pixels = kernel[0] * kernel[1]
         if pixels > LARGEST_WINDOW:
             raise ValueError(
@@ -291,8 +292,9 @@ class AveragePool(nn.Module):
         q = self.rescale.finish(total, pixels)
         return q.flatten(1) if self.flat else q
 
-    def _window(self, q_x: Tensor) -> tuple[list[int], list[int]]:
+    def window(self, shape: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Return the kernel and the stride for images of a shape, [N, C, H, W]."""
         if self.output_size is None:
             return self.kernel_size or [1, 1], self.stride or [1, 1]
-        kernel = [s // o for s, o in zip(q_x.shape[2:], self.output_size, strict=True)]
+        kernel = [s // o for s, o in zip(shape[2:], self.output_size, strict=True)]
         return kernel, kernel

@@ -10,7 +10,7 @@ from labkit.ptq.functions import decoded
 from labkit.ptq.onnx.export import Export
 from labkit.ptq.onnx.places import write_by_axes, write_constant, write_move, write_table
 from labkit.ptq.onnx.weights import STORED
-from labkit.ptq.operators import Pad, code_of
+from labkit.ptq.operators import Pad
 from labkit.ptq.steps import Step
 
 Emitter = Callable[[Export, Step], str]
@@ -25,7 +25,7 @@ def emit(export: Export, step: Step) -> None:
     ValueError
         If it cannot be written; the message names it.
     """
-    graph, windows = export.graph, _windows(export, step)
+    graph, windows = export.graph, windows_of(export, step)
     if step.kind == "number":
         return  # what it gives is known, for images of one size
     if windows:
@@ -42,7 +42,7 @@ def emit(export: Export, step: Step) -> None:
         )
     qparams = export.model.qparams[step.name]
     low = int(qparams.zero_point) if step.settings.get("relu") else None
-    high = code_of(step.settings.get("ceiling"), qparams)
+    high = export.ceiling(step)
     if step.kind == "clamp":
         graph.clamp(step.name, graph.codes(step.inputs[0]), low, high)
         return
@@ -180,7 +180,7 @@ def _concatenate(export: Export, step: Step) -> str:
     return graph.node("Concat", reals, f"{step.name}.exact", axis=axis)
 
 
-def _windows(export: Export, step: Step) -> Mapping[str, Any] | None:
+def windows_of(export: Export, step: Step) -> Mapping[str, Any] | None:
     """Return the call of what averages windows of several sizes, if a step does that."""
     out = step.settings.get("output_size")
     if step.kind == "combine":
@@ -194,21 +194,29 @@ def _windows(export: Export, step: Step) -> Mapping[str, Any] | None:
 
 
 def _combine(export: Export, step: Step) -> str:
-    name, settings = step.settings["function"], step.settings
+    name = step.settings["function"]
+    axes, keep = sum_arguments(export, step)
+    constant = np.array(axes[0] if name == "cumsum" else axes, np.int64)
+    return export.graph.node(
+        SUMS[name],
+        [export.graph.real(step.inputs[0]), export.graph.constant(f"{step.name}.axes", constant)],
+        f"{step.name}.exact",
+        **({} if name == "cumsum" else {"keepdims": keep}),
+    )
+
+
+def sum_arguments(export: Export, step: Step) -> tuple[list[int], int]:
+    """Return the axes along which a step sums, and whether it keeps them."""
+    settings = step.settings
     values = [export.values[source] for source in step.inputs]
     arguments = list(decoded(list(settings["arguments"]), values))[1:]
     words = dict(zip(("dim", "keepdim"), arguments, strict=False))
     words |= {k: decoded(v, values) for k, v in settings.get("keywords", {}).items()}
     dim = words.get("dim", words.get("axis"))
     axes = list(range(values[0].ndim)) if dim is None else dim
-    axes = [axes] if isinstance(axes, int) else list(axes)
-    constant = np.array(axes[0] if name == "cumsum" else axes, np.int64)
-    keep = int(words.get("keepdim", words.get("keepdims", False)))
-    return export.graph.node(
-        SUMS[name],
-        [export.graph.real(step.inputs[0]), export.graph.constant(f"{step.name}.axes", constant)],
-        f"{step.name}.exact",
-        **({} if name == "cumsum" else {"keepdims": keep}),
+    return (
+        [axes] if isinstance(axes, int) else list(axes),
+        int(words.get("keepdim", words.get("keepdims", False))),
     )
 
 

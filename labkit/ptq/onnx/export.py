@@ -6,6 +6,8 @@ from typing import Any
 
 from labkit.ptq.network import QuantizedModel
 from labkit.ptq.onnx.graph import Graph
+from labkit.ptq.operators import code_of
+from labkit.ptq.plan import Step
 
 
 @dataclass(frozen=True)
@@ -39,3 +41,7 @@ class Export:
     weights: str
     places: dict[str, Any] = field(default_factory=dict)
     fixed: set[str] = field(default_factory=set)
+
+    def ceiling(self, step: Step) -> int:
+        """Return the code at which the values of a step end."""
+        return code_of(step.settings.get("ceiling"), self.model.qparams[step.name])

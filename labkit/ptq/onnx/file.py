@@ -16,6 +16,7 @@ import torch
 
 from labkit.ptq.network import QuantizedModel
 from labkit.ptq.onnx.emitters import emit
+from labkit.ptq.onnx.exact import emit_exact
 from labkit.ptq.onnx.export import Export
 from labkit.ptq.onnx.graph import Graph
 from labkit.ptq.onnx.weights import STORED
@@ -31,6 +32,7 @@ def export_onnx(
     path: str | os.PathLike,
     image_shape: Sequence[Any] = (1, 28, 28),
     weights: str = "uint8",
+    exact: bool = False,
 ) -> int:
     """Write an integer network as an ONNX file in QDQ form.
 
@@ -46,6 +48,11 @@ def export_onnx(
         How the weights are stored. "uint8": right on every processor, whatever the bits of the
         network. "int8": refused where it could be wrong, which leaves weights or activations of at
         most 7 bits, ``Scheme(7, symmetric=True)``; faster where the processor has VNNI.
+    exact : bool
+        True: not in QDQ form, but so that every runtime gives the very integers of `model`, to the
+        last code (`labkit.ptq.onnx.exact`); several times slower. In QDQ form a runtime rounds by
+        its own rules, and some codes in a million differ by one; a network that spreads errors,
+        as one of random weights does, can make other classes of that.
 
     Returns
     -------
@@ -84,6 +91,11 @@ def export_onnx(
         import onnx
     except ImportError as error:
         raise ImportError("export_onnx needs the package onnx: pip install labkit[onnx]") from error
+    if exact and model.requantization != "float":
+        raise ValueError(
+            f"the network requantizes by {model.requantization!r}; expected 'float' with "
+            'exact=True. Export model.using(requantization="float").'
+        )
     outputs = _outputs(model)
     shapes, sizes, values = _shapes(model, _image_shapes(model, image_shape))
     inputs = {_input(model, name): name for name in model.input_names}
@@ -91,8 +103,9 @@ def export_onnx(
     for given, name in inputs.items():
         graph.quantize(name, given)
     export = Export(model, graph, shapes, sizes, values, weights)
-    for step in model.steps:
-        emit(export, step)
+    for step, operation in zip(model.steps, model.operations, strict=True):
+        if not (exact and emit_exact(export, step, operation)):
+            emit(export, step)
     for result, name in outputs.items():
         graph.dequantize(name, result)
     described = [{key: sizes[name] for key, name in ends.items()} for ends in (inputs, outputs)]

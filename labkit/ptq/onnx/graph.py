@@ -83,6 +83,10 @@ class Graph:
         operands = [steps, one, self._grid(tensor)[1]]
         self.clamp(tensor, self.node("QuantizeLinear", operands, f"{tensor}.rounded"))
 
+    def hold(self, tensor: str, codes: str) -> None:
+        """Let `codes` be those of a tensor."""
+        self._codes[tensor] = codes
+
     def clamp(
         self, tensor: str, codes: str, low: int | None = None, high: int | None = None
     ) -> None:

@@ -113,17 +113,15 @@ def _write_largest(export: Export, step: Step) -> None:
     graph.quantize(step.name, graph.node(kind, operands, f"{step.name}.exact", keepdims=keep))
 
 
-def write_by_axes(export: Export, step: Step, settings: Mapping[str, Any]) -> None:
-    """Write a mean over windows of several sizes, or an interpolation: a matrix for each axis.
-
-    It works on codes, whose halves and quarters are exact, and so are the ties between two pixels.
+def matrices_of(export: Export, step: Step, settings: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return a matrix for each axis of images: "down", on the left, and "along", on the right.
 
     Raises
     ------
     ValueError
         If it is none of these.
     """
-    graph, shape = export.graph, export.shapes[step.inputs[0]]
+    shape = export.shapes[step.inputs[0]]
     numbers = [export.values[name] for name in step.inputs[1:]]
 
     def applied(x: Tensor) -> Tensor:
@@ -147,6 +145,15 @@ def write_by_axes(export: Export, step: Step, settings: Mapping[str, Any]) -> No
             f"{settings['function']} of {len(shape)} dimensions does not go axis by axis; expected "
             "what treats all rows, and all columns, of an image alike."
         )
+    return matrices
+
+
+def write_by_axes(export: Export, step: Step, settings: Mapping[str, Any]) -> None:
+    """Write a mean over windows of several sizes, or an interpolation: a matrix for each axis.
+
+    It works on codes, whose halves and quarters are exact, and so are the ties between two pixels.
+    """
+    graph, matrices = export.graph, matrices_of(export, step, settings)
     name, x = step.name, export.model.qparams[step.inputs[0]]
     zero_point = np.float32(int(x.zero_point) - x.scheme.qmin)
     multiplier = np.float32(x.scale.double() / export.model.qparams[name].scale.double())
