@@ -55,10 +55,11 @@ class KeptConvolution:
         """Compute the convolution of uint8 [1, in, H, W]; gives [1, out, H', W']."""
         wrapped = torch._make_per_tensor_quantized_tensor(x, 1.0, self._x_zero_point)
         q = self._convolve(wrapped, self._packed, 1.0, 0)
-        # Its bytes are the codes: `int_repr` would copy them.
+        if self._is_clamped:
+            q = q.clamp(self._output.low, self._output.high)
+        # Its bytes are the codes: `int_repr` would copy them, one by one.
         codes = torch.empty(0, dtype=torch.uint8)
-        codes.set_(q.untyped_storage(), 0, q.shape, q.stride())
-        return codes.clamp_(self._output.low, self._output.high) if self._is_clamped else codes
+        return codes.set_(q.untyped_storage(), 0, q.shape, q.stride())
 
 
 @cache

@@ -166,7 +166,11 @@ class Quantize(nn.Module):
         TypeError, ValueError
             If `x` are not finite real numbers.
         """
-        real = (real_tensor(x, "x") / self.scale).round_().add_(self.zero_point)
+        return self.codes(real_tensor(x, "x"))
+
+    def codes(self, x: Tensor) -> Tensor:
+        """Quantize real numbers that were checked."""
+        real = (x / self.scale).round_().add_(self.zero_point)
         return real.clamp_(self.scheme.qmin, self.scheme.qmax).to(self.scheme.dtype)
 
 

@@ -13,7 +13,9 @@ from labkit.kernels.modules import WithoutState
 from labkit.ptq.building import OPERATORS, Builder
 from labkit.ptq.movers import Dequantize, Quantize
 from labkit.ptq.plan import COMPUTING, UNQUANTIZED, Step, Weights, output_names, output_values
+from labkit.ptq.recording import Repeater
 from labkit.qparams import QParams
+from labkit.validation import real_tensor
 
 
 class QuantizedModel(WithoutState):
@@ -103,6 +105,7 @@ class QuantizedModel(WithoutState):
         lost = [name for name in output_names(self.outputs) if name not in made]
         if lost:
             raise ValueError(f"the network returns {lost}; expected what its steps make.")
+        self._repeater = Repeater()
         self.eval()
 
     @cached_property
@@ -132,12 +135,12 @@ class QuantizedModel(WithoutState):
     def forward(self, *images: Tensor) -> Any:
         """Return the logits, float32 [N, classes], or whatever the float network returns."""
         self.refuse_tracing(images)
-        values = self._values(images)
-        return output_values(self.outputs, lambda name: self._real(name, values[name]))
+        self._check_inputs(images)
+        return self._repeater(self._logits, [real_tensor(x, "x") for x in images])
 
     def codes(self, *images: Tensor) -> Any:
         """Return the codes of the logits."""
-        values = self._values(images)
+        values = self._values(self._entering(images))
         return output_values(self.outputs, values.__getitem__)
 
     def tensors(self, *images: Tensor) -> dict[str, Tensor]:
@@ -201,23 +204,35 @@ class QuantizedModel(WithoutState):
         TypeError, ValueError
             If they are not finite real numbers.
         """
-        q = self._doors[name or self.input_name](images)
-        return q.contiguous(memory_format=torch.channels_last) if q.ndim == 4 else q
+        return self._codes_of(name or self.input_name, real_tensor(images, "x"))
 
     def extra_repr(self) -> str:
         """Show the backend."""
         return f"backend={self.backend!r}"
 
-    def _entering(self, images: Sequence[Tensor]) -> dict[str, Any]:
+    def _check_inputs(self, images: Sequence[Tensor]) -> None:
         if len(images) != len(self.input_names):
             raise TypeError(
                 f"the network got {len(images)} inputs; expected {', '.join(self.input_names)}."
             )
+
+    def _entering(self, images: Sequence[Tensor]) -> dict[str, Any]:
+        self._check_inputs(images)
         pairs = zip(self.input_names, images, strict=True)
         return {name: self.quantize_input(x, name) for name, x in pairs}
 
-    def _values(self, images: Sequence[Tensor]) -> dict[str, Any]:
-        values = self._entering(images)
+    def _codes_of(self, name: str, x: Tensor) -> Tensor:
+        q = self._doors[name].codes(x)
+        return q.contiguous(memory_format=torch.channels_last) if q.ndim == 4 else q
+
+    def _logits(self, *images: Tensor) -> Any:
+        """Return what `forward` does, for inputs that were checked."""
+        pairs = zip(self.input_names, images, strict=True)
+        values = self._values({name: self._codes_of(name, x) for name, x in pairs})
+        return output_values(self.outputs, lambda name: self._real(name, values[name]))
+
+    def _values(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Run all steps on the codes of the inputs; what is not needed again is let go."""
         for run, inputs, name, used_up in self._plan:
             values[name] = _run(name, run, [values[source] for source in inputs])
             for source in used_up:
