@@ -116,7 +116,7 @@ def test_a_wrong_expectation_is_shown_beside_what_right_ones_give() -> None:
         "    return True\n",
     )
     assert "`not torch.equal(f(x, 3), expected)`" in card
-    assert "`expected` holds 2 at [1], for 20, and right implementations give 3" in card
+    assert "`f(x, 3)` is 3 at [1], for 20, and `expected` is 2" in card
 
 
 def test_a_table_with_a_wrong_number_is_found_in_an_assert() -> None:
@@ -126,7 +126,32 @@ def test_a_table_with_a_wrong_number_is_found_in_an_assert() -> None:
         "    x = torch.tensor([-30.0, 0.3, 30.0])\n"
         "    assert quantize(x, 0.5, 3, -8, 7).tolist() == [-8, 5, 7]\n",
     )
-    assert "holds 5 at [1], for 0.3, and right implementations give 4" in card
+    assert "is 4 at [1], for 0.3, and `[-8, 5, 7]` is 5" in card
+
+
+def test_rounding_noise_and_the_last_call_of_a_loop_are_told() -> None:
+    card = card_of(
+        "5.10",
+        "def fake_quantize_is_right(f):\n"
+        "    x = torch.linspace(-9.05, 9.05, 64)\n"
+        "    want = lambda s: (x / s).round().clamp(-8, 7) * s * 1.0000002\n"
+        "    return all(bool((f(x, s, 0, -8, 7) == want(s)).all()) for s in (0.5, 0.7))\n",
+    )
+    assert "That is rounding noise" in card
+    assert (
+        "after `fake_quantize(<float32 tensor of shape (64,), from -9.05 to 9.05>, 0.5, 0" in card
+    )
+
+
+def test_a_stored_test_is_not_named_for_one_that_errs_elsewhere() -> None:
+    card = card_of(
+        "3.12",
+        "def shift_is_right(f):\n"
+        "    x = torch.arange(-1000, 1000)\n"
+        "    return bool(((f(x, 4) - x / 16).abs() <= 1).all())\n",
+    )
+    assert "tests numbers that are multiples" not in card
+    assert "sees what goes wrong and accepts it" in card
 
 
 def test_a_comparison_that_overlooks_is_told_from_inputs_that_do_not_show() -> None:

@@ -32,7 +32,7 @@ def one_name(
     known = [(w, g if isinstance(g, str) else "") for w, g in zip(wanted, got, strict=True)]
     pairs = Counter((w, g) for w, g in known if w != g and g in telling)
     found = [
-        *_nothing(wanted, got),
+        *_nothing(wanted, got, telling),
         *_always(got),
         *_state(wanted, got),
         *_exchanged(pairs, Counter(wanted), telling),
@@ -42,7 +42,9 @@ def one_name(
     return tuple(Finding(f"names: {key}", text, cause=False) for key, text in found[:MOST])
 
 
-def _nothing(wanted: Sequence[str], got: Sequence[Plain]) -> Iterator[tuple[str, str]]:
+def _nothing(
+    wanted: Sequence[str], got: Sequence[Plain], telling: dict[str, str]
+) -> Iterator[tuple[str, str]]:
     """Say for which outputs the answer ends without a `return`."""
     lost = list(dict.fromkeys(w for w, g in zip(wanted, got, strict=True) if g is None))
     if all(g is None for g in got):
@@ -53,7 +55,7 @@ def _nothing(wanted: Sequence[str], got: Sequence[Plain]) -> Iterator[tuple[str,
             f"For outputs that are {_listed(lost)} your code returns nothing: none of its "
             "conditions holds, and it ends without a `return`. Either a condition is too strict "
             "(real numbers are hardly ever equal to the last digit), or what it compares with is "
-            "not what that slip gives.",
+            f"not what that slip gives. {telling[lost[0]]}".strip(),
         )
 
 

@@ -29,6 +29,7 @@ class Call:
     args: tuple[Any, ...]
     result: Plain
     frame: FrameType | None = None
+    outer: FrameType | None = None
     name: str = ""
 
 
@@ -45,7 +46,9 @@ class Recorder:
         given = copy.deepcopy((*args, *(kwargs[name] for name in named if name in kwargs)))
         result = self.implementation(*args, **kwargs)
         if len(self.calls) < MOST_CALLS:
-            self.calls.append(Call(given, plain_or_none(result), sys._getframe(1), repr(self)))
+            inner = sys._getframe(1)
+            outer = _test_itself(inner)
+            self.calls.append(Call(given, plain_or_none(result), inner, outer, repr(self)))
         return result
 
     def __deepcopy__(self, memo: object) -> "Recorder":
@@ -76,12 +79,11 @@ def record(answer: Callable[..., Any], case: Case) -> list[Call]:
     return recorder.calls
 
 
-def statement_of(frame: FrameType | None) -> ast.AST | None:
-    """Return the condition, or the statement, at which a function has ended."""
-    if frame is None:
-        return None
-    lines = linecache.getlines(frame.f_code.co_filename)
-    if not lines or frame.f_lineno is None:
+def statement_of(call: Call) -> ast.AST | None:
+    """Return the condition, or the statement, at which a test has ended after a call."""
+    frame = call.outer
+    lines = linecache.getlines(frame.f_code.co_filename) if frame is not None else []
+    if frame is None or not lines or frame.f_lineno is None:
         return None
     holding = [
         node
@@ -97,17 +99,25 @@ def statement_of(frame: FrameType | None) -> ast.AST | None:
     return innermost.test if isinstance(innermost, ast.If) else innermost
 
 
-def value_of(node: ast.AST, frame: FrameType | None) -> np.ndarray | None:
-    """Return the numbers of a variable, or of a list that is written out."""
+def _test_itself(frame: FrameType | None) -> FrameType | None:
+    """Return the frame of the test, where a loop in brackets or a helper has made the call."""
+    while frame is not None and frame.f_back is not None:
+        if frame.f_back.f_code.co_filename != frame.f_code.co_filename:
+            break
+        frame = frame.f_back
+    return frame
+
+
+def value_of(node: ast.AST, call: Call) -> np.ndarray | None:
+    """Return the numbers of an expression of the test, as they were at the end of a call."""
+    if not isinstance(node, ast.expr) or call.frame is None:
+        return None
+    outer = call.outer if call.outer is not None else call.frame
+    names = {**outer.f_globals, **outer.f_locals, **call.frame.f_locals}
     try:
-        if isinstance(node, ast.Name) and frame is not None:
-            value = frame.f_locals.get(node.id, frame.f_globals.get(node.id))
-        elif isinstance(node, ast.List | ast.Tuple):
-            value = ast.literal_eval(node)
-        else:
-            return None
+        value = eval(compile(ast.Expression(node), "<test>", "eval"), names)
         if isinstance(value, list | tuple):
             value = torch.tensor(value)
-    except (ValueError, TypeError, RuntimeError):
+    except Exception:  # whatever a learner's expression does when it is asked for once more
         return None
     return as_array(plain_or_none(value))

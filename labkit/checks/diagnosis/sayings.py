@@ -15,7 +15,7 @@ import numpy as np
 from labkit.checks.calling import Outcome, call_all
 from labkit.checks.diagnosis.diagnosis import MOST, Finding
 from labkit.checks.diagnosis.naming import one_name, several_names
-from labkit.checks.diagnosis.testing import misjudged
+from labkit.checks.diagnosis.testing import misjudged, overlooking
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.reviews import Names
 from labkit.checks.slip_names import Name
@@ -48,6 +48,8 @@ def judged(
     """
     found = alike(exercise, cases, outcomes)
     if exercise.kind == "test":
+        survivors = [cases[i] for i in wrong if not cases[i].must]
+        found = tuple(f for f in found if _overlooks_as(exercise, f, survivors, answer))
         return (*found, *misjudged(exercise, cases, outcomes, wrong, answer))[:MOST]
     if found or any(outcome.status != "returned" for outcome in outcomes):
         return found
@@ -59,6 +61,22 @@ def judged(
     if isinstance(rule, Name):
         return one_name(rule.names, rule.signs, wanted, got)
     return ()
+
+
+def _overlooks_as(
+    exercise: Exercise,
+    finding: Finding,
+    survivors: Sequence[Case],
+    answer: Callable[..., Any] | None,
+) -> bool:
+    """Whether an answer errs where a stored test does: in its inputs, or in what it compares."""
+    mistake, tested = finding.misconception, exercise.tested
+    if mistake is None or tested is None or answer is None:
+        return True
+    one, other = (
+        any(True for _ in overlooking(tested, survivors, test)) for test in (answer, mistake.wrong)
+    )
+    return one == other
 
 
 def alike(

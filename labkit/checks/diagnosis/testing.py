@@ -87,11 +87,7 @@ def _survival(
             "what must hold.",
         )
         return
-    overlooked = []
-    for case in survivors[:MOST_SURVIVORS]:
-        shown = [c for c in record(answer, case) if _is_wrong(tested, c)]
-        if shown:
-            overlooked.append((case, shown[0]))
+    overlooked = list(overlooking(tested, survivors, answer))
     if overlooked:
         case, call = overlooked[0]
         many = f" (and {len(overlooked) - 1} more)" if overlooked[1:] else ""
@@ -109,6 +105,16 @@ def _survival(
             f"always {', '.join(same)}",
             f"In every call of your test {_joined(same)}: what depends on that stays unseen.",
         )
+
+
+def overlooking(
+    tested: Exercise, survivors: Sequence[Case], test: Callable[..., Any]
+) -> Iterator[tuple[Case, Call]]:
+    """Give what a test accepts although a call of its own shows that it is wrong."""
+    for case in survivors[:MOST_SURVIVORS]:
+        shown = [call for call in record(test, case) if _is_wrong(tested, call)]
+        if shown:
+            yield case, shown[0]
 
 
 def _is_wrong(tested: Exercise, call: Call) -> bool:
@@ -173,46 +179,83 @@ def _parts(tested: Exercise, value: Plain) -> tuple[Plain, ...]:
 
 def _refusal(calls: list[Call]) -> Iterator[tuple[str, str]]:
     """Show the call on which a right implementation and the test disagree."""
-    if not calls:
-        return
-    call = calls[-1]
-    statement = statement_of(call.frame)
+    statement = statement_of(calls[-1]) if calls else None
     if statement is None:
         return
+    call = calls[-1]
     source = shortened(ast.unparse(statement), LONGEST_LINE)
     text = f"It says no at `{source}`, after `{call.name}({_arguments(call)})`. "
-    own = next(_expectations(statement, call), "")
     right = f"Right implementations give {_short(call.result)}."
-    yield "refuses", text + (own or f"{right} What does your test expect there, and why?")
+    asked = f"{right} What does your test expect there, and why?"
+    yield "refuses", text + next(_disagreements(statement, call), asked)
 
 
-def _expectations(statement: ast.AST, call: Call) -> Iterator[str]:
-    """Say where numbers in a statement of the test differ from what a right one gives."""
-    result = as_array(call.result)
-    if result is None:
-        return
-    given = [as_array(plain_or_none(arg)) for arg in call.args]
-    for node in ast.walk(statement):
-        value = value_of(node, call.frame)
-        if value is None or value.shape != result.shape or any(_equal(value, g) for g in given):
+def _disagreements(statement: ast.AST, call: Call) -> Iterator[str]:
+    """Say where the two sides of a comparison of the test differ."""
+    for left, right, holds in _comparisons(statement):
+        one, other = value_of(left, call), value_of(right, call)
+        if one is None or other is None or (other.ndim and one.shape != other.shape):
             continue
-        off = ~np.isclose(value.astype(float), result.astype(float), rtol=1e-4, atol=1e-6)
-        if not off.any() or not np.isclose(value, result, rtol=0.5, atol=2).any():
+        beside = np.broadcast_to(other, one.shape)
+        off = ~holds(one, beside)
+        if not off.any():
             continue
-        place = tuple(int(i) for i in np.argwhere(off)[0])
-        where = f" at [{', '.join(map(str, place))}]" if place else ""
-        first = given[0] if given else None
-        known = first is not None and first.shape == result.shape
+        away = np.abs(one.astype(float) - beside.astype(float)) if holds is _close else off
+        place = tuple(int(i) for i in np.unravel_index(np.argmax(away), one.shape))
+        where = f" at {list(place)}" if place else ""
+        first = as_array(plain_or_none(call.args[0])) if call.args else None
+        known = first is not None and first.shape == one.shape and bool(place)
         at = f", for {number(first[place].item())}" if known and first is not None else ""
+        found, asked = number(one[place].item()), number(beside[place].item())
+        noise = one.dtype.kind == "f" and bool(
+            np.isclose(one[place], beside[place], rtol=1e-4, atol=1e-5)
+        )
+        if found == asked:
+            found, asked = repr(one[place].item()), repr(beside[place].item())
+        plainly = isinstance(right, ast.Constant)
+        compared, told = (", against", "") if plainly else (", and", f" is {asked}")
         yield (
-            f"There `{shortened(ast.unparse(node), LONGEST_LINE)}` holds "
-            f"{number(value[place].item())}{where}{at}, and right implementations give "
-            f"{number(result[place].item())}."
+            f"There `{_source(left)}` is {found}{where}{at}{compared} `{_source(right)}`{told}. "
+            + ("That is rounding noise: allow for it, as torch.allclose does. " if noise else "")
+            + "The implementation is right, so it is the test that errs."
         )
 
 
-def _equal(one: np.ndarray, other: np.ndarray | None) -> bool:
-    return other is not None and one.shape == other.shape and bool((one == other).all())
+def _comparisons(
+    statement: ast.AST,
+) -> Iterator[tuple[ast.expr, ast.expr, Callable[[np.ndarray, np.ndarray], np.ndarray]]]:
+    """Give both sides of what a statement compares, and whether numbers agree there."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Compare) and len(node.ops) == 1:
+            holds = ORDERS.get(type(node.ops[0]))
+            if holds is not None:
+                yield node.left, node.comparators[0], holds
+        elif isinstance(node, ast.Call) and len(node.args) > 1:
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if name in SAME:
+                yield node.args[0], node.args[1], _close
+
+
+def _close(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    if one.dtype.kind in "iub" and other.dtype.kind in "iub":
+        return np.equal(one, other)  # float64 would not tell large ones apart
+    return np.isclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+# A test that says no has found `>` where it allows no more, and `<=` not to hold where it asks so.
+ORDERS: dict[type[ast.cmpop], Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    ast.Eq: np.equal,
+    ast.NotEq: np.equal,
+    ast.Lt: np.less,
+    ast.LtE: np.less_equal,
+    ast.Gt: np.less_equal,
+    ast.GtE: np.less,
+}
+SAME = {"equal", "allclose", "isclose", "array_equal", "assert_close", "assert_allclose"}
+
+
+def _source(node: ast.AST) -> str:
+    return shortened(ast.unparse(node), LONGEST_LINE)
 
 
 def _arguments(call: Call) -> str:

@@ -36,12 +36,15 @@ def _sqnr(x: Tensor, x_back: Tensor) -> float:
 
 def _sqnr_cases(rng: torch.Generator) -> list[Case]:
     normal = randn(rng, 400)
+    # Of 3 bits, 0.3 below 0 is 1.6 steps: rounding the zero point moves every code.
+    ends = torch.cat([torch.tensor([-0.3, 1.0]), 1.3 * torch.rand(38, generator=rng) - 0.3])
     return [
         Case("after a ReLU", (normal.relu(), 8)),
         Case("after a ReLU, 4 bits", (normal.relu(), 4)),
         Case("both signs", (normal, 8)),
         Case("all far above 0", (3 + torch.rand(300, generator=rng), 6)),
         Case("all negative", (-normal.abs(), 8)),
+        Case("a zero point between two codes", (ends, 3)),
         Case("mostly positive, as after a swish", (normal * normal.sigmoid(), 5)),
         Case("a batch of images", (randn(rng, 2, 3, 8, 8).relu(), 6)),
     ]

@@ -75,7 +75,7 @@ SLIP_OF_PERCENTILE = name_the_slip(
         "counts ignored": "With counts ignored it is the percentile of the values, each taken "
         "once: it may lie above or below the right one.",
         "share of the largest": "A share of the largest is percent / 100 * values[-1], and none "
-        "of the values; it may lie above or below the right one.",
+        "of the values. It is a product of real numbers: compare with math.isclose, not ==.",
         "small end clipped": "With the small end clipped it is the percentile of 100 - percent, "
         "one of the small values.",
         "one value too far": "One value too far is the value that follows the right one, no other "

@@ -113,8 +113,9 @@ FOLDING_IS_RIGHT = property_test(
         Misconception(
             "always says no",
             lambda candidate: False,
-            "A test that refuses right code is of no use. If yours asks for equal bits: "
-            "folding rounds in another order, so allow for it with torch.allclose(..., atol=1e-4).",
+            "A test that refuses right code is of no use. Folding rounds in another order: allow "
+            "for it with torch.allclose(..., atol=1e-4). A batch norm in training mode takes mean "
+            "and variance of the batch: call .eval(). F.batch_norm takes gamma before beta.",
         ),
     ),
     traits=(

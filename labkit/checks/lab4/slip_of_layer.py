@@ -68,7 +68,8 @@ SLIP_OF_LAYER = name_the_slip(
         (
             "range too small",
             "right",
-            "Most outputs are right then. Compare the largest ones.",
+            "Most outputs are right then. Compare the largest ones: they end at half of what the "
+            "real layer reaches, (x @ weight.t() + bias).max() / 2.",
         ),
         (
             "bias twice",

@@ -85,6 +85,7 @@ SLIP_OF_GRADIENT = name_the_slip(
         "qmax, and dy elsewhere.",
         "x compared with codes": "x compared with codes means dy where qmin <= x <= qmax, with x "
         "as it is: neither divided by scale nor multiplied.",
-        "times the scale": "Times the scale means 0 in the right places, and scale * dy elsewhere.",
+        "times the scale": "Times the scale means 0 in the right places, and scale * dy elsewhere; "
+        "compare with torch.isclose, since a quotient of rounded numbers is hardly ever equal.",
     },
 )

@@ -113,7 +113,9 @@ def _seen(ternary: np.ndarray, real: np.ndarray) -> str:
     if (least >= most).all() and (np.sign(ternary) == np.sign(real))[kept].all():
         return (
             "They are what rounding `w` gives: nothing was trained, or no step was large enough to "
-            "bring a weight to another level. Keep real weights that add the steps up."
+            "bring a weight to another level. Keep real weights that add the steps up, and see "
+            "that a gradient reaches them: through torch.round it is 0, through "
+            "w + (ternary - w).detach() it is not."
         )
     return (
         "They are no longer what rounding `w` gives, so something was trained. Does the loss see "
