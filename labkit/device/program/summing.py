@@ -21,7 +21,7 @@ def write_average_pool(writer: Writer, step: Step) -> None:
     if operation.uneven((height, width)):
         _write_matrices(writer, step, operation.matrices, tensor, operation.output_size)
     else:
-        kernel, stride = operation._window(writer.values[step.inputs[0]])
+        kernel, stride = operation.window(tensor.shape)
         rounding = operation.rescale.rounding(kernel[0] * kernel[1])
         rows, columns = (
             (n + 2 * p - k) // s + 1
