@@ -12,7 +12,7 @@ import nbformat
 from labkit import __version__
 from labkit.checks import registry, selection
 from labkit.grading.releasing.release import read_lab
-from labkit.grading.releasing.student_readme import MARK as FOLDER_MARK
+from labkit.grading.releasing.student_readme import FOLDER_MARK, WHOLE_FOLDER
 from labkit.site.accessible import mend
 from labkit.site.front import front_page
 from labkit.site.names import names_page
@@ -149,7 +149,9 @@ def _start(root: Path) -> str:
     found = re.search(r"^## Start\n(.*?)^## ", readme, re.MULTILINE | re.DOTALL)
     if found is None:
         raise ValueError("README.md has no section '## Start' to make a page of.")
-    text = INTO_THE_FOLDER.sub(r"\1", FOLDER_MARK.sub("", found[1]))
+    # A course of one's own is taken from the students' zip.
+    left_out = FOLDER_MARK if selection.folder() is None else WHOLE_FOLDER
+    text = INTO_THE_FOLDER.sub(r"\1", left_out.sub("", found[1]))
     address = selection.colab()
     where = f"Get the course's folder from <{address.removeprefix('git+')}>.\n" if address else ""
     return f"# Start\n\n{where}{text}"

@@ -13,6 +13,7 @@ from labkit.grading.releasing import colab
 from labkit.grading.releasing.release import ANSWER, CHECK, grade_id, release_notebook
 
 PICTURES = "_static/pictures"
+DOOR = "open-it"  # the cell that leads from a page to its lab
 # Where a prediction is answered. Who reads the page may predict, too.
 REVEAL = "lab.reveal("
 TITLE = re.compile(r"^# ", re.MULTILINE)
@@ -49,7 +50,7 @@ def page(solution: NotebookNode, stem: str, folder: Path) -> NotebookNode:
     for text in texts:
         text.source = TITLE.sub("## ", text.source)  # a page has one title
     place = released.cells.index(title) + 1
-    released.cells.insert(place, new_markdown_cell(_door(stem), id="open-it"))
+    released.cells.insert(place, new_markdown_cell(_door(stem), id=DOOR))
     return released
 
 

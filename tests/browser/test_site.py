@@ -12,6 +12,7 @@ import pytest
 
 from labkit.checks import registry
 from labkit.cli import main
+from labkit.grading.releasing.course_map import effort
 from labkit.grading.releasing.release import exercise_id
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
@@ -112,6 +113,17 @@ def test_first_uses_lead_to_the_glossary(texts):
 def test_the_page_of_names_has_every_lab(texts):
     headings = re.findall(r"<h2>(.*?)<a", texts["names.html"])
     assert headings == [f"{number} {registry.title(number)}" for number in registry.STEMS]
+
+
+@pytest.mark.parametrize("number", registry.STEMS)
+def test_the_front_page_says_the_minutes_of_the_map(number, texts):
+    lab = nbformat.read(ROOT / "labs" / f"{registry.STEMS[number]}.ipynb", as_version=4)
+    core, everything = effort(number, lab, core=True)[1], effort(number, lab)[1]
+    words = f"about {core} minutes for the core path, {everything} for all"
+    entry = re.search(
+        rf'<a class="lab" href="{registry.STEMS[number]}.html">.*?</a>', texts["index.html"]
+    )
+    assert words in plain(entry[0])
 
 
 def test_no_formula_shows_a_command(texts):

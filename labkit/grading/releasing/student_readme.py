@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection
 
-MARK = re.compile(r"<!-- /?whole folder -->\n?")
+FOLDER_MARK = re.compile(r"<!-- /?whole folder -->\n?")
 WHOLE_FOLDER = re.compile(r"<!-- whole folder -->\n?.*?<!-- /whole folder -->\n?", re.DOTALL)
 PICTURES = re.compile(r"<table>.*?</table>\n*", re.DOTALL)
 PICTURE = re.compile(r'src="([^"]+)"')
