@@ -141,7 +141,7 @@ def _misconceptions(
     if script is None:
         return
     for bait in script.baits:
-        words = re.sub(r"\$\{?(\w+)\}?", r"\1", " ".join(bait.text.split()))
+        words = re.sub(r"\$(\w+)", r"\1", " ".join(bait.text.split()))
         yield Misconception(
             f'takes `{words}` for "{bait.error}"', taken(bait, script), bait.message
         )

@@ -109,4 +109,4 @@ def _found(texts: Sequence[str], script: Sequence[str]) -> Iterator[str]:
 
 def _pattern(line: str) -> re.Pattern[str]:
     """Return what a line looks like, whatever number or word is put in for its names."""
-    return re.compile(r"[\w.]+".join(map(re.escape, re.split(r"\$\{?\w+\}?", line))))
+    return re.compile(r"[\w.]+".join(map(re.escape, re.split(r"\$\w+", line))))

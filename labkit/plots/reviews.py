@@ -42,7 +42,7 @@ def errors_of_a_script(found: Mapping[str, Sequence[float]], measures: Sequence[
         ax.hlines(rows, results[0], results, color=COLOURS["error"], lw=3)
         ax.plot(results[1:], rows[1:], "o", color=COLOURS["error"], label="with this one alone")
         ax.plot(results[0], 0, "o", color=COLOURS["rounding"])
-        ax.margins(x=0.15)
+        ax.margins(x=0.25)
         ax.set_xlabel(measure)
         for row, result in zip(rows, results, strict=True):
             below = result < results[0]

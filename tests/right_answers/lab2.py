@@ -656,6 +656,56 @@ def shares_value_by_value(ranges, outputs):
     return torch.tensor(shares)
 
 
+# 2.14 --------------------------------------------------------------------------------------------
+
+
+def comparison_review_with_patterns(script):
+    import re
+
+    text = "\n".join(script)
+    patterns = {
+        "test images seen": r"^pool = test_pixels$",
+        "not normalized": r"^pool = pool\.\w+\(\)$",
+        "other images for each method": r"^ {8}chosen = ",
+        "too few draws": r"range\([0-4]\):",
+        "tuned on the test images": r"best_percent\(.test.\)",
+        "tie called a win": r"> 0 else",
+    }
+    return [name for name, pattern in patterns.items() if re.search(pattern, text, re.M)]
+
+
+def comparison_review_line_by_line(script):
+    errors, normalized, inside = set(), False, False
+    for line in script:
+        words = line.split()
+        inside = inside or words[:2] == ["for", "method"]
+        if words[0] == "pool":
+            normalized |= "normalize(pool)" in words or "STD" in words
+            if words[-1] == "test_pixels":
+                errors.add("test images seen")
+        if words[0] == "chosen" and inside:
+            errors.add("other images for each method")
+        if words[:2] == ["for", "draw"] and len(eval(words[-1][:-1])) < 5:
+            errors.add("too few draws")
+        if words[0] == "percent" and "test" in words[-1]:
+            errors.add("tuned on the test images")
+        if words[0] == "verdict" and "error" not in words:
+            errors.add("tie called a win")
+    return list(errors if normalized else errors | {"not normalized"})
+
+
+def comparison_review_by_places(script):
+    loop = next(i for i, line in enumerate(script) if "for method" in line)
+    draws = next(line for line in script if "for draw" in line)
+    found = ["test images seen"] if script[0].endswith("= test_pixels") else []
+    found += ["not normalized"] if script[1].endswith("pool.float()") else []
+    found += ["not normalized"] if script[1].endswith("pool.clone()") else []
+    found += ["other images for each method"] if script[loop + 1].count("chosen = ") else []
+    found += ["too few draws"] if int(draws[len("for draw in range(") : -2]) <= 4 else []
+    found += ["tuned on the test images"] if 'best_percent("test")' in " ".join(script) else []
+    return tuple(found + ([] if "error" in script[-2] else ["tie called a win"]))
+
+
 RIGHT_ANSWERS = {
     "2.1": [
         extremes_of_all_at_once,
@@ -736,4 +786,9 @@ RIGHT_ANSWERS = {
     ],
     "2.12": [threshold_slip_by_steps, threshold_slip_in_numpy, threshold_slip_by_sorting],
     "2.13": [shares_in_numpy, shares_by_clamping, shares_value_by_value],
+    "2.14": [
+        comparison_review_with_patterns,
+        comparison_review_line_by_line,
+        comparison_review_by_places,
+    ],
 }

@@ -579,6 +579,83 @@ def batchnorm_folded_after_all(x, w, gamma, beta, mean, var, eps, bits, frozen):
     return gamma * centred / ((centred**2).mean(0) + eps).sqrt() + beta
 
 
+# 5.14 --------------------------------------------------------------------------------------------
+
+
+def gain_review_with_patterns(script):
+    import re
+
+    text = "\n".join(script)
+    patterns = {
+        "tuned for one only": r"^rates = .*(best_rate.*: 0\.|: 0\..*best_rate)",
+        "best epoch on the test images": r"^watched = test$",
+        "too few seeds": r"range\([0-4]\):",
+        "rounding off": r"\(qat, on=False\)",
+        "statistics of the batch": r"qat\.train\(\)",
+    }
+    found = [name for name, pattern in patterns.items() if re.search(pattern, text, re.M)]
+    if len(set(re.findall(r"epochs=(\d+)", text))) == 2:
+        found.append("other number of epochs")
+    return found
+
+
+def gain_review_line_by_line(script):
+    errors, epochs = set(), []
+    for line in map(str.strip, script):
+        if line.startswith("rates") and line.count("best_rate") not in (0, 2):
+            errors.add("tuned for one only")
+        if line.startswith("watched") and line.split()[-1] == "test":
+            errors.add("best epoch on the test images")
+        if line.startswith("for ") and int("".join(c for c in line if c.isdigit())) < 5:
+            errors.add("too few seeds")
+        if "epochs=" in line:
+            epochs.append(line.partition("epochs=")[2].partition(",")[0])
+        if line.startswith("rounding(qat") and not line.endswith("True)"):
+            errors.add("rounding off")
+        if line.startswith("ptq.") and not ("eval(), qat.eval()" in line or "False" in line):
+            errors.add("statistics of the batch")
+    return list(errors if epochs[0] == epochs[1] else errors | {"other number of epochs"})
+
+
+def gain_review_by_running(script):
+    seen = {"seeds": [], "epochs": {}, "mode": {}, "on": {}}
+
+    class Network:
+        def __init__(self, name):
+            self.name = name
+
+        def eval(self):
+            seen["mode"][self.name] = False
+
+        def train(self, mode=True):
+            seen["mode"][self.name] = mode
+
+    def train(network, epochs, rate, best_on):
+        seen["epochs"][network.name] = epochs
+        seen["watched"], seen.setdefault("rates", {})[network.name] = best_on, rate
+        return network
+
+    def network(seed):
+        seen["seeds"].append(seed)
+        return Network("real")
+
+    names = {"network": network, "train": train, "test": "test", "held_out": "held out"}
+    names |= {"rounded": lambda network: Network("rounded"), "best_rate": lambda kind: "best"}
+    names["rounding"] = lambda network, on: seen["on"].update({network.name: on})
+    names |= {"accuracy": lambda network, part: 0.5, "mean": sum, "stdev": sum, "print": str}
+    exec("\n".join(script), names)
+    rates, epochs = seen["rates"], seen["epochs"]
+    conditions = {
+        "tuned for one only": (rates["real"] == "best") != (rates["rounded"] == "best"),
+        "best epoch on the test images": seen["watched"] == "test",
+        "too few seeds": len(set(seen["seeds"])) < 5,
+        "other number of epochs": epochs["real"] != epochs["rounded"],
+        "rounding off": seen["on"].get("rounded") is False,
+        "statistics of the batch": seen["mode"]["rounded"],
+    }
+    return [name for name, there in conditions.items() if there]
+
+
 RIGHT_ANSWERS = {
     "5.1": [
         fake_by_torch,
@@ -638,4 +715,5 @@ RIGHT_ANSWERS = {
     ],
     "5.12": [adaround_with_backward, adaround_in_closed_form, adaround_by_jacobian],
     "5.13": [batchnorm_by_torch, batchnorm_in_numpy, batchnorm_folded_after_all],
+    "5.14": [gain_review_with_patterns, gain_review_line_by_line, gain_review_by_running],
 }

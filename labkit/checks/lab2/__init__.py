@@ -14,6 +14,7 @@ from labkit.checks.lab2.mse_curve import MSE_CURVE
 from labkit.checks.lab2.observe_layers import OBSERVE_LAYERS
 from labkit.checks.lab2.percentile_is_right import PERCENTILE_IS_RIGHT
 from labkit.checks.lab2.percentile_threshold import PERCENTILE_THRESHOLD
+from labkit.checks.lab2.review_comparison import REVIEW_COMPARISON
 from labkit.checks.lab2.scheme_sqnr import SCHEME_SQNR
 from labkit.checks.lab2.slip_of_percentile import SLIP_OF_PERCENTILE
 
@@ -36,4 +37,5 @@ EXERCISES = (
     PERCENTILE_IS_RIGHT,
     SLIP_OF_PERCENTILE,
     CLIPPED_SHARES,
+    REVIEW_COMPARISON,
 )

@@ -12,6 +12,7 @@ from labkit.checks.lab5.fine_tune import FINE_TUNE
 from labkit.checks.lab5.folded_batchnorm import FOLDED_BATCHNORM
 from labkit.checks.lab5.integer_layer import INTEGER_LAYER
 from labkit.checks.lab5.learned_step import LEARNED_STEP
+from labkit.checks.lab5.review_gain import REVIEW_GAIN
 from labkit.checks.lab5.round_straight_through import ROUND_STRAIGHT_THROUGH
 from labkit.checks.lab5.slip_of_gradient import SLIP_OF_GRADIENT
 from labkit.checks.lab5.swap_layers import SWAP_LAYERS
@@ -36,4 +37,5 @@ EXERCISES = (
     SLIP_OF_GRADIENT,
     ADAROUND_LOSS,
     FOLDED_BATCHNORM,
+    REVIEW_GAIN,
 )
