@@ -133,7 +133,10 @@ class QuantizedModel(WithoutState):
         return {name: Dequantize(self.qparams[name]) for name in names}
 
     def forward(self, *images: Tensor) -> Any:
-        """Return the logits, float32 [N, classes], or whatever the float network returns."""
+        """Return the logits, float32 [N, classes], or whatever the float network returns.
+
+        For sizes of images that keep coming, by a recorded program (`labkit.ptq.recording`).
+        """
         self.refuse_tracing(images)
         self._check_inputs(images)
         return self._repeater(self._logits, [real_tensor(x, "x") for x in images])

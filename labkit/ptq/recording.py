@@ -25,6 +25,8 @@ AFTER = 8
 """Runs on one size until it is recorded, which takes as long as hundreds of small ones."""
 LONGEST = 0.02
 """Seconds of a run in which the time between operators no longer counts."""
+SIZES = 4
+"""For how many sizes runs are recorded."""
 
 # Operators whose results, or sizes of results, another input of the same size would change.
 UNREPEATABLE = {
@@ -42,7 +44,7 @@ class Unrepeatable(Exception):
 
 
 class Repeater:
-    """Runs a function of tensors, and records it for the first size that keeps coming.
+    """Runs a function of tensors, and records it for the first sizes that keep coming.
 
     What is recorded is kept if it gave the same as the function, and quicker. torch can neither
     copy nor send a program, so a copy of a `Repeater` starts anew.
@@ -50,8 +52,7 @@ class Repeater:
 
     def __init__(self) -> None:
         self._runs: Counter[tuple] = Counter()
-        self._program: Run | None = None
-        self._recorded_for: tuple | None = None
+        self._programs: dict[tuple, Run | None] = {}
 
     def __reduce__(self) -> tuple[type, tuple]:
         return Repeater, ()
@@ -66,15 +67,15 @@ class Repeater:
         inputs : sequence of Tensor
         """
         size = tuple((x.shape, x.stride(), x.dtype) for x in inputs)
-        if size == self._recorded_for and self._program is not None:
-            return self._program(*inputs)
+        program = self._programs.get(size)
+        if program is not None:
+            return program(*inputs)
         start = time.perf_counter()
         result = run(*inputs)
-        if self._recorded_for is None and time.perf_counter() - start < LONGEST:
+        if len(self._programs) < SIZES and time.perf_counter() - start < LONGEST:
             self._runs[size] += 1
             if self._runs[size] == AFTER:
-                self._recorded_for = size
-                self._program = self._quicker_program(run, inputs, result)
+                self._programs[size] = self._quicker_program(run, inputs, result)
         return result
 
     def _quicker_program(self, run: Run, inputs: Sequence[Tensor], expected: Any) -> Run | None:
