@@ -129,6 +129,32 @@ def test_a_table_with_a_wrong_number_is_found_in_an_assert() -> None:
     assert "is 4 at [1], for 0.3, and `[-8, 5, 7]` is 5" in card
 
 
+def test_what_a_test_asks_is_told_from_what_it_forbids() -> None:
+    asks = card_of(
+        "5.10",
+        "def fake_quantize_is_right(f):\n"
+        "    y = f(torch.tensor([-10.0, 0.1, 10.0]), 0.3, 4, 0, 15)\n"
+        "    return bool((y >= 0).all() and (y <= 4.5).all())\n",
+    )
+    assert "There `y` is -1.2 at [0], for -10, against `0`" in asks
+    forbids = card_of(
+        "5.10",
+        "def fake_quantize_is_right(f):\n"
+        "    y = f(torch.tensor([-10.0, 0.1, 10.0]), 0.3, 4, 0, 15)\n"
+        "    if (y < 0).any() or not (y <= 4.5).all():\n"
+        "        return False\n"
+        "    return True\n",
+    )
+    assert "There `y` is -1.2 at [0], for -10, against `0`" in forbids
+
+
+def test_a_count_and_a_forgotten_return_are_told() -> None:
+    counts = "def quantize_is_right(f):\n    return 31\n"
+    assert "returns the int 31; expected True or False" in card_of("1.12", counts)
+    forgets = "def quantize_is_right(f):\n    f(torch.ones(1), 0.5, 3, -8, 7)\n"
+    assert "returns nothing for some implementations" in card_of("1.12", forgets)
+
+
 def test_rounding_noise_and_the_last_call_of_a_loop_are_told() -> None:
     card = card_of(
         "5.10",
@@ -194,7 +220,7 @@ def test_a_test_that_asserts_and_returns_nothing_passes_with_a_remark() -> None:
 
     found = verdict(exercise, with_asserts)
     assert found.state is State.PASSED
-    assert "no by raising an error and yes by returning nothing" in repr(verdict_card(found))
+    assert "returns nothing for some implementations" in repr(verdict_card(found))
     handed_on = safe_to_use(with_asserts, numpy=False, changes=False, judges=True)
     assert handed_on(mutants.right(EXERCISES["1.3"])) is True
     assert handed_on(lambda *args: args[0]) is False

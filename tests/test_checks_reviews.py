@@ -42,6 +42,22 @@ def test_there_is_one_in_each_of_labs_1_to_5() -> None:
     assert {int(e.id.split(".")[0]) for e in REVIEWS} == {1, 2, 3, 5}
 
 
+def test_patterns_over_all_scripts_are_said() -> None:
+    exercise = next(e for e in REVIEWS if e.id == "3.14")
+    cases = exercise.draw(5)
+
+    def first(lines):
+        return exercise.reference(lines)[:1]
+
+    def unfounded(lines):
+        return sorted({*exercise.reference(lines), "too few runs"})
+
+    assert "reports one error at most" in card(exercise, cases, first)
+    assert '"too few runs" is reported in' in card(exercise, cases, unfounded)
+    assert "return a list" in card(exercise, cases, lambda lines: "too few runs")
+    assert "returns nothing for any script" in card(exercise, cases, lambda lines: None)
+
+
 @pytest.mark.parametrize("exercise", REVIEWS, ids=lambda e: e.id)
 def test_scripts_have_no_error_each_alone_all_and_several(exercise) -> None:
     names = exercise.rules[0].names

@@ -60,6 +60,7 @@ def _blocks(verdict: Verdict) -> list[Block]:
     if failure.printed.strip():
         blocks.append(Code("Your code printed:", failure.printed.rstrip()))
     blocks += [Text(finding.text) for finding in verdict.findings]
+    blocks += map(Text, verdict.notes)
     blocks.append(Text(_next_step(verdict)))
     blocks.append(yours)
     return blocks

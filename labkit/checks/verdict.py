@@ -167,7 +167,7 @@ def judge(
     else:
         state = State.NOT_YET
     failure = _failure(exercise, cases[shown], outcomes[shown], mismatches[shown])
-    return Verdict(exercise, state, right, total, failure, calls, tuple(wrong), answer)
+    return Verdict(exercise, state, right, total, failure, calls, tuple(wrong), answer, notes)
 
 
 def _mismatch(exercise: Exercise, outcome: Outcome, expected: Plain, case: Case) -> Mismatch | None:
@@ -231,12 +231,12 @@ def _result(function: Callable[..., Any], case: Case) -> Plain:
 
 
 def _silence(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
-    """Remark that a test returns nothing where it finds nothing wrong."""
+    """Remark that a test returns nothing where it says yes."""
     if not any(outcome.status == "returned" and outcome.value is None for outcome in outcomes):
         return ()
     return (
-        "Your test says no by raising an error and yes by returning nothing. That counts; with "
-        "`return True` at the end it would return whether an implementation is right.",
+        "Your test returns nothing for some implementations. That counts as yes, and an error as "
+        "no; clearer is to end with `return True`, and with `return False` where it says no.",
     )
 
 

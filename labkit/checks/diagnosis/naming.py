@@ -144,6 +144,13 @@ def several_names(
     wanted, got : sequence
         What each call should have given, and what it gave.
     """
+    single = next((g for g in got if isinstance(g, str)), None)
+    if single is not None:
+        text = (
+            f'Your code returns the text "{single}" for some scripts: return a list, ["{single}"], '
+            "to which the others can be added."
+        )
+        return (Finding("names: a text", text, cause=False),)
     lists = [set(g) if isinstance(g, tuple) else None for g in got]
     if all(g is None for g in got):
         text = "Your code returns nothing for any script: is the `return` missing?"

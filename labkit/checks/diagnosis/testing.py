@@ -21,11 +21,11 @@ from labkit.checks.diagnosis.recording import (
     plain_or_none,
     record,
     statement_of,
-    value_of,
 )
+from labkit.checks.diagnosis.sides import disagreements
 from labkit.checks.exercise import Case, Exercise
 from labkit.checks.implementation import Implementation
-from labkit.checks.values import Plain, as_array, number, plain, shortened, source_text
+from labkit.checks.values import Plain, as_array, describe, number, plain, shortened, source_text
 
 MOST_SURVIVORS = 8
 MOST_TRAITS = 6
@@ -54,7 +54,14 @@ def misjudged(
 
 
 def _own_error(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, str]]:
-    """Say that the test itself does not run."""
+    """Say that the test itself does not run, or returns something else than yes or no."""
+    other = [o.value for o in outcomes if o.status == "returned" and type(o.value) is not bool]
+    if other:
+        yield (
+            "returns no bool",
+            f"Your test returns {describe(other[0])}; expected True or False, one for all that it "
+            "has looked at.",
+        )
     errors = {outcome.message.splitlines()[0] for outcome in outcomes if outcome.message}
     if len(errors) == 1 and all(o.message for o in outcomes):
         (error,) = errors
@@ -187,75 +194,7 @@ def _refusal(calls: list[Call]) -> Iterator[tuple[str, str]]:
     text = f"It says no at `{source}`, after `{call.name}({_arguments(call)})`. "
     right = f"Right implementations give {_short(call.result)}."
     asked = f"{right} What does your test expect there, and why?"
-    yield "refuses", text + next(_disagreements(statement, call), asked)
-
-
-def _disagreements(statement: ast.AST, call: Call) -> Iterator[str]:
-    """Say where the two sides of a comparison of the test differ."""
-    for left, right, holds in _comparisons(statement):
-        one, other = value_of(left, call), value_of(right, call)
-        if one is None or other is None or (other.ndim and one.shape != other.shape):
-            continue
-        beside = np.broadcast_to(other, one.shape)
-        off = ~holds(one, beside)
-        if not off.any():
-            continue
-        away = np.abs(one.astype(float) - beside.astype(float)) if holds is _close else off
-        place = tuple(int(i) for i in np.unravel_index(np.argmax(away), one.shape))
-        where = f" at {list(place)}" if place else ""
-        first = as_array(plain_or_none(call.args[0])) if call.args else None
-        known = first is not None and first.shape == one.shape and bool(place)
-        at = f", for {number(first[place].item())}" if known and first is not None else ""
-        found, asked = number(one[place].item()), number(beside[place].item())
-        noise = one.dtype.kind == "f" and bool(
-            np.isclose(one[place], beside[place], rtol=1e-4, atol=1e-5)
-        )
-        if found == asked:
-            found, asked = repr(one[place].item()), repr(beside[place].item())
-        plainly = isinstance(right, ast.Constant)
-        compared, told = (", against", "") if plainly else (", and", f" is {asked}")
-        yield (
-            f"There `{_source(left)}` is {found}{where}{at}{compared} `{_source(right)}`{told}. "
-            + ("That is rounding noise: allow for it, as torch.allclose does. " if noise else "")
-            + "The implementation is right, so it is the test that errs."
-        )
-
-
-def _comparisons(
-    statement: ast.AST,
-) -> Iterator[tuple[ast.expr, ast.expr, Callable[[np.ndarray, np.ndarray], np.ndarray]]]:
-    """Give both sides of what a statement compares, and whether numbers agree there."""
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Compare) and len(node.ops) == 1:
-            holds = ORDERS.get(type(node.ops[0]))
-            if holds is not None:
-                yield node.left, node.comparators[0], holds
-        elif isinstance(node, ast.Call) and len(node.args) > 1:
-            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            if name in SAME:
-                yield node.args[0], node.args[1], _close
-
-
-def _close(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    if one.dtype.kind in "iub" and other.dtype.kind in "iub":
-        return np.equal(one, other)  # float64 would not tell large ones apart
-    return np.isclose(one, other, rtol=1e-4, atol=1e-6)
-
-
-# A test that says no has found `>` where it allows no more, and `<=` not to hold where it asks so.
-ORDERS: dict[type[ast.cmpop], Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    ast.Eq: np.equal,
-    ast.NotEq: np.equal,
-    ast.Lt: np.less,
-    ast.LtE: np.less_equal,
-    ast.Gt: np.less_equal,
-    ast.GtE: np.less,
-}
-SAME = {"equal", "allclose", "isclose", "array_equal", "assert_close", "assert_allclose"}
-
-
-def _source(node: ast.AST) -> str:
-    return shortened(ast.unparse(node), LONGEST_LINE)
+    yield "refuses", text + next(disagreements(statement, call), asked)
 
 
 def _arguments(call: Call) -> str:

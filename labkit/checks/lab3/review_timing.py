@@ -59,7 +59,7 @@ def write_script(rng: torch.Generator, wrong: frozenset[str]) -> list[str]:
     size = 2 ** one(rng, 3, 9)
     both = chance()
     unwaited = {real, integer} if both else {real if chance() else integer}
-    forgotten = {real, integer} if chance() else {real if chance() else integer}
+    forgotten = {real, integer} if chance() and chance() else {real if chance() else integer}
     other = "different inputs" in wrong
     given = {real: "y" if other else "x", integer: "codes"}
     convert = "codes = to_codes(x)"
