@@ -14,17 +14,15 @@ import argparse
 import multiprocessing
 import resource
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
 
-import onnxruntime
 import torch
 from table import machine, markdown, saved_by
 from torch import Tensor, nn
 
-from labkit.ptq import QuantizedModel, export_onnx, quantize_model
+from labkit.ptq import quantize_model
 from labkit.ptq.observing import MEMORY
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -34,8 +32,6 @@ from networks.full import FULL_SIZE, PIXELS
 from other_networks import pictures, sqnr
 
 IMAGES, BATCHES, THREADS = 8, 8, 1
-TESTED = 4  # batches of other images that ONNX Runtime classifies, too
-EARLIER = "not run"  # in the last column
 DEPTHS = (16, 64, 256)
 STORED = Path(__file__).with_suffix(".md")
 
@@ -52,7 +48,6 @@ class Measured(NamedTuple):
     sqnr: float
     fake_sqnr: float
     agree: bool
-    classes: str
 
 
 def measured(name: str) -> Measured:
@@ -75,8 +70,7 @@ def measured(name: str) -> Measured:
         )
     agree = torch.equal(found, integers.using(backend="reference")(images))
     parameters = sum(p.numel() for p in model.parameters())
-    classes = "islands: no file" if islands else same_classes(integers, size)
-    return Measured(name, parameters, spent, cpu, memory, largest, quality, alike, agree, classes)
+    return Measured(name, parameters, spent, cpu, memory, largest, quality, alike, agree)
 
 
 def grown(layers: int) -> list[str]:
@@ -96,30 +90,6 @@ def grown(layers: int) -> list[str]:
     cpu, more = time.process_time() - cpu, peak() - before
     whole = sum(4 * IMAGES * BATCHES * q[0].numel() for q in integers.tensors(batches[0]).values())
     return [str(layers), f"{cpu:.1f}", f"{whole / 1e6:.0f}", f"{more / 1e6:.0f}"]
-
-
-def same_classes(integers: QuantizedModel, size: int) -> str:
-    """Say for how many images ONNX Runtime names the class that the integers name.
-
-    Others are ties, if their two classes are no more than two steps of the logits apart.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        export_onnx(integers, f"{folder}/n.onnx", (3, size, size))
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = THREADS
-        session = onnxruntime.InferenceSession(
-            f"{folder}/n.onnx", options, providers=["CPUExecutionProvider"]
-        )
-    same = ties = 0
-    step = float(integers.qparams[integers.outputs].scale)
-    for number in range(TESTED):
-        images = pictures(IMAGES, size, seed=100 + number)
-        there = torch.from_numpy(session.run(None, {"images": images.numpy()})[0]).argmax(1)
-        logits = integers(images)
-        gaps = logits.max(1).values - logits.gather(1, there[:, None])[:, 0]
-        same += int((logits.argmax(1) == there).sum())
-        ties += int(((logits.argmax(1) != there) & (gaps < 2.01 * step)).sum())
-    return f"{same} of {TESTED * IMAGES}" + (f", {ties} ties" if ties else "")
 
 
 def with_statistics(model: nn.Module, images: Tensor) -> nn.Module:
@@ -163,7 +133,6 @@ HEAD = [
     "SQNR, dB",
     "of fake quantization",
     "both backends",
-    "ONNX Runtime's class",
 ]
 
 
@@ -178,7 +147,6 @@ def row(m: Measured) -> list[str]:
         f"{m.sqnr:.1f}",
         f"{m.fake_sqnr:.1f}",
         "equal" if m.agree else "DIFFER",
-        m.classes,
     ]
 
 
@@ -234,14 +202,10 @@ def save(rows: list[list[str]]) -> None:
         "default settings (MSE for weights and activations, per channel); random weights, BN "
         "statistics of data. SQNR of the logits of two other images against FP32, of the integers "
         "and of the same grids in float64: networks of random weights spread errors more than "
-        "trained ones. Memory is the growth of the process's peak. ONNX Runtime classified "
-        f"{TESTED * IMAGES} other images.\n\n"
+        "trained ones. Memory is the growth of the process's peak. Other processes ran beside; "
+        "CPU seconds count without them. What ONNX Runtime makes of the networks: "
+        "`onnx_classes.md`.\n\n"
     )
-    if any(row[-1] == EARLIER for row in rows):
-        text += (
-            f'Rows with "{EARLIER}" at the end are of an earlier run, before the memory of '
-            "observers was bounded.\n\n"
-        )
     STORED.write_text(text + markdown(HEAD, rows) + "\n", "utf-8")
 
 
