@@ -75,6 +75,11 @@ def overwritten(x):
     return x
 
 
+def set_by_mask(x):
+    x[x < 0] = 0.25
+    return x
+
+
 GAMMA = torch.tensor([0.5, 0.4, 0.3, 2.0]).reshape(4, 1, 1)
 # Behind a convolution to four channels: what integers compute as a table ...
 TABLES = {
@@ -92,6 +97,12 @@ TABLES = {
     "layer scale": lambda x: F.relu(x) * GAMMA - 0.3,
     "power": lambda x: 1 - x**2,
     "clamp": lambda x: x.clamp(min=-0.5),
+    "where": lambda x: torch.where(x > 0, x, 0.1 * x),
+    "mask": lambda x: F.relu(x) * (x < 1) + (x > 2).float(),
+    "masked in place": lambda x: x.masked_fill_(~(x > -0.5), -0.5) * 2,
+    "set by a mask": lambda x: set_by_mask(x + 0),
+    "floor": lambda x: x // 0.05,
+    "threshold": lambda x: F.threshold(x, 0.1, -0.2),
 }
 # ... and as other steps.
 OTHERS = {
@@ -106,6 +117,7 @@ OTHERS = {
     "largest": lambda x: x.amax((2, 3)),
     "chunks": lambda x: torch.cat(x.chunk(2, 1)[::-1], 1),
     "split": lambda x: torch.cat([F.relu(part) for part in x.split([1, 3], dim=1)], dim=-3),
+    "stacks": lambda x: torch.dstack([torch.hstack([x, F.relu(x)]), torch.hstack([-x, x])]),
     "stack": lambda x: torch.stack([x, F.relu(x)], 2).flatten(1, 2),
     "shuffle": shuffled,
     "windows": windows,

@@ -278,3 +278,14 @@ def test_a_grid_that_does_not_hold_what_is_padded_with_is_refused():
     weights = {name: layer.qparams for name, layer in found.weights.items()}
     with pytest.raises(ValueError, match=r"'one' is padded with 9, and its codes hold -0.99"):
         convert(network, weights, grids)
+
+
+def test_true_or_false_that_is_more_than_a_part_of_one_function_is_refused():
+    def chosen(net, x):
+        a, b = net.one(x), net.two(x)
+        return net.three(torch.where(a > 0, b, 0.1 * b))
+
+    model = Layers(chosen, one=conv(), two=conv(), three=conv(4)).eval()
+    with pytest.raises(ValueError, match=r"node 'gt' .*it gives true or false, which is no number"):
+        quantized(model, pictures(4, SIZE))
+    checked(model, pictures(4, SIZE), islands=True)

@@ -6,7 +6,7 @@ spelling only; here they are "hardswish" and "clamp".
 
 import inspect
 import operator
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import torch
@@ -38,6 +38,7 @@ ALIASES = {
     "floor_divide": "floordiv",
     "upsample": "interpolate",
     "sync_batch_norm": "batch_norm",
+    "_threshold": "threshold",
 }
 # Modules whose names are not those of their functions, but for underscores.
 MODULES = {
@@ -244,3 +245,23 @@ def paths_of(node: fx.Node) -> list[str]:
     """Return the paths of the modules that a node stands in, and of the one that it calls."""
     stack = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
     return stack + ([str(node.target)] if node.op == "call_module" else [])
+
+
+def check_paths(skip: Collection[str], nodes: Iterable[fx.Node]) -> None:
+    """Refuse a module to be skipped that none of a network's operations belongs to.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is one.
+    """
+    if isinstance(skip, str):
+        raise TypeError(f"skip is {skip!r}; expected a list of paths, [{skip!r}].")
+    nodes = list(nodes)
+    for path in skip:
+        if not any(inside(node, [path]) for node in nodes):
+            known = dict.fromkeys(p for node in nodes for p in paths_of(node) if p)
+            raise ValueError(
+                f"skip names {path!r}, which computes nothing here (no such module, or one that is "
+                f"folded into another); expected some of {', '.join(known)}."
+            )

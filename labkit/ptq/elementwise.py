@@ -27,9 +27,14 @@ ELEMENTWISE = frozenset(
         "logsigmoid log_sigmoid clamp clamp_min clamp_max exp exp2 expm1 log log2 log10 log1p "
         "sqrt rsqrt square abs neg reciprocal sin cos tan asin acos atan sinh cosh erf erfc "
         "pow add sub mul div rsub floor ceil round trunc sign frac batch_norm maximum minimum "
-        "fmod remainder nan_to_num positive pos"
+        "fmod remainder nan_to_num positive pos floordiv where masked_fill with_item"
     )
 )
+# What gives true or false, or takes it for a number: within a function, but no result of one.
+LOGICAL = frozenset(
+    words("eq ne lt le gt ge logical_not logical_and logical_or and_ or_ invert bitwise_not")
+)
+NUMBERS_OF_LOGICAL = frozenset(words("float type_as to double"))
 # The values that each kind of ReLU lets through end here.
 RELUS: dict[str, float | None] = {"relu": None, "relu6": 6.0}
 # What has one constant for each channel, dimension 1.
@@ -67,7 +72,7 @@ def chain_of(
     known : mapping of fx.Node to Chain
         The functions in front of it.
     """
-    if operation_of(node, network) not in ELEMENTWISE or _looks_at_the_batch(node, network):
+    if not _is_elementwise(node, network) or _looks_at_the_batch(node, network):
         return None
     sources = [n for n in node.all_input_nodes if n.op != "get_attr"]
     if not sources or any(measures(n, network) for n in sources):
@@ -89,6 +94,20 @@ def chain_of(
         return None if len(sources) > 1 else chain_of(node, network, {})
     before = {n: None for source in sources if source in known for n in known[source].nodes}
     return Chain(root, (*before, node), axes.pop() if axes else None)
+
+
+def _is_elementwise(node: fx.Node, network: fx.GraphModule) -> bool:
+    name = operation_of(node, network)
+    if name == "with_item":  # x[x < 0] = y, but not x[0] = y
+        return is_logical(node.args[1], network)
+    if name in NUMBERS_OF_LOGICAL:
+        return is_logical(node.all_input_nodes[0], network)
+    return name in ELEMENTWISE or (name in LOGICAL and bool(node.all_input_nodes))
+
+
+def is_logical(node: Any, network: fx.GraphModule) -> bool:
+    """Tell whether a node gives true or false."""
+    return isinstance(node, fx.Node) and operation_of(node, network) in LOGICAL
 
 
 def _looks_at_the_batch(node: fx.Node, network: fx.GraphModule) -> bool:

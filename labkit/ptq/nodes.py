@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from labkit.ptq.calls import argument, measures, operation_of
-from labkit.ptq.elementwise import Chain, relu_ceiling
+from labkit.ptq.elementwise import Chain, is_logical, relu_ceiling
 from labkit.ptq.functions import COMBINATIONS, MOVES, encoded, real_function
 from labkit.ptq.graph import layer_of
 from labkit.ptq.plan import Step
@@ -22,6 +22,8 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 LAYERS = {nn.Conv1d: "conv1d", nn.Conv2d: "conv2d", nn.Linear: "linear"}
 SIGNS = {"add": (1, 1), "sub": (1, -1), "rsub": (-1, 1)}
 NEAREST = ("nearest", "nearest-exact")
+# What joins along a dimension of its own, if the tensors have it.
+STACKS = {"hstack": 1, "column_stack": 1, "vstack": 0, "row_stack": 0, "dstack": 2}
 # Modules on real numbers that have a function of one tensor, and no arguments that matter.
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "relu6", "silu", "hardswish", "hardsigmoid", "mish")
 
@@ -55,11 +57,13 @@ class Maker:
                 settings = conv_settings(own) if isinstance(own, CONVOLUTIONS) else {}
                 return Step(node.name, word, (source.name,), settings, str(node.target))
         name = operation_of(node, network)
+        if is_logical(node, network):
+            raise Unsupported("it gives true or false, which is no number.")
         if chain:
             return self._function(node, chain)
         if name in ("add", "sub", "rsub", "mul"):
             return self._of_two(node, name)
-        if name in ("cat", "stack"):
+        if name in ("cat", "stack", *STACKS):
             return self._joining(node, name)
         try:
             if name in OPERATIONS:
@@ -114,6 +118,10 @@ class Maker:
         dim = values_of(node, self._network).get("dim", 0)
         if isinstance(tensors, fx.Node):
             raise Unsupported(f"it joins the parts of {tensors.name!r}; expected tensors.")
+        if name in STACKS:
+            dim, name = STACKS[name], "cat"
+            if any(len(tensor.meta.get("shape", ())) <= dim for tensor in tensors):
+                raise Unsupported("it adds a dimension; expected torch.stack.")
         if not isinstance(dim, int):
             raise Unsupported("its dim is computed; expected a number.")
         settings = {} if (name, dim) == ("cat", 1) else {"dim": dim}

@@ -4,11 +4,11 @@ One `Step` for each tensor that is stored. A convolution, the residual added to 
 behind them are one step, and round once; so is any function of one tensor, however long.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, fx
 
 from labkit.qparams import QParams
 
@@ -118,6 +118,23 @@ def placed_outputs(
             parts = content.items() if kind == "dict" else enumerate(content)
     for key, part in parts:
         yield from placed_outputs(part, (*place, str(key)))
+
+
+def described(result: Any, name_of: Callable[[fx.Node], str]) -> Any:
+    """Return what a graph returns as data, with a name for each node."""
+
+    def parts(values: Any) -> list[Any]:
+        return [described(value, name_of) for value in values]
+
+    if isinstance(result, fx.Node):
+        return name_of(result)
+    if isinstance(result, tuple):
+        return {"tuple": parts(result)}
+    if isinstance(result, list):
+        return parts(result)
+    if isinstance(result, dict):
+        return {"dict": dict(zip(map(str, result), parts(result.values()), strict=True))}
+    return {"value": result}
 
 
 def output_names(outputs: Any) -> Iterator[str]:

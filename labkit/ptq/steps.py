@@ -6,12 +6,21 @@ from typing import Any
 
 from torch import fx
 
-from labkit.ptq.calls import inside, measures, operation_of, paths_of
-from labkit.ptq.elementwise import Chain, chain_of
+from labkit.ptq.calls import check_paths, inside, measures, operation_of
+from labkit.ptq.elementwise import Chain, chain_of, is_logical
 from labkit.ptq.functions import NUMBERS
 from labkit.ptq.graph import layer_of
 from labkit.ptq.nodes import LAYERS, Maker
-from labkit.ptq.plan import COMPUTING, KEEPING, SUPPORTED, WEIGHTED, Plan, Step, output_names
+from labkit.ptq.plan import (
+    COMPUTING,
+    KEEPING,
+    SUPPORTED,
+    WEIGHTED,
+    Plan,
+    Step,
+    described,
+    output_names,
+)
 from labkit.ptq.settings import Unsupported
 from labkit.ptq.tracing import line_of
 
@@ -81,22 +90,11 @@ class Planner:
         self._steps: dict[str, Step] = {}
         self.refused: dict[fx.Node, str] = {}
         self.real: set[fx.Node] = set()
+        self._inner: set[fx.Node] = set()  # what gives true or false, within functions
         self._skipped = {n for n in self._nodes if inside(n, skip)}
-        self._check_skipped(skip)
+        check_paths(skip, self._nodes)
         self._find_refused()
         self._before_layers = self._leading_to_layers()
-
-    def _check_skipped(self, skip: Collection[str]) -> None:
-        """Refuse a name that skips nothing."""
-        if isinstance(skip, str):
-            raise TypeError(f"skip is {skip!r}; expected a list of paths, [{skip!r}].")
-        for path in skip:
-            if not any(inside(node, [path]) for node in self._skipped):
-                known = dict.fromkeys(p for node in self._nodes for p in paths_of(node) if p)
-                raise ValueError(
-                    f"skip names {path!r}, which computes nothing here (no such module, or one "
-                    f"that is folded into another); expected some of {', '.join(known)}."
-                )
 
     def plan(self) -> Plan:
         """Return the plan, or refuse the first node that cannot be computed."""
@@ -142,7 +140,16 @@ class Planner:
                 self._maker.step(node, self._chains.get(node))
             except Unsupported as error:
                 self.refused[node] = str(error)
+        for node in reversed(self._nodes):
+            if is_logical(node, self._network) and self._is_within(node):
+                self.refused.pop(node, None)
+                self._inner.add(node)
         self._chains.clear()
+
+    def _is_within(self, node: fx.Node) -> bool:
+        """Tell whether a node is nothing but a part of functions of one tensor."""
+        chains = [self._chains.get(user) for user in node.users if user not in self.refused]
+        return len(chains) == len(node.users) and all(c and node in c.nodes for c in chains)
 
     def _leading_to_layers(self) -> set[fx.Node]:
         """Return the nodes whose results a layer with weights needs."""
@@ -206,7 +213,14 @@ class Planner:
             chain = chain_of(node, network, self._chains)
             if chain and not any(n in self.real for n in chain.nodes):
                 self._chains[node] = chain
-            joined, step = self._joined(node, self._maker.step(node, self._chains.get(node)))
+            if node in self._inner:
+                return
+            try:
+                made = self._maker.step(node, self._chains.get(node))
+            except Unsupported as error:  # what was one function is joined to a layer in part
+                self.refused[node] = str(error)
+                self._refuse(node)
+            joined, step = self._joined(node, made)
             if joined:
                 self._chains.pop(node, None)
             self._put(replace(step, name=node.name))
@@ -248,18 +262,7 @@ class Planner:
             inputs = tuple(self._input(final, name, wants) for name in step.inputs)
             final[step.name] = replace(step, inputs=inputs)
 
-        def output(value: Any) -> Any:
-            if isinstance(value, fx.Node):
-                return self._input(final, value.name, "any")
-            if isinstance(value, tuple):
-                return {"tuple": [output(part) for part in value]}
-            if isinstance(value, list):
-                return [output(part) for part in value]
-            if isinstance(value, dict):
-                return {"dict": {str(key): output(part) for key, part in value.items()}}
-            return {"value": value}
-
-        outputs = output(result)
+        outputs = described(result, lambda node: self._input(final, node.name, "any"))
         needed = set(output_names(outputs))
         for step in reversed(final.values()):
             if step.name in needed:

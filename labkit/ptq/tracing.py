@@ -27,7 +27,7 @@ from labkit.ptq.patching import patched
 from labkit.ptq.proxies import Proxy
 
 OWN = "labkit.ptq"
-JOINING = (torch.cat, torch.concat, torch.concatenate, torch.stack)
+JOINING = (torch.cat, torch.concat, torch.concatenate, torch.stack, torch.hstack, torch.vstack)
 _UNKNOWN = object()
 
 
