@@ -8,6 +8,7 @@ whatever f is, and however many operations it is written in.
 """
 
 import copy
+import math
 import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -100,6 +101,9 @@ def _is_elementwise(node: fx.Node, network: fx.GraphModule) -> bool:
     name = operation_of(node, network)
     if name == "with_item":  # x[x < 0] = y, but not x[0] = y
         return is_logical(node.args[1], network)
+    numbers = [a for a in (*node.args, *node.kwargs.values()) if isinstance(a, float)]
+    if name in ("where", "masked_fill") and not all(map(math.isfinite, numbers)):
+        return False  # for a softmax, and on no grid
     if name in NUMBERS_OF_LOGICAL:
         return is_logical(node.all_input_nodes[0], network)
     return name in ELEMENTWISE or (name in LOGICAL and bool(node.all_input_nodes))
