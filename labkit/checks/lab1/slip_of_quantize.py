@@ -81,8 +81,8 @@ SLIP_OF_QUANTIZE = name_the_slip(
     signs={
         "right": "Right codes are torch.round(x / scale) + zero_point, clamped.",
         "not clamped": "Only codes that were never clamped can lie outside of [qmin, qmax].",
-        "wrapped": "Wrapped codes are inside the range, and wrong by a multiple of 256 before the "
-        "clamp, where x is far outside; elsewhere they are right.",
+        "wrapped": "Wrapped codes are those that int8 makes of torch.round(x / scale) + "
+        "zero_point: right inside the range, off by a multiple of 256 beyond it.",
         "rounded down": "Codes rounded down are torch.floor(x / scale) + zero_point, clamped: one "
         "less wherever x / scale lies above the middle.",
         "cut off": "Codes cut off are those of x / scale + zero_point, converted to integers after "
