@@ -1,17 +1,21 @@
 """What a card says about a slip: the share that is named, and the sources one by one."""
 
+import ast
 import math
+import threading
 from dataclasses import replace
 
 import pytest
 import torch
-from diagnosis import answers, around, row, run
+from diagnosis import Answer, answers, around, row, run
 
 from labkit.checks import registry
 from labkit.checks.calling import call_all
 from labkit.checks.diagnosis.arguments import Arguments
+from labkit.checks.diagnosis.edits import edits
 from labkit.checks.diagnosis.errors import meaning
 from labkit.checks.diagnosis.evidence import Evidence
+from labkit.checks.exercise import Case
 from labkit.checks.lab import NOTEBOOK_SEED
 from labkit.checks.verdict import judge
 
@@ -129,3 +133,126 @@ def test_a_shift_that_is_missing_is_counted() -> None:
     fields = EXERCISES["0.2"].reference
     found = keys("0.2", lambda pattern: (fields(pattern)[0] << 31, *fields(pattern)[1:]))
     assert found == ["result: sign shifted by 31"]
+
+
+def found_in(exercise_id: str, code: str) -> list[str]:
+    """Return the keys of what a notebook's card says of an answer cell."""
+    exercise = EXERCISES[exercise_id]
+    names = around(int(exercise_id.split(".")[0]))
+    return run(Answer(exercise, "wrong", "", code, ()), names).keys
+
+
+def test_two_slips_in_two_places_are_both_shown() -> None:
+    code = """def float_value(sign, exponent, mantissa, exponent_bits, mantissa_bits):
+    bias = 2 ** (exponent_bits - 1) - 1
+    if exponent == 0:
+        return (-1) ** sign * mantissa / 2**mantissa_bits * 2.0 ** (bias - 1)
+    return (-1) ** sign * (1 + mantissa / 2**mantissa_bits) * 2.0 ** (bias - exponent)
+"""
+    (found,) = found_in("0.3", code)
+    assert found.startswith("repair: ")
+    assert " and " in found
+
+
+def test_a_change_that_mends_a_part_of_the_calls_is_shown() -> None:
+    code = """def float_gap(x, exponent_bits, mantissa_bits):
+    bias = 2 ** (exponent_bits - 1) - 1
+    _, e = math.frexp(x)
+    return 2.0 ** (max(e, 1 - bias) - mantissa_bits)
+"""
+    (found,) = found_in("0.5", code)
+    assert found.startswith("repair: ")
+    assert found.endswith(" in part")
+
+
+def test_an_argument_that_the_right_code_needs_no_longer_is_asked_for() -> None:
+    code = "def float_gap(x, exponent_bits, mantissa_bits):\n    return math.ulp(abs(x))\n"
+    assert found_in("0.5", code)[0] == "answer: never reads exponent_bits, mantissa_bits"
+
+
+def test_a_slip_in_some_of_the_cases_is_named_with_them() -> None:
+    found = keys("0.7", lambda value, bits: value + 2**bits)
+    assert found == ["result: plus `2**bits`, where `value` is not negative"]
+
+
+def test_a_slip_in_some_of_the_numbers_is_named_with_them() -> None:
+    gradient = EXERCISES["5.3"].reference
+
+    def turned_round(x, *args):
+        right = gradient(x, *args)
+        return torch.where(right == 0, -args[-1], right)
+
+    assert keys("5.3", turned_round) == ["result: minus `dy`, for those that should be 0"]
+
+
+def test_which_numbers_are_wrong_is_said() -> None:
+    quantize = EXERCISES["1.3"].reference
+
+    def odd(x, *grid):
+        q = quantize(x, *grid)
+        return torch.where(q < 0, q * q % 7 - 3, q)
+
+    assert "contrast" in keys("1.3", odd)
+
+
+def test_few_digits_are_named() -> None:
+    def half(q, scale, zero_point):
+        return ((q.half() - zero_point) * scale).float()
+
+    assert keys("1.4", half) == ["numbers: float16"]
+
+
+def test_right_numbers_in_another_order_are_named() -> None:
+    columns = EXERCISES["3.10"].reference
+
+    def turned(*args):
+        right = columns(*args)
+        return right.t().reshape(right.shape)
+
+    assert keys("3.10", turned) == ["result: in another order"]
+
+
+def test_a_shape_that_an_argument_has_is_named() -> None:
+    groups = EXERCISES["1.9"].reference
+
+    def spread(w, group_size, bits):
+        q, scale = groups(w, group_size, bits)
+        wide = scale.repeat_interleave(group_size, 1)[:, : w.shape[1]]
+        return q, wide * (1 + torch.rand_like(wide))
+
+    assert "shape" in keys("1.9", spread)
+
+
+def test_what_may_be_taken_for_a_tie_contradicts_nothing() -> None:
+    def wrapped(x, scale, zero_point, qmin, qmax):
+        q = torch.round(x.double() / scale) + zero_point
+        return (qmin + (q - qmin) % (qmax - qmin + 1)).long()
+
+    assert keys("1.3", wrapped) == ["result: wrapped into the range"]
+
+
+def test_no_change_is_tried_that_may_take_all_memory() -> None:
+    code = """def bucket_counts(batches, bits):
+    counts = torch.zeros(2**bits)
+    for x in batches:
+        pattern = x.reshape(-1).view(torch.int32).long() & 0xFFFFFFFF
+        counts += torch.bincount(pattern >> (32 - bits), minlength=2**bits)
+    return counts / 3
+"""
+    (tree,) = ast.parse(code).body
+    tried = [edit.after for edit in edits(tree)]
+    assert "pattern << 32 - bits" not in tried
+    assert "pattern" not in [
+        edit.after for edit in edits(tree) if edit.before == "pattern >> 32 - bits"
+    ]
+    assert len(tried) > 20
+
+
+def test_a_call_that_cannot_be_stopped_gives_the_screen_back(capsys, monkeypatch) -> None:
+    monkeypatch.setattr("labkit.checks.calling._stop", lambda thread: None)
+    release = threading.Event()
+    outcomes = call_all(lambda: release.wait(30), [Case("waits", ())], 0.05)
+    print("seen")
+    release.set()
+    assert outcomes[0].status == "stopped"
+    assert capsys.readouterr().out == "seen\n"

@@ -6,6 +6,7 @@ thread and the check answers all the same. Nothing here needs signals, ``fork`` 
 works alike on Linux, macOS and Windows.
 """
 
+import builtins
 import contextvars
 import copy
 import ctypes
@@ -102,6 +103,7 @@ def call_all(
     thread = threading.Thread(
         target=contextvars.copy_context().run, args=(work,), name="labkit-check", daemon=True
     )
+    screen = sys.stdout, sys.stderr, builtins.input
     thread.start()
     try:
         over = _wait(thread, outcomes, seconds)
@@ -109,6 +111,8 @@ def call_all(
         finished = not thread.is_alive()
         if not finished:
             _stop(thread)
+            # A call that cannot be stopped must not keep the screen for itself.
+            sys.stdout, sys.stderr, builtins.input = screen
     done = list(outcomes[: len(cases)])
     if not finished:
         where = "one long call could not be interrupted: restart the kernel to be rid of it. "

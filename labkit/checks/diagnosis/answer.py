@@ -1,22 +1,17 @@
 """What the code of an answer itself tells: only where it is at hand, in the notebook.
 
-Facts first (an argument that is never read, a `return` inside a loop, a variable of the notebook
-in the place of an argument), then the one change that would make every call right.
+An argument that is never read, a `return` inside a loop, a variable of the notebook in the place
+of an argument. Which change of the code would mend it is the subject of
+`labkit.checks.diagnosis.mending`.
 """
 
 import ast
 import builtins
-import copy
 import dis
-import inspect
 import linecache
-import math
-import time
 import types
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -24,21 +19,10 @@ import torch
 
 from labkit.checks import syntax
 from labkit.checks.calling import call_all
-from labkit.checks.diagnosis.arguments import called
-from labkit.checks.diagnosis.edits import Edit, edits
-from labkit.checks.diagnosis.evidence import Evidence, Raised, same
-from labkit.checks.exercise import Case
-from labkit.checks.rules import Codes, Integer, Rule
-from labkit.checks.values import input_size, shortened
+from labkit.checks.diagnosis.agreement import same
+from labkit.checks.diagnosis.evidence import Evidence
 
-MOST_EDITS = 600
-LONGEST = 5.0
-LONGEST_PLACE = 60
-SLOW = 0.02
 WAIT = 0.5
-FAR_FETCHED = 4
-SPACE = "<repair>"
-NUMBERS = {Rule.mismatch, Codes.mismatch, Integer.mismatch}
 
 
 @dataclass(frozen=True)
@@ -68,8 +52,8 @@ def remarks(function: Callable[..., Any], evidence: Evidence, wrong: list[int]) 
     """
     if not isinstance(function, types.FunctionType):
         return
-    tree = _cell(function)
-    definition = _definition(tree, function) if tree else None
+    tree = cell_of(function)
+    definition = definition_in(tree, function) if tree else None
     if definition is not None and _returns_in_loop(definition):
         yield Remark(
             "answer: return inside a loop",
@@ -86,12 +70,15 @@ def remarks(function: Callable[..., Any], evidence: Evidence, wrong: list[int]) 
             "arguments alone: the check calls it with others.",
             True,
         )
-    for name in unread:
-        yield Remark(
-            f"answer: never reads {name}",
-            f"Your code never reads its argument `{name}`. What is it for?",
-            cause=False,
+    if unread:
+        names = [f"`{name}`" for name in unread]
+        listed = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+        text = (
+            f"Your code never reads its argument {listed}. What is it for?"
+            if len(names) == 1
+            else f"Your code never reads its arguments {listed}. What are they for?"
         )
+        yield Remark(f"answer: never reads {', '.join(unread)}", text, cause=False)
     if _keeps_state(function, evidence, wrong):
         yield Remark(
             "answer: keeps state",
@@ -101,7 +88,8 @@ def remarks(function: Callable[..., Any], evidence: Evidence, wrong: list[int]) 
         )
 
 
-def _cell(function: types.FunctionType) -> ast.Module | None:
+def cell_of(function: types.FunctionType) -> ast.Module | None:
+    """Return the syntax tree of the cell that an answer stands in, if it can be read."""
     lines = linecache.getlines(function.__code__.co_filename)
     try:
         return syntax.parse("".join(lines)) if lines else None
@@ -109,7 +97,7 @@ def _cell(function: types.FunctionType) -> ast.Module | None:
         return None  # a cell with magics: what it says cannot be read here
 
 
-def _definition(tree: ast.Module, function: types.FunctionType) -> ast.FunctionDef | None:
+def definition_in(tree: ast.Module, function: types.FunctionType) -> ast.FunctionDef | None:
     """Return the definition of an answer in its cell."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == function.__name__:
@@ -158,97 +146,3 @@ def _keeps_state(function: types.FunctionType, evidence: Evidence, wrong: list[i
     return all(outcome.status == "returned" for outcome in again) and not (
         same(again[0].value, again[1].value) and same(again[0].value, evidence.got(returned[0]))
     )
-
-
-def repair(function: Callable[..., Any], evidence: Evidence, wrong: list[int]) -> Remark | None:
-    """Return the change of one place that makes every call of an answer right, if there is one."""
-    if not isinstance(function, types.FunctionType) or not wrong:
-        return None
-    tree = _cell(function)
-    if tree is None or _definition(tree, function) is None:
-        return None
-    calls = sorted(range(len(evidence.cases)), key=lambda i: (i not in wrong, _size(evidence, i)))
-    best: list[tuple[int, Remark]] = []
-    exact = {type(rule).mismatch for rule in evidence.exercise.rules} <= NUMBERS
-    most = 99 if exact else FAR_FETCHED  # where many results are right, chance finds one of them
-
-    def search() -> None:
-        for edit, changed in islice(_changed(tree, function), MOST_EDITS):
-            nearer = edit.rank < (best[-1][0] if best else most)
-            if (
-                nearer
-                and all(_gives_right(changed, evidence, i) for i in calls)
-                and not _is_the_whole_answer(edit, function, evidence)
-            ):
-                best.append((edit.rank, _remark(edit)))
-
-    start = time.process_time()
-    call_all(function, [evidence.cases[calls[0]]], WAIT)
-    if time.process_time() - start < SLOW:
-        call_all(search, [Case("all changes", ())], LONGEST)  # a change may make an endless loop
-    return best[-1][1] if best else None
-
-
-def _size(evidence: Evidence, i: int) -> tuple[int, int]:
-    return input_size(evidence.cases[i].args), i
-
-
-def _changed(
-    tree: ast.Module, function: types.FunctionType
-) -> Iterator[tuple[Edit, Callable[..., Any]]]:
-    """Give every change of the functions of a cell, with the answer that comes of it."""
-    for insert in False, True:
-        for position, node in enumerate(tree.body):
-            if isinstance(node, ast.FunctionDef):
-                for edit in edits(node, insert):
-                    body = [*tree.body[:position], edit.tree, *tree.body[position + 1 :]]
-                    changed = _compiled(body, function)
-                    if changed is not None:
-                        yield edit, changed
-
-
-def _compiled(body: list[ast.stmt], function: types.FunctionType) -> Callable[..., Any] | None:
-    """Define what a cell defines once more, in a copy of the notebook's names."""
-    kept = ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom
-    space = {"math": math, **function.__globals__}
-    module = ast.Module([node for node in body if isinstance(node, kept)], [])
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            exec(compile(module, SPACE, "exec"), space)
-    except Exception:
-        return None
-    found = space.get(function.__name__)
-    return found if callable(found) else None
-
-
-def _is_the_whole_answer(edit: Edit, function: types.FunctionType, evidence: Evidence) -> bool:
-    """Whether what is put in answers everything by itself: that mends no slip, it goes round it."""
-    names = ", ".join(inspect.signature(function).parameters)
-    try:
-        alone = eval(f"lambda {names}: ({edit.after})", dict(function.__globals__))
-    except SyntaxError:
-        return False  # a statement
-    shorter = len(edit.after) < len(ast.unparse(ast.Module(edit.tree.body, []))) / 2
-    return shorter and all(_gives_right(alone, evidence, i) for i in range(len(evidence.cases)))
-
-
-def _gives_right(changed: Callable[..., Any], evidence: Evidence, i: int) -> bool:
-    given = called(lambda: changed(*copy.deepcopy(evidence.cases[i].args)))
-    if isinstance(given, Raised):
-        return False
-    parts, wanted = evidence.parts(given), evidence.parts(evidence.expected[i])
-    args = evidence.cases[i].args
-    return len(parts) == len(wanted) and all(
-        rule.mismatch("", value, want, args) is None
-        for rule, value, want in zip(evidence.exercise.rules, parts, wanted, strict=True)
-    )
-
-
-def _remark(edit: Edit) -> Remark:
-    where = f"Look at `{shortened(edit.before, LONGEST_PLACE)}`, in line {edit.line} of the cell."
-    if len(edit.after) <= LONGEST_PLACE:
-        text = f"{where} With `{edit.after}` there every call would be right: do you see why?"
-    else:
-        does = edit.does.removesuffix(" there")
-        text = f"{where} Code that {does} there gets every call right: do you see why?"
-    return Remark(f"repair: {edit.before} -> {edit.after}", text)

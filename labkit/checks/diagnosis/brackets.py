@@ -7,6 +7,8 @@ BITS = (ast.BitAnd, ast.BitOr, ast.BitXor)
 SHIFTS = (ast.LShift, ast.RShift)
 TIGHTER = (ast.Mult, ast.Div, ast.FloorDiv, ast.Pow, ast.LShift, ast.RShift)
 
+FACTORS = (ast.Mult, ast.Div)
+
 Regrouped = tuple[int, str, ast.expr]
 
 
@@ -19,8 +21,10 @@ def regrouped(node: ast.BinOp) -> Iterator[Regrouped]:
         if not (isinstance(inner, ast.BinOp) and isinstance(op, TIGHTER)):
             continue
         if inner is left and not isinstance(inner.op, TIGHTER):
-            # (a + b) * c as a + b * c
+            # (a + b) * c as a + b * c, and as a * c + b
             yield 0, brackets, ast.BinOp(inner.left, inner.op, ast.BinOp(inner.right, op, outer))
+            early = ast.BinOp(ast.BinOp(inner.left, op, outer), inner.op, inner.right)
+            yield 1, f"adds or takes away `{ast.unparse(inner.right)}` too late", early
         elif inner is right:
             # c * (a + b) as c * a + b, and c / (a * b) as c / a * b
             does = (
@@ -31,6 +35,11 @@ def regrouped(node: ast.BinOp) -> Iterator[Regrouped]:
                 )
             )
             yield 0, does, ast.BinOp(ast.BinOp(outer, op, inner.left), inner.op, inner.right)
+    sums = (ast.Add, ast.Sub)
+    if isinstance(op, sums) and isinstance(left, ast.BinOp) and isinstance(left.op, FACTORS):
+        # a / c + b as (a + b) / c
+        early = ast.BinOp(ast.BinOp(left.left, op, right), left.op, left.right)
+        yield 1, f"adds or takes away `{ast.unparse(right)}` too early", early
     if isinstance(right, ast.BinOp):
         # a - (b + c) as a - b + c, and a - b / c as (a - b) / c
         taken = ast.BinOp(ast.BinOp(left, op, right.left), right.op, right.right)

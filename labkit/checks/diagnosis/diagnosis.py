@@ -6,28 +6,32 @@ is said, a misconception with a message of its own before a relation, a relation
 the pen. Where none stands, facts are said: which calls are right, and what an error means.
 """
 
-import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 from labkit.checks.calling import Outcome
-from labkit.checks.diagnosis.answer import remarks, repair
-from labkit.checks.diagnosis.arguments import Arguments, called
-from labkit.checks.diagnosis.contrast import contrast, numbers
+from labkit.checks.diagnosis.answer import remarks
+from labkit.checks.diagnosis.arguments import Arguments, called, copied
+from labkit.checks.diagnosis.contrast import contrast, parting
 from labkit.checks.diagnosis.errors import meaning
-from labkit.checks.diagnosis.evidence import Evidence, Explanation, Raised, Weight, same
+from labkit.checks.diagnosis.evidence import Evidence, Explanation, Weight
+from labkit.checks.diagnosis.mending import repair
+from labkit.checks.diagnosis.numbers import numbers, places
 from labkit.checks.diagnosis.results import Results
+from labkit.checks.diagnosis.shapes import shapes
+from labkit.checks.diagnosis.stored import NEXT_TO_ALL, of_form, stored
 from labkit.checks.diagnosis.variants import Variants
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.values import Plain, as_array
+from labkit.checks.values import as_array
 
 MOST = 2
-NEXT_TO_ALL = 0.999
 FEW_NUMBERS = 2
+SEVERAL = 2
 MANY = 6
 AS_FAR_FETCHED = 2
+NARROW = ("numbers: float16", "numbers: bfloat16")
 
 
 @dataclass(frozen=True)
@@ -72,11 +76,14 @@ def diagnose(
     answer : callable, optional
         The function itself, where its code may be read and run again.
     """
-    expected = [called(partial(exercise.reference, *copy.deepcopy(c.args))) for c in cases]
+    expected = [called(partial(exercise.reference, *copied(c.args))) for c in cases]
     evidence = Evidence(exercise, cases, outcomes, expected)
     causes: tuple[Finding, ...] = ()
+    elsewhere: list[_Standing] = []
     if any(outcomes[i].status == "returned" for i in wrong):
-        causes = _causes(evidence, wrong)
+        causes = _causes(evidence, wrong, elsewhere)
+    if not causes:
+        causes = _within(evidence, list(wrong), elsewhere) or _narrow(evidence)
     told = () if answer is None else _told(answer, evidence, list(wrong), bool(causes))
     causes = (*causes, *told)
     changed = _changed(evidence)
@@ -110,16 +117,18 @@ def _changed(evidence: Evidence) -> tuple[Finding, ...]:
     return (Finding("answer: changes its input", text),)
 
 
-def _causes(evidence: Evidence, wrong: Sequence[int]) -> tuple[Finding, ...]:
+def _causes(
+    evidence: Evidence, wrong: Sequence[int], elsewhere: list["_Standing"]
+) -> tuple[Finding, ...]:
     if not evidence.wrong:
-        form = _form(evidence, wrong)
-        return (form,) if form else ()
-    best = _best(evidence, None)
+        form = of_form(evidence, wrong)
+        return (_finding(form[1], form[0]),) if form else ()
+    best = _best(evidence, None, elsewhere)
     if best is not None:
         return (best,)
     found: list[Finding] = []
     for component in evidence.wrong_components() if evidence.exercise.names else ():
-        best = _best(evidence, component)
+        best = _best(evidence, component, elsewhere)
         if best is not None:
             name = f"`{evidence.exercise.names[component]}`: "
             text = best.text if best.text.startswith(name) else name + best.text
@@ -127,19 +136,36 @@ def _causes(evidence: Evidence, wrong: Sequence[int]) -> tuple[Finding, ...]:
     return tuple(found[:2])
 
 
-def _best(evidence: Evidence, component: int | None) -> Finding | None:
-    """Return the finding that explains most, of one result or of all together."""
+def _finding(explanation: Explanation, mistake: Misconception | None = None) -> Finding:
+    return Finding(explanation.key, explanation.text, misconception=mistake)
+
+
+def _best(
+    evidence: Evidence, component: int | None, elsewhere: list["_Standing"]
+) -> Finding | None:
+    """Return the finding that explains most, of one result or of all together.
+
+    What explains all that is wrong, and would have made right calls wrong too, goes `elsewhere`.
+    """
     standing: list[_Standing] = []
-
-    def consider(kind: int, rank: int, explanation: Explanation, weight: Weight) -> None:
-        if weight.stands:
-            finding = Finding(explanation.key, explanation.text)
-            standing.append((0, -round(weight.explained, 2), kind, rank, finding))
-
-    stored = _stored(evidence, component)
-    if stored is not None:
-        standing.append(stored)
     tells = _tells(evidence, component)
+
+    def consider(kind: int, rank: int, finding: Finding, weight: Weight) -> None:
+        place = (weight.contradicted, -round(weight.explained, 2), kind, rank, finding)
+        if weight.stands:
+            standing.append(place)
+        elif tells and weight.explained > NEXT_TO_ALL and weight.whole >= SEVERAL:
+            elsewhere.append(place)
+
+    fits = stored(
+        evidence,
+        component,
+        lambda mistake, told, weight: consider(0, 0, _finding(told, mistake), weight),
+    )
+    if fits is not None:
+        mistake, told, weight = fits
+        place = (weight.contradicted, -round(weight.explained, 2), 0, 0, _finding(told, mistake))
+        standing.append(place)
     wrong_ones = evidence.wrong_components()
     only = wrong_ones[0] if component is None and len(wrong_ones) == 1 else component
     if not _explained(standing) and tells:
@@ -153,11 +179,11 @@ def _best(evidence: Evidence, component: int | None) -> Finding | None:
                     narrowed = replace(
                         explanation, component=component if explanation.component is None else only
                     )
-                    consider(kind, rank, narrowed, evidence.weigh(narrowed))
+                    consider(kind, rank, _finding(narrowed), evidence.weigh(narrowed))
     if not _explained(standing) and tells:
         for rank, explanation in Variants(evidence).explanations():
             narrowed = replace(explanation, component=component)
-            consider(3, rank, narrowed, evidence.weigh(narrowed))
+            consider(_SLIP_OF_THE_PEN, rank, _finding(narrowed), evidence.weigh(narrowed))
     return _first(standing) if standing else None
 
 
@@ -180,6 +206,40 @@ def _first(standing: Sequence[_Standing]) -> Finding:
             said = other.text.replace("It looks as if", "Or, with the same results, it seems that")
             return Finding(key, f"{best[4].text} {said}")
     return best[4]
+
+
+def _within(
+    evidence: Evidence, wrong: list[int], elsewhere: Sequence["_Standing"]
+) -> tuple[Finding, ...]:
+    """Return a slip that was made in some of the cases only, and which cases those are."""
+    where = parting(evidence, wrong)
+    # "The results are those for exponent = 1 where the exponent is 0" helps nobody.
+    apart = [item for item in elsewhere if where and not _about(item[-1], where[0])]
+    if where and apart:
+        *_, found = min(apart, key=lambda item: item[1:4])
+        text = f"{found.text} That is so where {where[0]}; where {where[1]}, all is right."
+        return (replace(found, key=f"{found.key}, where {where[0]}", text=text),)
+    which = places(evidence)
+    if not which or not _tells(evidence, None):
+        return ()
+    for explanation in Results(evidence).explanations():
+        weight = evidence.weigh(explanation, within=True)
+        if weight.explained > NEXT_TO_ALL and weight.whole >= SEVERAL:
+            text = f"{explanation.text} That is so for {which}; all other numbers are right."
+            return (Finding(f"{explanation.key}, for {which}", text),)
+    return ()
+
+
+def _about(finding: Finding, where: str) -> bool:
+    """Whether a finding claims something of the very argument that parts the calls."""
+    named = finding.key.split(" ")
+    return named[0] == "argument:" and f"`{named[1]}`" in where
+
+
+def _narrow(evidence: Evidence) -> tuple[Finding, ...]:
+    """Return that the numbers were kept in a dtype of few digits, which shows in all of them."""
+    key, words = numbers(evidence)
+    return (Finding(key, words),) if key in NARROW else ()
 
 
 def _explained(standing: Sequence[_Standing]) -> bool:
@@ -215,72 +275,6 @@ def _is_odd(value: float) -> bool:
     return abs(value) > 256 or (8 * value) % 1 != 0
 
 
-def _stored(evidence: Evidence, component: int | None) -> _Standing | None:
-    """Return the stored misconception that explains most; to the last digits first."""
-    mistakes = evidence.exercise.misconceptions
-    for tolerant in False, True:
-        found = []
-        for rank, mistake in enumerate(mistakes):
-            explanation = _as_explanation(evidence, mistake, component)
-            weight = evidence.weigh(explanation, tolerant)
-            if weight.stands or _but_for_one(weight):
-                form = sum(
-                    _same_form(evidence.got(i), explanation.predict(i)) for i in evidence.returned
-                )
-                score = (weight.contradicted, -round(weight.explained, 2), -form, rank)
-                found.append((score, mistake, explanation))
-        if found:
-            (against, explained, *_), mistake, explanation = min(found, key=lambda item: item[0])
-            finding = Finding(explanation.key, explanation.text, misconception=mistake)
-            return against, explained, 0, 0, finding
-    return None
-
-
-def _but_for_one(weight: Weight) -> bool:
-    """Whether a stored mistake accounts for all that is wrong, and one special case is right.
-
-    Who makes it and sees one case fail mends that case; the mistake is still there.
-    """
-    return weight.whole >= 3 and weight.explained > NEXT_TO_ALL and weight.contradicted == 1
-
-
-def _as_explanation(
-    evidence: Evidence, mistake: Misconception, component: int | None
-) -> Explanation:
-    @cache
-    def predict(i: int) -> Plain | Raised:
-        args = copy.deepcopy(evidence.cases[i].args)
-        return called(lambda: mistake.wrong(*args))
-
-    text = f"Your code {mistake.name}. {mistake.message}"
-    return Explanation(f"mistake: {mistake.name}", text, predict, component)
-
-
-def _same_form(got: Plain | Raised | None, told: Plain | Raised) -> bool:
-    """Whether two results agree in the kind of their dtypes as well as in their numbers."""
-    if isinstance(got, tuple) and isinstance(told, tuple):
-        return len(got) == len(told) and all(map(_same_form, got, told))
-    a, b = as_array(got), as_array(told)
-    if a is None or b is None:
-        return got is told
-    kinds_agree = not (a.ndim or b.ndim) or (a.dtype.kind == "f") == (b.dtype.kind == "f")
-    return kinds_agree and same(got, told)
-
-
-def _form(evidence: Evidence, wrong: Sequence[int]) -> Finding | None:
-    """Return the misconception whose results have right numbers in the same wrong form."""
-    scores = []
-    for mistake in evidence.exercise.misconceptions:
-        explanation = _as_explanation(evidence, mistake, None)
-        alike = {i: _same_form(evidence.got(i), explanation.predict(i)) for i in evidence.returned}
-        scores.append(sum(alike.values()) if all(alike.get(i, True) for i in wrong) else 0)
-    if not any(scores):
-        return None
-    mistake = evidence.exercise.misconceptions[scores.index(max(scores))]
-    explanation = _as_explanation(evidence, mistake, None)
-    return Finding(explanation.key, explanation.text, misconception=mistake)
-
-
 def _facts(evidence: Evidence, wrong: list[int], has_cause: bool) -> Iterator[Finding]:
     broken = [i for i in wrong if evidence.outcomes[i].status == "raised"]
     if broken:
@@ -294,6 +288,11 @@ def _facts(evidence: Evidence, wrong: list[int], has_cause: bool) -> Iterator[Fi
     key, words = numbers(evidence)
     if words:
         yield Finding(key, words, False)
-    words = contrast(evidence, wrong)
+    words = shapes(evidence)
+    if words:
+        yield Finding("shape", words, False)
+    which = places(evidence)
+    words = f"Wrong are {which}, all of them and no others." if which else ""
+    words = words or contrast(evidence, wrong)
     if words:
         yield Finding("contrast", words, False)

@@ -13,10 +13,15 @@ from labkit.checks import syntax
 from labkit.checks.diagnosis.slips import LONGEST, Change, changes
 
 MODULES = {"torch", "math", "np", "F", "nn"}
+# Functions that take as much memory as a number in their arguments says.
+ALLOCATING = {"bincount", "zeros", "ones", "empty", "full", "arange", "eye", "linspace"}
+MOST_NAMES = 4
+POWERS = (ast.Pow, ast.LShift)
+SHRINKING = (ast.RShift, ast.FloorDiv, ast.Mod, ast.BitAnd)
 MISSING = (
     *("abs({e})", "-{e}", "{e} + 1", "{e} - 1", "torch.round({e})", "round({e})", "{e}.sum()"),
     *("{e}.to(torch.int64)", "{e}.double()", "{e}.flatten()", "{e}.t()", "{e}[:, None]"),
-    *("{e}.clone()", "min(0.0, {e})", "max(0.0, {e})", "math.floor({e})", "1 - 2 * {e}"),
+    *("{e}.clone()", "min(0.0, {e})", "max(0.0, {e})", "math.floor({e})", "torch.floor({e})"),
     *("{e} / 100", "2 * {e}", "{e} / 2"),
 )
 
@@ -58,11 +63,15 @@ def edits(function: ast.FunctionDef, insert: bool = False) -> Iterator[Edit]:
         Put in what may be missing, instead of changing what is there.
     """
     parameters = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
+    parameters += [name for name in _made(function) if name not in parameters][:MOST_NAMES]
     copied = copy.deepcopy(function)
+    allocates = any(_name(node) in ALLOCATING for node in ast.walk(copied))
     everywhere: dict[tuple[str, str], list[tuple[_Place, ast.expr | ast.stmt, int, str]]] = {}
     for place in list(_places(copied)):
         found = changes(place[3], parameters)
         for rank, does, new in _insertions(place) if insert else found:
+            if allocates and _may_explode(place, new):
+                continue
             before, after = ast.unparse(place[3]), ast.unparse(new)
             everywhere.setdefault((before, after), []).append((place, new, rank, does))
             wider = _around(place) or before
@@ -78,6 +87,30 @@ def edits(function: ast.FunctionDef, insert: bool = False) -> Iterator[Edit]:
             yield Edit(rank, does, before, after, place[3].lineno, copied)
             for place, _, _, _ in reversed(alike):
                 _put(place, place[3])
+
+
+def _made(function: ast.FunctionDef) -> list[str]:
+    """Return the names that a function gives to what it computes."""
+    names = [node.targets[0] for node in ast.walk(function) if isinstance(node, ast.Assign)]
+    return list(dict.fromkeys(name.id for name in names if isinstance(name, ast.Name)))
+
+
+def _name(node: ast.AST) -> str:
+    called = node.func if isinstance(node, ast.Call) else None
+    return getattr(called, "attr", getattr(called, "id", ""))
+
+
+def _may_explode(place: "_Place", new: ast.AST) -> bool:
+    """Whether a change may make a number so large that as many items fill the memory.
+
+    That is so where a power gets other parts, and where what makes a number small is left out.
+    """
+    parent, _, _, node = place
+    if isinstance(parent, ast.BinOp) and isinstance(parent.op, POWERS):
+        return True
+    outer = isinstance(node, ast.BinOp) and isinstance(node.op, SHRINKING)
+    kept = isinstance(new, ast.BinOp) and isinstance(new.op, SHRINKING)
+    return outer and not kept
 
 
 _Place = tuple[ast.AST, str, int | None, ast.expr | ast.stmt]

@@ -8,18 +8,22 @@ errs less tidily than one wrong version does (a NaN here, a clamp there).
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from labkit.checks.calling import Outcome
+from labkit.checks.diagnosis.agreement import (
+    LAST_DIGITS,
+    agreement,
+    nan_alone,
+    same,
+    says_the_right,
+)
 from labkit.checks.exercise import Case, Exercise
-from labkit.checks.rules import Rule
 from labkit.checks.values import Plain, as_array, input_size
 
 ENOUGH = 0.9
 STRAY = 0.1
-LAST_DIGITS = Rule(relative=1e-5, absolute=1e-12)
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,9 @@ class Evidence:
             for rule, value, want in zip(rules, given, wanted, strict=True)
         )
 
-    def weigh(self, explanation: Explanation, tolerant: bool = False) -> Weight:
+    def weigh(
+        self, explanation: Explanation, tolerant: bool = False, within: bool = False
+    ) -> Weight:
         """Count what `explanation` predicts; stops where it cannot stand any more.
 
         Parameters
@@ -153,6 +159,8 @@ class Evidence:
             To be tried.
         tolerant : bool
             Compare with the tolerance of the exercise instead of to the last digits.
+        within : bool
+            Look at the wrong numbers alone: not at right ones, of the same calls or of others.
         """
         wrong = [i for i in self.wrong if self._concerns(i, explanation.component)]
         if not wrong:
@@ -162,18 +170,34 @@ class Evidence:
         if not wrong:
             return Weight(0.0, 0, 0)
         for i in wrong:
-            shares.append(self._share(i, explanation, tolerant))
+            shares.append(self._share(i, explanation, tolerant, within=within))
             most = (sum(shares) + len(wrong) - len(shares)) / len(wrong)
             if most < ENOUGH:
                 return Weight(most, 0, 0)
         contradicted = 0
         for i in self.returned:
-            if i not in wrong:
-                contradicted += self._share(i, explanation, tolerant, right=True) > STRAY
+            if i not in wrong and not within:
+                missed = self._share(i, explanation, tolerant, right=True) > STRAY
+                contradicted += missed and not self._is_right(i, explanation)
                 if contradicted > 1:
                     break
         whole = sum(share > 1 - 1e-9 for share in shares)
         return Weight(sum(shares) / len(wrong), whole, contradicted)
+
+    def _is_right(self, i: int, explanation: Explanation) -> bool:
+        """Whether a prediction is right as well: the other neighbour of a tie, for instance."""
+        told = explanation.predict(i)
+        if isinstance(told, Raised):
+            return False
+        given, wanted = self.parts(told), self.parts(self.expected[i])
+        if len(given) != len(wanted):
+            return False
+        masks = [
+            rule.wrong(value, want, self.cases[i].args)
+            for rule, value, want in zip(self.exercise.rules, given, wanted, strict=True)
+        ]
+        chosen = masks if explanation.component is None else [masks[explanation.component]]
+        return all(mask is not None and not mask.any() for mask in chosen)
 
     def _concerns(self, i: int, component: int | None) -> bool:
         masks = self.wrong_parts[i]
@@ -197,12 +221,17 @@ class Evidence:
             if explanation.component in (None, c)
         ]
         return all(
-            mask is not None and not (mask.reshape(-1) & ~_nan_alone(value, other, mask)).any()
+            mask is not None and not (mask.reshape(-1) & ~nan_alone(value, other, mask)).any()
             for value, other, mask in pairs
         )
 
     def _share(
-        self, i: int, explanation: Explanation, tolerant: bool, right: bool = False
+        self,
+        i: int,
+        explanation: Explanation,
+        tolerant: bool,
+        right: bool = False,
+        within: bool = False,
     ) -> float:
         """Return the share of wrong numbers predicted; of right ones, the share contradicted."""
         got, told = self.got(i), explanation.predict(i)
@@ -227,59 +256,14 @@ class Evidence:
                 continue
             mask = mask.reshape(agree.shape)
             if not right:
-                as_right = _says_the_right(value, other, self.parts(self.expected[i])[c])
+                as_right = says_the_right(value, other, self.parts(self.expected[i])[c])
                 agree = agree & ~(mask & as_right)
             share = 1 / max(1, mask.size)  # large results do not outvote small ones
             hits += float((mask & agree).sum()) * share
-            counted = right | ~_nan_alone(value, other, mask).reshape(agree.shape)
+            counted = right | ~nan_alone(value, other, mask).reshape(agree.shape)
+            if within:
+                counted = counted & mask
             misses += float((~agree & counted).sum()) * share
         if right:
             return misses / max(size, 1)
         return hits / (hits + misses) if hits else 0.0
-
-
-def agreement(value: Plain, other: Plain, rule: Rule = LAST_DIGITS) -> np.ndarray | None:
-    """Return where two results have the same numbers; None if their shapes or kinds differ."""
-    a, b = as_array(value), as_array(other)
-    if a is not None and b is not None and a.size == b.size == 1 and not (a.ndim and b.ndim):
-        a, b = a.reshape(()), b.reshape(())
-    if a is None or b is None or a.shape != b.shape:
-        return np.ones((), bool) if a is None and same(value, other) else None
-    x, y = a.astype(np.float64), b.astype(np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):
-        largest = float(np.abs(y[np.isfinite(y)]).max(initial=0.0))
-        # Next to tiny numbers 1e-12 is no last digit.
-        absolute = max(rule.absolute, LAST_DIGITS.absolute * min(1.0, largest or 1.0))
-        relative = max(rule.relative, LAST_DIGITS.relative)
-        if a.dtype.kind in "biu" and b.dtype.kind in "biu":
-            near = a == b
-        else:
-            near = np.isfinite(y) & (np.abs(x - y) <= absolute + relative * np.abs(y))
-    return np.asarray(near | (x == y) | (np.isnan(x) & np.isnan(y)))
-
-
-def _says_the_right(value: Plain, other: Plain, wanted: Plain) -> np.ndarray:
-    """Return where a prediction is the right number, and near a wrong one only by tolerance."""
-    as_wanted, a, b = agreement(wanted, other), as_array(value), as_array(other)
-    if as_wanted is None or a is None or b is None or a.size != b.size:
-        return np.zeros((), bool)
-    return as_wanted & (a.reshape(as_wanted.shape) != b.reshape(as_wanted.shape))
-
-
-def _nan_alone(value: Plain, other: Plain, mask: np.ndarray) -> np.ndarray:
-    """Return where a result is NaN and an explanation of it has a number, one row of truths."""
-    a, b = as_array(value), as_array(other)
-    if a is None or b is None or a.size != b.size or a.size != mask.size:
-        return np.zeros(mask.size, bool)
-    return np.isnan(a.astype(float).reshape(-1)) & ~np.isnan(b.astype(float).reshape(-1))
-
-
-def same(value: Any, other: Any) -> bool:
-    """Whether two results are the same in structure and numbers."""
-    if isinstance(value, tuple) and isinstance(other, tuple):
-        return len(value) == len(other) and all(map(same, value, other))
-    if as_array(value) is None or as_array(other) is None:
-        # Text, an error, None, or an integer that is larger than any dtype's.
-        return type(value) is type(other) and value == other
-    agree = agreement(value, other)
-    return agree is not None and bool(agree.all())

@@ -63,6 +63,17 @@ RELATIONS = (
     ),
     Relation("magnitude", _real(np.abs), "The sign is lost: negative results come out positive."),
     Relation(
+        "no negative numbers",
+        lambda w: np.maximum(w.astype(float), 0) if w.dtype.kind != "b" else None,
+        "What should be negative comes out as 0: a ReLU or a clamp at 0 that does not belong "
+        "there.",
+    ),
+    Relation(
+        "no positive numbers",
+        lambda w: np.minimum(w.astype(float), 0) if w.dtype.kind != "b" else None,
+        "What should be positive comes out as 0: look at the ends of your clamp.",
+    ),
+    Relation(
         "complement",
         lambda w: (
             1 - w.astype(float) if w.dtype.kind == "b" or set(np.unique(w)) <= {0, 1} else None

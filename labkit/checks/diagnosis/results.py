@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from labkit.checks.diagnosis.arguments import Arguments
-from labkit.checks.diagnosis.contrast import NEARLY
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Raised
 from labkit.checks.diagnosis.factors import ACTS, FACTORS, QUANTITIES
+from labkit.checks.diagnosis.numbers import NEARLY
 from labkit.checks.diagnosis.orders import earlier, orders
 from labkit.checks.diagnosis.relations import OTHERS, RELATIONS, SHARES, Array
 from labkit.checks.diagnosis.rounding import ROUNDINGS
@@ -54,6 +54,7 @@ class Results:
             yield from self._shares(c)
             yield from self._real_numbers(c)
             yield from self._with_arguments(c)
+            yield self._another_order(c)
         yield from earlier(self.evidence)
 
     def _wanted(self, i: int, c: int) -> Array | None:
@@ -213,6 +214,23 @@ class Results:
         )
         yield self._explanation(c, "real numbers for codes", text, of_call=real)
 
+    def _another_order(self, c: int) -> Explanation:
+        """All the right numbers, in the wrong places."""
+
+        def turn(i: int) -> Array | None:
+            got, wanted = self._given(i, c), self._wanted(i, c)
+            if got is None or wanted is None or got.shape != wanted.shape:
+                return None
+            alike = np.array_equal(np.sort(got, axis=None), np.sort(wanted, axis=None))
+            return got if alike and len(np.unique(wanted)) >= MANY_PLACES else None
+
+        text = (
+            "The right numbers come out, but in another order: compare place by place, and follow "
+            "one number through your code (a reshape, a stack or a concatenation along another "
+            "dimension does that)."
+        )
+        return self._explanation(c, "in another order", text, of_call=turn)
+
     def _pair(self, i: int, c: int) -> tuple[float, float] | None:
         """Return a wrong number of call i and the right one, if both are finite."""
         got, wanted, masks = self._given(i, c), self._wanted(i, c), self.evidence.wrong_parts[i]
@@ -247,7 +265,7 @@ class Results:
                     i: int, act: _Combine = act, quantity: _Quantity = quantity
                 ) -> Array | None:
                     wanted = self._wanted(i, c)
-                    value = np.asarray(of(self.evidence.cases[i].args), dtype=np.float64)
+                    value = np.asarray(quantity(self.evidence.cases[i].args), dtype=np.float64)
                     if wanted is None or (value.ndim and value.shape != wanted.shape):
                         return None
                     return act(wanted.astype(np.float64), value)

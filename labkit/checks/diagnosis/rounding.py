@@ -65,6 +65,24 @@ ROUNDINGS: tuple[tuple[str, Callable[[Array, int, int], Array], str], ...] = (
         lambda r, low, high: np.where((np.round(r) < low) | (np.round(r) > high), 0, np.round(r)),
         "Your code gives 0 to what lies beyond the ends: it belongs at the nearer end.",
     ),
+    (
+        "the upper end beyond both ends",
+        lambda r, low, high: np.where(np.round(r) < low, high, np.round(r).clip(low, high)),
+        "Your code gives the upper end to what lies below the lower one: it belongs at the nearer "
+        "end.",
+    ),
+    (
+        "the lower end beyond both ends",
+        lambda r, low, high: np.where(np.round(r) > high, low, np.round(r).clip(low, high)),
+        "Your code gives the lower end to what lies above the upper one: it belongs at the nearer "
+        "end.",
+    ),
+    (
+        "wrapped into the range",
+        lambda r, low, high: low + (np.round(r) - low) % (high - low + 1),
+        "Your code wraps what lies beyond the ends round to the other end, as a remainder does: "
+        "clamp it to the nearer end.",
+    ),
     *(
         (
             f"wrapped to {b} bits",

@@ -12,7 +12,7 @@ from labkit.checks.diagnosis.brackets import regrouped
 from labkit.checks.diagnosis.functions import NAMES, TAKEN
 
 OPERATORS: dict[type[ast.operator], tuple[tuple[type[ast.operator], str], ...]] = {
-    ast.Add: ((ast.Sub, "subtracts"),),
+    ast.Add: ((ast.Sub, "subtracts"), (ast.Mult, "multiplies")),
     ast.Sub: ((ast.Add, "adds"),),
     ast.Mult: ((ast.Div, "divides"), (ast.Add, "adds")),
     ast.Div: (
@@ -214,6 +214,9 @@ def _names(node: ast.Name, parameters: list[str]) -> Iterator[Change]:
                 does = f"uses `{other}` where `{node.id}` belongs"
                 yield 4, does, ast.Name(other, ast.Load())
         yield 3, f"has the sign of `{node.id}` turned round", ast.UnaryOp(ast.USub(), node)
+        one = ast.Constant(1)
+        yield 4, f"has `{node.id} - 1` for `{node.id}`", ast.BinOp(node, ast.Sub(), one)
+        yield 4, f"has `{node.id} + 1` for `{node.id}`", ast.BinOp(node, ast.Add(), one)
 
 
 def _attributes(node: ast.Attribute) -> Iterator[Change]:

@@ -1,7 +1,6 @@
 """The reference with one slip of the pen: which slip gives the results of the answer."""
 
 import ast
-import copy
 import inspect
 import math
 import re
@@ -13,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from labkit.checks import syntax
-from labkit.checks.diagnosis.arguments import called
+from labkit.checks.diagnosis.arguments import called, copied
 from labkit.checks.diagnosis.edits import Edit, edits
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Raised
 from labkit.checks.values import Plain
@@ -58,7 +57,7 @@ class Variants:
         def predict(i: int) -> Plain | Raised:
             if not works:
                 return Raised("SyntaxError")
-            args = copy.deepcopy(self.evidence.cases[i].args)
+            args = copied(self.evidence.cases[i].args)
             return called(lambda: function(*args))
 
         return Explanation(f"variant: {edit.before} -> {edit.after}", _text(edit), predict)

@@ -74,6 +74,11 @@ def _filled_in_front(q: Tensor, bits: int) -> Tensor:
     return pack(torch.cat([torch.zeros(rest, dtype=q.dtype), q]), bits)
 
 
+def _halves_joined(q: Tensor, bits: int) -> Tensor:
+    filled = torch.cat([q, q.new_zeros(-len(q) % (8 // bits))])
+    return pack(filled.reshape(8 // bits, -1).t().flatten(), bits)
+
+
 PACK = Exercise(
     id="1.10",
     title="Pack codes in bytes",
@@ -117,6 +122,30 @@ PACK = Exercise(
             _filled_in_front,
             "The first code stays in the lowest bits of the first byte: the zeros go behind the "
             "last code.",
+        ),
+        Misconception(
+            "moves the codes by half their range",
+            lambda q, bits: pack(q.to(torch.int32) + 2 ** (bits - 1), bits),
+            "Codes are stored in two's complement, without an offset: q & (2**bits - 1) is all "
+            "that a negative code needs.",
+        ),
+        Misconception(
+            "moves the codes by half their range",
+            lambda q, bits: _no_mask(q.to(torch.int32) + 2 ** (bits - 1), bits),
+            "Codes are stored in two's complement, without an offset: q & (2**bits - 1) is all "
+            "that a negative code needs.",
+        ),
+        Misconception(
+            "joins the first half of the codes with the second",
+            lambda q, bits: pack(
+                torch.cat([q, q.new_zeros(-len(q) % (8 // bits))])
+                .reshape(8 // bits, -1)
+                .t()
+                .flatten(),
+                bits,
+            ),
+            "Neighbours share a byte: reshape to [-1, 8 // bits], so that each row holds the "
+            "codes of one byte.",
         ),
     ),
 )

@@ -115,5 +115,13 @@ QUANTIZE = Exercise(
             ).to(torch.int32),
             "The sum can leave the range again. Clamp after adding zero_point.",
         ),
+        Misconception(
+            "makes a scale of its own",
+            lambda x, scale, zero_point, qmin, qmax: quantize(
+                x, float(x.abs().max()) / qmax, zero_point, qmin, qmax
+            ),
+            "The scale is given, for all tensors that share it: divide by `scale`, whatever x "
+            "holds.",
+        ),
     ),
 )

@@ -81,6 +81,11 @@ def _dealt_out(w: Tensor, group_size: int, bits: int) -> tuple[Tensor, Tensor]:
     return codes, torch.stack(scales, dim=1)
 
 
+def _as_many_groups(w: Tensor, group_size: int, bits: int) -> tuple[Tensor, Tensor]:
+    parts = [quantize_per_channel(part, 0, bits) for part in w.chunk(group_size, dim=1)]
+    return torch.cat([q for q, _ in parts], dim=1), torch.stack([s for _, s in parts], dim=1)
+
+
 QUANTIZE_PER_GROUP = Exercise(
     id="1.9",
     title="One scale per group",
@@ -130,6 +135,11 @@ QUANTIZE_PER_GROUP = Exercise(
             "deals the columns out in turn",
             _dealt_out,
             "A group is group_size neighbours: the first columns together, then the next.",
+        ),
+        Misconception(
+            "takes group_size for the number of groups",
+            _as_many_groups,
+            "group_size is how many neighbours share a scale, not how many groups a row has.",
         ),
     ),
 )

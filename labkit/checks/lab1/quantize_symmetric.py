@@ -139,5 +139,10 @@ QUANTIZE_SYMMETRIC = Exercise(
             "With zero point 0 the grid reaches as far down as up: the largest magnitude decides, "
             "x.abs().max().",
         ),
+        Misconception(
+            "returns the largest magnitude for the scale",
+            lambda x, bits: (quantize_symmetric(x, bits)[0], float(x.abs().max()) or 1.0),
+            "The scale is the length of one step: the largest magnitude over qmax.",
+        ),
     ),
 )

@@ -125,5 +125,11 @@ ROUND_HALF_EVEN = Exercise(
             lambda x: 2 * torch.floor(x / 2 + 0.5),
             "Only a tie goes to the even neighbour; 2.8 has one nearest integer, 3.",
         ),
+        Misconception(
+            "adds one half and cuts off",
+            lambda x: torch.trunc(x + 0.5),
+            "Cutting off goes towards 0: -2.3 + 0.5 becomes -1, where -2 is nearest. And at a "
+            "tie it always goes up.",
+        ),
     ),
 )

@@ -115,5 +115,30 @@ UNPACK = Exercise(
             "Codes of 2 bits are negative from 2 up: compare with 2**(bits - 1), and subtract "
             "2**bits.",
         ),
+        Misconception(
+            "reads a sign and a magnitude",
+            lambda packed, bits, count, signed: (
+                torch.where(
+                    unpack(packed, bits, count, True) < 0,
+                    -(2 ** (bits - 1)) - unpack(packed, bits, count, True),
+                    unpack(packed, bits, count, True),
+                )
+                if signed
+                else unpack(packed, bits, count, False)
+            ),
+            "In two's complement a 4-bit code of 15 is -1, not -7: subtract 2**bits where the "
+            "top bit is set.",
+        ),
+        Misconception(
+            "puts the first codes of all bytes before the second ones",
+            lambda packed, bits, count, signed: (
+                unpack(packed, bits, len(packed) * (8 // bits), signed)
+                .reshape(-1, 8 // bits)
+                .t()
+                .flatten()[:count]
+            ),
+            "The codes of a byte are neighbours: stack them along a last dimension (dim=1), then "
+            "flatten.",
+        ),
     ),
 )

@@ -180,5 +180,10 @@ BUCKET_COUNTS = Exercise(
             "they come behind the positive ones. A shift fills up from the left: mask with 2**bits "
             "- 1, add nothing.",
         ),
+        Misconception(
+            "gives shares instead of counts",
+            lambda batches, bits: bucket_counts(batches, bits) / bucket_counts(batches, bits).sum(),
+            "Counts of two streams can be added, shares cannot: leave them undivided.",
+        ),
     ),
 )

@@ -106,6 +106,11 @@ def _early_borders(counts: Tensor, levels: int) -> Tensor:
     return _spread(counts, torch.arange(levels).repeat_interleave(sizes), levels)
 
 
+def _rest_dropped(counts: Tensor, levels: int) -> Tensor:
+    full = len(counts) // levels * levels
+    return torch.cat([merge_levels(counts[:full], levels), torch.zeros_like(counts[full:])])
+
+
 MERGE_LEVELS = Exercise(
     id="2.7",
     title="A histogram through a few levels",
@@ -195,6 +200,12 @@ MERGE_LEVELS = Exercise(
             _early_borders,
             "Bin k belongs to level k * levels // n: a border that falls inside of a bin leaves "
             "this bin to the level below it.",
+        ),
+        Misconception(
+            "gives every level n // levels bins and drops the rest",
+            _rest_dropped,
+            "The bins at the end belong to the last levels: bin k belongs to the level k * "
+            "levels // n.",
         ),
     ),
 )

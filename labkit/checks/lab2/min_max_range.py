@@ -115,5 +115,13 @@ MIN_MAX_RANGE = Exercise(
             _sum_of_extremes,
             "The range holds the smallest and the largest of all values: compare, do not add.",
         ),
+        Misconception(
+            "widens the wrong way",
+            lambda batches: (
+                max(0.0, float(min(x.min() for x in batches))),
+                min(0.0, float(max(x.max() for x in batches))),
+            ),
+            "0 must be inside: rmin = min(rmin, 0), rmax = max(rmax, 0).",
+        ),
     ),
 )

@@ -256,5 +256,12 @@ MSE_CURVE = Exercise(
             _squared_counts,
             "Square the error alone, then weigh it: counts * error ** 2.",
         ),
+        Misconception(
+            "takes the scale from the largest value, whatever the threshold",
+            lambda values, counts, thresholds, bits: mse_curve(
+                values, counts, torch.full_like(thresholds, float(values.abs().max())), bits
+            ),
+            "Each threshold has a scale of its own: threshold / qmax.",
+        ),
     ),
 )

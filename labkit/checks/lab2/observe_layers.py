@@ -173,5 +173,10 @@ OBSERVE_LAYERS = Exercise(
             "A hook stays until it is removed: register once, before the batches, or each batch "
             "runs all hooks that came before it as well.",
         ),
+        Misconception(
+            "watches the linear layers only",
+            lambda weights, batches: observe_layers(weights, batches)[::2],
+            "The ReLUs are layers of the model, too: for layer in model.",
+        ),
     ),
 )

@@ -203,5 +203,10 @@ PERCENTILE_THRESHOLD = Exercise(
             _more_than,
             '"At least" takes in equality: >=, not >.',
         ),
+        Misconception(
+            "weighs each value by its size",
+            lambda values, counts, percent: percentile_threshold(values, counts * values, percent),
+            "A large value is one value, too: add up the counts alone.",
+        ),
     ),
 )

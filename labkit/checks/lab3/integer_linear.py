@@ -236,5 +236,12 @@ INTEGER_LINEAR = Exercise(
             "The codes of the result may be unsigned, or begin at the zero point: pass qmin and "
             "qmax on.",
         ),
+        Misconception(
+            "returns the accumulators",
+            lambda q_x, q_w, q_bias, x_zero_point, *_: (
+                (q_x.to(torch.int32) - x_zero_point) @ q_w.to(torch.int32).t() + q_bias
+            ),
+            "They count steps of S_x S_w. requantize makes codes of the result of them.",
+        ),
     ),
 )

@@ -106,5 +106,10 @@ OVERFLOW_LENGTH = Exercise(
             ),
             "float32 counts by one up to 2^24 only. Divide Python's integers, with //.",
         ),
+        Misconception(
+            "divides by one of the two codes only",
+            lambda largest_x, largest_w, bits: (2 ** (bits - 1) - 1) // max(largest_x, largest_w),
+            "What is added up are products: divide by largest_x * largest_w.",
+        ),
     ),
 )

@@ -135,5 +135,20 @@ QUANTIZE_BIAS = Exercise(
             "Such a number becomes another one, on x86 the lowest. Clamp to [-2**31, 2**31 - 1] "
             "first, and in float64: float32 rounds the upper end to 2**31.",
         ),
+        Misconception(
+            "wraps beyond int32",
+            lambda bias, x_scale, w_scale: (
+                torch.round(bias.double() / (x_scale * w_scale)).to(torch.int64).to(torch.int32)
+            ),
+            "A conversion to int32 wraps: clamp to int32's ends before you convert.",
+        ),
+        Misconception(
+            "gives the bias a scale of its own, of 8 bits",
+            lambda bias, x_scale, w_scale: torch.round(bias / (bias.abs().max() / 127)).to(
+                torch.int32
+            ),
+            "The bias is added to the accumulators, so it must count their steps: x_scale * "
+            "w_scale.",
+        ),
     ),
 )

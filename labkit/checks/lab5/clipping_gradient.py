@@ -162,5 +162,25 @@ CLIPPING_GRADIENT = Exercise(
             "The way back multiplies by the scale again: the two cancel, and the slope inside is "
             "1.",
         ),
+        Misconception(
+            "clamps the gradient",
+            lambda x, scale, zero_point, qmin, qmax, dy: dy.clamp(
+                (qmin - zero_point) * scale, (qmax - zero_point) * scale
+            ),
+            "dy itself has no range to keep: it passes whole, or not at all. The codes of x "
+            "decide.",
+        ),
+        Misconception(
+            "clamps the gradient",
+            lambda x, scale, zero_point, qmin, qmax, dy: dy.clamp(qmin * scale, qmax * scale),
+            "dy itself has no range to keep: it passes whole, or not at all. The codes of x "
+            "decide.",
+        ),
+        Misconception(
+            "clamps the gradient",
+            lambda x, scale, zero_point, qmin, qmax, dy: dy.clamp(qmin, qmax),
+            "dy itself has no range to keep: it passes whole, or not at all. The codes of x "
+            "decide.",
+        ),
     ),
 )

@@ -1,0 +1,67 @@
+"""Which argument a result of the wrong shape has its shape from: said where no cause is known."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from labkit.checks.diagnosis.evidence import Evidence
+from labkit.checks.values import as_array
+
+Shape = tuple[int, ...]
+PLACES = ("first", "second", "third", "fourth")
+
+
+def shapes(evidence: Evidence) -> str:
+    """Return what the shape of a result is in every call where it is wrong; "" if nothing plain."""
+    for c, name in enumerate(evidence.exercise.names or ("",)):
+        calls = list(_misshapen(evidence, c))
+        if not calls:
+            continue
+        result = f"`{name}`" if name else "the result"
+        for words, shape in _guesses(evidence):
+            if all(shape(i, got) == got and shape(i, want) != want for i, got, want in calls):
+                return f"In every call that goes wrong {result} {words}."
+    return ""
+
+
+def _misshapen(evidence: Evidence, c: int) -> Iterator[tuple[int, Shape, Shape]]:
+    """Give the calls in which a result has another shape than expected, with both shapes."""
+    for i in evidence.wrong:
+        given, wanted = evidence.parts(evidence.got(i)), evidence.parts(evidence.expected[i])
+        if len(given) != len(wanted):
+            continue
+        got, want = as_array(given[c]), as_array(wanted[c])
+        if isinstance(got, np.ndarray) and want is not None and got.shape != want.shape:
+            yield i, got.shape, want.shape
+
+
+def _guesses(evidence: Evidence) -> Iterator[tuple[str, Callable[[int, Shape], Shape]]]:
+    names = list(inspect.signature(evidence.exercise.reference).parameters)
+    args = [case.args for case in evidence.cases]
+    for k, name in enumerate(names):
+        if all(isinstance(a[k], torch.Tensor) for a in args):
+
+            def alike(i: int, shape: Shape, k: int = k) -> Shape:
+                return tuple(args[i][k].shape)
+
+            yield f"has the shape of `{name}`", alike
+        if not all(type(a[k]) is int or isinstance(a[k], list | torch.Tensor) for a in args):
+            continue
+        for d, place in enumerate(PLACES):
+            long = f"`{name}` says" if all(type(a[k]) is int for a in args) else f"`{name}` is"
+            words = f"is as long in its {place} dimension as {long}"
+
+            def with_length(i: int, shape: Shape, k: int = k, d: int = d) -> Shape:
+                length = _length(args[i][k])
+                return (*shape[:d], length, *shape[d + 1 :]) if d < len(shape) else ()
+
+            yield words, with_length
+
+
+def _length(value: Any) -> int:
+    if isinstance(value, torch.Tensor):
+        return len(value) if value.ndim else 0
+    return len(value) if isinstance(value, list) else int(value)

@@ -1,0 +1,93 @@
+"""Which stored misconception of an exercise fits an answer: by its numbers, or by their form."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+
+from labkit.checks.diagnosis.agreement import same
+from labkit.checks.diagnosis.arguments import called, copied
+from labkit.checks.diagnosis.evidence import Evidence, Explanation, Raised, Weight
+from labkit.checks.exercise import Misconception
+from labkit.checks.values import Plain, as_array
+
+NEXT_TO_ALL = 0.999
+
+
+Consider = Callable[[Misconception, Explanation, Weight], None]
+
+
+def stored(
+    evidence: Evidence, component: int | None, consider: Consider
+) -> tuple[Misconception, Explanation, Weight] | None:
+    """Return the stored misconception that explains most; to the last digits first.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The calls.
+    component : int, optional
+        Which of several results is explained; None for all.
+    consider : callable
+        Gets every one that does not stand, with its weight.
+    """
+    mistakes = evidence.exercise.misconceptions
+    for tolerant in False, True:
+        found = []
+        for rank, mistake in enumerate(mistakes):
+            explanation = _as_explanation(evidence, mistake, component)
+            weight = evidence.weigh(explanation, tolerant)
+            if weight.stands or _but_for_one(weight):
+                form = sum(
+                    _same_form(evidence.got(i), explanation.predict(i)) for i in evidence.returned
+                )
+                score = (weight.contradicted, -round(weight.explained, 2), -form, rank)
+                found.append((score, (mistake, explanation, weight)))
+            else:
+                consider(mistake, explanation, weight)
+        if found:
+            return min(found, key=lambda item: item[0])[1]
+    return None
+
+
+def _but_for_one(weight: Weight) -> bool:
+    """Whether a stored mistake accounts for all that is wrong, and one special case is right.
+
+    Who makes it and sees one case fail mends that case; the mistake is still there.
+    """
+    return weight.whole >= 3 and weight.explained > NEXT_TO_ALL and weight.contradicted == 1
+
+
+def _as_explanation(
+    evidence: Evidence, mistake: Misconception, component: int | None
+) -> Explanation:
+
+    @cache
+    def predict(i: int) -> Plain | Raised:
+        args = copied(evidence.cases[i].args)
+        return called(lambda: mistake.wrong(*args))
+
+    text = f"Your code {mistake.name}. {mistake.message}"
+    return Explanation(f"mistake: {mistake.name}", text, predict, component)
+
+
+def _same_form(got: Plain | Raised | None, told: Plain | Raised) -> bool:
+    """Whether two results agree in the kind of their dtypes as well as in their numbers."""
+    if isinstance(got, tuple) and isinstance(told, tuple):
+        return len(got) == len(told) and all(map(_same_form, got, told))
+    a, b = as_array(got), as_array(told)
+    if a is None or b is None:
+        return got is told
+    kinds_agree = not (a.ndim or b.ndim) or (a.dtype.kind == "f") == (b.dtype.kind == "f")
+    return kinds_agree and same(got, told)
+
+
+def of_form(evidence: Evidence, wrong: Sequence[int]) -> tuple[Misconception, Explanation] | None:
+    """Return the misconception whose results have right numbers in the same wrong form."""
+    scores = []
+    for mistake in evidence.exercise.misconceptions:
+        explanation = _as_explanation(evidence, mistake, None)
+        alike = {i: _same_form(evidence.got(i), explanation.predict(i)) for i in evidence.returned}
+        scores.append(sum(alike.values()) if all(alike.get(i, True) for i in wrong) else 0)
+    if not any(scores):
+        return None
+    mistake = evidence.exercise.misconceptions[scores.index(max(scores))]
+    return mistake, _as_explanation(evidence, mistake, None)
