@@ -43,7 +43,7 @@ SEVERAL_OF = 3  # a third of them
 MOST_LABELS = 2
 SPACE = "<repair>"
 # What mends some calls by chance sooner than by sense.
-FAR = re.compile(r"min\(|max\(|/ 100|2 \* \.\.\.|\.\.\. / 2")
+FAR = re.compile(r"^has `(?:min\(|max\(|\.\.\. / 100|2 \* \.\.\.|\.\.\. / 2)")
 NUMBERS = {Rule.mismatch, Codes.mismatch, Integer.mismatch}
 
 
