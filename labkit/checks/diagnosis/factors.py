@@ -54,10 +54,6 @@ def _is_number(value: Any) -> bool:
     return type(value) in (int, float)
 
 
-def _is_real(value: Any) -> bool:
-    return type(value) is float
-
-
 def _is_count(value: Any) -> bool:
     return type(value) is int and 0 < value <= MOST_BITS
 
@@ -77,9 +73,7 @@ QUANTITIES: tuple[tuple[Callable[[Any], bool], str, Callable[[Any], Any]], ...] 
     (_is_count, "`2**{p}`", lambda v: 2.0**v),
     (_is_count, "`2**({p} - 1)`", lambda v: 2.0 ** (v - 1)),
     (_is_count, "`2**({p} - 1) - 1`", lambda v: 2.0 ** (v - 1) - 1),
-    (_is_real, "`{p}**2`", lambda v: v**2),
     (_is_tensor, "`{p}`", lambda v: v.double().numpy()),
-    (_is_tensor, "the square of `{p}`", lambda v: v.double().numpy() ** 2),
     (_is_tensor, "the root of the number of values in `{p}`", lambda v: v.numel() ** 0.5),
     (_is_tensor, "the number of values in `{p}`", torch.numel),
     (_is_matrix, "the number of rows of `{p}`", len),
