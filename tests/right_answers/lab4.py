@@ -569,6 +569,84 @@ def layer_slip_with_8_bits(weight, bias, x, y):
     return next(name for name, wanted in tries if torch.allclose(wanted, y, atol=1e-4))
 
 
+# 4.14 --------------------------------------------------------------------------------------------
+
+
+def deployment_review_with_patterns(script):
+    import re
+
+    text = "\n".join(script)
+    patterns = {
+        "training mode": r"\.train\(\)",
+        "simulation timed": r"^timed = simulated$",
+        "other batch": r"timed, x\[:",
+        "optimizer in the file": r"^state = .*optimizer",
+    }
+    found = [name for name, pattern in patterns.items() if re.search(pattern, text, re.M)]
+    if len(set(re.findall(r"set_num_threads\((\d+)\)", text))) > 1:
+        found.append("other threads")
+    first, last = map(int, re.search(r"slice\((\d+), (\d+)\)", text).groups())
+    return [*found, "too few images"] if last - first < 1000 else found
+
+
+def deployment_review_line_by_line(script):
+    errors, threads = set(), []
+    for line in script:
+        if line.startswith("real = ") and line.endswith("train()"):
+            errors.add("training mode")
+        if "num_threads" in line:
+            threads.append(line)
+        if line.startswith("timed") and "small" not in line:
+            errors.add("simulation timed")
+        if line.startswith("small_ms") and "[" in line:
+            errors.add("other batch")
+        if line.startswith("state") and "optimizer" in line:
+            errors.add("optimizer in the file")
+        if line.startswith("part") and len(range(10_000)[eval(line[7:])]) < 1000:
+            errors.add("too few images")
+    return list(errors if threads[0] == threads[-1] else errors | {"other threads"})
+
+
+def deployment_review_by_running(script):
+    seen = {"threads": [], "timed": {}, "batches": []}
+
+    class Network(str):
+        def eval(self):
+            return Network("evaluating")
+
+        def train(self, mode=True):
+            return Network("training" if mode else "evaluating")
+
+        def state_dict(self):
+            return self
+
+    def milliseconds(network, x):
+        seen["timed"][network] = seen["threads"][-1]
+        seen["batches"].append(len(x))
+        return 1.0
+
+    def right(network, part):
+        seen["images"] = len(range(10_000)[part])
+
+    names = {"networks": {"mobilenet": Network("r"), "resnet": Network("r")}, "few": [0] * 500}
+    names |= {"small": Network("small"), "simulated": Network("simulated"), "print": str}
+    names |= {"milliseconds": milliseconds, "right": right, "optimizer": Network("optimizer")}
+    names["bytes_of"] = lambda what: seen.setdefault("state", what) and 1
+    names["difference"] = lambda one, other: (0, 0)
+    text = "\n".join(script).replace("torch.set_num_threads", "threads.append")
+    text = text.replace("copy.deepcopy", "").replace("x.clone()", "x")
+    exec(text, names | {"threads": seen["threads"]})
+    conditions = {
+        "training mode": "training" in seen["timed"],
+        "other threads": len(set(seen["timed"].values())) > 1,
+        "simulation timed": "simulated" in seen["timed"],
+        "other batch": len(set(seen["batches"])) > 1,
+        "optimizer in the file": "optimizer" in seen["state"],
+        "too few images": seen["images"] < 1000,
+    }
+    return [name for name, there in conditions.items() if there]
+
+
 RIGHT_ANSWERS = {
     "4.1": [
         fold_in_numpy,
@@ -599,4 +677,9 @@ RIGHT_ANSWERS = {
     ],
     "4.12": [folding_test_with_modules, folding_test_with_names, folding_test_by_the_formula],
     "4.13": [layer_slip_by_traces, layer_slip_in_numpy, layer_slip_with_8_bits],
+    "4.14": [
+        deployment_review_with_patterns,
+        deployment_review_line_by_line,
+        deployment_review_by_running,
+    ],
 }

@@ -14,6 +14,7 @@ from labkit.checks.lab4.folding_is_right import FOLDING_IS_RIGHT
 from labkit.checks.lab4.int4_linear import INT4_LINEAR
 from labkit.checks.lab4.pareto_front import PARETO_FRONT
 from labkit.checks.lab4.quantize_layer import QUANTIZE_LAYER
+from labkit.checks.lab4.review_deployment import REVIEW_DEPLOYMENT
 from labkit.checks.lab4.sensitivity import SENSITIVITY
 from labkit.checks.lab4.slip_of_layer import SLIP_OF_LAYER
 
@@ -36,4 +37,5 @@ EXERCISES = (
     CHOOSE_BITS,
     FOLDING_IS_RIGHT,
     SLIP_OF_LAYER,
+    REVIEW_DEPLOYMENT,
 )
