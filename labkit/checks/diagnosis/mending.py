@@ -19,6 +19,8 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
+import numpy as np
+
 from labkit.checks import syntax
 from labkit.checks.calling import call_all
 from labkit.checks.diagnosis.answer import Remark, cell_of, definition_in
@@ -27,7 +29,7 @@ from labkit.checks.diagnosis.edits import Edit, edits
 from labkit.checks.diagnosis.evidence import Evidence, Raised
 from labkit.checks.exercise import Case
 from labkit.checks.rules import Codes, Integer, Rule
-from labkit.checks.values import input_size, shortened
+from labkit.checks.values import Plain, as_array, input_size, shortened
 
 MOST_EDITS = 600
 SECOND_EDITS = 400
@@ -79,10 +81,10 @@ class _Search:
             if len(mended) == len(self.wrong):
                 if edit.rank < self._most and not self._answers_alone(edit):
                     self.whole.append(edit)
-            elif mended:
+            elif mended and not FAR.search(edit.does):
                 self.steps.append(_Step(_kept(edit), mended))
         self.steps.sort(key=lambda step: step.order)
-        for step in [] if self.whole else self.steps[:FIRST_STEPS]:
+        for step in self.steps[:FIRST_STEPS] if self._exact and not self.whole else []:
             tree = _with(self.tree, step.edit.tree)
             left = [i for i in self.wrong if i not in step.mended]
             for edit, changed in islice(self._changed(tree), SECOND_EDITS // FIRST_STEPS):
@@ -108,10 +110,14 @@ class _Search:
         return sorted(range(len(size)), key=lambda i: (i not in self.wrong, size[i], i))
 
     @property
+    def _exact(self) -> bool:
+        """Whether one result alone is right; of many, chance finds one."""
+        return {type(rule).mismatch for rule in self.evidence.exercise.rules} <= NUMBERS
+
+    @property
     def _most(self) -> int:
-        """How far-fetched a change may be: where many results are right, chance finds one."""
-        exact = {type(rule).mismatch for rule in self.evidence.exercise.rules} <= NUMBERS
-        return 99 if exact else FAR_FETCHED
+        """How far-fetched a change may be."""
+        return 99 if self._exact else FAR_FETCHED
 
     def _mended(self, changed: Callable[..., Any]) -> tuple[int, ...]:
         """Return which wrong calls a change makes right; none if it spoils a right one."""
@@ -129,9 +135,8 @@ class _Search:
     def _tells(self, step: _Step) -> bool:
         """Whether what a change mends is no chance: a good part of the wrong calls, and several."""
         return (
-            step.edit.rank < self._most
+            self._exact
             and len(step.mended) >= max(SEVERAL, len(self.wrong) / SEVERAL_OF)
-            and not FAR.search(step.edit.does)
             and not self._answers_alone(step.edit)
             and not any(map(self._answers, _calls_in(step.edit.after)))
         )
@@ -250,10 +255,20 @@ def _gives_right(changed: Callable[..., Any], evidence: Evidence, i: int) -> boo
         return False
     parts, wanted = evidence.parts(given), evidence.parts(evidence.expected[i])
     args = evidence.cases[i].args
-    return len(parts) == len(wanted) and all(
-        rule.mismatch("", value, want, args) is None
-        for rule, value, want in zip(evidence.exercise.rules, parts, wanted, strict=True)
-    )
+    if len(parts) != len(wanted):
+        return False
+    compared = list(zip(evidence.exercise.rules, parts, wanted, strict=True))
+    if any(_far_off(rule, value, want) for rule, value, want in compared):
+        return False
+    return all(rule.mismatch("", value, want, args) is None for rule, value, want in compared)
+
+
+def _far_off(rule: Rule, value: Plain, want: Plain) -> bool:
+    """Whether codes are off by more than a neighbour: seen without asking the rule."""
+    a, b = as_array(value), as_array(want)
+    if not isinstance(rule, Codes) or a is None or b is None or a.shape != b.shape:
+        return False
+    return bool((np.abs(a.astype(np.float64) - b) > 1).any())
 
 
 def _where(edit: Edit) -> str:

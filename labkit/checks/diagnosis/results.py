@@ -26,7 +26,6 @@ _Quantity = Callable[[tuple], Any]
 _Measure = Callable[[Any], Any]
 _Unrounded = Callable[..., tuple[Any, int, int]]
 
-
 MANY_PLACES = 3
 
 
@@ -279,16 +278,20 @@ class Results:
         unrounded = self._unrounded(c)
         if unrounded is None:
             return
+
+        @cache
+        def before(i: int) -> tuple[Array, int, int]:
+            real, low, high = unrounded(*self.evidence.cases[i].args)
+            return np.asarray(real, dtype=np.float64), low, high
+
         for words, quantity in quantities:
             for name, text, act in ACTS:
 
                 def turn(
                     i: int, act: _Combine = act, quantity: _Quantity = quantity
                 ) -> Array | None:
-                    args = self.evidence.cases[i].args
-                    real, low, high = unrounded(*args)
-                    value = np.asarray(quantity(args), dtype=np.float64)
-                    real = np.asarray(real, dtype=np.float64)
+                    real, low, high = before(i)
+                    value = np.asarray(quantity(self.evidence.cases[i].args), dtype=np.float64)
                     if value.ndim and value.shape != real.shape:
                         return None
                     return np.round(act(real, value)).clip(low, high)
