@@ -23,8 +23,6 @@ from labkit.checks.values import Plain, as_array, number
 
 _Combine = Callable[[Array, Array], Array]
 _Quantity = Callable[[tuple], Any]
-_Measure = Callable[[Any], Any]
-_Unrounded = Callable[..., tuple[Any, int, int]]
 
 MANY_PLACES = 3
 
@@ -87,7 +85,7 @@ class Results:
         key = f"result: {self.names[c] + ' ' if self.names else ''}{name}"
         return Explanation(key, prefix + text, predict, c if self.names else None)
 
-    def _unrounded(self, c: int) -> _Unrounded | None:
+    def _unrounded(self, c: int) -> Callable[..., Any] | None:
         """Return what gives the real numbers that a result is rounded from, with its bounds."""
         rule = self.evidence.exercise.rules[c]
         return rule.unrounded if isinstance(rule, Codes) else None
@@ -252,7 +250,7 @@ class Results:
             for applies, words, measure in QUANTITIES:
                 if all(map(applies, values)):
 
-                    def of(args: tuple, k: int = k, measure: _Measure = measure) -> Any:
+                    def of(args: tuple, k: int = k, measure: Callable[[Any], Any] = measure) -> Any:
                         return measure(args[k])
 
                     quantities.append((words.format(p=name), of))
