@@ -36,10 +36,12 @@ def contrast(evidence: Evidence, wrong: list[int]) -> str:
     labels = list(dict.fromkeys(evidence.cases[i].label for i in wrong))
     if len(labels) <= MOST_LABELS and len(wrong) < len(right):
         return f"Only this goes wrong: {'; '.join(labels)}. All other calls are right."
-    labels = list(dict.fromkeys(evidence.cases[i].label for i in right))
-    if len(labels) <= MOST_LABELS:
-        return f"Only this is right: {'; '.join(labels)}. All other calls go wrong."
-    return ""
+    good = list(dict.fromkeys(evidence.cases[i].label for i in right))
+    if len(good) <= MOST_LABELS:
+        return f"Only this is right: {'; '.join(good)}. All other calls go wrong."
+    shown = ["; ".join(some[:MOST_LABELS]) for some in (good, labels)]
+    more = len(labels) > MOST_LABELS
+    return f"Right are, among others: {shown[0]}. Wrong are: {shown[1]}{' and others' * more}."
 
 
 def parting(evidence: Evidence, wrong: list[int]) -> tuple[str, str] | None:
