@@ -17,6 +17,7 @@ from labkit.checks.diagnosis.errors import meaning
 from labkit.checks.diagnosis.evidence import Evidence
 from labkit.checks.exercise import Case
 from labkit.checks.lab import NOTEBOOK_SEED
+from labkit.checks.messages import verdict_card
 from labkit.checks.verdict import judge
 
 SAMPLE = 7  # every seventh answer of each lab: all of them take minutes
@@ -256,3 +257,88 @@ def test_a_call_that_cannot_be_stopped_gives_the_screen_back(capsys, monkeypatch
     release.set()
     assert outcomes[0].status == "stopped"
     assert capsys.readouterr().out == "seen\n"
+
+
+def card_of(exercise_id: str, code: str) -> str:
+    """Return all that a notebook's card says of an answer cell."""
+    exercise = EXERCISES[exercise_id]
+    names = around(int(exercise_id.split(".")[0]))
+    return repr(verdict_card(run(Answer(exercise, "wrong", "", code, ()), names).verdict))
+
+
+def test_no_number_is_said_to_be_in_code_that_has_it_not() -> None:
+    code = """def round_to_bf16(pattern):
+    return (pattern >> 16) + (pattern & 0xFFFF != 0)
+"""
+    card = card_of("0.6", code)
+    assert "your code has" not in card
+
+
+def test_what_the_reference_alone_names_is_said_of_no_part_of_the_calls() -> None:
+    code = """def pack(q, bits):
+    q = q.to(torch.int32)
+    if len(q) % 2:
+        q = torch.cat([q, q.new_zeros(1)])
+    q = q & 2**bits - 1
+    return (q[0::2] | (q[1::2] << bits)).to(torch.uint8)
+"""
+    assert [key for key in found_in("1.10", code) if key.startswith("variant")] == []
+
+
+def test_plain_numbers_of_code_that_raises_do_not_wrap_round() -> None:
+    code = """def network_bytes(shapes, bits):
+    return sum(-(-shape[0] * shape[1] * bits // 8) for shape in shapes)
+"""
+    assert [key for key in found_in("0.8", code) if key.startswith("result")] == []
+
+
+def test_everywhere_is_said_of_most_numbers_of_most_calls_alone() -> None:
+    code = """def add_codes(q_a, a, q_b, b, y, relu):
+    (sa, za), (sb, zb), (sy, zy) = a, b, y
+    q = torch.round((sa * (q_a.double() - za) + sb * (q_b.double() - zb)) / sy) + zy
+    return q.clamp(min=zy).long() if relu else q.clamp(0, 255).long()
+"""
+    assert "everywhere" not in card_of("4.5", code)
+    assert "everywhere" in card_of("0.5", "def float_gap(x, e, m):\n    return 1 / m + abs(x)\n")
+
+
+def test_one_shape_beside_errors_is_no_rule() -> None:
+    assert "shape" not in found_in("3.2", "def gemm(a, b):\n    return a.int() * b.int()\n")
+
+
+def test_an_error_is_explained_with_the_numbers_that_are_shown() -> None:
+    code = "def fold_zero_point(b, q, z):\n    return b - z * q.sum(0)\n"
+    assert "tensor a (2) must match the size of tensor b (4)" in card_of("3.4", code)
+    assert "2 numbers meet 4" in card_of("3.4", code)
+
+
+def test_code_that_raises_leaves_out_no_step_of_the_reference() -> None:
+    code = "def correct_bias(bias, y, got):\n    return bias - (got - y).mean(0)\n"
+    assert [key for key in found_in("4.8", code) if key.startswith("variant")] == []
+
+
+def test_a_change_that_mends_every_call_is_said_before_an_argument_too_little() -> None:
+    code = "def twos_complement(value, bits):\n    return value & 2**bits\n"
+    assert found_in("0.7", code) == ["repair: 2 ** bits -> 2 ** bits - 1"]
+
+
+def test_a_table_with_one_wrong_number_is_no_test_that_always_says_no() -> None:
+    code = """def percentile_is_right(percentile_threshold):
+    values, counts = torch.tensor([0.25, 1.5, 8.0]), torch.tensor([20, 50, 30])
+    for percent, place in {1: 0, 50: 1, 69: 2}.items():
+        if float(percentile_threshold(values, counts, percent)) != float(values[place]):
+            return False
+    return True
+"""
+    assert found_in("2.11", code) == ["test: refuses, comparing"]
+    assert "mistake: always says no" in found_in(
+        "2.11", "def percentile_is_right(f):\n    return 0"
+    )
+
+
+def test_ternary_weights_with_a_scale_for_each_column_are_not_called_real() -> None:
+    code = """def ternary_network(w, x, labels):
+    scale = 1.4 * w.abs().mean(0)
+    return torch.round(w / scale).clamp(-1, 1) * scale
+"""
+    assert "one S for each column" in card_of("5.9", code)

@@ -38,6 +38,7 @@ STUB = re.compile(r"(Exercise \d+\.\d+)?")
 """What a stub says; a NotImplementedError with other words is an error like any other."""
 
 Status = Literal["returned", "not started", "raised", "stopped", "unplain", "not called"]
+BROKEN = ("raised", "stopped", "not started")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 
 from labkit.checks.rules import Rule
+from labkit.checks.values import input_size
 
 
 @dataclass(frozen=True)
@@ -113,3 +114,8 @@ class Exercise:
     def draw(self, seed: int) -> list[Case]:
         """Return the cases of `seed`; the same for the same seed."""
         return list(self.cases(torch.Generator().manual_seed(seed)))
+
+
+def smallest(cases: Sequence[Case], calls: Sequence[int]) -> int:
+    """Return which of some calls is shown: one that must be right, then the smallest input."""
+    return min(calls, key=lambda i: (not cases[i].must, input_size(cases[i].args), i))

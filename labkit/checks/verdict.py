@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from labkit.checks.calling import Outcome
+from labkit.checks.calling import BROKEN, Outcome
 from labkit.checks.diagnosis.diagnosis import Finding, diagnose
 from labkit.checks.diagnosis.sayings import judged, said
-from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.exercise import Case, Exercise, Misconception, smallest
 from labkit.checks.rules import Mismatch, kind
-from labkit.checks.values import Plain, as_array, describe, input_size, plain, source_text
+from labkit.checks.values import Plain, as_array, describe, plain, source_text
 
 BITS_OF_A_NUMBER = "pattern"
 """The argument that holds the bits of a float: nobody reads them in decimal."""
@@ -154,12 +154,10 @@ def judge(
             numpy=any(outcome.numpy for outcome in outcomes),
             changes_inputs=any(outcome.changed for outcome in outcomes),
         )
-    broken = [i for i in wrong if outcomes[i].status in ("raised", "stopped", "not started")]
+    broken = [i for i in wrong if outcomes[i].status in BROKEN]
     # "The numbers are right" must not be read where other calls have wrong ones.
     off = [i for i, mismatch in enumerate(mismatches) if mismatch and not mismatch.form_only]
-    shown = min(
-        broken or off or wrong, key=lambda i: (not cases[i].must, input_size(cases[i].args), i)
-    )
+    shown = smallest(cases, broken or off or wrong)
     if not lost and (2 * right >= total or not (off or broken)):
         state = State.ALMOST
     elif broken:

@@ -6,14 +6,16 @@ is said, a misconception with a message of its own before a relation, a relation
 the pen. Where none stands, facts are said: which calls are right, and what an error means.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from labkit.checks.calling import Outcome
+from labkit.checks.calling import BROKEN, Outcome
 from labkit.checks.diagnosis.answer import remarks
 from labkit.checks.diagnosis.arguments import Arguments, called, copied
+from labkit.checks.diagnosis.chance import tells
 from labkit.checks.diagnosis.contrast import contrast, parting
 from labkit.checks.diagnosis.errors import meaning
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Weight
@@ -23,14 +25,13 @@ from labkit.checks.diagnosis.results import Results
 from labkit.checks.diagnosis.shapes import shapes
 from labkit.checks.diagnosis.stored import NEXT_TO_ALL, of_form, stored
 from labkit.checks.diagnosis.variants import Variants
-from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.values import as_array
+from labkit.checks.exercise import Case, Exercise, Misconception, smallest
 
 MOST = 2
-FEW_NUMBERS = 2
 SEVERAL = 2
-MANY = 6
 AS_FAR_FETCHED = 2
+# What comes in is found in results by chance sooner than a change that mends every call.
+BESIDE_AN_ARGUMENT = re.compile(r"result: (\w+ )?(plus|minus|times|over) ")
 NARROW = ("numbers: float16", "numbers: bfloat16")
 
 
@@ -84,8 +85,11 @@ def diagnose(
         causes = _causes(evidence, wrong, elsewhere)
     if not causes:
         causes = _within(evidence, list(wrong), elsewhere) or _narrow(evidence)
-    told = () if answer is None else _told(answer, evidence, list(wrong), bool(causes))
-    causes = (*causes, *told)
+    if answer is not None:
+        causes = (*causes, *_told(answer, evidence, list(wrong), bool(causes)))
+        if causes and all(map(BESIDE_AN_ARGUMENT.match, (finding.key for finding in causes))):
+            mended = repair(answer, evidence, list(wrong), all_or_none=True)
+            causes = (Finding(mended.key, mended.text),) if mended else causes
     changed = _changed(evidence)
     facts = _facts(evidence, list(wrong), has_cause=any(finding.cause for finding in causes))
     return (*causes, *changed, *facts)[:MOST]
@@ -148,13 +152,15 @@ def _best(
     What explains all that is wrong, and would have made right calls wrong too, goes `elsewhere`.
     """
     standing: list[_Standing] = []
-    tells = _tells(evidence, component)
+    telling = tells(evidence, component)
 
-    def consider(kind: int, rank: int, finding: Finding, weight: Weight) -> None:
+    def consider(
+        kind: int, rank: int, finding: Finding, weight: Weight, partial: bool = True
+    ) -> None:
         place = (weight.contradicted, -round(weight.explained, 2), kind, rank, finding)
         if weight.stands:
             standing.append(place)
-        elif tells and weight.explained > NEXT_TO_ALL and weight.whole >= SEVERAL:
+        elif partial and telling and weight.explained > NEXT_TO_ALL and weight.whole >= SEVERAL:
             elsewhere.append(place)
 
     fits = stored(
@@ -168,11 +174,10 @@ def _best(
         standing.append(place)
     wrong_ones = evidence.wrong_components()
     only = wrong_ones[0] if component is None and len(wrong_ones) == 1 else component
-    if not _explained(standing) and tells:
-        sources: Iterable[Iterator[Explanation]] = (
-            Arguments(evidence).explanations(),
-            Results(evidence).explanations(),
-        )
+    if not _explained(standing) and telling:
+        sources: list[Iterator[Explanation]] = [Arguments(evidence).explanations()]
+        if not evidence.raises or len(evidence.wrong) >= SEVERAL:  # to one result many fit
+            sources.append(Results(evidence).explanations())
         for kind, source in enumerate(sources, 1):
             for rank, explanation in enumerate(source):
                 if explanation.component in (None, only):
@@ -180,10 +185,12 @@ def _best(
                         explanation, component=component if explanation.component is None else only
                     )
                     consider(kind, rank, _finding(narrowed), evidence.weigh(narrowed))
-    if not _explained(standing) and tells:
+    # What stands nowhere in code that raises is not what its results come from.
+    if not _explained(standing) and telling and not evidence.raises:
         for rank, explanation in Variants(evidence).explanations():
             narrowed = replace(explanation, component=component)
-            consider(_SLIP_OF_THE_PEN, rank, _finding(narrowed), evidence.weigh(narrowed))
+            weight = evidence.weigh(narrowed)
+            consider(_SLIP_OF_THE_PEN, rank, _finding(narrowed), weight, narrowed.partial)
     return _first(standing) if standing else None
 
 
@@ -204,6 +211,7 @@ def _first(standing: Sequence[_Standing]) -> Finding:
         if apart and fits == list(best[:3]) and rank <= best[3] + AS_FAR_FETCHED:
             key = f"{best[4].key} or {other.key.removeprefix('variant: ')}"
             said = other.text.replace("It looks as if", "Or, with the same results, it seems that")
+            said = said.replace("The results are those of code", "They are also those of code")
             return Finding(key, f"{best[4].text} {said}")
     return best[4]
 
@@ -220,7 +228,7 @@ def _within(
         text = f"{found.text} That is so where {where[0]}; where {where[1]}, all is right."
         return (replace(found, key=f"{found.key}, where {where[0]}", text=text),)
     which = places(evidence)
-    if not which or not _tells(evidence, None):
+    if not which or not tells(evidence, None):
         return ()
     for explanation in Results(evidence).explanations():
         weight = evidence.weigh(explanation, within=True)
@@ -246,43 +254,13 @@ def _explained(standing: Sequence[_Standing]) -> bool:
     return any(not item[0] and -item[1] > NEXT_TO_ALL for item in standing)
 
 
-def _tells(evidence: Evidence, component: int | None) -> bool:
-    """Whether the wrong numbers are such that two different slips would not agree by chance."""
-    seen: set[float] = set()
-    everything: set[float] = set()
-    count = 0
-    only_wrong = evidence.wrong_components()
-    for i in evidence.wrong:
-        masks = evidence.wrong_parts[i]
-        for c, part in enumerate(evidence.parts(evidence.got(i))):
-            array = as_array(part)
-            if array is None or component not in (None, c) or (only_wrong and c not in only_wrong):
-                continue
-            values = array.astype(float).reshape(-1)
-            mask = masks[c] if masks is not None and c < len(masks) else None
-            if mask is not None:
-                everything |= set(values[:50].tolist())
-                values = values[mask.reshape(-1)]
-            count += len(values)
-            seen |= set(values[:50].tolist())
-    finite = {v for v in seen if v == v and abs(v) != float("inf")} - {0.0}
-    among_others = len(everything) >= FEW_NUMBERS and count >= MANY  # which ones are wrong tells
-    return len(finite) >= FEW_NUMBERS or among_others or any(map(_is_odd, finite))
-
-
-def _is_odd(value: float) -> bool:
-    """Whether no two slips give this number by chance: it is no small count and no plain part."""
-    return abs(value) > 256 or (8 * value) % 1 != 0
-
-
 def _facts(evidence: Evidence, wrong: list[int], has_cause: bool) -> Iterator[Finding]:
-    broken = [i for i in wrong if evidence.outcomes[i].status == "raised"]
+    broken = [i for i in wrong if evidence.outcomes[i].status in BROKEN]
     if broken:
-        words = meaning(evidence.outcomes[broken[0]].message)
+        shown = evidence.outcomes[smallest(evidence.cases, broken)]
+        words = meaning(shown.message) if shown.status == "raised" else ""
         if words:
-            yield Finding(
-                "error: " + evidence.outcomes[broken[0]].message.split(":")[0], words, False
-            )
+            yield Finding("error: " + shown.message.split(":")[0], words, False)
     if has_cause:
         return
     key, words = numbers(evidence)

@@ -20,10 +20,12 @@ from labkit.checks.diagnosis.agreement import (
     says_the_right,
 )
 from labkit.checks.exercise import Case, Exercise
+from labkit.checks.rules import Codes, Integer, Rule
 from labkit.checks.values import Plain, as_array, input_size
 
 ENOUGH = 0.9
 STRAY = 0.1
+EXACT = {Rule.mismatch, Codes.mismatch, Integer.mismatch}
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,15 @@ class Explanation:
         ``predict(i)`` returns the result of call i as arrays, or `Raised`.
     component : int, optional
         Which of several results it speaks about; None for all.
+    partial : bool
+        Whether it may be said of a part of the calls only.
     """
 
     key: str
     text: str
     predict: Callable[[int], "Plain | Raised"]
     component: int | None = None
+    partial: bool = True
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,16 @@ class Evidence:
         """The calls that gave a result. Errors say themselves what happened."""
         return [i for i, outcome in enumerate(self.outcomes) if outcome.status == "returned"]
 
+    @property
+    def exact(self) -> bool:
+        """Whether one result alone is right; of many, chance finds one."""
+        return {type(rule).mismatch for rule in self.exercise.rules} <= EXACT
+
+    @cached_property
+    def raises(self) -> bool:
+        """Whether any call ended in an error."""
+        return any(outcome.status == "raised" for outcome in self.outcomes)
+
     @cached_property
     def wrong_parts(self) -> dict[int, tuple[np.ndarray | None, ...] | None]:
         """For each call and each result a mask of wrong numbers; None: it cannot be compared."""
@@ -117,6 +132,12 @@ class Evidence:
     def got(self, i: int) -> Plain:
         """Return what call i gave."""
         return self.outcomes[i].value
+
+    def may_wrap(self, c: int) -> bool:
+        """Whether result c may have wrapped round: not where Python's numbers come, and errors."""
+        given = (self.parts(self.got(i)) for i in self.returned)
+        plain = all(c >= len(parts) or isinstance(parts[c], int | float) for parts in given)
+        return not (plain and self.raises)
 
     def _is_wrong(self, i: int) -> bool:
         """Whether call i went wrong in more than its form."""

@@ -28,7 +28,7 @@ from labkit.checks.diagnosis.arguments import called, copied
 from labkit.checks.diagnosis.edits import Edit, edits
 from labkit.checks.diagnosis.evidence import Evidence, Raised
 from labkit.checks.exercise import Case
-from labkit.checks.rules import Codes, Integer, Rule
+from labkit.checks.rules import Codes, Rule
 from labkit.checks.values import Plain, as_array, input_size, shortened
 
 MOST_EDITS = 600
@@ -46,7 +46,6 @@ MOST_LABELS = 2
 SPACE = "<repair>"
 # What mends some calls by chance sooner than by sense.
 FAR = re.compile(r"^has `(?:min\(|max\(|\.\.\. / 100|2 \* \.\.\.|\.\.\. / 2)")
-NUMBERS = {Rule.mismatch, Codes.mismatch, Integer.mismatch}
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,7 @@ class _Search:
     evidence: Evidence
     wrong: list[int]
     tree: ast.Module
+    all_or_none: bool
     whole: list[Edit] = field(default_factory=list)
     pairs: list[tuple[Edit, Edit]] = field(default_factory=list)
     steps: list[_Step] = field(default_factory=list)
@@ -81,10 +81,10 @@ class _Search:
             if len(mended) == len(self.wrong):
                 if edit.rank < self._most and not self._answers_alone(edit):
                     self.whole.append(edit)
-            elif mended and not FAR.search(edit.does):
+            elif mended and not self.all_or_none and not FAR.search(edit.does):
                 self.steps.append(_Step(_kept(edit), mended))
         self.steps.sort(key=lambda step: step.order)
-        for step in self.steps[:FIRST_STEPS] if self._exact and not self.whole else []:
+        for step in self.steps[:FIRST_STEPS] if self.evidence.exact and not self.whole else []:
             tree = _with(self.tree, step.edit.tree)
             left = [i for i in self.wrong if i not in step.mended]
             for edit, changed in islice(self._changed(tree), SECOND_EDITS // FIRST_STEPS):
@@ -110,14 +110,9 @@ class _Search:
         return sorted(range(len(size)), key=lambda i: (i not in self.wrong, size[i], i))
 
     @property
-    def _exact(self) -> bool:
-        """Whether one result alone is right; of many, chance finds one."""
-        return {type(rule).mismatch for rule in self.evidence.exercise.rules} <= NUMBERS
-
-    @property
     def _most(self) -> int:
         """How far-fetched a change may be."""
-        return 99 if self._exact else FAR_FETCHED
+        return 99 if self.evidence.exact else FAR_FETCHED
 
     def _mended(self, changed: Callable[..., Any]) -> tuple[int, ...]:
         """Return which wrong calls a change makes right; none if it spoils a right one."""
@@ -135,7 +130,7 @@ class _Search:
     def _tells(self, step: _Step) -> bool:
         """Whether what a change mends is no chance: a good part of the wrong calls, and several."""
         return (
-            self._exact
+            self.evidence.exact
             and len(step.mended) >= max(SEVERAL, len(self.wrong) / SEVERAL_OF)
             and not self._answers_alone(step.edit)
             and not any(map(self._answers, _calls_in(step.edit.after)))
@@ -180,7 +175,9 @@ class _Search:
         return Remark(f"repair: {step.edit.before} -> {step.edit.after} in part", text)
 
 
-def repair(function: Callable[..., Any], evidence: Evidence, wrong: list[int]) -> Remark | None:
+def repair(
+    function: Callable[..., Any], evidence: Evidence, wrong: list[int], all_or_none: bool = False
+) -> Remark | None:
     """Return the change of one place, or of two, that mends the calls of an answer.
 
     Parameters
@@ -191,13 +188,15 @@ def repair(function: Callable[..., Any], evidence: Evidence, wrong: list[int]) -
         Its calls.
     wrong : list of int
         Those that are not accepted.
+    all_or_none : bool
+        Ask for one change that mends every call.
     """
     if not isinstance(function, types.FunctionType) or not wrong:
         return None
     tree = cell_of(function)
     if tree is None or definition_in(tree, function) is None:
         return None
-    search = _Search(function, evidence, wrong, tree)
+    search = _Search(function, evidence, wrong, tree, all_or_none)
     smallest = min(wrong, key=lambda i: input_size(evidence.cases[i].args))
     start = time.process_time()
     call_all(function, [evidence.cases[smallest]], WAIT)

@@ -70,6 +70,9 @@ NUMBERS: tuple[tuple[str, Callable[[Array, Array], Array], str], ...] = (
 )
 
 
+EVERYWHERE = ("too large", "too small")
+
+
 def _half(values: Array) -> Array:
     return values.astype(np.float16).astype(np.float64)
 
@@ -94,9 +97,20 @@ def numbers(evidence: Evidence) -> tuple[str, str]:
         return "", ""
     got, wanted = (np.concatenate(side) for side in zip(*pairs, strict=True))
     for key, holds, words in NUMBERS:
-        if holds(got, wanted).all():
+        if holds(got, wanted).all() and (key not in EVERYWHERE or _everywhere(evidence)):
             return f"numbers: {key}", words
     return "", ""
+
+
+def _everywhere(evidence: Evidence) -> bool:
+    """Whether most calls are wrong, in most of their numbers, and none raises or has a form."""
+    masks = [mask for i in evidence.wrong for mask in evidence.wrong_parts[i] or (None,)]
+    returned = len(evidence.returned) == len(evidence.cases)
+    if not evidence.exact or not returned or any(mask is None for mask in masks):
+        return False
+    wrong = [mask.mean() for mask in masks if mask is not None and mask.any()]
+    most_calls = len(evidence.wrong) > len(evidence.cases) / 2
+    return most_calls and float(np.mean(wrong)) > 1 / 2
 
 
 def _wrong_numbers(evidence: Evidence) -> Iterator[tuple[Array, Array]]:

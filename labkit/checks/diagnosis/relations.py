@@ -245,6 +245,7 @@ RELATIONS = (
         "The numbers add up from place to place: begin anew for each.",
     ),
 )
+UNWRAPPED = tuple(r for r in RELATIONS if not r.name.startswith("wrapped to"))
 OTHERS: tuple[tuple[str, str, Callable[[Array, Array], Array]], ...] = (
     (
         "is {k}",

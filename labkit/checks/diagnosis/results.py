@@ -16,7 +16,7 @@ from labkit.checks.diagnosis.evidence import Evidence, Explanation, Raised
 from labkit.checks.diagnosis.factors import ACTS, FACTORS, QUANTITIES
 from labkit.checks.diagnosis.numbers import NEARLY
 from labkit.checks.diagnosis.orders import earlier, orders
-from labkit.checks.diagnosis.relations import OTHERS, RELATIONS, SHARES, Array
+from labkit.checks.diagnosis.relations import OTHERS, RELATIONS, SHARES, UNWRAPPED, Array
 from labkit.checks.diagnosis.rounding import ROUNDINGS
 from labkit.checks.rules import Codes
 from labkit.checks.values import Plain, as_array, number
@@ -42,7 +42,7 @@ class Results:
         """Give all relations, of each wrong result by itself if there are several."""
         yield from orders(self.evidence)
         for c in self.evidence.wrong_components() or range(max(1, len(self.names))):
-            for relation in RELATIONS:
+            for relation in RELATIONS if self.evidence.may_wrap(c) else UNWRAPPED:
                 yield self._explanation(c, relation.name, relation.text, relation.change)
             yield from self._roundings(c)
             yield from self._constants(c)

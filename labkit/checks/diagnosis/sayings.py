@@ -15,11 +15,13 @@ import numpy as np
 from labkit.checks.calling import Outcome, call_all
 from labkit.checks.diagnosis.diagnosis import MOST, Finding
 from labkit.checks.diagnosis.naming import one_name, several_names
-from labkit.checks.diagnosis.testing import misjudged, overlooking
+from labkit.checks.diagnosis.testing import DISAGREES, misjudged, overlooking
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.reviews import Names
 from labkit.checks.slip_names import Name
 from labkit.checks.values import as_array
+
+ALWAYS_NO = "mistake: always says no"
 
 
 def said(outcome: Outcome) -> Outcome:
@@ -50,7 +52,11 @@ def judged(
     if exercise.kind == "test":
         survivors = [cases[i] for i in wrong if not cases[i].must]
         found = tuple(f for f in found if _overlooks_as(exercise, f, survivors, answer))
-        return (*found, *misjudged(exercise, cases, outcomes, wrong, answer))[:MOST]
+        facts = misjudged(exercise, cases, outcomes, wrong, answer)
+        # A comparison that a right implementation fails tells more, and is no "always".
+        if any(fact.key == DISAGREES for fact in facts):
+            found = tuple(f for f in found if f.key != ALWAYS_NO)
+        return (*found, *facts)[:MOST]
     if found or any(outcome.status != "returned" for outcome in outcomes):
         return found
     got = [outcome.value for outcome in outcomes]

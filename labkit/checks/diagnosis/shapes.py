@@ -11,6 +11,7 @@ from labkit.checks.diagnosis.evidence import Evidence
 from labkit.checks.values import as_array
 
 Shape = tuple[int, ...]
+SEVERAL = 2
 PLACES = ("first", "second", "third", "fourth")
 
 
@@ -21,9 +22,16 @@ def shapes(evidence: Evidence) -> str:
         if not calls:
             continue
         result = f"`{name}`" if name else "the result"
+        where = "In every call that goes wrong"
+        if len(evidence.returned) < len(evidence.cases):
+            if len(calls) < SEVERAL:
+                continue
+            where = "Where a result of another shape than expected is returned,"
+        elif len(calls) < len(evidence.wrong):
+            where = "In every call that gives another shape than expected,"
         for words, shape in _guesses(evidence):
             if all(shape(i, got) == got and shape(i, want) != want for i, got, want in calls):
-                return f"In every call that goes wrong {result} {words}."
+                return f"{where} {result} {words}."
     return ""
 
 

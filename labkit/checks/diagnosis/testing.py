@@ -31,6 +31,7 @@ MOST_SURVIVORS = 8
 MOST_TRAITS = 6
 LONGEST_CALL = 200
 LONGEST_LINE = 120
+DISAGREES = "test: refuses, comparing"
 
 
 def misjudged(
@@ -192,9 +193,12 @@ def _refusal(calls: list[Call]) -> Iterator[tuple[str, str]]:
     call = calls[-1]
     source = shortened(ast.unparse(statement), LONGEST_LINE)
     text = f"It says no at `{source}`, after `{call.name}({_arguments(call)})`. "
+    shown = next(disagreements(statement, call), "")
+    if shown:
+        yield DISAGREES.removeprefix("test: "), text + shown
+        return
     right = f"Right implementations give {_short(call.result)}."
-    asked = f"{right} What does your test expect there, and why?"
-    yield "refuses", text + next(disagreements(statement, call), asked)
+    yield "refuses", f"{text}{right} What does your test expect there, and why?"
 
 
 def _arguments(call: Call) -> str:

@@ -19,6 +19,8 @@ from labkit.checks.values import Plain
 
 MOST = 400
 PRIVATE = re.compile(r"\b_[a-z]")
+NAME = re.compile(r"\b[A-Za-z_]\w*")
+NUMBER = re.compile(r"(?<![\w.])\d[\w.]*")
 
 
 class Variants:
@@ -60,14 +62,32 @@ class Variants:
             args = copied(self.evidence.cases[i].args)
             return called(lambda: function(*args))
 
-        return Explanation(f"variant: {edit.before} -> {edit.after}", _text(edit), predict)
+        key = f"variant: {edit.before} -> {edit.after}"
+        return Explanation(key, _text(edit), predict, partial=_speaks_of_arguments(edit))
 
 
 def _text(edit: Edit) -> str:
+    quotable = len(edit.before) <= 48 and len(edit.after) <= 48 and not _private(edit)
+    if _invents(edit):
+        other = f"has `{edit.after}` where `{edit.before}` belongs" if quotable else edit.does
+        return f"The results are those of code that {other}. Does yours come to the same?"
     sentence = f"It looks as if your code {edit.does}."
-    if len(edit.before) <= 48 and len(edit.after) <= 48 and not _private(edit):
+    if quotable:
         sentence += f" The results are those of `{edit.after}` where `{edit.before}` belongs."
     return sentence
+
+
+def _invents(edit: Edit) -> bool:
+    """Whether a change has a number that the reference has not; nor need the answer have it."""
+    return not set(NUMBER.findall(edit.after)) <= set(NUMBER.findall(edit.before))
+
+
+def _speaks_of_arguments(edit: Edit) -> bool:
+    """Whether a change names nothing that the reference alone has: no numbers, no variables."""
+    nodes = [node for node in ast.walk(edit.tree) if isinstance(node, ast.Name)]
+    made = {node.id for node in nodes if isinstance(node.ctx, ast.Store)}
+    named = set(NAME.findall(f"{edit.before} {edit.after}"))
+    return not _invents(edit) and not named & made
 
 
 def _private(edit: Edit) -> bool:

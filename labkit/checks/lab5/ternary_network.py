@@ -75,12 +75,14 @@ class TernaryClassifier(Open):
             return Mismatch(f"{name} holds NaN or infinity; expected finite weights.")
         size = np.abs(w)
         largest = size.max(1, keepdims=True)
-        between = (size > 1e-4 * largest) & (size < (1 - 1e-4) * largest)
+        between = _between(size)
         if between.any():
             row = int(np.argwhere(between)[0, 0])
             levels = len(np.unique(np.round(w[row], 6)))
             asked = "expected no others than -S, 0 and S, with one S a row."
-            if levels > MANY_LEVELS:
+            if not _between(size.T).any():
+                asked = f"{asked} Yours have one S for each column; S belongs to a row."
+            elif levels > MANY_LEVELS:
                 asked = (
                     f"{asked} These are real weights: return what the forward pass computes with, "
                     "torch.round(w / S).clamp(-1, 1) * S."
@@ -100,6 +102,12 @@ class TernaryClassifier(Open):
             f"Your weights are ternary, and right on {reached:.1%} of the images; expected "
             f"{level:.0%} or more. {_seen(got, args[0].double().numpy())}"
         )
+
+
+def _between(size: np.ndarray) -> np.ndarray:
+    """Return which magnitudes are neither 0 nor the largest of their row."""
+    largest = size.max(1, keepdims=True)
+    return (size > 1e-4 * largest) & (size < (1 - 1e-4) * largest)
 
 
 def _seen(ternary: np.ndarray, real: np.ndarray) -> str:
