@@ -31,7 +31,7 @@ MOST = 2
 SEVERAL = 2
 AS_FAR_FETCHED = 2
 # What comes in is found in results by chance sooner than a change that mends every call.
-BESIDE_AN_ARGUMENT = re.compile(r"result: (\w+ )?(plus|minus|times|over) ")
+BESIDE_AN_ARGUMENT = re.compile(r"result: (\w+ )?(plus|minus|times|over) [^,]*$")
 NARROW = ("numbers: float16", "numbers: bfloat16")
 
 
@@ -185,8 +185,7 @@ def _best(
                         explanation, component=component if explanation.component is None else only
                     )
                     consider(kind, rank, _finding(narrowed), evidence.weigh(narrowed))
-    # What stands nowhere in code that raises is not what its results come from.
-    if not _explained(standing) and telling and not evidence.raises:
+    if not _explained(standing) and telling:
         for rank, explanation in Variants(evidence).explanations():
             narrowed = replace(explanation, component=component)
             weight = evidence.weigh(narrowed)

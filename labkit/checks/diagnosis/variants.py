@@ -19,6 +19,7 @@ from labkit.checks.values import Plain
 
 MOST = 400
 PRIVATE = re.compile(r"\b_[a-z]")
+STEP_LEFT_OUT = re.compile(r"leaves out `\w+`")
 NAME = re.compile(r"\b[A-Za-z_]\w*")
 NUMBER = re.compile(r"(?<![\w.])\d[\w.]*")
 
@@ -45,7 +46,16 @@ class Variants:
                 count += 1
                 if count > MOST:
                     return
-                yield edit.rank, self._explanation(edit, name, dict(space), reference.__name__)
+                explanation = self._explanation(edit, name, dict(space), reference.__name__)
+                if not self.evidence.raises or self._raises_alike(edit, explanation):
+                    yield edit.rank, explanation
+
+    def _raises_alike(self, edit: Edit, explanation: Explanation) -> bool:
+        """Whether a change raises where the answer does; a step left out tells nothing of that."""
+        outcomes = self.evidence.outcomes
+        broken = [i for i, outcome in enumerate(outcomes) if outcome.status == "raised"]
+        alike = all(isinstance(explanation.predict(i), Raised) for i in broken)
+        return alike and not STEP_LEFT_OUT.fullmatch(edit.does)
 
     def _explanation(
         self, edit: Edit, name: str, space: dict[str, Any], wanted: str
@@ -63,16 +73,19 @@ class Variants:
             return called(lambda: function(*args))
 
         key = f"variant: {edit.before} -> {edit.after}"
-        return Explanation(key, _text(edit), predict, partial=_speaks_of_arguments(edit))
+        return Explanation(
+            key, _text(edit, self.evidence.raises), predict, partial=_speaks_of_arguments(edit)
+        )
 
 
-def _text(edit: Edit) -> str:
+def _text(edit: Edit, raises: bool) -> str:
     quotable = len(edit.before) <= 48 and len(edit.after) <= 48 and not _private(edit)
     if _invents(edit):
         other = f"has `{edit.after}` where `{edit.before}` belongs" if quotable else edit.does
-        return f"The results are those of code that {other}. Does yours come to the same?"
+        alike = "Your code fails like" if raises else "The results are those of"
+        return f"{alike} code that {other}. Does yours come to the same?"
     sentence = f"It looks as if your code {edit.does}."
-    if quotable:
+    if quotable and not raises:
         sentence += f" The results are those of `{edit.after}` where `{edit.before}` belongs."
     return sentence
 
