@@ -117,8 +117,8 @@ def main() -> None:
 def save(rows: list[list[str]]) -> None:
     """Store the table beside this file."""
     STORED.write_text(
-        f"# Classes in ONNX Runtime\n\nBy {saved_by(__file__)}. {machine()}, onnxruntime "
-        f"{onnxruntime.__version__}.\n\n{IMAGES} random images of 64 x 64 pixels (inception_v3: "
+        f"# Classes in ONNX Runtime\n\nBy {saved_by(__file__)}. "
+        f"{machine('onnxruntime')}\n\n{IMAGES} random images of 64 x 64 pixels (inception_v3: "
         "96 x 96), networks of full size with random weights and the BN statistics of data, "
         "min-max grids. Compared with the integers of `labkit`; a tie is an image whose other "
         "class has the same code. Each layer alone gives the same codes but for some in a million, "
