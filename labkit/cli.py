@@ -215,10 +215,9 @@ def _doctor(parsed: argparse.Namespace) -> int:
     if not broken_torch():
         from labkit.grading.sandbox.box import problem
 
-        missing = problem("bubblewrap")
-        container = problem("docker") or "works" if missing else "not needed"
-        print(f"{'bubblewrap':14} {missing or 'works'}")
-        print(f"{'docker':14} {container}")
+        boxed, contained = problem("bubblewrap"), problem("docker")
+        print(f"{'bubblewrap':14} {boxed or 'works'}")
+        print(f"{'docker':14} {(contained if boxed else 'not needed') if contained else 'works'}")
     stops = problems()
     print(f"{'verdict':14} {'not ready for the labs:' if stops else 'ready for the labs'}")
     for wrong, remedy in stops:

@@ -82,6 +82,7 @@ def test_every_outcome_is_told_apart_and_costs_no_other_exercise(wrong: dict[str
         "1.11": Outcome.RIGHT,
         "1.12": Outcome.RIGHT,
         "1.13": Outcome.RIGHT,
+        "1.14": Outcome.RIGHT,
     }
     assert found["1.3"].points == found["1.3"].max_points / 2
     assert found["1.3"].misconception == "does not clamp"
