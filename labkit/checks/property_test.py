@@ -18,6 +18,24 @@ from labkit.checks.rules import Rule
 EDITS = 4
 SPARED = 1
 
+ALWAYS_NO = Misconception(
+    "always says no",
+    lambda candidate: False,
+    "A test that refuses right code is of no use: nobody would look at it any more.",
+)
+# Traits of what `quantize` and `fake_quantize` are called with.
+NOTHING_TO_ROUND = (
+    "every `x` lies on the grid",
+    lambda x, scale, *_: bool(((x / scale - torch.round(x / scale)).abs() < 0.01).all()),
+)
+NOTHING_TO_CLAMP = (
+    "no `x` is beyond the range",
+    lambda x, scale, zero_point, qmin, qmax: (
+        bool((x / scale + zero_point >= qmin - 1).all())
+        and bool((x / scale + zero_point <= qmax + 1).all())
+    ),
+)
+
 
 def property_test(
     id: str,

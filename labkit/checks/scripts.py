@@ -102,6 +102,18 @@ class Script:
         yield from _found([bait.text for bait in self.baits if bait.error == error], script)
 
 
+def line_with(words: str, script: Sequence[str]) -> str:
+    """Return the first line of a script that has these words."""
+    return next(line for line in script if words in line)
+
+
+def few_and_many(rng: torch.Generator, fewest: int, most: int) -> dict[str, int]:
+    """Draw a number below the fewest that are enough, and one that is enough; often next to it."""
+    if one(rng, 0, 1):
+        return {"few": fewest - 1, "many": fewest}
+    return {"few": one(rng, 2, fewest - 2), "many": one(rng, fewest + 1, most)}
+
+
 def _found(texts: Sequence[str], script: Sequence[str]) -> Iterator[str]:
     patterns = [_pattern(line) for text in texts for line in text.splitlines()]
     yield from (line for line in script if any(p.fullmatch(line) for p in patterns))

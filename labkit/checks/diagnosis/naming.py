@@ -163,8 +163,8 @@ def several_names(
         absent = [name in g for w, g in pairs if name not in w]
         missed, unfounded = there.count(False), absent.count(True)
         if missed:
-            which = "every script that has" if missed == len(there) else f"{missed} of {len(there)}"
-            which += " it" if missed == len(there) else " scripts that have it"
+            some = f"{missed} of {len(there)} scripts that have it"
+            which = "every script that has it" if missed == len(there) else some
             errors.append((-missed, f"{name} missed", f'"{name}" is missed in {which}. {message}'))
         if unfounded:
             text = f'"{name}" is reported in {unfounded} of {len(absent)} scripts without it.'

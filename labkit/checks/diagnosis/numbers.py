@@ -4,6 +4,7 @@ Facts, said where no cause is known.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -133,23 +134,13 @@ def _compared(evidence: Evidence, calls: list[int]) -> Iterator[Triple]:
             yield a.reshape(b.shape).astype(float), b.astype(float), mask.reshape(b.shape)
 
 
-def _at(place: int) -> Callable[[Array], Array]:
-    """Return what marks one place along the last dimension, and one along the first."""
+def _at(index: Any, dimensions: int) -> Callable[[Array], Array]:
+    """Return what marks an index of results that have so many dimensions, or more."""
 
     def marked(wanted: Array) -> Array:
         marks = np.zeros(wanted.shape, bool)
-        if wanted.ndim:
-            marks[..., place] = True
-        return marks
-
-    return marked
-
-
-def _row(place: int) -> Callable[[Array], Array]:
-    def marked(wanted: Array) -> Array:
-        marks = np.zeros(wanted.shape, bool)
-        if wanted.ndim > 1:
-            marks[place] = True
+        if wanted.ndim >= dimensions:
+            marks[index] = True
         return marks
 
     return marked
@@ -165,10 +156,10 @@ PLACES: tuple[tuple[str, Callable[[Array], Array]], ...] = (
     ("those that should be odd", lambda wanted: wanted % 2 == 1),
     ("those that should be the largest of all", lambda wanted: wanted == wanted.max(initial=0)),
     ("those that should be the smallest of all", lambda wanted: wanted == wanted.min(initial=0)),
-    ("the first of each row", _at(0)),
-    ("the last of each row", _at(-1)),
-    ("those of the first row", _row(0)),
-    ("those of the last row", _row(-1)),
+    ("the first of each row", _at((..., 0), 1)),
+    ("the last of each row", _at((..., -1), 1)),
+    ("those of the first row", _at(0, 2)),
+    ("those of the last row", _at(-1, 2)),
 )
 
 

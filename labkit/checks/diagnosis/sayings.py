@@ -17,11 +17,10 @@ from labkit.checks.diagnosis.diagnosis import MOST, Finding
 from labkit.checks.diagnosis.naming import one_name, several_names
 from labkit.checks.diagnosis.testing import DISAGREES, misjudged, overlooking
 from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.property_test import ALWAYS_NO
 from labkit.checks.reviews import Names
 from labkit.checks.slip_names import Name
 from labkit.checks.values import as_array
-
-ALWAYS_NO = "mistake: always says no"
 
 
 def said(outcome: Outcome) -> Outcome:
@@ -55,7 +54,7 @@ def judged(
         facts = misjudged(exercise, cases, outcomes, wrong, answer)
         # A comparison that a right implementation fails tells more, and is no "always".
         if any(fact.key == DISAGREES for fact in facts):
-            found = tuple(f for f in found if f.key != ALWAYS_NO)
+            found = tuple(f for f in found if f.key != f"mistake: {ALWAYS_NO.name}")
         return (*found, *facts)[:MOST]
     if found or any(outcome.status != "returned" for outcome in outcomes):
         return found

@@ -7,7 +7,7 @@ import torch
 
 from labkit.checks.exercise import Misconception
 from labkit.checks.lab1.quantize import QUANTIZE, quantize
-from labkit.checks.property_test import property_test
+from labkit.checks.property_test import ALWAYS_NO, NOTHING_TO_CLAMP, NOTHING_TO_ROUND, property_test
 
 
 def quantize_is_right(quantize: Callable[..., Any]) -> bool:
@@ -93,11 +93,7 @@ QUANTIZE_IS_RIGHT = property_test(
             _true,
             "Compare what comes back with what must hold, and return whether it does.",
         ),
-        Misconception(
-            "always says no",
-            lambda candidate: False,
-            "A test that refuses right code is of no use: nobody would look at it any more.",
-        ),
+        ALWAYS_NO,
         Misconception(
             "asks for one dtype",
             lambda candidate: (
@@ -108,17 +104,8 @@ QUANTIZE_IS_RIGHT = property_test(
         ),
     ),
     traits=(
-        (
-            "every `x` lies on the grid",
-            lambda x, scale, *_: bool(((x / scale - torch.round(x / scale)).abs() < 0.01).all()),
-        ),
-        (
-            "no `x` is beyond the range",
-            lambda x, scale, zero_point, qmin, qmax: (
-                bool((x / scale + zero_point >= qmin - 1).all())
-                and bool((x / scale + zero_point <= qmax + 1).all())
-            ),
-        ),
+        NOTHING_TO_ROUND,
+        NOTHING_TO_CLAMP,
         (
             "no `x` is so far outside that its code wraps round in 8 bits",
             lambda x, scale, zero_point, qmin, qmax: bool(

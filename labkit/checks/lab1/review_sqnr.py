@@ -6,7 +6,7 @@ import torch
 
 from labkit.checks.inputs import one
 from labkit.checks.reviews import review
-from labkit.checks.scripts import Bait, Place, Script
+from labkit.checks.scripts import Bait, Place, Script, line_with
 
 ERRORS = {
     "no seed": "randperm without generator=g draws other rows at every run, and nobody can "
@@ -26,18 +26,18 @@ ERRORS = {
 
 def review_sqnr(script: list[str]) -> list[str]:
     """Return the errors of a script that measures an SQNR."""
-
-    def line_with(words: str) -> str:
-        return next(line for line in script if words in line)
-
-    loop, draw, decibels = line_with("for "), line_with("x = w["), line_with("sqnr = ")
+    loop, draw, decibels = (
+        line_with("for ", script),
+        line_with("x = w[", script),
+        line_with("sqnr = ", script),
+    )
     conditions = {
         "no seed": "randperm" in draw and "generator=g" not in draw,
         "not all layers": "[" in loop and "[::-1]" not in loop,
         "changed in place": any("x.clamp_" in line for line in script),
-        "wrong signal": "back" in line_with("signal.append"),
+        "wrong signal": "back" in line_with("signal.append", script),
         "mean of decibels": " for " in decibels,
-        "scales not counted": "32" not in line_with("stored += "),
+        "scales not counted": "32" not in line_with("stored += ", script),
     }
     return [name for name, there in conditions.items() if there]
 

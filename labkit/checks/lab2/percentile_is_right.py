@@ -7,7 +7,7 @@ import torch
 
 from labkit.checks.exercise import Misconception
 from labkit.checks.lab2.percentile_threshold import PERCENTILE_THRESHOLD
-from labkit.checks.property_test import property_test
+from labkit.checks.property_test import ALWAYS_NO, property_test
 
 VALUES = torch.tensor([0.0, 0.5, 1.0, 2.0, 40.0])
 COUNTS = torch.tensor([13, 40, 30, 16, 1])
@@ -84,11 +84,7 @@ PERCENTILE_IS_RIGHT = property_test(
             lambda candidate: True,
             "Compare what comes back with the value that you know, and return whether it is equal.",
         ),
-        Misconception(
-            "always says no",
-            lambda candidate: False,
-            "A test that refuses right code is of no use: nobody would look at it any more.",
-        ),
+        ALWAYS_NO,
         Misconception(
             "asks for a Python float",
             lambda candidate: (

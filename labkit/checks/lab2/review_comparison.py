@@ -6,7 +6,7 @@ import torch
 
 from labkit.checks.inputs import one
 from labkit.checks.reviews import review
-from labkit.checks.scripts import Bait, Place, Script
+from labkit.checks.scripts import Bait, Place, Script, few_and_many, line_with
 
 ERRORS = {
     "test images seen": "With pool = test_pixels the thresholds are chosen on the images that they "
@@ -27,30 +27,24 @@ FEWEST = 5
 
 def review_comparison(script: list[str]) -> list[str]:
     """Return the errors of a script that compares two ways of calibrating."""
-
-    def line_with(words: str) -> str:
-        return next(line for line in script if words in line)
-
-    draws = int(line_with("for draw in").split("range(")[1].split(")")[0])
+    draws = int(line_with("for draw in", script).split("range(")[1].split(")")[0])
     _, entry, *_ = (line for line in script if line.startswith("pool = "))
     conditions = {
         "test images seen": "pool = test_pixels" in script,
         "not normalized": "normalize" not in entry and "MEAN" not in entry,
-        "other images for each method": line_with("chosen = ").startswith(8 * " "),
+        "other images for each method": line_with("chosen = ", script).startswith(8 * " "),
         "too few draws": draws < FEWEST,
-        "tuned on the test images": '"test"' in line_with("percent = "),
-        "tie called a win": "error" not in line_with("verdict = "),
+        "tuned on the test images": '"test"' in line_with("percent = ", script),
+        "tie called a win": "error" not in line_with("verdict = ", script),
     }
     return [name for name, there in conditions.items() if there]
 
 
 def _draw(rng: torch.Generator) -> Mapping[str, object]:
-    at_the_edge = one(rng, 0, 1) == 1
     return {
         "seed": one(rng, 0, 9),
         "images": 2 ** one(rng, 4, 7),
-        "few": FEWEST - 1 if at_the_edge else one(rng, 2, FEWEST - 2),
-        "many": FEWEST if at_the_edge else one(rng, FEWEST + 1, 40),
+        **few_and_many(rng, FEWEST, 40),
         "percent": ("99", "99.9", "99.99")[one(rng, 0, 2)],
         "bits": one(rng, 4, 8),
     }

@@ -7,7 +7,7 @@ import torch
 
 from labkit.checks.exercise import Misconception
 from labkit.checks.lab3.rounding_right_shift import ROUNDING_RIGHT_SHIFT
-from labkit.checks.property_test import property_test
+from labkit.checks.property_test import ALWAYS_NO, property_test
 
 LARGE = (2**61 + 2**30 + 1, 2**61 + 3 * 2**29 - 1, 2**62 - 7)
 
@@ -97,11 +97,7 @@ SHIFT_IS_RIGHT = property_test(
             lambda candidate: True,
             "Compare what comes back with the number that you know: is it the same?",
         ),
-        Misconception(
-            "always says no",
-            lambda candidate: False,
-            "A test that refuses right code is of no use: nobody would look at it any more.",
-        ),
+        ALWAYS_NO,
     ),
     traits=(
         (

@@ -1,6 +1,7 @@
 """Exercise 4.12: a test of fold_batchnorm."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from labkit.checks.exercise import Misconception
 from labkit.checks.lab4.fold_batchnorm import FOLD_BATCHNORM
-from labkit.checks.property_test import property_test
+from labkit.checks.property_test import ALWAYS_NO, property_test
 
 
 def folding_is_right(fold_batchnorm: Callable[..., Any]) -> bool:
@@ -110,12 +111,11 @@ FOLDING_IS_RIGHT = property_test(
             lambda candidate: True,
             "Compare the outputs before and after folding, and return whether they are close.",
         ),
-        Misconception(
-            "always says no",
-            lambda candidate: False,
-            "A test that refuses right code is of no use. Folding rounds in another order: allow "
-            "for it with torch.allclose(..., atol=1e-4). A batch norm in training mode takes mean "
-            "and variance of the batch: call .eval(). F.batch_norm takes gamma before beta.",
+        replace(
+            ALWAYS_NO,
+            message="A test that refuses right code is of no use. Folding rounds in another order: "
+            "allow for it with torch.allclose(..., atol=1e-4). A batch norm in training mode takes "
+            "mean and variance of the batch: call .eval(). F.batch_norm takes gamma before beta.",
         ),
     ),
     traits=(

@@ -6,7 +6,7 @@ import torch
 
 from labkit.checks.inputs import one
 from labkit.checks.reviews import review
-from labkit.checks.scripts import Bait, Place, Script
+from labkit.checks.scripts import Bait, Place, Script, line_with
 
 ERRORS = {
     "training mode": "With train() batch normalization takes its statistics from the images at "
@@ -26,18 +26,14 @@ FEWEST = 1000
 
 def review_deployment(script: list[str]) -> list[str]:
     """Return the errors of a script that compares a float network with an integer one."""
-
-    def line_with(words: str) -> str:
-        return next(line for line in script if words in line)
-
-    first, last = line_with("part = ").split("slice(")[1].rstrip(")").split(", ")
+    first, last = line_with("part = ", script).split("slice(")[1].rstrip(")").split(", ")
     threads = {line for line in script if "set_num_threads" in line}
     conditions = {
-        "training mode": "train()" in line_with("real = "),
+        "training mode": "train()" in line_with("real = ", script),
         "other threads": len(threads) > 1,
-        "simulation timed": line_with("timed = ") == "timed = simulated",
-        "other batch": "x[" in line_with("small_ms = "),
-        "optimizer in the file": "optimizer" in line_with("state = "),
+        "simulation timed": line_with("timed = ", script) == "timed = simulated",
+        "other batch": "x[" in line_with("small_ms = ", script),
+        "optimizer in the file": "optimizer" in line_with("state = ", script),
         "too few images": int(last) - int(first) < FEWEST,
     }
     return [name for name, there in conditions.items() if there]

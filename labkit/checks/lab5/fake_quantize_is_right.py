@@ -7,7 +7,7 @@ import torch
 
 from labkit.checks.exercise import Misconception
 from labkit.checks.lab5.fake_quantize import FAKE_QUANTIZE, fake_quantize
-from labkit.checks.property_test import property_test
+from labkit.checks.property_test import ALWAYS_NO, NOTHING_TO_CLAMP, NOTHING_TO_ROUND, property_test
 
 X = torch.linspace(-9.05, 9.05, 64)
 GRIDS = ((0.3, 0, -8, 7), (0.3, 5, 0, 15), (2.0, 100, 0, 255), (0.7, -3, -8, 7))
@@ -95,24 +95,11 @@ FAKE_QUANTIZE_IS_RIGHT = property_test(
             lambda candidate: True,
             "Compute what must hold, and return whether it does.",
         ),
-        Misconception(
-            "always says no",
-            lambda candidate: False,
-            "A test that refuses right code is of no use: nobody would look at it any more.",
-        ),
+        ALWAYS_NO,
     ),
     traits=(
-        (
-            "every `x` lies on the grid",
-            lambda x, scale, *_: bool(((x / scale - torch.round(x / scale)).abs() < 0.01).all()),
-        ),
-        (
-            "no `x` is beyond the range",
-            lambda x, scale, zero_point, qmin, qmax: (
-                bool((x / scale + zero_point >= qmin - 1).all())
-                and bool((x / scale + zero_point <= qmax + 1).all())
-            ),
-        ),
+        NOTHING_TO_ROUND,
+        NOTHING_TO_CLAMP,
         (
             "no code is beyond -128 and 127",
             lambda x, scale, zero_point, qmin, qmax: qmin >= -128 and qmax <= 127,

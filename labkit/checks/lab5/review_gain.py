@@ -6,7 +6,7 @@ import torch
 
 from labkit.checks.inputs import one
 from labkit.checks.reviews import review
-from labkit.checks.scripts import Bait, Place, Script
+from labkit.checks.scripts import Bait, Place, Script, few_and_many, line_with
 
 ERRORS = {
     "tuned for one only": "best_rate searches a learning rate for one of the two; the other has to "
@@ -28,17 +28,14 @@ FEWEST = 5
 def review_gain(script: list[str]) -> list[str]:
     """Return the errors of a script that compares QAT with PTQ."""
 
-    def line_with(words: str) -> str:
-        return next(line for line in script if words in line)
-
     def number_after(words: str, line: str) -> int:
         return int(line.split(words)[1].split(",")[0].split(")")[0])
 
-    real, qat = line_with("real = train("), line_with("qat = train(")
+    real, qat = line_with("real = train(", script), line_with("qat = train(", script)
     conditions = {
-        "tuned for one only": line_with("rates = ").count("best_rate") == 1,
+        "tuned for one only": line_with("rates = ", script).count("best_rate") == 1,
         "best epoch on the test images": "watched = test" in script,
-        "too few seeds": number_after("range(", line_with("for seed")) < FEWEST,
+        "too few seeds": number_after("range(", line_with("for seed", script)) < FEWEST,
         "other number of epochs": number_after("epochs=", real) != number_after("epochs=", qat),
         "rounding off": any("rounding(qat, on=False)" in line for line in script),
         "statistics of the batch": any("train()" in line for line in script),
@@ -47,12 +44,10 @@ def review_gain(script: list[str]) -> list[str]:
 
 
 def _draw(rng: torch.Generator) -> Mapping[str, object]:
-    at_the_edge = one(rng, 0, 1) == 1
     epochs = 10 * one(rng, 2, 9)
     return {
         "rate": ("0.003", "0.005", "0.01", "0.02")[one(rng, 0, 3)],
-        "few": FEWEST - 1 if at_the_edge else one(rng, 2, FEWEST - 2),
-        "many": FEWEST if at_the_edge else one(rng, FEWEST + 1, 20),
+        **few_and_many(rng, FEWEST, 20),
         "epochs": epochs,
         "more": epochs + 10 * one(rng, 1, 9),
         "fewer": epochs - 10,

@@ -84,10 +84,10 @@ class _Writer:
             real = self.node("Sub", real, self.constant(lowest, dtype))
         self.graph.hold(name, self.node("Cast", real, to=UINT8))
 
-    def rescaled(self, real: str, rescale: Rescale, terms: int = 1, dtype: Any = np.float32) -> str:
-        """Return ``real * multiplier / terms + Z``."""
-        real = self.node("Mul", real, self.constant(rescale.multiplier / terms, dtype))
-        return self.node("Add", real, self.constant(rescale.zero_point, dtype))
+    def scaled(self, real: str, multiplier: Any, offset: Any, dtype: Any = np.float32) -> str:
+        """Return ``real * multiplier + offset``."""
+        real = self.node("Mul", real, self.constant(multiplier, dtype))
+        return self.node("Add", real, self.constant(offset, dtype))
 
 
 def _layer(write: _Writer, layer: QuantizedConv2d | QuantizedLinear) -> None:
@@ -122,9 +122,8 @@ def _layer(write: _Writer, layer: QuantizedConv2d | QuantizedLinear) -> None:
         )
     shape = [-1] if rows else [-1, *[1] * (q_w.ndim - 2)]
     per_output = (stage.multiplier.expand(stage.offset.shape), stage.offset)
-    multiplier, offset = (write.constant(v.reshape(shape).numpy()) for v in per_output)
-    real = write.node("Mul", write.node("Cast", acc, to=FLOAT), multiplier)
-    real = write.node("Add", real, offset)
+    multiplier, offset = (v.reshape(shape).numpy() for v in per_output)
+    real = write.scaled(write.node("Cast", acc, to=FLOAT), multiplier, offset)
     if len(step.inputs) > 1:
         real = write.node("Add", real, write.shifted(step.inputs[1], 0))
         real = write.node("Mul", real, write.constant(1 / stage.step))
@@ -143,8 +142,7 @@ def _add(write: _Writer, add: Add) -> None:
 def _multiply(write: _Writer, multiply: Multiply) -> None:
     pairs = zip(write.step.inputs, multiply.zero_points, strict=True)
     product = write.node("Mul", *(write.shifted(name, zero_point) for name, zero_point in pairs))
-    real = write.node("Mul", product, write.constant(multiply.multiplier))
-    real = write.node("Add", real, write.constant(multiply.zero_point))
+    real = write.scaled(product, multiply.multiplier, multiply.zero_point)
     write.finish(real, multiply.low, multiply.high)
 
 
@@ -155,7 +153,7 @@ def _concatenate(write: _Writer, concatenate: Concatenate) -> None:
         if rescale.same:
             real = write.node("Add", real, write.constant(rescale.zero_point))
         else:
-            real = write.rescaled(real, rescale)  # type: ignore[arg-type]
+            real = write.scaled(real, rescale.multiplier, rescale.zero_point)
         if write.step.settings.get("stack"):
             axes = write.constant([concatenate.dim], np.int64)
             real = write.node("Unsqueeze", real, axes)
@@ -178,7 +176,7 @@ def _average_pool(write: _Writer, pool: AveragePool) -> None:
         pads = [*pool.padding, *pool.padding]
         window = {"kernel_shape": kernel, "strides": stride, "pads": pads, "group": shape[1]}
         total = write.node("Conv", real, ones, **window)
-    real = write.rescaled(total, rescale, kernel[0] * kernel[1])
+    real = write.scaled(total, rescale.multiplier / (kernel[0] * kernel[1]), rescale.zero_point)
     real = write.node("Flatten", real) if pool.flat else real
     write.finish(real, rescale.scheme.qmin, rescale.scheme.qmax)
 
@@ -189,7 +187,7 @@ def _by_axes(write: _Writer, rescale: Rescale, windows: Mapping[str, Any]) -> No
         constant = write.constant(matrix.numpy(), np.float64)
         operands = [constant, real] if side == "down" else [real, constant]
         real = write.node("MatMul", *operands)
-    real = write.rescaled(real, rescale, dtype=np.float64)
+    real = write.scaled(real, rescale.multiplier, rescale.zero_point, np.float64)
     write.finish(real, rescale.scheme.qmin, rescale.scheme.qmax, np.float64)
 
 
@@ -200,7 +198,7 @@ def _combination(write: _Writer, combination: Combination) -> None:
     constant = write.constant(axes[0] if name == "cumsum" else axes, np.int64)
     keywords = {} if name == "cumsum" else {"keepdims": keep}
     total = write.node(SUMS[name], real, constant, **keywords)
-    real = write.rescaled(total, rescale, dtype=np.float64)
+    real = write.scaled(total, rescale.multiplier, rescale.zero_point, np.float64)
     write.finish(real, rescale.scheme.qmin, rescale.scheme.qmax, np.float64)
 
 
