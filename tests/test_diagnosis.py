@@ -11,10 +11,10 @@ from diagnosis import Answer, answers, around, row, run
 
 from labkit.checks import registry
 from labkit.checks.calling import call_all
-from labkit.checks.diagnosis.arguments import Arguments
-from labkit.checks.diagnosis.edits import edits
-from labkit.checks.diagnosis.errors import meaning
+from labkit.checks.diagnosis.code.edits import edits
 from labkit.checks.diagnosis.evidence import Evidence
+from labkit.checks.diagnosis.explanations.arguments import Arguments
+from labkit.checks.diagnosis.facts.errors import meaning
 from labkit.checks.exercise import Case
 from labkit.checks.lab import NOTEBOOK_SEED
 from labkit.checks.messages import verdict_card

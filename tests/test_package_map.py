@@ -17,7 +17,7 @@ def named():
 
 
 def test_all_that_is_named_is_there():
-    parts = ("..", ".", "grading", "kernels", "ptq", "checks")
+    parts = ("..", ".", "grading", "kernels", "ptq", "checks", "checks/diagnosis")
     folders = [PACKAGE / part for part in parts]
     folders += [path.parent for path in (PACKAGE / "grading").glob("*/__init__.py")]
     lost = {name for name in named() if not any((f / name).exists() for f in folders)}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from labkit.checks.calling import Outcome
 from labkit.checks.card import Block, Card, Code, Fold, Table, Text
-from labkit.checks.diagnosis.testing import shows_with
+from labkit.checks.diagnosis.judging.testing import shows_with
 from labkit.checks.exercise import Case, Exercise
 from labkit.checks.values import input_size
 from labkit.checks.verdict import Failure, State, Verdict

@@ -16,7 +16,7 @@ import numpy as np
 
 from labkit.checks.calling import BROKEN, Outcome
 from labkit.checks.diagnosis.diagnosis import Finding, diagnose
-from labkit.checks.diagnosis.sayings import judged, said
+from labkit.checks.diagnosis.judging.sayings import judged, said
 from labkit.checks.exercise import Case, Exercise, Misconception, smallest
 from labkit.checks.rules import Mismatch, kind
 from labkit.checks.values import Plain, as_array, describe, plain, source_text

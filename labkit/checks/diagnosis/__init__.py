@@ -1,1 +1,6 @@
-"""Diagnosis: what went wrong in an answer that nobody has seen before."""
+"""From wrong results to what the slip may be.
+
+`diagnosis.py` chooses what a card says; `evidence.py` weighs every explanation alike, whichever of
+`explanations/` it comes from. `code/` reads and mends an answer's own code, `facts/` says what can
+be seen without a cause, `judging/` is for answers that judge other code.
+"""

@@ -13,18 +13,18 @@ from functools import partial
 from typing import Any
 
 from labkit.checks.calling import BROKEN, Outcome
-from labkit.checks.diagnosis.answer import remarks
-from labkit.checks.diagnosis.arguments import Arguments, called, copied
 from labkit.checks.diagnosis.chance import tells
-from labkit.checks.diagnosis.contrast import contrast, parting
-from labkit.checks.diagnosis.errors import meaning
+from labkit.checks.diagnosis.code.answer import remarks
+from labkit.checks.diagnosis.code.mending import repair
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Weight
-from labkit.checks.diagnosis.mending import repair
-from labkit.checks.diagnosis.numbers import numbers, places
-from labkit.checks.diagnosis.results import Results
-from labkit.checks.diagnosis.shapes import shapes
-from labkit.checks.diagnosis.stored import NEXT_TO_ALL, of_form, stored
-from labkit.checks.diagnosis.variants import Variants
+from labkit.checks.diagnosis.explanations.arguments import Arguments, called, copied
+from labkit.checks.diagnosis.explanations.results import Results
+from labkit.checks.diagnosis.explanations.stored import NEXT_TO_ALL, of_form, stored
+from labkit.checks.diagnosis.explanations.variants import Variants
+from labkit.checks.diagnosis.facts.contrast import contrast, parting
+from labkit.checks.diagnosis.facts.errors import meaning
+from labkit.checks.diagnosis.facts.numbers import numbers, places
+from labkit.checks.diagnosis.facts.shapes import shapes
 from labkit.checks.exercise import Case, Exercise, Misconception, smallest
 
 MOST = 2

@@ -13,16 +13,16 @@ import numpy as np
 import torch
 
 from labkit.checks.calling import Outcome
-from labkit.checks.diagnosis.arguments import called
 from labkit.checks.diagnosis.diagnosis import MOST, Finding
 from labkit.checks.diagnosis.evidence import Raised
-from labkit.checks.diagnosis.recording import (
+from labkit.checks.diagnosis.explanations.arguments import called
+from labkit.checks.diagnosis.judging.recording import (
     Call,
     plain_or_none,
     record,
     statement_of,
 )
-from labkit.checks.diagnosis.sides import disagreements
+from labkit.checks.diagnosis.judging.sides import disagreements
 from labkit.checks.exercise import Case, Exercise
 from labkit.checks.implementation import Implementation
 from labkit.checks.values import Plain, as_array, describe, number, plain, shortened, source_text

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from labkit.checks.diagnosis.agreement import same
-from labkit.checks.diagnosis.arguments import called, copied
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Raised, Weight
+from labkit.checks.diagnosis.explanations.arguments import called, copied
 from labkit.checks.exercise import Misconception
 from labkit.checks.values import Plain, as_array
 

@@ -2,7 +2,7 @@
 
 An argument that is never read, a `return` inside a loop, a variable of the notebook in the place
 of an argument. Which change of the code would mend it is the subject of
-`labkit.checks.diagnosis.mending`.
+`labkit.checks.diagnosis.code.mending`.
 """
 
 import ast

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from labkit.checks.diagnosis.relations import WRAPS, Array, remainder
+from labkit.checks.diagnosis.explanations.relations import WRAPS, Array, remainder
 
 # Each is a name, what comes of the real numbers and the ends of the range, and how it reads.
 ROUNDINGS: tuple[tuple[str, Callable[[Array, int, int], Array], str], ...] = (

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from labkit.checks.diagnosis.recording import Call, plain_or_none, value_of
+from labkit.checks.diagnosis.judging.recording import Call, plain_or_none, value_of
 from labkit.checks.values import as_array, number, shortened
 
 LONGEST_LINE = 120

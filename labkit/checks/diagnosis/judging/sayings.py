@@ -14,8 +14,8 @@ import numpy as np
 
 from labkit.checks.calling import Outcome, call_all
 from labkit.checks.diagnosis.diagnosis import MOST, Finding
-from labkit.checks.diagnosis.naming import one_name, several_names
-from labkit.checks.diagnosis.testing import DISAGREES, misjudged, overlooking
+from labkit.checks.diagnosis.judging.naming import one_name, several_names
+from labkit.checks.diagnosis.judging.testing import DISAGREES, misjudged, overlooking
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.property_test import ALWAYS_NO
 from labkit.checks.reviews import Names

@@ -12,9 +12,9 @@ from functools import cache
 from typing import Any
 
 from labkit.checks import syntax
-from labkit.checks.diagnosis.arguments import called, copied
-from labkit.checks.diagnosis.edits import Edit, edits
+from labkit.checks.diagnosis.code.edits import Edit, edits
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Raised
+from labkit.checks.diagnosis.explanations.arguments import called, copied
 from labkit.checks.values import Plain
 
 MOST = 400

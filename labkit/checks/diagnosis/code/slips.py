@@ -8,8 +8,8 @@ import copy
 from collections.abc import Iterator
 
 from labkit.checks import syntax
-from labkit.checks.diagnosis.brackets import regrouped
-from labkit.checks.diagnosis.functions import NAMES, TAKEN
+from labkit.checks.diagnosis.code.brackets import regrouped
+from labkit.checks.diagnosis.code.functions import NAMES, TAKEN
 
 OPERATORS: dict[type[ast.operator], tuple[tuple[type[ast.operator], str], ...]] = {
     ast.Add: ((ast.Sub, "subtracts"), (ast.Mult, "multiplies")),

@@ -1,7 +1,7 @@
 """Slips in what comes out: how wrong results are related to the right ones.
 
-Each row of `labkit.checks.diagnosis.relations` turns the right result of a call into what the slip
-makes of it. It holds for every exercise at once.
+Each row of `labkit.checks.diagnosis.explanations.relations` turns the right result of a call into
+what the slip makes of it. It holds for every exercise at once.
 """
 
 import math
@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from labkit.checks.diagnosis.arguments import Arguments
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Raised
-from labkit.checks.diagnosis.factors import ACTS, FACTORS, QUANTITIES
-from labkit.checks.diagnosis.numbers import NEARLY
-from labkit.checks.diagnosis.orders import earlier, orders
-from labkit.checks.diagnosis.relations import OTHERS, RELATIONS, SHARES, UNWRAPPED, Array
-from labkit.checks.diagnosis.rounding import ROUNDINGS
+from labkit.checks.diagnosis.explanations import relations
+from labkit.checks.diagnosis.explanations.arguments import Arguments
+from labkit.checks.diagnosis.explanations.factors import ACTS, FACTORS, QUANTITIES
+from labkit.checks.diagnosis.explanations.orders import earlier, orders
+from labkit.checks.diagnosis.explanations.relations import Array
+from labkit.checks.diagnosis.explanations.rounding import ROUNDINGS
+from labkit.checks.diagnosis.facts.numbers import NEARLY
 from labkit.checks.rules import Codes
 from labkit.checks.values import Plain, as_array, number
 
@@ -25,10 +26,6 @@ _Combine = Callable[[Array, Array], Array]
 _Quantity = Callable[[tuple], Any]
 
 MANY_PLACES = 3
-
-
-def _times(factor: float) -> Callable[[Array], Array]:
-    return lambda w: w.astype(np.float64) * factor
 
 
 class Results:
@@ -42,7 +39,8 @@ class Results:
         """Give all relations, of each wrong result by itself if there are several."""
         yield from orders(self.evidence)
         for c in self.evidence.wrong_components() or range(max(1, len(self.names))):
-            for relation in RELATIONS if self.evidence.may_wrap(c) else UNWRAPPED:
+            known = relations.RELATIONS if self.evidence.may_wrap(c) else relations.UNWRAPPED
+            for relation in known:
                 yield self._explanation(c, relation.name, relation.text, relation.change)
             yield from self._roundings(c)
             yield from self._constants(c)
@@ -134,17 +132,17 @@ class Results:
                 f"The result is 2^{abs(int(power))} times too {way}: a shift to the {missing} by "
                 f"{abs(int(power))} places is missing, or one the other way too much."
             )
-            return self._explanation(c, f"shifted by {int(power)}", text, _times(factor))
+            return self._explanation(c, f"shifted by {int(power)}", text, relations.times(factor))
         for known, text in FACTORS.items():
             if math.isclose(factor, known, rel_tol=1e-4):
-                return self._explanation(c, f"factor {known:.3g}", text, _times(known))
+                return self._explanation(c, f"factor {known:.3g}", text, relations.times(known))
         shown = f"{number(factor)} times" if abs(factor) >= 1 else f"1/{number(1 / factor)} of"
         if math.isclose(abs(factor), 1, rel_tol=0.05):
             shown = f"{number(factor)} times"
         text = (
             f"The result is always {shown} the right one: a constant factor is too much or missing."
         )
-        return self._explanation(c, "factor", text, _times(factor))
+        return self._explanation(c, "factor", text, relations.times(factor))
 
     def _bits(self, c: int) -> Iterator[Explanation]:
         """Integers that have lost some of their bits, the same ones in all wrong calls."""
@@ -168,7 +166,7 @@ class Results:
         for k, name in enumerate(self.names):
             if k == c:
                 continue
-            for words, text, change in OTHERS:
+            for words, text, change in relations.OTHERS:
 
                 def turn(i: int, k: int = k, change: _Combine = change) -> Array | None:
                     wanted, other = self._wanted(i, c), self._wanted(i, k)
@@ -180,7 +178,7 @@ class Results:
 
     def _shares(self, c: int) -> Iterator[Explanation]:
         """Give one of several results as a part of their sum."""
-        for words, factor, text in SHARES if len(self.names) > 1 else ():
+        for words, factor, text in relations.SHARES if len(self.names) > 1 else ():
 
             def share(i: int, factor: float = factor) -> Array | None:
                 parts = [self._wanted(i, k) for k in range(len(self.names))]

@@ -1,7 +1,8 @@
 """Slips in what goes in: the right answer, given other arguments than those of the call.
 
 An answer that forgets `zero_point` gives what the reference gives for ``zero_point = 0``. The rows
-of `labkit.checks.diagnosis.changes` say what can happen to one argument, and how it reads.
+of `labkit.checks.diagnosis.explanations.changes` say what can happen to one argument, and how it
+reads.
 """
 
 import copy
@@ -13,8 +14,8 @@ from typing import Any
 
 import torch
 
-from labkit.checks.diagnosis.changes import CHANGES, Change, is_list
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Raised
+from labkit.checks.diagnosis.explanations.changes import CHANGES, Change, is_list
 from labkit.checks.values import Plain, Unplain, plain
 
 USUAL_RANGES = ((-128, 127), (0, 255), (-127, 127), (-8, 7), (0, 15))

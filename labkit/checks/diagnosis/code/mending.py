@@ -23,10 +23,10 @@ import numpy as np
 
 from labkit.checks import syntax
 from labkit.checks.calling import call_all
-from labkit.checks.diagnosis.answer import Remark, cell_of, definition_in
-from labkit.checks.diagnosis.arguments import called, copied
-from labkit.checks.diagnosis.edits import Edit, edits
+from labkit.checks.diagnosis.code.answer import Remark, cell_of, definition_in
+from labkit.checks.diagnosis.code.edits import Edit, edits
 from labkit.checks.diagnosis.evidence import Evidence, Raised
+from labkit.checks.diagnosis.explanations.arguments import called, copied
 from labkit.checks.exercise import Case
 from labkit.checks.rules import Codes, Rule
 from labkit.checks.values import Plain, as_array, input_size, shortened

@@ -38,6 +38,11 @@ def remainder(w: Array, bits: int, offset: int) -> Array:
     return np.array(wrapped, dtype=np.int64).reshape(w.shape)
 
 
+def times(factor: float) -> Callable[[Array], Array]:
+    """Return what multiplies a result by one factor."""
+    return lambda w: w.astype(np.float64) * factor
+
+
 def _real(change: Callable[[Array], Array]) -> Callable[[Array], Array | None]:
     return lambda w: change(w.astype(np.float64))
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from labkit.checks import syntax
-from labkit.checks.diagnosis.slips import LONGEST, Change, changes
+from labkit.checks.diagnosis.code.slips import LONGEST, Change, changes
 
 MODULES = {"torch", "math", "np", "F", "nn"}
 # Functions that take as much memory as a number in their arguments says.

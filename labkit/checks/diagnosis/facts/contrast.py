@@ -1,7 +1,7 @@
 """Which calls are right and which are wrong: a fact, said where no cause is known.
 
 A quality of the input that parts the wrong calls from the right ones points at the special case
-that was forgotten. Each row of `labkit.checks.diagnosis.qualities` holds for every exercise.
+that was forgotten. Each row of `labkit.checks.diagnosis.facts.qualities` holds for every exercise.
 """
 
 import inspect
@@ -10,7 +10,7 @@ from itertools import permutations
 from typing import Any
 
 from labkit.checks.diagnosis.evidence import Evidence
-from labkit.checks.diagnosis.qualities import PAIRS, QUALITIES, Pair, Quality, is_tensor
+from labkit.checks.diagnosis.facts.qualities import PAIRS, QUALITIES, Pair, Quality, is_tensor
 
 MOST_LABELS = 3
 SEVERAL = 2
