@@ -24,7 +24,7 @@ import onnxruntime
 import torch
 import torch.nn.functional as F
 from onnx import TensorProto, helper, numpy_helper
-from table import older_chip, without_dot_products
+from table import older_chip, saved_by, without_dot_products
 from torch import Tensor
 
 from labkit.kernels import QuantizedConv2d, QuantizedLinear, backend_info
@@ -242,7 +242,7 @@ def seconds(calls: dict[str, Rival]) -> dict[str, float]:
 
 def rows(title: str, x_shape: tuple, w_shape: tuple, moves: dict[str, int]) -> Iterator[str]:
     """Yield the lines of the table for one layer, in 7 and in 8 bits."""
-    calls, wrong = {}, {}
+    calls, wrong, unlike = {}, {}, {}
     for bits in (7, 8):
         problem = Problem.draw(bits, x_shape, w_shape, moves)
         calls["torch float32"] = float32(problem)
@@ -251,11 +251,16 @@ def rows(title: str, x_shape: tuple, w_shape: tuple, moves: dict[str, int]) -> I
             result = torch.as_tensor(call())
             codes = result.int_repr() if result.is_quantized else result
             wrong[f"{name}, {bits}-bit x"] = problem.wrong(codes)
+            if name == "labkit":
+                our_codes = codes
+            elif codes.dtype == our_codes.dtype:
+                unlike[f"{name}, {bits}-bit x"] = int((codes != our_codes).sum())
     times = seconds(calls)
     for name, time_taken in times.items():
         share = f"{wrong[name]:.2%}" if name in wrong else ""
         speed = times["torch float32"] / time_taken
-        yield f"| {title} | {name} | {time_taken * 1e3:.3f} | {speed:.2f} | {share} |"
+        figures = f"{time_taken * 1e3:.3f} | {speed:.2f} | {share} | {unlike.get(name, '')}"
+        yield f"| {title} | {name} | {figures} |"
 
 
 def table() -> Iterator[str]:
@@ -263,8 +268,9 @@ def table() -> Iterator[str]:
     info, threads = backend_info(), torch.get_num_threads()
     pair = "saturates" if info.saturates else "is exact"
     yield f"Engine {info.engine}: 255 * 127 + 255 * 127 {pair}. {threads} thread(s).\n"
-    yield "| layer | kernel | ms (median) | times as fast as float32 | wrong integers |"
-    yield "|---|---|---:|---:|---:|"
+    columns = ("ms (median)", "times as fast as float32", "wrong integers", "unlike labkit's")
+    yield f"| layer | kernel | {' | '.join(columns)} |"
+    yield "|---|---|---:|---:|---:|---:|"
     for m, k, n in LINEAR:
         yield from rows(f"{m} x {k} x {n}", (m, k), (n, k), {})
     for title, (inputs, out, size, kernel, stride, groups) in CONVOLUTIONS.items():
@@ -278,9 +284,11 @@ def head() -> str:
     versions = ", ".join(f"{p.__name__} {p.__version__}" for p in (torch, onnxruntime, np))
     return (
         "# Integer kernels beside their rivals\n\n"
-        "`python tests/benchmarks/kernels.py --save` wrote this file. An integer is wrong if it is "
+        f"{saved_by(__file__)} wrote this file. An integer is wrong if it is "
         "further than 0.51 from the exact real result. Operands are random over their full range, "
-        "activations of 7 or 8 bits, weights in [-127, 127].\n\n"
+        "activations of 7 or 8 bits, weights in [-127, 127]. The last column counts integers other "
+        "than labkit's, right or wrong: `torch.ops.quantized` multiplies rows exactly, but its "
+        "engine rounds near ties by another rule.\n\n"
         f"{backend_info().instruction_set}, {os.cpu_count()} cores; {versions}.\n"
     )
 

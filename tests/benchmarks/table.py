@@ -50,8 +50,8 @@ def machine(*packages: str) -> str:
 
 
 def saved_by(file: str) -> str:
-    """Return the command that stores the table of a benchmark, as code."""
-    return f"`python tests/benchmarks/{Path(file).name} --save`"
+    """Return the command that makes the table of a benchmark, as it was given, as code."""
+    return f"`{' '.join(['python', f'tests/benchmarks/{Path(file).name}', *sys.argv[1:]])}`"
 
 
 def markdown(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
