@@ -2,6 +2,7 @@
 
 import heapq
 import time
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -30,6 +31,8 @@ from labkit.codebooks import (
     squared_error,
     unpack_codes,
 )
+from labkit.codebooks.kmeans import kmeans_of_each
+from labkit.codebooks.optimal import optimal_levels_of_each
 
 # bitsandbytes' table of NF4: facts, to be met to the last digit.
 NF4 = [
@@ -118,6 +121,22 @@ def test_kmeans_ends_where_no_step_changes_anything(init: str) -> None:
     x = randn(2000) ** 3
     levels = kmeans(x.double(), 7, init)
     assert torch.allclose(lloyd_step(x, levels), levels, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("each", "one"), [(kmeans_of_each, kmeans), (optimal_levels_of_each, optimal_levels_by_trying)]
+)
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_sets_side_by_side_have_the_levels_that_each_has_alone(
+    each: Callable, one: Callable, k: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = (40, 1, 7, 64, 3, 2, 65, 6, 128)
+    groups = [(randn(n + i)[:n] ** 3).round(decimals=i % 3 + 1) for i, n in enumerate(sizes)]
+    alone = [one(x, k) for x in groups]
+    for numbers in (1 << 22, 300):  # all at once, and a few at a time
+        monkeypatch.setattr("labkit.codebooks.optimal.SIDE_BY_SIDE", numbers)
+        for found, levels in zip(each(groups, k), alone, strict=True):
+            assert torch.equal(found, levels)
 
 
 def test_kmeans_on_sorted_values_takes_the_plain_steps() -> None:

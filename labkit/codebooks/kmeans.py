@@ -12,6 +12,8 @@ PCM", IEEE Transactions on Information Theory 1982; for weights, Han, Mao and Da
 arXiv:1510.00149, section 3.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -101,21 +103,32 @@ def kmeans(
     On sorted values a cluster is a run, and its sum the difference of two running sums: a step
     takes k searches and not a look at every value. k-means++: Arthur and Vassilvitskii, SODA 2007.
     """
-    x, k = real_tensor(x, "x"), number_of_levels(k)
+    return kmeans_of_each([x], k, init, seed, steps)[0]
+
+
+def kmeans_of_each(
+    groups: Sequence[Tensor],
+    k: int,
+    init: str = "coarse",
+    seed: int = 0,
+    steps: int = MOST_STEPS,
+) -> list[Tensor]:
+    """Return what `kmeans` returns for each tensor, quicker if they are small."""
+    k = number_of_levels(k)
     if init not in INITS:
         raise ValueError(f"init is {init!r}; expected one of {', '.join(INITS)}.")
-    values, counts = np.unique(x.double().numpy(), return_counts=True)
-    if len(values) <= k:
-        return torch.from_numpy(values).to(x.dtype)
-    levels = _start(values, counts, k, init, seed)
-    sums = np.concatenate([[0.0], np.cumsum(values * counts)])
-    weights = np.concatenate([[0], np.cumsum(counts)])
-    for _ in range(steps):
-        moved = _moved(values, weights, sums, levels)
-        if np.array_equal(moved, levels):
-            break
-        levels = moved
-    return torch.from_numpy(levels).to(x.dtype).unique()
+    sorted_groups = [
+        np.unique(real_tensor(x, "x").double().numpy(), return_counts=True) for x in groups
+    ]
+    starts = iter(_starts([g for g in sorted_groups if len(g[0]) > k], k, init, seed))
+    return [
+        torch.from_numpy(
+            values if len(values) <= k else _settled(values, counts, next(starts), steps)
+        )
+        .to(x.dtype)
+        .unique()
+        for x, (values, counts) in zip(groups, sorted_groups, strict=True)
+    ]
 
 
 def squared_error(x: Tensor, levels: Tensor) -> float:
@@ -124,9 +137,28 @@ def squared_error(x: Tensor, levels: Tensor) -> float:
     return float((x - levels.double()[nearest(x, levels.double())]).square().sum())
 
 
-def _start(values: np.ndarray, counts: np.ndarray, k: int, init: str, seed: int) -> np.ndarray:
+def _settled(values: np.ndarray, counts: np.ndarray, levels: np.ndarray, steps: int) -> np.ndarray:
+    """Do steps until no level moves."""
+    sums = np.concatenate([[0.0], np.cumsum(values * counts)])
+    weights = np.concatenate([[0], np.cumsum(counts)])
+    for _ in range(steps):
+        moved = _moved(values, weights, sums, levels)
+        if np.array_equal(moved, levels):
+            break
+        levels = moved
+    return levels
+
+
+def _starts(
+    groups: Sequence[tuple[np.ndarray, np.ndarray]], k: int, init: str, seed: int
+) -> list[np.ndarray]:
+    """Return where the levels of each group start, of which we have values and counts."""
     if init == "coarse":
-        return _coarse(values, counts, k)
+        return _coarse(groups, k)
+    return [_start(values, counts, k, init, seed) for values, counts in groups]
+
+
+def _start(values: np.ndarray, counts: np.ndarray, k: int, init: str, seed: int) -> np.ndarray:
     if init == "linear":
         return np.linspace(values[0], values[-1], k)
     if init == "quantile":
@@ -142,16 +174,21 @@ def _start(values: np.ndarray, counts: np.ndarray, k: int, init: str, seed: int)
     return np.sort(chosen)
 
 
-def _coarse(values: np.ndarray, counts: np.ndarray, k: int) -> np.ndarray:
+def _coarse(groups: Sequence[tuple[np.ndarray, np.ndarray]], k: int) -> list[np.ndarray]:
     """Return the best levels of clusters that end at quantiles or at equal distances only."""
+    ends = [_places(values, counts, k) for values, counts in groups]
+    costs = [Costs(values, counts) for values, counts in groups]
+    best = best_ends([c.between(e) for c, e in zip(costs, ends, strict=True)], k)
+    return [c.levels(e[found]) for c, e, found in zip(costs, ends, best, strict=True)]
+
+
+def _places(values: np.ndarray, counts: np.ndarray, k: int) -> np.ndarray:
     shares = np.linspace(0, counts.sum(), COARSE)
     equal_counts = np.searchsorted(np.cumsum(counts), shares)
     equal_distances = np.searchsorted(values, np.linspace(values[0], values[-1], COARSE))
     # Some places more, so that there are enough of them whatever the values are.
     few = np.arange(min(len(values), 2 * k))
-    ends = np.unique([*few, *equal_counts, *equal_distances, len(values)])
-    costs = Costs(values, counts)
-    return costs.levels(ends[best_ends(costs.between(ends), k)])
+    return np.unique([*few, *equal_counts, *equal_distances, len(values)])
 
 
 def _apart(values: np.ndarray, levels: np.ndarray, k: int) -> np.ndarray:

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from labkit.codebooks.huffman import bits_of, huffman_bits
-from labkit.codebooks.kmeans import kmeans
+from labkit.codebooks.kmeans import kmeans_of_each
 from labkit.codebooks.levels import nearest, number_of_levels
-from labkit.codebooks.optimal import optimal_levels
+from labkit.codebooks.optimal import optimal_levels_of_each
 from labkit.qparams import positive_group_size
 from labkit.validation import integer_tensor, real_tensor
 
 __all__ = ["METHODS", "CodebookTensor", "codebook_linear", "pack_codes", "unpack_codes"]
 
-METHODS = {"kmeans": kmeans, "optimal": optimal_levels}
+METHODS = {"kmeans": kmeans_of_each, "optimal": optimal_levels_of_each}
 LEVEL_BITS = 32
 
 
@@ -67,9 +67,8 @@ class CodebookTensor:
         if method not in METHODS:
             raise ValueError(f"method is {method!r}; expected one of {', '.join(METHODS)}.")
         size = x.numel() if group_size is None else positive_group_size(group_size)
-        packed, tables = [], []
-        for group in x.flatten().split(size):
-            levels = METHODS[method](group, k)
+        groups, packed, tables = x.flatten().split(size), [], []
+        for group, levels in zip(groups, METHODS[method](groups, k), strict=True):
             packed.append(pack_codes(nearest(group, levels), bits_of(k)))
             # Fewer different values than levels: the last level fills up the table.
             tables.append(torch.cat([levels, levels[-1:].expand(k - len(levels))]))
