@@ -7,7 +7,8 @@ one process, so that its fixtures are built once. Every process has one torch th
 the others `tests/seconds.json` names those that took over `QUICK_SECONDS` when that was last
 stored, by `pytest --store-seconds`, and they are slow as well. What is left is `quick`:
 `pytest -m quick`. The files that took longest go first, so that no core is idle while the last one
-ends. At the end stand the CPU seconds of each file, and the quick tests that were not.
+ends. At the end stand the CPU seconds of each file, and the quick tests that were not. Servers,
+browsers and kernels are charged to the tests for which they computed, not to the last one.
 """
 
 import itertools
@@ -17,6 +18,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -38,9 +40,10 @@ MODELS = os.environ.get("LABKIT_CACHE")
 MOST_PROCESSES = 8  # each of them loads torch
 STORE = Path(__file__).parent / "tests" / "seconds.json"
 STORED: dict[str, dict[str, float]] = json.loads(STORE.read_text("utf-8"))
-QUICK_SECONDS = 0.3
-LATE = 4  # times that, since it was stored: said at the end
+QUICK_SECONDS = 0.1  # of 6,000 tests, the 360 that take longer take more than all others
+LATE = 10  # times that, since it was stored: said at the end
 FILES_SHOWN = 10
+SOME_TIME = 0.1  # seconds in which a server or a kernel may have computed
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -64,6 +67,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
         return 0
     affinity = getattr(os, "sched_getaffinity", None)  # Linux only
     return min(len(affinity(0)) if affinity else os.cpu_count() or 1, MOST_PROCESSES)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave notebooks unread where only what is quick is asked for."""
+    unread = config.option.markexpr == "quick" and collection_path.suffix == ".ipynb"
+    return unread or None  # False would overrule what else pytest leaves out
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -101,27 +110,50 @@ def _slow(item: pytest.Item) -> bool:
     return item.get_closest_marker("slow") is not None
 
 
-def _cpu_seconds() -> float:
-    """CPU seconds of this process, and of those it started and waited for."""
-    return sum(os.times()[:4])
+class _Spent:
+    """CPU seconds of this process and of all that it started, whether they still run or not.
+
+    A browser, a server and its kernels end long after the tests that they computed for, and would
+    be charged to whatever ran last. Looking for them takes some milliseconds, so that it is done
+    only where they may have computed, or one has ended.
+    """
+
+    def __init__(self) -> None:
+        self._total = self._ended = self._running = 0.0
+
+    def since(self, look: bool) -> float:
+        """Return what was spent since the last call."""
+        mine, ended = (sum(os.times()[i : i + 2]) for i in (0, 2))
+        if look or ended != self._ended:
+            self._ended, self._running = ended, sum(map(_spent_by, _below()))
+        before, self._total = self._total, mine + ended + self._running
+        return max(0.0, self._total - before)  # of who ends unseen nothing is known any more
 
 
-_counted = 0.0
+def _below() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+def _spent_by(process: psutil.Process) -> float:
+    try:
+        return sum(process.cpu_times()[:4])
+    except psutil.Error:  # it has just ended
+        return 0.0
+
+
+_spent = _Spent()
 
 
 def pytest_collection_finish() -> None:
     """Begin to count where the first test does."""
-    global _counted
-    _counted = _cpu_seconds()
+    _spent.since(look=True)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
     """Note in each report what was spent since the one before."""
-    global _counted
     report = yield
-    now = _cpu_seconds()
-    report.cpu_seconds, _counted = now - _counted, now
+    report.cpu_seconds = _spent.since(look=report.duration > SOME_TIME)
     report.quick, report.marked = not _slow(item), item.nodeid in _marked
     return report
 
@@ -130,18 +162,16 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Print the CPU seconds of the most costly files, and of quick tests that were not."""
-    files, taken, tests, quick = Counter(), Counter(), Counter(), Counter()
+    files, tests, quick = Counter(), Counter(), Counter()
     for report in itertools.chain(*terminalreporter.stats.values()):
         if hasattr(report, "cpu_seconds"):
             files[_file(report.nodeid)] += report.cpu_seconds
-            # A server or a kernel computes meanwhile.
-            taken[_file(report.nodeid)] += max(report.cpu_seconds, report.duration / 2)
             # The end of a fixture that others shared is not the last test's own.
             if report.when != "teardown" and not report.marked:
                 tests[report.nodeid] += report.cpu_seconds
                 quick[report.nodeid] += report.quick * report.cpu_seconds
     if config.getoption("store_seconds"):
-        _store(taken, tests)
+        _store(files, tests)
     terminalreporter.section(f"{sum(files.values()):.0f} CPU seconds")
     for name, seconds in files.most_common(FILES_SHOWN):
         terminalreporter.write_line(f"{seconds:7.1f}  {name}")
@@ -156,6 +186,6 @@ def pytest_terminal_summary(
 def _store(files: Counter[str], tests: Counter[str]) -> None:
     """Store what was measured; what is known of files of which nothing ran stays."""
     kept = {name: s for name, s in STORED["tests"].items() if _file(name) not in files}
-    kept |= {name: round(s, 1) for name, s in tests.items() if s > QUICK_SECONDS}
+    kept |= {name: round(s, 2) for name, s in tests.items() if s > QUICK_SECONDS}
     both = {"files": STORED["files"] | {f: round(s, 1) for f, s in files.items()}, "tests": kept}
     STORE.write_text(json.dumps(both, indent=0, sort_keys=True) + "\n", "utf-8")

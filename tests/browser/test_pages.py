@@ -20,6 +20,7 @@ from labkit.plots import best_within_budget
 
 pytestmark = pytest.mark.slow
 
+PAGES = ("results", "feedback", "instructor", "class")
 NOTEBOOK = """
 from labkit import Lab, plots
 
@@ -61,22 +62,25 @@ def results_page_with_a_picture():
     return results_page()
 
 
+@pytest.fixture(scope="module")
 def pages():
     """Name to HTML of every page that stands alone."""
     record = Record("ada", graded(), flags=("edited",))
-    return {
+    made = {
         "results": results_page_with_a_picture(),
         "feedback": feedback_page("Lab 1", record, instructor=False),
         "instructor": feedback_page("Lab 1", record, instructor=True),
         "class": class_page("Lab 1", [record, Record("eve", (), Outcome.BROKEN, "It is empty.")]),
     }
+    assert made.keys() == set(PAGES)
+    return made
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", pages())
-def test_axe_finds_nothing_serious_in_a_page(name, scheme, browser, axe):
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing_serious_in_a_page(name, scheme, pages, browser, axe):
     page = browser.new_page(color_scheme=scheme)
-    page.set_content(pages()[name])
+    page.set_content(pages[name])
     assert serious(page, axe) == []
     assert pale(page, "body") == []
     page.close()
