@@ -154,13 +154,13 @@ UNSEEN = {
     "7.3": ("divides a token of zeros", "gives a token of zeros", "adds a small number"),
     "7.5": ("divides by 0", "bounds the maxima"),
     "7.6": ("leaves the codes in groups",),
-    "7.7": ("does not bound",),
+    "7.7": ("does not bound", "bounds s instead", "does not scale a channel"),
     "7.8": ("lets each of the others", "moves only the weights"),
     "7.10": ("does not clamp",),
     "8.4": ("lets x + half overflow", "divides in float32", "adds 1 where nothing is shifted"),
-    "8.5": ("cuts to int32", "takes the remainder of float32"),
+    "8.5": ("cuts to int32", "takes the remainder of float"),
     "8.6": ("keeps tensors that nobody reads",),
-    "8.7": ("adds up in bytes",),
+    "8.7": ("adds up in bytes", "adds up in float32"),
     "8.8": ("does not sort the places", "forgets that an earlier place"),
 }
 

@@ -21,7 +21,9 @@ def _cases(rng: torch.Generator) -> list[Case]:
     def eighths(*shape: int) -> Tensor:
         return whole(rng, -64, 64, *shape) / 8
 
-    two, five = levels(2), levels(5)
+    two, five, many = levels(2), levels(5), levels(256)
+    spread = 60 * randn(rng, 3, 2, 3, 3)
+    spread[0, 0, 0, 0] = many[-1]
     ties = (five[1:] + five[:-1]) / 2
     return [
         Case("two levels", (eighths(3), two)),
@@ -29,7 +31,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         Case("values on a midpoint", (ties, five)),
         Case("values beyond the ends", (torch.tensor([-99.0, 99.0]), five)),
         Case("a matrix", (2 * randn(rng, 4, 5), levels(8))),
-        Case("a kernel", (2 * randn(rng, 3, 2, 3, 3), levels(16))),
+        Case("a kernel, and 256 levels", (spread, many)),
         Case("a single level", (eighths(4), levels(1))),
     ]
 
@@ -103,6 +105,12 @@ ASSIGN_CODES = Exercise(
             "takes the levels for a uniform grid",
             _unguarded,
             "Scale and zero point belong to levels at equal distances. These lie anywhere.",
+        ),
+        Misconception(
+            "returns int8",
+            lambda x, levels: assign_codes(x, levels).to(torch.int8),
+            "Codes go up to k - 1, which is 255 with 256 levels, and int8 ends at 127: leave them "
+            "in int64.",
         ),
     ),
     minutes=(7, 11),

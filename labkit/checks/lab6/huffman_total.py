@@ -33,7 +33,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         Case("all equally often", (torch.full((8,), 5),)),
         Case("half as often each", (steep[torch.randperm(8, generator=rng)],)),
         Case("codes of 4 bits", (whole(rng, 0, 400, 16),)),
-        Case("codes of 5 bits", (whole(rng, 1, 90, 32) ** 2,)),
+        Case("codes of 5 bits, many weights", (whole(rng, 1, 9000, 32) ** 2,)),
     ]
 
 
@@ -79,6 +79,15 @@ def _the_same_again(left: list[int]) -> None:
 def _not_put_back(counts: Tensor) -> int:
     left = sorted(n for n in counts.tolist() if n)
     return sum(left[: len(left) // 2 * 2])
+
+
+def _in_float32(counts: Tensor) -> int:
+    left, total = counts[counts > 0].float(), torch.tensor(0.0)
+    while len(left) > 1:
+        left = left.sort().values
+        merged = left[:2].sum()
+        left, total = torch.cat([left[2:], merged[None]]), total + merged
+    return int(total)
 
 
 HUFFMAN_TOTAL = Exercise(
@@ -153,6 +162,11 @@ HUFFMAN_TOTAL = Exercise(
             _not_put_back,
             "Two that are joined are one symbol from then on, as frequent as both together: put it "
             "back among the others.",
+        ),
+        Misconception(
+            "adds up in float32",
+            _in_float32,
+            "float32 has 24 bits, and counts singly up to 16 million only. Add up in integers.",
         ),
     ),
     minutes=(10, 15),

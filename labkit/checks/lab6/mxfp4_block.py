@@ -14,7 +14,7 @@ MAGNITUDES = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
 
 
 def mxfp4_block(x: Tensor) -> tuple[int, Tensor]:
-    """Return the exponent of the scale, and what the values of a block are stored as."""
+    """Return the exponent of the scale, and what the values of a block, not all 0, come back as."""
     return _stored(x, _exponent(x))
 
 
@@ -106,7 +106,8 @@ MXFP4_BLOCK = Exercise(
         Misconception(
             "rounds the exponent up",
             lambda x: _stored(x, _exponent(x, math.ceil)),
-            "Then nothing saturates, but most blocks lose a bit: the standard floors.",
+            "Then nothing saturates, but the steps of most blocks are twice as wide, and the level "
+            "6 stays unused: the standard floors.",
         ),
         Misconception(
             "rounds the exponent to the nearest",

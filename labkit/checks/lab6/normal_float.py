@@ -11,7 +11,7 @@ from labkit.checks.rules import Rule
 
 
 def normal_float(bits: int, offset: float) -> Tensor:
-    """Return the levels of NormalFloat: one more above 0 than below it, scaled to [-1, 1]."""
+    """Return the levels of NormalFloat, from -1 to 1, one more above 0; `bits`: 2 or more."""
     return _built(bits, offset)
 
 

@@ -9,7 +9,7 @@ from labkit.checks.rules import Rule
 
 
 def nvfp4_scales(x: Tensor) -> tuple[float, Tensor]:
-    """Return the scale of the tensor, and those of its blocks of 16 in E4M3."""
+    """Return the scale of the tensor, which is not all 0, and those of its blocks in E4M3."""
     tensor_scale = float(x.abs().max()) / (6 * 448)
     return tensor_scale, _e4m3(_largest(x) / 6 / tensor_scale)
 

@@ -11,7 +11,10 @@ POWERS = torch.tensor([81, 27, 9, 3, 1])
 
 
 def pack_trits(trits: Tensor) -> Tensor:
-    """Return a byte for each five trits: their number in base 3, over 243 and times 256."""
+    """Return a byte for each five trits: their number in base 3, over 243 and times 256.
+
+    `trits`: 0, 1 or 2 in any integer dtype, uint8 as well, in which 256 n does not fit.
+    """
     return _fraction(_number(trits))
 
 

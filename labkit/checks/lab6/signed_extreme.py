@@ -11,7 +11,10 @@ from labkit.checks.rules import Codes
 
 
 def signed_extreme(x: Tensor) -> tuple[float, Tensor]:
-    """Return scale and codes, 0 to 15, of a block; the value farthest from 0 gets the code 0."""
+    """Return scale and codes, 0 to 15, of a block; the value farthest from 0 gets the code 0.
+
+    Of several that are equally far, the first one decides, as in ggml; the check asks for none.
+    """
     return _coded(x, _extreme(x) / -8)
 
 

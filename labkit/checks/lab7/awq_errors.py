@@ -15,7 +15,10 @@ LEAST = 1e-4
 
 
 def awq_errors(w: Tensor, x: Tensor, alphas: list[float], bits: int, group_size: int) -> Tensor:
-    """Return the mean squared error of the output for each exponent."""
+    """Return the mean squared error of the output for each exponent.
+
+    The bound of 1e-4 is put on the mean magnitude of a channel, before the exponent.
+    """
     return _errors(w, x, alphas, bits, group_size, _magnitude(x))
 
 
@@ -55,8 +58,11 @@ def _cases(rng: torch.Generator) -> list[Case]:
         return randn(rng, out, width), outlying(rng, tokens, width, 10.0), alphas, bits, size
 
     def dead() -> tuple:
+        """Draw a channel of zeros, and one below the bound: each decides about a group's scale."""
         w, x, *rest = layer(2, 8, 5, [0.0, 0.5, 1.0], 4, 4)
-        x[:, one(rng, 0, 7)] = 0
+        first = one(rng, 0, 3)
+        x[:, first], x[:, first + 4] = 0, LEAST / 2
+        w[:, first::4] = 400 + 200 * torch.rand(2, 2, generator=rng)
         return w, x, *rest
 
     def negative() -> tuple:
@@ -135,6 +141,22 @@ AWQ_ERRORS = Exercise(
             "does not bound the magnitude from below",
             _by(lambda x: x.abs().mean(0)),
             "A channel that was always 0 would be divided by 0: clamp(min=1e-4).",
+        ),
+        Misconception(
+            "bounds s instead of the mean",
+            lambda w, x, alphas, bits, size: torch.cat(
+                [
+                    _errors(w, x, [1.0], bits, size, (x.abs().mean(0) ** a).clamp(min=LEAST))
+                    for a in alphas
+                ]
+            ),
+            "1e-4 is the least mean magnitude, and s is that to the power alpha: clamp(min=1e-4) "
+            "first.",
+        ),
+        Misconception(
+            "does not scale a channel that was always 0",
+            _by(lambda x: torch.where(x.abs().mean(0) < LEAST, 1.0, x.abs().mean(0))),
+            "A mean below 1e-4 counts as 1e-4, not as 1: clamp(min=1e-4).",
         ),
         Misconception(
             "adds up the squared errors",

@@ -12,7 +12,10 @@ from labkit.checks.rules import Rule
 
 
 def cache_round(keys: Tensor, values: Tensor, bits: int) -> tuple[Tensor, Tensor, float]:
-    """Return keys rounded a channel, values rounded a token, and the bytes of both."""
+    """Return keys rounded a channel, values rounded a token, and the bytes of both.
+
+    No channel of the keys and no token of the values is all 0. The bytes may be a fraction.
+    """
     return _round(keys, 0, bits), _round(values, 1, bits), _bytes(keys, bits)
 
 

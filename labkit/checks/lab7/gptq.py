@@ -13,7 +13,11 @@ from labkit.checks.rules import Codes
 
 
 def gptq(w: Tensor, u: Tensor, scale: Tensor, bits: int) -> Tensor:
-    """Return codes: column after column is rounded, and those after it make up for the error."""
+    """Return codes: column after column is rounded, and those after it make up for the error.
+
+    In float32, as the arguments. In the cases no number lies near a tie, so that a loop in float64
+    finds the same codes.
+    """
     return _loop(w, scale, bits, lambda i: u[i] / u[i, i])[0]
 
 

@@ -12,7 +12,10 @@ from labkit.checks.rules import Rule
 
 
 def inverse_factor(hessian: Tensor) -> Tensor:
-    """Return U, upper triangular: U^T U is the inverse of the damped Hessian."""
+    """Return U, upper triangular: U^T U is the inverse of the damped Hessian.
+
+    Computed in float64, returned in float32.
+    """
     return _factor(_damped(hessian, 0.01 * hessian.double().diagonal().mean()))
 
 

@@ -12,7 +12,10 @@ from labkit.checks.rules import Codes, Rule
 
 
 def quantize_groups(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor, float]:
-    """Return codes, the scale of each group [out, in / group_size], and the bits of a weight."""
+    """Return codes, the scale of each group [out, in / group_size], and the bits of a weight.
+
+    16 bits are counted for a scale; the scales that are returned are float32.
+    """
     qmax = 2 ** (bits - 1) - 1
     return _coded(w, _largest(w, group_size) / qmax, qmax, bits + 16 / group_size)
 

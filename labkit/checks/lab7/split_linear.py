@@ -13,7 +13,7 @@ from labkit.checks.rules import Rule
 
 
 def split_linear(x: Tensor, w: Tensor, threshold: float) -> Tensor:
-    """Return x w^T: outlier channels in float, all others in codes of 8 bits."""
+    """Return x w^T: outlier channels in float, all others, if any, in codes of 8 bits."""
     return _split(x, w, x.abs().amax(0) >= threshold)
 
 

@@ -29,10 +29,12 @@ def _convolved(
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
-    def case(label: str, image: tuple, kernel: tuple, stride: int, padding: int) -> Case:
+    def case(
+        label: str, image: tuple, kernel: tuple, stride: int, padding: int, bias: int = 5000
+    ) -> Case:
         q_x = whole(rng, 0, 255, *image).to(torch.uint8)
         q_w = whole(rng, -128, 127, *kernel, image[2]).to(torch.int8)
-        q_bias = whole(rng, -5000, 5000, kernel[0]).to(torch.int32)
+        q_bias = whole(rng, -bias, bias, kernel[0]).to(torch.int32)
         return Case(label, (q_x, q_w, q_bias, one(rng, 60, 190), stride, padding))
 
     return [
@@ -40,7 +42,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         case("a kernel of one pixel", (2, 3, 4), (3, 1, 1), 1, 0),
         case("three by three", (4, 5, 2), (2, 3, 3), 1, 0),
         case("with padding", (4, 3, 2), (3, 3, 3), 1, 1),
-        case("a stride of 2", (5, 6, 2), (2, 3, 3), 2, 1),
+        case("a stride of 2, large biases", (5, 6, 2), (2, 3, 3), 2, 1, 2**30),
         case("a kernel that is no square", (5, 4, 3), (2, 2, 3), 1, 1),
     ]
 
@@ -63,6 +65,13 @@ def _in_bytes(
     q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
 ) -> Tensor:
     return _convolved((q_x.long() - x_zero_point) % 256, q_w, q_bias, stride, padding)
+
+
+def _in_float32(
+    q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
+) -> Tensor:
+    no_bias = _convolved(q_x.double() - x_zero_point, q_w, 0 * q_bias, stride, padding)
+    return (no_bias.float() + q_bias.float()).to(torch.int32)
 
 
 def _weights(change: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
@@ -237,6 +246,12 @@ CONVOLVE = Exercise(
             _one_short,
             "(H + 2 * padding - R) // stride are the steps that the kernel can take; it stands "
             "once more than it steps: + 1.",
+        ),
+        Misconception(
+            "adds up in float32",
+            _in_float32,
+            "float32 has 24 bits, and loses the lowest ones of a large sum. Add up in int32 or "
+            "int64, or in float64.",
         ),
     ),
     minutes=(8, 13),

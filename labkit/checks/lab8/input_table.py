@@ -13,7 +13,10 @@ Numbers = tuple[float, ...]
 
 
 def input_table(mean: Numbers, std: Numbers, scale: float, zero_point: int) -> Tensor:
-    """Return the code, 0 to 255, of each byte of each channel: uint8 [channels, 256]."""
+    """Return the code, 0 to 255, of each byte of each channel: uint8 [channels, 256].
+
+    Ties go to the even neighbour; the check takes either.
+    """
     return _coded(_normalized(mean, std), scale, zero_point)
 
 

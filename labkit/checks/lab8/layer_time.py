@@ -14,7 +14,7 @@ Two = tuple[float, bool]
 def layer_time(
     macs: int, weight_bytes: int, cycles_per_mac: float, bytes_per_cycle: float, hertz: float
 ) -> Two:
-    """Return the milliseconds that a layer takes, and whether it waits for the memory."""
+    """Return the milliseconds that a layer takes, and whether the memory takes longer."""
     compute, memory = macs * cycles_per_mac, weight_bytes / bytes_per_cycle
     return _milliseconds(max(compute, memory), hertz), memory > compute
 
@@ -37,6 +37,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         case("a small layer", 900, 300, 0.3),
         Case("a tiny layer", (10, one(rng, 5, 7), uniform(rng, 1.2, 2.2), 0.16, 120e6)),
         case("a large layer, a very slow memory", 900_000, 2_000_000, 0.08),
+        Case("both take equally long", (600, 450, 1.5, 0.5, 120e6)),
     ]
 
 
@@ -64,6 +65,13 @@ def _of(
         return _milliseconds(max(compute, memory), hertz), memory > compute
 
     return wrong
+
+
+def _at_a_draw(
+    macs: int, weight_bytes: int, cycles_per_mac: float, bytes_per_cycle: float, hertz: float
+) -> Two:
+    compute, memory = macs * cycles_per_mac, weight_bytes / bytes_per_cycle
+    return _milliseconds(max(compute, memory), hertz), memory >= compute
 
 
 LAYER_TIME = Exercise(
@@ -123,6 +131,11 @@ LAYER_TIME = Exercise(
             "takes bytes for bits",
             _of(lambda macs, size, cycles, rate: (macs * cycles, size / 8 / rate)),
             "weight_bytes are bytes already, and the memory brings bytes: no 8.",
+        ),
+        Misconception(
+            "lets the layer wait for a memory that is as fast as the processor",
+            _at_a_draw,
+            "If both take equally long, nobody waits: memory > compute, without the equals sign.",
         ),
         Misconception(
             "compares multiply-adds with bytes",

@@ -32,6 +32,8 @@ def _cases(rng: torch.Generator) -> list[Case]:
         return 10 * torch.arange(1, count + 1) + whole(rng, 0, 9, count), *live_ranges(inputs)
 
     equal = torch.full((4,), 8), *live_ranges(CHAIN)
+    # No sum of fewer than 16 such sizes is a number of float32.
+    large, *lives = sizes(drawn(rng, 20), 2**14, 2**16)
     return [
         Case("a chain", growing(CHAIN)),
         Case("a residual", growing(RESIDUAL)),
@@ -39,7 +41,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         Case("branches", sizes(BRANCHES)),
         Case("a long way round", growing(DEEP)),
         Case("twelve steps", sizes(drawn(rng, 12))),
-        Case("twenty steps", sizes(drawn(rng, 20), 100, 4000)),
+        Case("twenty steps, megabytes", (1024 * large + 1, *lives)),
     ]
 
 
@@ -128,6 +130,11 @@ PEAK_BYTES = Exercise(
             "adds up in bytes",
             _in_bytes,
             "A sum of sizes does not fit into uint8: it wraps at 256. Add up in int64.",
+        ),
+        Misconception(
+            "adds up in float32",
+            lambda sizes, first, last: peak_bytes(sizes.float(), first, last),
+            "float32 has 24 bits, and counts single bytes up to 16 MB only. Add up in int64.",
         ),
     ),
     minutes=(5, 8),

@@ -29,7 +29,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         Case("16 bits", (numbers(2**20), 16)),
         Case("4 bits", (numbers(40), 4)),
         Case("numbers near the ends of int32", (numbers(2**31 - 1), 8)),
-        Case("numbers of int64", (whole(rng, -(2**40), 2**40, 12), 8)),
+        Case("numbers of int64", (whole(rng, -(2**62), 2**62, 12), 8)),
         Case("the ends of 4 bits", (torch.tensor([-9, -8, 7, 8, 15, 16, -16, -17]), 4)),
     ]
 
@@ -120,6 +120,17 @@ SATURATE_AND_WRAP = Exercise(
                 ).long(),
             ),
             "float32 has 24 bits, and loses the lowest ones of large numbers, which are what "
+            "wrapping keeps: stay in integers.",
+        ),
+        Misconception(
+            "takes the remainder of float64",
+            _but(
+                1,
+                lambda x, bits: (
+                    torch.remainder(x.double() + (1 << (bits - 1)), 1 << bits) - (1 << (bits - 1))
+                ).long(),
+            ),
+            "float64 has 53 bits, and loses the lowest ones of a large int64, which are what "
             "wrapping keeps: stay in integers.",
         ),
         Misconception(

@@ -11,7 +11,10 @@ from labkit.checks.rules import Codes
 
 
 def silu_table(x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int) -> Tensor:
-    """Return the code of silu(x) for each code of x, -128 first: int8 [256]."""
+    """Return the code of silu(x) for each code of x, -128 first: int8 [256].
+
+    Ties go to the even neighbour; the check takes either.
+    """
     return _coded(_silu((_CODES - x_zero_point) * x_scale), y_scale, y_zero_point)
 
 
