@@ -4,9 +4,10 @@ A column is multiplied by s before rounding, and the channel that it meets divid
 
     y = (x / s) Q(w s)^T,     s_c = mean_t |x[t, c]|^alpha                                       (1)
 
-The rounding error of a weight is about half a step whatever its size, and is divided by s: smaller
-where s is large, larger where it is small. Only one number is searched for, alpha from 0 to 1, by
-the error of the layer's output. Source: Lin et al., "AWQ", MLSys 2024, arXiv:2306.00978, section 3.
+The rounding error of a weight is at most half a step, and a quarter on average, whatever the
+weight's size, and is divided by s: smaller where s is large, larger where it is small. Only one
+number is searched for, alpha from 0 to 1, by the error of the layer's output. Source: Lin et al.,
+"AWQ", MLSys 2024, arXiv:2306.00978, section 3.
 """
 
 from collections.abc import Sequence
