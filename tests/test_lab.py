@@ -221,9 +221,29 @@ def test_numpy_answers_are_handed_on_as_tensors(cards: list[Card]) -> None:
     assert isinstance(found(torch.tensor([0.5])), torch.Tensor)
 
 
-def test_an_answer_that_changes_its_input_passes_with_a_remark(cards: list[Card]) -> None:
-    Lab(1).check("1.5", lambda x: x.round_())
-    assert "changes its input in place (x)" in repr(cards[0])
+def test_an_answer_that_changes_its_input_is_almost_right(cards: list[Card]) -> None:
+    returned = Lab(1).check("1.5", lambda x: x.round_())
+    assert "◐ Almost" in repr(cards[0])
+    assert "The numbers are right, but your code changes its input in place (x)" in repr(cards[0])
+    x = torch.tensor([2.5])
+    assert (returned(x).item(), x.item()) == (2.0, 2.5)
+
+
+def test_an_answer_that_leaves_a_gradient_in_its_input_is_almost_right(cards: list[Card]) -> None:
+    def slope_on_the_input(x, target):
+        x.requires_grad_()
+        loss = (x + (torch.round(x) - x).detach() - target).square().sum()
+        loss.backward()
+        return loss.detach(), x.grad
+
+    Lab(5).check("5.2", slope_on_the_input)
+    assert "◐ Almost" in repr(cards[0])
+    assert "in place (x)" in repr(cards[0])
+
+
+def test_nan_in_an_input_is_no_change() -> None:
+    outcomes = call_all(lambda x: x + 1, [Case("", (torch.tensor([torch.nan, 1.0]),))])
+    assert outcomes[0].changed == ()
 
 
 def test_something_that_is_no_function_is_named(cards: list[Card]) -> None:

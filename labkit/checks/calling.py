@@ -57,7 +57,8 @@ class Outcome:
     printed : str
         The beginning of what the call printed.
     changed : tuple of int
-        The positions of the arguments that the call changed in place.
+        The positions of the arguments that the call changed in place, or that now collect a
+        gradient.
     numpy : bool
         Whether the value holds numpy arrays, which torch's functions would not take.
     """
@@ -212,14 +213,17 @@ def _holds_numpy(value: Any) -> bool:
 
 def _same(before: Any, after: Any) -> bool:
     if isinstance(before, torch.Tensor) and isinstance(after, torch.Tensor):
-        return before.shape == after.shape and torch.equal(before, after)
+        form = before.shape, before.dtype, before.requires_grad, before.grad is None
+        if form != (after.shape, after.dtype, after.requires_grad, after.grad is None):
+            return False
+        return bool(((before == after) | (before.isnan() & after.isnan())).all())
     if isinstance(before, tuple | list) and isinstance(after, tuple | list):
         return len(before) == len(after) and all(map(_same, before, after))
     return bool(before == after)
 
 
 def safe_to_use(
-    function: Callable[..., Any], numpy: bool = True, changes: bool = True, judges: bool = False
+    function: Callable[..., Any], numpy: bool = True, judges: bool = False
 ) -> Callable[..., Any]:
     """Wrap an answer that passed, so that the code below can use it without surprises.
 
@@ -229,8 +233,6 @@ def safe_to_use(
         The answer.
     numpy : bool
         It returns numpy arrays: turn them into tensors.
-    changes : bool
-        It changes its inputs: hand it copies.
     judges : bool
         It is a test: to raise an error is to return False, to return nothing is to return True.
     """
@@ -243,8 +245,6 @@ def safe_to_use(
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        if changes:
-            args, kwargs = copy.deepcopy((args, kwargs))
         try:
             result = function(*args, **kwargs)
         except Exception:
@@ -255,4 +255,4 @@ def safe_to_use(
             return True
         return convert(result) if numpy else result
 
-    return wrapped if numpy or changes or judges else function
+    return wrapped if numpy or judges else function

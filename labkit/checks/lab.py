@@ -83,8 +83,8 @@ class Lab:
         Returns
         -------
         callable
-            `function` if it passed (on copies, if it changes its inputs). Else the reference for
-            the lab's cells and later answers, and `function` for your own cells and pictures.
+            `function` if it passed. Else the reference for the lab's cells and later answers, and
+            `function` for your own cells and pictures.
 
         Raises
         ------
@@ -120,7 +120,7 @@ class Lab:
                 return exercise.reference
             return self._borrowed(exercise, function, verdict.state is not State.NOT_STARTED)
         self._passed[exercise_id] = safe_to_use(
-            function, verdict.numpy, verdict.changes_inputs, judges=exercise.kind == "test"
+            function, verdict.numpy, judges=exercise.kind == "test"
         )
         return self._passed[exercise_id]
 

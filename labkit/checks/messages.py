@@ -68,8 +68,9 @@ def _blocks(verdict: Verdict) -> list[Block]:
 
 def _smallest(verdict: Verdict, failure: Failure) -> list[Block]:
     """Show the smallest call that is not accepted."""
+    result = "left the input as it was" if failure.spoils_input else "gave the right result"
     blocks: list[Block] = [
-        Text(f"{verdict.right} of {verdict.total} calls gave the right result."),
+        Text(f"{verdict.right} of {verdict.total} calls {result}."),
         Code(f"The smallest call that did not ({failure.case.label}):", failure.call),
         Code("What happened:", failure.problem) if failure.raised else Text(failure.problem),
     ]
@@ -125,6 +126,8 @@ def _next_step(verdict: Verdict) -> str:
         action = "Allow what is right" if refused else "Add what would tell one of these"
     elif failure is not None and failure.raised:
         action = "Repair that"
+    elif failure is not None and failure.spoils_input:
+        action = "Work on a copy"
     elif any(finding.cause for finding in verdict.findings):
         action = "Change that"
     elif failure is not None and not failure.rows:

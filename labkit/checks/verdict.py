@@ -45,6 +45,7 @@ class Failure:
     rows: tuple[tuple[str, str, str], ...] = ()
     printed: str = ""
     raised: bool = False
+    spoils_input: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,6 @@ class Verdict:
         Remarks that cost no points.
     numpy : bool
         Whether the results are numpy arrays.
-    changes_inputs : bool
-        Whether a call changed what it was given.
     """
 
     exercise: Exercise
@@ -85,7 +84,6 @@ class Verdict:
     answer: Callable[..., Any] | None = None
     notes: tuple[str, ...] = ()
     numpy: bool = False
-    changes_inputs: bool = False
 
     @property
     def points(self) -> float:
@@ -121,7 +119,7 @@ def judge(
     `answer` is the function itself, where its code may be read and run again for the diagnosis.
 
     Almost right is an answer with at least half of its calls right, whether the others raise or
-    return wrong numbers, or with right numbers in a wrong form.
+    return wrong numbers, or with right numbers in a wrong form, or that changes its inputs.
     """
     total = len(cases)
     own = ("", f"Exercise {exercise.id}")
@@ -139,6 +137,8 @@ def judge(
         for outcome, wanted, case in zip(outcomes, expected, cases, strict=True)
     ]
     wrong = [i for i, mismatch in enumerate(mismatches) if mismatch is not None]
+    if not wrong and any(outcome.changed for outcome in outcomes):
+        return _at_the_expense_of_inputs(exercise, cases, outcomes)
     right = total - len(wrong)
     calls = tuple(zip(cases, outcomes, strict=True))
     lost = any(cases[i].must for i in wrong)
@@ -150,9 +150,8 @@ def judge(
             total,
             calls=calls if exercise.kind == "test" else (),
             wrong=tuple(wrong),
-            notes=(*notes, *_notes(exercise, outcomes)),
+            notes=notes,
             numpy=any(outcome.numpy for outcome in outcomes),
-            changes_inputs=any(outcome.changed for outcome in outcomes),
         )
     broken = [i for i in wrong if outcomes[i].status in BROKEN]
     # "The numbers are right" must not be read where other calls have wrong ones.
@@ -238,13 +237,20 @@ def _silence(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
     )
 
 
-def _notes(exercise: Exercise, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
-    changed = {position for outcome in outcomes for position in outcome.changed}
-    if not changed:
-        return ()
-    code = exercise.reference.__code__
-    names = ", ".join(code.co_varnames[position] for position in sorted(changed))
-    return (
-        f"Your code changes its input in place ({names}): whoever calls it loses the original. "
-        "Work on a copy.",
+def _at_the_expense_of_inputs(
+    exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]
+) -> Verdict:
+    """Return the verdict on an answer with right results that changes what it was given."""
+    changing = [i for i, outcome in enumerate(outcomes) if outcome.changed]
+    shown = smallest(cases, changing)
+    names = inspect.signature(exercise.reference).parameters
+    changed = {position for i in changing for position in outcomes[i].changed}
+    listed = ", ".join(name for k, name in enumerate(names) if k in changed)
+    mismatch = Mismatch(
+        f"The numbers are right, but your code changes its input in place ({listed}): whoever "
+        "calls it loses the original. A copy is `x.clone()`, with a gradient "
+        "`x.clone().requires_grad_()`; of a list it is `list(x)`."
     )
+    failure = _failure(exercise, cases[shown], outcomes[shown], mismatch)
+    total, failure = len(cases), replace(failure, spoils_input=True)
+    return Verdict(exercise, State.ALMOST, total - len(changing), total, failure)

@@ -10,9 +10,11 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from torch import nn
 
 from labkit.plots.picture import Picture
 
@@ -61,7 +63,8 @@ def students_own(draw: Callable[..., Axes]) -> Callable[..., Axes]:
     """Decorate a drawing function that calls a student's function.
 
     The decorated function takes ``ax=None`` and draws into new axes by default. An answer that is
-    not started, or that raises, or whose result cannot be drawn, leaves a sentence in the axes.
+    not started, or that raises, or whose result cannot be drawn, leaves a sentence in the axes. One
+    that changes its inputs changes copies: a picture must not spoil what later cells compute with.
     Of a result that is not finite everywhere, the rest is drawn, and a note says so.
     """
 
@@ -69,7 +72,7 @@ def students_own(draw: Callable[..., Axes]) -> Callable[..., Axes]:
     def safe(*args: Any, ax: Axes | None = None, **options: Any) -> Axes:
         axes = new_axes() if ax is None else ax
         try:
-            return _note_gaps(draw(*args, ax=axes, **options))
+            return _note_gaps(draw(*map(_on_copies, args), ax=axes, **options))
         except NotImplementedError as reason:
             return say(axes, f"{reason} is not started: this picture draws your own function.")
         except Exception as error:
@@ -78,6 +81,29 @@ def students_own(draw: Callable[..., Axes]) -> Callable[..., Axes]:
             return say(axes, f"No picture: your function's result led to {kind}: {text}")
 
     return safe
+
+
+def _on_copies(item: Any) -> Any:
+    """Return a function, or functions by name, as called on copies; all else as it is."""
+    if isinstance(item, dict):
+        return {name: _on_copies(value) for name, value in item.items()}
+    if not callable(item) or isinstance(item, nn.Module | type):
+        return item
+
+    @functools.wraps(item)
+    def called(*args: Any, **options: Any) -> Any:
+        return item(*map(_copied, args), **{name: _copied(v) for name, v in options.items()})
+
+    return called
+
+
+def _copied(value: Any) -> Any:
+    """Return a copy of what holds tensors; a gradient flows through it, as for slopes it must."""
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    if isinstance(value, tuple | list):
+        return type(value)(map(_copied, value))
+    return value
 
 
 def _note_gaps(ax: Axes) -> Axes:

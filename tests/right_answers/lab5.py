@@ -81,8 +81,8 @@ def loss_by_a_hook(x, target):
     return [loss, y.grad]
 
 
-def loss_on_the_tensor_given(x, target):
-    x.requires_grad_()
+def loss_by_a_detached_leaf(x, target):
+    x = x.detach().requires_grad_()
     loss = F.mse_loss(x + (x.round() - x).detach(), target, reduction="sum")
     loss.backward()
     return loss, x.grad
@@ -113,8 +113,8 @@ def clip_half_a_step_later(x, scale, zero_point, qmin, qmax, dy):
     return dy.masked_fill(outside, 0.0)
 
 
-def clip_on_the_tensor_given(x, scale, zero_point, qmin, qmax, dy):
-    code = x.div_(scale).round_().add_(zero_point)
+def clip_on_a_copy(x, scale, zero_point, qmin, qmax, dy):
+    code, dy = x.div(scale).round_().add_(zero_point), dy.clone()
     dy[code != code.clamp(qmin, qmax)] = 0
     return dy
 
@@ -670,14 +670,14 @@ RIGHT_ANSWERS = {
         loss_by_detaching,
         loss_in_numpy,
         loss_by_a_hook,
-        loss_on_the_tensor_given,
+        loss_by_a_detached_leaf,
     ],
     "5.3": [
         clip_by_torch,
         clip_by_autograd,
         clip_in_numpy,
         clip_half_a_step_later,
-        clip_on_the_tensor_given,
+        clip_on_a_copy,
     ],
     "5.4": [
         step_by_torch,

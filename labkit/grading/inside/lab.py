@@ -30,7 +30,7 @@ class Lab(Silent):
         self.number = number
 
     def check(self, exercise_id: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return `function` as later answers may use it: tensors come out, inputs stay."""
+        """Return `function` as later answers may use it: tensors come out."""
         return safe_to_use(function) if callable(function) else function
 
 

@@ -190,7 +190,7 @@ class _Grading:
             said, remark = f"{said} {newer}", newer
         remark = remark or self._repeated(task, cases, outcomes)
         if outcome is Outcome.RIGHT:
-            self._walk.keep(task, wrapped=verdict.numpy or verdict.changes_inputs)
+            self._walk.keep(task, wrapped=verdict.numpy)
         return _graded(
             task,
             source,
