@@ -10,7 +10,7 @@ from labkit.checks.lab0.inputs import BF16, FP16, FP32, REAL, integer
 
 
 def float_gap(x: float, exponent_bits: int, mantissa_bits: int) -> float:
-    """Return the distance from `x` to the next number of a float format, away from zero."""
+    """Return the gap of a float format at `x`: how far apart its neighbouring numbers are there."""
     bias = 2 ** (exponent_bits - 1) - 1
     _, exponent = math.frexp(max(abs(x), 2.0 ** (1 - bias)))  # floor(log2) + 1
     return 2.0 ** (exponent - 1 - mantissa_bits)

@@ -11,7 +11,7 @@ def round_to_bf16(pattern: int) -> int:
     """Return the 16 bits of the bf16 nearest to a float32, given by its 32 bits; ties to even.
 
     Just below the middle when the upper half is even, exactly half when it is odd: the sum carries
-    into the upper half when, and only when, that has to go up.
+    into the upper half when, and only when, that has to go up. Infinity stays infinity.
     """
     return (pattern + 0x7FFF + (pattern >> 16 & 1)) >> 16
 

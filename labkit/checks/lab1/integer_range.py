@@ -7,7 +7,7 @@ from labkit.checks.rules import Codes
 
 
 def integer_range(bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
-    """Return the smallest and the largest integer of `bits` bits."""
+    """Return the ends of the integers of `bits` bits; `narrow` leaves the lowest out."""
     qmin, qmax = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     return (qmin + 1 if narrow else qmin), qmax
 

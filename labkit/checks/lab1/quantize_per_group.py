@@ -13,7 +13,10 @@ from labkit.checks.rules import Codes
 
 
 def quantize_per_group(w: Tensor, group_size: int, bits: int) -> tuple[Tensor, Tensor]:
-    """Return symmetric codes of the matrix `w`, a scale for each `group_size` values of a row."""
+    """Return symmetric codes of the matrix `w`, a scale for each `group_size` values of a row.
+
+    The scale of a group of zeros is 1.
+    """
     parts = [quantize_per_channel(part, 0, bits) for part in w.split(group_size, dim=1)]
     q = torch.cat([codes for codes, _ in parts], dim=1)
     return q, torch.stack([scale for _, scale in parts], dim=1)

@@ -11,7 +11,10 @@ from labkit.checks.rules import Codes
 
 
 def scale_and_zero_point(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float, int]:
-    """Return the scale and zero point with which [qmin, qmax] covers [rmin, rmax] and 0."""
+    """Return the scale and zero point with which [qmin, qmax] covers [rmin, rmax] and 0.
+
+    The range [0, 0] gets scale 1; any code may be its zero point.
+    """
     rmin, rmax = min(rmin, 0.0), max(rmax, 0.0)
     scale = (rmax - rmin) / (qmax - qmin) if rmax > rmin else 1.0
     zero_point = round(qmin - rmin / scale)

@@ -12,7 +12,10 @@ from labkit.checks.rules import Rule
 
 
 def mse_curve(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
-    """Return the mean squared error of symmetric codes for each clipping threshold."""
+    """Return the mean squared error of symmetric codes for each clipping threshold.
+
+    `values` may be negative: both ends are clamped.
+    """
     return _curve(values, counts.double() / counts.sum(), thresholds, 2 ** (bits - 1) - 1)
 
 

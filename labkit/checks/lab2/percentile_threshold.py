@@ -13,9 +13,12 @@ from labkit.checks.rules import Rule
 
 
 def percentile_threshold(values: Tensor, counts: Tensor, percent: float) -> float:
-    """Return the smallest value that at least `percent` percent of all counted do not exceed."""
+    """Return the smallest value that at least `percent` percent of all counted do not exceed.
+
+    100 * up_to is whole, where 7 / 100 * 100 is more than 7.
+    """
     up_to = counts.double().cumsum(0)
-    return float(values[torch.searchsorted(up_to, percent / 100 * up_to[-1])])
+    return float(values[torch.searchsorted(100 * up_to, percent * up_to[-1])])
 
 
 def _percentile_cases(rng: torch.Generator) -> list[Case]:
@@ -122,7 +125,7 @@ PERCENTILE_THRESHOLD = Exercise(
         "Walk through the values from the smallest on and add up their counts. When may you stop?",
         "counts.cumsum(0) says how many values do not exceed each one. You look for the first "
         "place where it reaches percent / 100 * counts.sum().",
-        "up_to = counts.cumsum(0); reached = up_to >= percent / 100 * counts.sum(); return "
+        "up_to = counts.cumsum(0).double(); reached = 100 * up_to >= percent * up_to[-1]; return "
         "values[reached][0].item().",
     ),
     misconceptions=(

@@ -13,7 +13,10 @@ from labkit.checks.rules import Codes
 def activation_range(
     activation: str, scale: float, zero_point: int, qmin: int, qmax: int
 ) -> tuple[int, int]:
-    """Return the codes between which clamping applies `activation`: "none", "relu" or "relu6"."""
+    """Return the codes between which clamping applies `activation`: "none", "relu" or "relu6".
+
+    The zero point lies in [qmin, qmax].
+    """
     low, high = qmin, qmax
     if activation in ("relu", "relu6"):
         low = zero_point

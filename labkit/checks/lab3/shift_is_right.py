@@ -13,7 +13,10 @@ LARGE = (2**61 + 2**30 + 1, 2**61 + 3 * 2**29 - 1, 2**62 - 7)
 
 
 def shift_is_right(rounding_right_shift: Callable[..., Any]) -> bool:
-    """Return whether an implementation of exercise 3.6 rounds to nearest, ties away from zero."""
+    """Return whether an implementation of exercise 3.6 rounds to nearest, ties away from zero.
+
+    Its dtype is no question here.
+    """
     for numbers, shift in (
         (range(-40, 41), 3),
         (range(-9, 10), 0),

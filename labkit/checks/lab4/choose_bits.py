@@ -21,7 +21,7 @@ LARGE = 7.0  # times the largest other weight
 
 
 def choose_bits(layers: Layers, x: Tensor, budget: int) -> Tensor:
-    """Return 2, 4 or 8 bits for each layer: within the budget, those with the least noise."""
+    """Return 2, 4 or 8 bits for each layer: within `budget` bytes, those with the least noise."""
     noise = {bits: _noise(layers, x, bits) for bits in BITS}
     fitting = [
         bits for bits in product(BITS, repeat=len(layers)) if weight_bytes(layers, bits) <= budget

@@ -11,7 +11,10 @@ from labkit.checks.rules import Rule
 
 
 def equalization_factors(w1: Tensor, w2: Tensor) -> Tensor:
-    """Return s a channel: w1 / s and w2 * s have equal ranges; 1 where a side is all 0."""
+    """Return s a channel: w1 / s and w2 * s have equal ranges; 1 where a side is all 0.
+
+    The second layer is not depthwise: each of its outputs reads all channels.
+    """
     r1, r2 = _ranges(w1, w2)
     return _or_one(torch.sqrt(r1 / r2), r1, r2)
 

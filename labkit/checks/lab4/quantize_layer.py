@@ -12,7 +12,7 @@ from labkit.checks.rules import Codes
 
 
 def quantize_layer(weight: Tensor, bias: Tensor, x_scale: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Return int8 weights, their scale a channel, and the int32 bias."""
+    """Return int8 weights, their scale a channel, and the bias, which must fit in int32."""
     w_scale = _scale_of(weight)
     q_w = torch.round(weight / _per_output(w_scale, weight)).clamp(-127, 127).to(torch.int8)
     return q_w, w_scale, _bias(bias, x_scale, w_scale)

@@ -9,7 +9,7 @@ from labkit.checks.rules import Codes, Rule
 
 
 def binary_weights(w: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the signs of `w`, and for each output channel the best scale: mean |w|."""
+    """Return the signs of `w`, 1 for 0 and -0.0, and the best scale of each output: mean |w|."""
     signs = torch.where(w < 0, -1, 1).to(torch.int8)
     return signs, w.abs().flatten(1).mean(1)
 

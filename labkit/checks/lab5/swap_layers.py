@@ -11,7 +11,10 @@ from labkit.checks.rules import Rule
 
 
 def prepared_output(weights: list[Any], x: Tensor, bits: int) -> Tensor:
-    """Return the result of a network whose linear layers all have fake-quantized weights."""
+    """Return the result of a network whose linear layers all have fake-quantized weights.
+
+    No row of a weight is all 0, and `weights` stay as they are.
+    """
     return _network(weights, x, lambda w: _on_grid(w, bits))
 
 
