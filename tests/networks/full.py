@@ -26,19 +26,30 @@ def alexnet() -> nn.Module:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d((6, 6)), nn.Flatten(), *head)
 
 
-def vgg11_bn() -> nn.Module:
+def _vgg(widths: tuple[int, ...], normalized: bool) -> nn.Module:
+    """Chain 3x3 convolutions of these widths; 0 stands for a pooling."""
     layers: list[nn.Module] = []
     inputs = 3
-    for width in (64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0):
+    for width in widths:
         if not width:
             layers.append(nn.MaxPool2d(2, 2))
             continue
-        conv = nn.Conv2d(inputs, width, 3, padding=1)
-        layers += [conv, nn.BatchNorm2d(width), nn.ReLU(True)]
+        layers.append(nn.Conv2d(inputs, width, 3, padding=1))
+        layers += [nn.BatchNorm2d(width)] if normalized else []
+        layers.append(nn.ReLU(True))
         inputs = width
     head = [nn.Flatten(), nn.Linear(512 * 49, 4096), nn.ReLU(True), nn.Dropout()]
     head += [nn.Linear(4096, 4096), nn.ReLU(True), nn.Dropout(), nn.Linear(4096, CLASSES)]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d((7, 7)), *head)
+
+
+def vgg11_bn() -> nn.Module:
+    return _vgg((64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0), normalized=True)
+
+
+def vgg16() -> nn.Module:
+    narrow = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0)
+    return _vgg((*narrow, 512, 512, 512, 0, 512, 512, 512, 0), normalized=False)
 
 
 def _stages(make: Callable[[int, int, int], nn.Module], first: int, widths: Any) -> nn.Module:
@@ -212,6 +223,7 @@ def swin_t() -> nn.Module:
 FULL_SIZE: dict[str, Callable[[], nn.Module]] = {
     "alexnet": alexnet,
     "vgg11_bn": vgg11_bn,
+    "vgg16": vgg16,
     "resnet18": resnet18,
     "resnext50_32x4d": resnext50_32x4d,
     "wide_resnet50_2": wide_resnet50_2,
