@@ -14,11 +14,11 @@ import torch
 from labkit.kernels import QuantizedConv2d, QuantizedLinear
 from labkit.qparams import QParams, Scheme
 
-PATTERNS = ("random", "largest", "smallest", "alternating", "extremes")
+PATTERNS = ("random", "largest", "smallest", "alternating", "extremes", "bell", "bell")
 
 
 def codes(rng, scheme, shape, pattern):
-    """Codes of ``scheme``; all patterns but the first press on the limits of an engine."""
+    """Codes of ``scheme``; most patterns press on the limits of an engine."""
     draw = np.random.default_rng(rng.getrandbits(32))
     ends = np.array([scheme.qmin, scheme.qmax])
     if pattern == "largest":
@@ -29,6 +29,9 @@ def codes(rng, scheme, shape, pattern):
         values = ends[np.indices(shape).sum(0) % 2]
     elif pattern == "extremes":
         values = ends[draw.integers(0, 2, shape)]
+    elif pattern == "bell":  # as the weights of a trained layer
+        values = ends.mean() + draw.normal(size=shape) * (ends[1] - ends[0]) / 6
+        values = np.rint(values).clip(*ends)
     else:
         values = draw.integers(scheme.qmin, scheme.qmax + 1, shape)
     return torch.from_numpy(values).to(scheme.dtype)
@@ -72,10 +75,12 @@ def random_layer(rng, kind=None, patterns=PATTERNS):
     kind = kind or rng.choice(["linear", "dense", "pointwise", "depthwise", "grouped"])
     out = rng.choice([rng.randint(1, 40), rng.randint(1, 140)])
     if kind == "linear":
-        groups, inputs, kernel = 1, rng.choice([rng.randint(1, 80), rng.randint(300, 700)]), ()
+        inputs = rng.choice([rng.randint(1, 80), rng.randint(300, 700)])
+        groups, inputs, kernel = 1, in_fours_perhaps(rng, inputs), ()
         shape = (*rng.choice([(), (2,)]), rng.randint(1, 20), inputs)
     else:
-        groups, inputs = 1, rng.choice([rng.randint(1, 40), rng.randint(1, 140)])
+        inputs = rng.choice([rng.randint(1, 40), rng.randint(1, 140)])
+        groups, inputs = 1, in_fours_perhaps(rng, inputs)
         kernel = (1, 1) if kind == "pointwise" else (rng.randint(1, 4), rng.randint(1, 4))
         if kind == "depthwise":
             groups, out = inputs, inputs
@@ -115,6 +120,11 @@ def random_layer(rng, kind=None, patterns=PATTERNS):
         result = (shape[0], out, *output_size(size, kernel, arguments))
         inputs.append(codes(rng, residual_scheme, result, rng.choice(patterns)))
     return QuantizedConv2d, arguments, inputs
+
+
+def in_fours_perhaps(rng, channels):
+    """As many channels, or a few more that an engine takes in fours without a rest."""
+    return channels + rng.choice([0, -channels % 4])
 
 
 def window(rng, size, kernel):

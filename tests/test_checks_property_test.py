@@ -221,7 +221,7 @@ def test_a_test_that_asserts_and_returns_nothing_passes_with_a_remark() -> None:
     found = verdict(exercise, with_asserts)
     assert found.state is State.PASSED
     assert "returns nothing for some implementations" in repr(verdict_card(found))
-    handed_on = safe_to_use(with_asserts, numpy=False, changes=False, judges=True)
+    handed_on = safe_to_use(with_asserts, numpy=False, judges=True)
     assert handed_on(mutants.right(EXERCISES["1.3"])) is True
     assert handed_on(lambda *args: args[0]) is False
 

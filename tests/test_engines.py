@@ -94,7 +94,8 @@ def test_this_chip_gives_the_integers_of_the_reference_without_a_warning():
 def test_an_older_chip_saturates_and_still_gives_the_integers_of_the_reference(isa):
     """A newer oneDNN kernel is switched off, as on a chip without 8-bit dot products."""
     output = run_python(on_this_chip(), ONEDNN_MAX_CPU_ISA=isa).split()
-    assert output == ["32767", "True", "0", "True", "float32", "int8", "int8", "twice"]
+    assert output[:4] == ["32767", "True", "0", "True"]
+    assert " ".join(output[4:]) == "float32 int8 int8 half twice int8 twice"
 
 
 def on_this_chip():

@@ -363,12 +363,12 @@ def chosen(monkeypatch, saturates, kind=QuantizedLinear, usable=True, **argument
 @pytest.mark.parametrize(
     ("activations", "weights", "road"),
     [
-        (UINT8, WEIGHTS, "int8 twice"),
-        (INT8, WEIGHTS, "int8 twice"),
+        (UINT8, WEIGHTS, "int8 half twice"),
+        (INT8, WEIGHTS, "int8 half twice"),
         (UINT7, WEIGHTS, "int8"),
         (Scheme(7), WEIGHTS, "int8"),
         (UINT8, Scheme(7, symmetric=True), "int8"),
-        (UINT8, Scheme(8, signed=False, symmetric=True), "int8 twice"),
+        (UINT8, Scheme(8, signed=False, symmetric=True), "int8 half twice"),
         (UINT8, Scheme(4, signed=False), "int8"),
     ],
 )

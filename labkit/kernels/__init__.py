@@ -8,6 +8,7 @@ The modules, each on top of those before:
 
 - `output_stage` turns accumulators into codes; `requantization` has the other published rules;
 - `window` and `layer` check and fold what is constant in a layer;
+- `pairs` shares weights out for processors that add pairs of products in int16;
 - `reference` has the formulas;
 - `exact` computes them with floating-point products, `engines` with torch's int8 operators on
   x86, `qnnpack` with those on ARM; `kept` holds on to what they prepare (`quantized_tensors`);

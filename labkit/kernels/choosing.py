@@ -13,8 +13,8 @@ import labkit.kernels.qnnpack as qnnpack
 from labkit.kernels.fixed_stage import FixedStage
 from labkit.kernels.layer import Layer
 from labkit.kernels.output_stage import INT32_MAX
+from labkit.kernels.pairs import INT16_MAX, Split, halves, split
 
-INT16_MAX = 2**15 - 1
 FASTER = 'Use activations of 7 bits: `Scheme(7, signed=False)`, in a network "fast".'
 
 
@@ -24,7 +24,8 @@ class Choice(NamedTuple):
     Attributes
     ----------
     road : str
-        "int8", "int8 twice", "float32" or "reference"; `labkit.kernels.roads` explains them.
+        "int8", "int8 half twice", "int8 twice", "float32" or "reference"; `labkit.kernels.roads`
+        explains them.
     reason : str
         Why.
     remedy : str
@@ -98,7 +99,20 @@ def choice(layer: Layer, backend: str = "torch", saturates: bool | None = None) 
     reason = "the processor adds pairs of products in int16, which they may leave"
     if layer.window is not None and layer.window.groups > 1:
         return Choice("float32", reason, FASTER)
-    return Choice("int8 twice", reason, FASTER)
+    copied = split_weights(layer).copied
+    if copied is None:
+        return Choice("int8", "no sum of two neighbouring channels' products can leave int16")
+    return Choice("int8 twice" if copied == slice(None) else "int8 half twice", reason, FASTER)
+
+
+def split_weights(layer: Layer) -> Split:
+    """Return the weights that a processor multiplies which adds pairs of products in int16."""
+    scheme = layer.x_qparams.scheme
+    weight = (layer.q_w.to(torch.int16) - layer.w_zero_point).to(torch.int8)
+    # In fours the channels come to the engine; what it does with a rest is its own affair.
+    if weight.shape[1] % 4 or not engines.adds_neighbours():
+        return halves(weight)
+    return split(weight, scheme.qmax - scheme.qmin)
 
 
 def is_depthwise(layer: Layer) -> bool:

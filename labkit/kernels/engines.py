@@ -118,6 +118,35 @@ def saturates(depthwise: bool = False) -> bool:
     return any(bool((result != 200).any()) for result in results)
 
 
+@cache
+def adds_neighbours() -> bool:
+    """Tell whether no other sums come out wrong than those of the channels (0, 1), (2, 3), ...
+
+    The weights are such that these fit into int16, and those of any other two do not.
+    """
+    channels, size = 16, 3
+    images = torch.full((2, channels, size, size), 255, dtype=torch.uint8)
+    rows = images[0, :, :, 0].t()
+
+    def gives_200(area: int) -> OutputStage:
+        multiplier = torch.full((channels,), 200 / (255 * 64 * channels * area))
+        return OutputStage(multiplier, torch.zeros(channels), 0, 255, torch.uint8)
+
+    results = []
+    for one in (0, 1):
+        for other in (2, 3):
+            weight = torch.ones(channels, channels, size, size, dtype=torch.int8)
+            weight[:, one::4] = weight[:, other::4] = 127
+            points = weight[:, :, :1, :1].contiguous()
+            product = rows_product(points.flatten(1), 0, gives_200(1))
+            results += [
+                Convolution(weight, 0, gives_200(size * size), Window())(images),
+                Convolution(points, 0, gives_200(1), Window())(images),
+                *(product(rows), product(rows[:1])),
+            ]
+    return all(bool((result == 200).all()) for result in results)
+
+
 def rows_product(
     weight: Tensor, x_zero_point: int, output: OutputStage
 ) -> Callable[[Tensor], Tensor]:

@@ -5,10 +5,14 @@ road       when
 ========== ========================================================================================
 int8       The engine's operators as they are: wherever no sum of two products can leave int16,
            ``2 * (qmax - qmin) * max|w| <= 32767`` (7-bit activations or 7-bit weights, for
-           example), or the processor does not add pairs in int16 (measured), and the accumulators
-           cannot leave int32. QNNPACK's are taken for products of rows where there is no oneDNN.
-int8 twice The same operators on weights split into two halves, ``w = w // 2 + (w - w // 2)``, so
-           that nothing saturates: a sum twice as long. Full 8-bit operands on a chip that does.
+           example), or none of two neighbouring channels, or the processor does not add pairs in
+           int16 (measured), and the accumulators cannot leave int32. QNNPACK's are taken for
+           products of rows where there is no oneDNN.
+int8 half  Full 8-bit operands on a chip that does add pairs in int16: the same operators, with
+twice      every other channel given twice, so that nothing saturates (`labkit.kernels.pairs`): a
+           sum half as long again.
+int8 twice The same with every channel given twice, and all weights split into two halves, ``w = w
+           // 2 + (w - w // 2)``, where that does not suffice.
 float32    Exact floating-point products (`labkit.kernels.exact`): no engine that is exact (as for
            most layers on a Mac), weights that with their zero points need 9 bits, groups that the
            engine has no fast kernel for, accumulators that may leave int32, requantization in
@@ -28,10 +32,11 @@ import labkit.kernels.engines as engines
 import labkit.kernels.kept as kept
 import labkit.kernels.qnnpack as qnnpack
 import labkit.kernels.reference as reference
-from labkit.kernels.choosing import choice
+from labkit.kernels.choosing import choice, split_weights
 from labkit.kernels.exact import ExactRoad
 from labkit.kernels.layer import Layer
 from labkit.kernels.output_stage import OutputStage
+from labkit.kernels.pairs import Split
 from labkit.kernels.window import Window
 from labkit.qparams import Scheme
 
@@ -67,21 +72,18 @@ class EngineRoad:
     ----------
     layer : Layer
         What to compute.
-    weight : Tensor
-        Its weights in int8, zero points subtracted.
-    twice : bool
-        Split the weights in two halves.
+    name : str
+        Of the road.
+    weights : Split
+        Its weights in int8, zero points subtracted, and the channels that they take twice.
     """
 
-    def __init__(self, layer: Layer, weight: Tensor, twice: bool) -> None:
-        self.name = "int8 twice" if twice else "int8"
-        self._layer, self._twice = layer, twice
+    def __init__(self, layer: Layer, name: str, weights: Split) -> None:
+        self.name, self._layer, self._copied = name, layer, weights.copied
         self._output = cast(OutputStage, layer.output)  # what an engine finishes with
         self._lowest = layer.x_qparams.scheme.qmin
-        if twice:
-            half = weight >> 1
-            weight = torch.cat([half, weight - half], dim=1)
-        self._product = self._prepack(weight, int(layer.x_qparams.zero_point) - self._lowest)
+        x_zero_point = int(layer.x_qparams.zero_point) - self._lowest
+        self._product = self._prepack(weights.weight, x_zero_point)
 
     def __call__(self, q_x: Tensor, q_residual: Tensor | None = None) -> Tensor:
         """Compute the layer."""
@@ -95,7 +97,9 @@ class EngineRoad:
     def _operand(self, q_x: Tensor, dim: int) -> Tensor:
         # The engine's activations are unsigned: count from the lowest code, modulo 256.
         x = q_x.view(torch.uint8) - self._lowest if self._lowest else q_x
-        return torch.cat([x, x], dim) if self._twice else x
+        if self._copied is None:
+            return x
+        return torch.cat([x, x[:, self._copied] if dim == 1 else x[..., self._copied]], dim)
 
 
 class EngineConvolutionRoad(EngineRoad):
@@ -108,10 +112,10 @@ class EngineConvolutionRoad(EngineRoad):
     what it has prepared (`labkit.kernels.kept`), for the first size that comes.
     """
 
-    def __init__(self, layer: Layer, window: Window, weight: Tensor, twice: bool) -> None:
+    def __init__(self, layer: Layer, window: Window, name: str, weights: Split) -> None:
         self._window = window
         self._to_keep: tuple[Tensor, int] | None = None
-        super().__init__(layer, weight, twice)
+        super().__init__(layer, name, weights)
         self._run_for: dict[torch.Size, Callable[..., Tensor]] = {}
         self._kept_for: torch.Size | None = None
         self._kept: Callable[..., Tensor] | None = None
@@ -154,7 +158,7 @@ class EngineConvolutionRoad(EngineRoad):
         self._to_keep = None
         q_x = _random_codes(self._layer.x_qparams.scheme, (1, *image))
         run: Callable[..., Tensor] = product
-        if self._twice or self._lowest:
+        if self._copied is not None or self._lowest:
 
             def run(q: Tensor) -> Tensor:
                 return product(self._operand(q, dim=1))
@@ -165,7 +169,9 @@ class EngineConvolutionRoad(EngineRoad):
         exact, residual = ExactRoad(self._layer), self._layer.residual_qparams
         if not self._window.always_touches(image[1:], self._layer.q_w.shape[2:]):
             return exact
-        q_x = _random_codes(self._layer.x_qparams.scheme, (2, *image))
+        scheme = self._layer.x_qparams.scheme
+        q_x = _random_codes(scheme, (2, *image))
+        q_x[0] = scheme.qmax  # makes each sum of two products as large as it can be
         acc = exact.accumulators(q_x)
         q_residual = _random_codes(residual.scheme, acc.shape) if residual else None
         agrees = torch.equal(self._run(q_x, q_residual), self._layer.output(acc, q_residual))
@@ -192,10 +198,13 @@ def choose_road(layer: Layer, backend: str) -> Road:
         return ReferenceRoad(layer)
     if name == "float32":
         return ExactRoad(layer)
-    weight = (layer.q_w.to(torch.int16) - layer.w_zero_point).to(torch.int8)
+    if name == "int8":
+        weights = Split((layer.q_w.to(torch.int16) - layer.w_zero_point).to(torch.int8))
+    else:
+        weights = split_weights(layer)
     if layer.window is None:
-        return EngineRoad(layer, weight, name == "int8 twice")
-    return EngineConvolutionRoad(layer, layer.window, weight, name == "int8 twice")
+        return EngineRoad(layer, name, weights)
+    return EngineConvolutionRoad(layer, layer.window, name, weights)
 
 
 def _random_codes(scheme: Scheme, shape: Sequence[int]) -> Tensor:
