@@ -41,9 +41,9 @@ def _cases(rng: torch.Generator) -> list[Case]:
         case("one pixel, one weight", (1, 1, 1), (1, 1, 1), 1, 0),
         case("a kernel of one pixel", (2, 3, 4), (3, 1, 1), 1, 0),
         case("three by three", (4, 5, 2), (2, 3, 3), 1, 0),
-        case("with padding", (4, 3, 2), (3, 3, 3), 1, 1),
+        case("a padding of 2", (4, 3, 2), (3, 3, 3), 1, 2),
         case("a stride of 2, large biases", (5, 6, 2), (2, 3, 3), 2, 1, 2**30),
-        case("a kernel that is no square", (5, 4, 3), (2, 2, 3), 1, 1),
+        case("a stride of 3, a kernel that is no square", (6, 5, 3), (2, 2, 3), 3, 1),
     ]
 
 
