@@ -98,7 +98,7 @@ def card_of(key: str, code: str) -> str:
     name = EXERCISES[key].function
     file = f"<cell {abs(hash(code))}>"
     linecache.cache[file] = (len(code), None, code.splitlines(True), file)
-    names = {"torch": torch}
+    names = {"torch": torch, "quantize": EXERCISES["1.3"].reference}
     exec(compile(code, file, "exec"), names)
     cases = EXERCISES[key].draw(NOTEBOOK_SEED)
     outcomes = call_all(names[name], cases)
@@ -196,7 +196,7 @@ def test_a_comparison_that_overlooks_is_told_from_inputs_that_do_not_show() -> N
         "    return torch.allclose(f(x, 0.5, 0, -8, 7).float(), x)\n",
     )
     assert "sees what goes wrong" not in blind
-    assert "In every call of your test every `x` lies on the grid" in blind
+    assert "In the one call of your test every `x` lies on the grid" in blind
     assert "`zero_point` is 0" in blind
 
 
@@ -257,3 +257,109 @@ def test_misconceptions_become_programs_that_give_the_same_wrong_results() -> No
     ):
         for case in exercise.draw(3):
             assert mutant.implementation(*case.args).equal(mistake.wrong(*case.args)), mutant.does
+
+
+def test_what_hides_a_mistake_is_said_with_it_and_nothing_else() -> None:
+    card = card_of(
+        "1.12",
+        "def quantize_is_right(quantize):\n"
+        "    q = torch.arange(-8, 8)\n"
+        "    for scale, zero in ((0.5, 3), (0.25, -2)):\n"
+        "        if quantize((q - zero) * scale, scale, zero, -8, 7).tolist() != q.tolist():\n"
+        "            return False\n"
+        "    return True\n",
+    )
+    assert "In every call of your test every `x` lies on the grid, so that " in card
+    assert "`qmin` is -8" not in card
+
+
+def test_a_number_that_never_changes_is_said_where_another_would_show_what_is_wrong() -> None:
+    card = card_of(
+        "2.11",
+        "def percentile_is_right(f):\n"
+        "    values, counts = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([20, 50, 30])\n"
+        "    return float(f(values, counts, 50)) == 2.0\n",
+    )
+    assert "In the one call of your test `percent` is 50, so that" in card
+    fresh = card_of(
+        "4.12",
+        "def folding_is_right(f):\n"
+        "    w, b, ones = torch.randn(4, 3), torch.randn(4), torch.ones(4)\n"
+        "    new, c = f(w, b, 0 * ones, ones, ones, 0 * ones, 0.0)\n"
+        "    return torch.allclose(new, w) and torch.allclose(c, b)\n",
+    )
+    assert '`var` is 1 everywhere, so that "divides by the variance"' in fresh
+
+
+def test_what_is_compared_at_a_wrong_number_is_said() -> None:
+    card = card_of(
+        "3.12",
+        "def shift_is_right(f):\n"
+        "    x = torch.arange(-1000, 1000)\n"
+        "    d = f(x, 3).double() - x / 8\n"
+        "    return not bool((d.abs() > 0.5).any())\n",
+    )
+    assert "There it compares `d.abs()`, 0.5, with `0.5`." in card
+
+
+def test_equality_to_the_last_digit_is_told_from_a_test_that_always_says_no() -> None:
+    card = card_of(
+        "4.12",
+        "def folding_is_right(f):\n"
+        "    g = torch.Generator().manual_seed(1)\n"
+        "    w, x = torch.randn(4, 3, generator=g), torch.randn(9, 3, generator=g)\n"
+        "    b, m, c = torch.randn(3, 4, generator=g)\n"
+        "    v = torch.tensor([0.1, 0.3, 1.0, 2.5])\n"
+        "    y = torch.nn.functional.batch_norm(x @ w.t() + b, m, v, c, c, eps=0.02)\n"
+        "    new, bias = f(w, b, m, v, c, c, 0.02)\n"
+        "    return torch.equal(x @ new.t() + bias, y)\n",
+    )
+    assert "always says no" not in card
+    assert "That is rounding noise" in card
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("    assert (f(X, 0.5, 3, -8, 7).sum() == 0, 'no')\n", "is always true, since a tuple"),
+        (
+            "    try:\n        assert f(X, 0.5, 3, -8, 7).sum() == 0\n    except Exception:\n"
+            "        pass\n    return True\n",
+            "catches errors, a failed `assert` among them",
+        ),
+        (
+            "    for x in (X, 9 * X):\n        if f(x, 0.5, 3, -8, 7).sum() == 0:\n"
+            "            return False\n        return True\n",
+            "ends in the first round of its loop",
+        ),
+        ("    return bool((quantize(X, 0.5, 3, -8, 7) < 8).all())\n", "the notebook's own"),
+    ],
+)
+def test_what_a_test_can_never_do_as_it_is_written_is_said(body, said) -> None:
+    body = body.replace("X", "torch.arange(5.0)")
+    card = card_of("1.12", f"def quantize_is_right(f):\n{body}")
+    assert said in card
+    assert "Your code never says no" not in card
+
+
+def test_what_is_allowed_is_said_to_a_test_that_refuses_it() -> None:
+    card = card_of(
+        "5.10",
+        "def fake_quantize_is_right(f):\n"
+        "    x = torch.arange(-20, 21) / 4\n"
+        "    want = torch.round(x / 0.5).clamp(-8, 7) * 0.5\n"
+        "    return torch.equal(f(x, 0.5, 0, -8, 7).float(), want)\n",
+    )
+    assert "Ties may go either way" in card
+    card = card_of(
+        "3.12",
+        "def shift_is_right(f):\n    return f(torch.tensor([4, 12]), 3).tolist() == [0, 2]\n",
+    )
+    assert "This number is a tie, and ties go away from zero" in card
+
+
+def test_one_number_and_none_are_shifted_by_every_right_implementation() -> None:
+    for case in EXERCISES["3.12"].draw(0):
+        if case.must:
+            assert int(case.args[0](torch.tensor(12), 3)) == 2
+            assert case.args[0](torch.tensor([], dtype=torch.int64), 3).tolist() == []

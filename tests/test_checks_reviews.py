@@ -1,6 +1,7 @@
 """Exercises in which the student finds the errors of a script."""
 
 import itertools
+import linecache
 import re
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from labkit.checks import registry
 from labkit.checks.calling import call_all
 from labkit.checks.messages import verdict_card
-from labkit.checks.reviews import Names
+from labkit.checks.reviews import Names, _forms
 from labkit.checks.scripts import Bait, Place, Script
 from labkit.checks.verdict import State, judge
 
@@ -155,3 +156,83 @@ def test_the_card_shows_a_script_line_by_line(exercise) -> None:
     assert found.state is State.NOT_YET
     for line in found.failure.case.args[0]:
         assert f"\n    {line!r},\n" in found.failure.call
+
+
+def card_of_code(key: str, body: str) -> str:
+    """Return the card of an answer that is given as the source of a cell."""
+    exercise = next(e for e in REVIEWS if e.id == key)
+    code = (
+        f"def {exercise.function}(script):\n    found = reference(script)\n{body}    return found\n"
+    )
+    file = f"<cell {abs(hash(code))}>"
+    linecache.cache[file] = (len(code), None, code.splitlines(True), file)
+    names = {"reference": exercise.reference}
+    exec(compile(code, file, "exec"), names)
+    answer, cases = names[exercise.function], exercise.draw(5)
+    text = repr(verdict_card(judge(exercise, cases, call_all(answer, cases), answer)))
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("exercise", REVIEWS, ids=lambda e: e.id)
+def test_every_draw_shows_each_error_in_all_its_forms(exercise) -> None:
+    rule = exercise.rules[0]
+    forms = [_forms(rule, exercise.draw(seed)) for seed in SEEDS]
+    assert all(found == forms[0] for found in forms)
+
+
+def test_what_parts_scripts_that_are_misjudged_from_others_is_said() -> None:
+    card = card_of_code(
+        "1.14",
+        "    found = [name for name in found if name != 'mean of decibels']\n"
+        "    if any('mean(' in line for line in script):\n"
+        "        found.append('mean of decibels')\n",
+    )
+    assert "It is reported where it has `sqnr = 10 * math.log10(mean(signal)" in card
+    assert "It is missed where it has `sqnr = sum(10 *" in card
+    assert "For \"mean of decibels\" your code asks `any(('mean(' in line" in card
+
+
+def test_numbers_on_the_wrong_side_of_a_border_are_said() -> None:
+    card = card_of_code(
+        "5.14",
+        "    line = next(line for line in script if 'range(' in line)\n"
+        "    if int(line.split('range(')[1].split(')')[0]) <= 5:\n"
+        "        found = sorted({*found, 'too few seeds'})\n",
+    )
+    assert "It is reported where it has `for seed in range(5):`; not where it has" in card
+
+
+def test_how_an_error_stands_in_a_script_of_another_kind_is_said() -> None:
+    card = card_of_code(
+        "3.14",
+        "    found = [name for name in found if name != 'no warm-up']\n"
+        "    above = [line.split('(')[0] for line in script if not line.startswith(' ')]\n"
+        "    below = [line.strip().split('(')[0] for line in script if '# timed' in line]\n"
+        "    if not set(above) & set(below):\n"
+        "        found.append('no warm-up')\n",
+    )
+    assert "missed where only one of the two layers has been called above the loop" in card
+
+
+def test_lines_that_are_told_by_their_numbers_are_told_so() -> None:
+    card = card_of_code(
+        "2.14",
+        "    found = [n for n in found if n != 'test images seen' or 'test' in script[0]]\n"
+        "    found = [n for n in found if n != 'too few draws']\n",
+    )
+    assert "goes by the numbers of lines" in card
+
+
+def test_names_in_another_form_are_told_so() -> None:
+    card = card_of_code(
+        "2.14", "    found = ['test image seen' if 'seen' in n else n for n in found]\n"
+    )
+    assert '"test image seen" is none of the names' in card
+    assert 'Is it to be "test images seen"?' in card
+    assert "`list(...)` makes one of a set" in card_of_code("2.14", "    found = set(found)\n")
+
+
+def test_scripts_for_which_the_code_raises_are_named() -> None:
+    card = card_of_code("1.14", "    next(line for line in script if 'randperm' in line)\n")
+    assert "Your code raises in" in card
+    assert "That is so where it has `x = w[torch.arange(" in card

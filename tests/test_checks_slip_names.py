@@ -1,14 +1,16 @@
 """Exercises in which the student names what is wrong."""
 
 import collections
+import linecache
 
 import pytest
+import torch
 
 from labkit.checks import registry
 from labkit.checks.calling import call_all
 from labkit.checks.lab import NOTEBOOK_SEED
 from labkit.checks.messages import verdict_card
-from labkit.checks.slip_names import Name, name_the_slip
+from labkit.checks.slip_names import TIMES, Name, name_the_slip
 from labkit.checks.verdict import State, judge
 
 EXERCISES = [e for number in registry.STEMS for e in registry.exercises(number)]
@@ -27,7 +29,7 @@ def test_each_slip_is_asked_for_as_often_as_every_other(exercise) -> None:
     orders = set()
     for seed in SEEDS:
         answers = [exercise.reference(*case.args) for case in exercise.draw(seed)]
-        assert set(collections.Counter(answers).values()) == {2}
+        assert set(collections.Counter(answers).values()) == {TIMES}
         orders.add(tuple(answers))
     assert len(orders) == len(SEEDS)
 
@@ -144,3 +146,100 @@ def test_the_card_says_what_the_output_was_and_claims_no_cause() -> None:
     assert found.state in (State.ALMOST, State.PASSED)
     assert not any(finding.cause for finding in found.findings)
     assert found.state is State.PASSED or "this output is" in repr(verdict_card(found))
+
+
+def card_of_code(body: str) -> str:
+    """Return the card of an answer to 3.13 that is given as the source of a cell."""
+    code = (
+        "def slip_of_gemm(q_lhs, q_rhs, lhs_zero_point, rhs_zero_point, acc):\n"
+        "    zl, zr = lhs_zero_point, rhs_zero_point\n"
+        "    right = (q_lhs - zl) @ (q_rhs - zr)\n" + body
+    )
+    file = f"<cell {abs(hash(code))}>"
+    linecache.cache[file] = (len(code), None, code.splitlines(True), file)
+    names = {"torch": torch}
+    exec(compile(code, file, "exec"), names)
+    cases = GEMM.draw(NOTEBOOK_SEED)
+    answer = names["slip_of_gemm"]
+    return repr(verdict_card(judge(GEMM, cases, call_all(answer, cases), answer)))
+
+
+CHAIN = (
+    "    if torch.equal(acc, right):\n        return 'right'\n"
+    "    if torch.equal(acc, q_lhs @ q_rhs):\n        return 'no zero points'\n"
+    "    if torch.equal(acc, (q_lhs - zl) @ q_rhs):\n        return 'left one only'\n"
+    "    if torch.equal(acc, q_lhs @ (q_rhs - zr)):\n        return 'right one only'\n"
+    "    if torch.equal(acc, (q_lhs + zl) @ (q_rhs + zr)):\n        return 'zero points added'\n"
+    "    return 'last term left out'\n"
+)
+TABLE = (
+    "    forms = {'right': right, 'no zero points': q_lhs @ q_rhs,\n"
+    "        'left one only': (q_lhs - zl) @ q_rhs, 'right one only': q_lhs @ (q_rhs - zr),\n"
+    "        'zero points added': (q_lhs + zl) @ (q_rhs + zr),\n"
+    "        'last term left out': right - q_lhs.shape[1] * zl * zr}\n"
+)
+LOOP = (
+    "    for name, form in forms.items():\n        if (form == acc).all():\n"
+    "            return name\n    return 'right'\n"
+)
+NEAREST = "    return min(forms, key=lambda name: (forms[name] - acc).abs().sum())\n"
+
+
+@pytest.mark.parametrize("body", [CHAIN, TABLE + LOOP, TABLE + NEAREST])
+def test_right_answers_pass(body) -> None:
+    assert "All 18 calls" in card_of_code(body)
+
+
+def test_a_condition_that_does_not_hold_is_shown_with_its_numbers() -> None:
+    card = card_of_code(CHAIN.replace("(q_lhs + zl) @ (q_rhs + zr)", "(q_lhs + zl) @ (q_rhs - zr)"))
+    assert 'For "zero points added" your code asks `torch.equal(acc, (q_lhs + zl)' in card
+    assert "there `acc` is " in card
+    assert 'It says "last term left out" in its last line' in card
+
+
+def test_a_condition_that_comes_too_late_is_told_from_one_that_is_wrong() -> None:
+    greedy = "    if (acc - right).abs().sum() > 0:\n        return 'no zero points'\n"
+    card = card_of_code(greedy + CHAIN)
+    assert 'It says "no zero points" where `(acc - right).abs().sum() > 0`' in card
+    assert "which holds for this output, but something before it does as well" in card
+
+
+@pytest.mark.parametrize("end", [LOOP, NEAREST])
+def test_what_stands_beside_a_name_is_compared_with_its_output(end) -> None:
+    card = card_of_code(TABLE.replace("right - q_lhs.shape[1] *", "right + q_lhs.shape[1] *") + end)
+    assert 'For "last term left out" your code ' in card
+    assert "`right + q_lhs.shape[1] * zl * zr`: " in card
+
+
+def test_a_loop_that_looks_at_one_name_only_is_told_so() -> None:
+    body = TABLE + LOOP.replace(
+        "    return 'right'\n", "        else:\n            return 'right'\n"
+    )
+    assert "Your loop ends in its first round" in card_of_code(body)
+
+
+def test_a_name_that_no_line_gives_is_said() -> None:
+    body = CHAIN.replace("'zero points added'", "'right one only'")
+    assert 'Your code has no line that says "zero points added"' in card_of_code(body)
+
+
+def test_names_in_another_form_are_told_so() -> None:
+    card = card_of_code(CHAIN.replace("'left one only'", "'left_only'"))
+    assert 'says "left_only" for "left one only": write the names as they stand' in card
+    assert "Return the name itself, not a list with it" in card_of(GEMM, lambda *a: ["right"])
+    assert "Return the name itself, not its place" in card_of(GEMM, lambda *a: 3)
+
+
+def test_outputs_for_which_the_code_raises_are_named() -> None:
+    def raises(*args):
+        name = GEMM.reference(*args)
+        return 1 / 0 if name == "right" else name
+
+    card = card_of(GEMM, raises)
+    assert 'ends in an error for outputs that are "right"' in card
+
+
+def test_names_that_are_wrong_at_the_end_by_chance_are_no_sign_of_something_kept() -> None:
+    last = [GEMM.reference(*case.args) for case in GEMM.draw(NOTEBOOK_SEED)][-3:]
+    wrong = naming({name: "zero points added" for name in last})
+    assert "keep something" not in card_of(GEMM, wrong)

@@ -1,7 +1,7 @@
 """What an exercise is: declared here as data, run and judged elsewhere."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -88,6 +88,11 @@ class Exercise:
     traits : tuple of (words, holds)
         What a test's inputs may have in common that hides mistakes: "no `x` is a tie", and whether
         it holds for the arguments of a call.
+    reminders : tuple of (words, holds)
+        What to recall to a test that refuses the reference, and whether that concerns a call: the
+        first argument is the one number that the two disagree about, if there is one.
+    allowed : mapping
+        For right implementations that a test may wrongly refuse, by their labels, what is allowed.
     """
 
     id: str
@@ -105,6 +110,8 @@ class Exercise:
     spared: int = 0
     tested: "Exercise | None" = None
     traits: tuple[tuple[str, Callable[..., bool]], ...] = ()
+    reminders: tuple[tuple[str, Callable[..., bool]], ...] = ()
+    allowed: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def function(self) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from labkit.checks.calling import Outcome
 from labkit.checks.card import Block, Card, Code, Fold, Table, Text
-from labkit.checks.diagnosis.judging.testing import shows_with
+from labkit.checks.diagnosis.judging.surviving import shows_with
 from labkit.checks.exercise import Case, Exercise
+from labkit.checks.property_test import REFERENCE
 from labkit.checks.values import input_size
 from labkit.checks.verdict import Failure, State, Verdict
 
@@ -82,7 +83,10 @@ def _smallest(verdict: Verdict, failure: Failure) -> list[Block]:
 def catches(verdict: Verdict) -> list[Block]:
     """Say which implementations a student's test judges wrongly, by what they do."""
     missed = [verdict.calls[i] for i in verdict.wrong]
-    refused = [(case, outcome) for case, outcome in missed if case.must]
+    refused = sorted(
+        ((case, outcome) for case, outcome in missed if case.must),
+        key=lambda one: one[0].label != REFERENCE,
+    )
     survivors = [case.label for case, _ in missed if not case.must]
     mutants = sum(not case.must for case, _ in verdict.calls)
     enough = mutants - verdict.exercise.spared

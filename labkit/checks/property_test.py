@@ -17,6 +17,7 @@ from labkit.checks.rules import Rule
 
 EDITS = 4
 SPARED = 1
+REFERENCE = "the reference"
 
 ALWAYS_NO = Misconception(
     "always says no",
@@ -42,12 +43,13 @@ def property_test(
     title: str,
     tested: Exercise,
     reference: Callable[[Callable[..., Any]], bool],
-    right: Sequence[tuple[str, str]],
+    right: Sequence[tuple[str, str, str]],
     hints: tuple[str, ...],
     misconceptions: tuple[Misconception, ...],
     minutes: tuple[int, int],
     without: Sequence[str] = (),
     traits: Sequence[tuple[str, Callable[..., bool]]] = (),
+    reminders: Sequence[tuple[str, Callable[..., bool]]] = (),
     points: int = 3,
 ) -> Exercise:
     """Declare an exercise in which a test of an earlier one is written.
@@ -58,13 +60,15 @@ def property_test(
         The earlier one.
     reference : callable
         A good test: takes an implementation, returns whether it is right.
-    right : sequence of (label, wrapper)
-        Other right implementations: what they do otherwise, and a function of the reference, as
-        source that needs no imports but ``torch``.
+    right : sequence of (label, wrapper, allowed)
+        Other right implementations: what they do otherwise, a function of the reference, as
+        source that needs no imports but ``torch``, and what a test that refuses it has to allow.
     without : sequence of str
         The misconceptions of `tested` that no test of properties should have to catch, by name.
     traits : sequence of (words, holds)
         What inputs may have in common that hides mistakes: said if it holds in all calls.
+    reminders : sequence of (words, holds)
+        What is recalled to a test that refuses the reference, if it concerns the call.
 
     Returns
     -------
@@ -77,9 +81,10 @@ def property_test(
         edits = [m for m in mutants.clear_edits(tested) if not _accepts(reference, m)]
         drawn = [edits[i] for i in torch.randperm(len(edits), generator=rng)[:EDITS].tolist()]
         wrong = [Case(m.does, (m.implementation,)) for m in (*stored, *drawn)]
-        accepted = [("the reference", mutants.IDENTITY), *right]
+        accepted = [(REFERENCE, mutants.IDENTITY, ""), *right]
         good = [
-            Case(label, (mutants.right(tested, wrapper),), must=True) for label, wrapper in accepted
+            Case(label, (mutants.right(tested, wrapper),), must=True)
+            for label, wrapper, _ in accepted
         ]
         both = [*good, *wrong]
         order = torch.randperm(len(both), generator=rng).tolist()
@@ -95,6 +100,8 @@ def property_test(
         spared=SPARED,
         tested=tested,
         traits=tuple(traits),
+        reminders=tuple(reminders),
+        allowed={label: allowed for label, _, allowed in right},
         reference=reference,
         cases=cases,
         rules=(Rule(),),

@@ -1,18 +1,22 @@
 """Exercises in which the student finds the errors of a script, with a function that reads it."""
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.rules import Mismatch, Rule
-from labkit.checks.scripts import Bait, Script
+from labkit.checks.scripts import Bait, Script, Sight
 from labkit.checks.values import Plain, describe
 
 Writer = Callable[[torch.Generator, frozenset[str]], list[str]]
 Review = Callable[[list[str]], list[str]]
+
+TRIES = 50
+SEEDS = 6  # so many draws show all forms
 
 
 @dataclass(frozen=True)
@@ -27,11 +31,14 @@ class Names(Rule):
         For each name what to tell who misses it.
     script : Script, optional
         Where the lines are that a name stands for.
+    sights : mapping, optional
+        In the place of that: for each name how it stands in a script, in words behind "where".
     """
 
     names: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
     script: Script | None = None
+    sights: Mapping[str, Callable[[Sequence[str]], str]] = field(default_factory=dict, hash=False)
 
     def mismatch(self, name: str, got: Plain, expected: Plain, args: tuple) -> Mismatch | None:
         """Return why a list of names is refused, or None."""
@@ -53,6 +60,13 @@ class Names(Rule):
             isinstance(word, str) and word in self.names for word in got
         )
 
+    def sight(self, word: str, script: Sequence[str]) -> Sight:
+        """Return how a name stands in a script, or what would be right in its place."""
+        if self.script:
+            return self.script.sight(word, script)
+        words = self.sights[word](script)
+        return Sight(re.sub(r"\d+", "", words), words)
+
     def _at(self, word: str, script: Sequence[str]) -> str:
         lines = list(self.script.lines_with(word, script)) if self.script else []
         return f": look at `{lines[0].strip()}`" if lines else ""
@@ -70,6 +84,7 @@ def review(
     hints: tuple[str, ...],
     minutes: tuple[int, int],
     points: int = 3,
+    sights: Mapping[str, Callable[[Sequence[str]], str]] | None = None,
 ) -> Exercise:
     """Declare an exercise in which the errors of a script are found by a function.
 
@@ -82,16 +97,32 @@ def review(
         or a function where the places depend on one another.
     errors : mapping
         The names, each with what to tell who misses it.
+    sights : mapping, optional
+        For each name how it stands in a script; needed where `script` is a function.
 
     Returns
     -------
     Exercise
         An extra.
     """
-    names = tuple(errors)
+    names, messages = tuple(errors), tuple(errors.values())
     known = script if isinstance(script, Script) else None
+    rule = Names(names=names, messages=messages, script=known, sights=sights or {})
 
     def cases(rng: torch.Generator) -> list[Case]:
+        """Draw scripts until they show each error, and what looks like it, in all its forms."""
+        for _ in range(TRIES):
+            drawn = once(rng)
+            if _forms(rule, drawn) >= all_forms():
+                break
+        return drawn
+
+    @functools.cache
+    def all_forms() -> set[str]:
+        many = [once(torch.Generator().manual_seed(seed)) for seed in range(SEEDS)]
+        return set().union(*(_forms(rule, drawn) for drawn in many))
+
+    def once(rng: torch.Generator) -> list[Case]:
         chosen: list[tuple[str, ...]] = [(), *((name,) for name in names), names]
         for _ in range(len(names)):
             picked = torch.rand(len(names), generator=rng) < 0.5
@@ -111,10 +142,16 @@ def review(
         kind="names",
         reference=reference,
         cases=cases,
-        rules=(Names(names=names, messages=tuple(errors.values()), script=known),),
+        rules=(rule,),
         hints=hints,
         misconceptions=tuple(_misconceptions(reference, errors, known)),
     )
+
+
+def _forms(rule: Names, drawn: Sequence[Case]) -> set[str]:
+    """Return the spellings of all errors, and of what is right in their places, in some scripts."""
+    sights = [(name, rule.sight(name, case.args[0])) for case in drawn for name in rule.names]
+    return {f"{name}: {line}" for name, sight in sights for line in sight.kind.splitlines()}
 
 
 def _misconceptions(

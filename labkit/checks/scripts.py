@@ -4,6 +4,7 @@ An error is a spelling that some places have. What looks like one and is none is
 spelling, too. All spellings are drawn, and so are the numbers in them.
 """
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,22 @@ import torch
 from labkit.checks.inputs import one
 
 NOTHING = ("",)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """How an error stands in a script.
+
+    Attributes
+    ----------
+    kind : str
+        What two sights have in common that differ in numbers only.
+    words : str
+        How it reads behind "where": "it has `for run in range(3):`".
+    """
+
+    kind: str
+    words: str
 
 
 @dataclass(frozen=True)
@@ -56,6 +73,18 @@ class Place:
     wrong: tuple[str, ...] = NOTHING
     bait: Bait | None = None
 
+    @property
+    def looks_like(self) -> str:
+        """The error that its bait is taken for."""
+        return self.bait.error if self.bait else ""
+
+    def spellings_about(self, error: str) -> Iterator[str]:
+        """Give the spellings that have an error, are right in its place, or look like it."""
+        if self.error == error:
+            yield from (*self.wrong, *self.right)
+        if self.bait and self.bait.error == error:
+            yield self.bait.text
+
 
 @dataclass(frozen=True)
 class Script:
@@ -97,6 +126,20 @@ class Script:
         texts = [text for place in self.places if place.error == error for text in place.wrong]
         yield from _found(texts, script)
 
+    def sight(self, error: str, script: Sequence[str]) -> Sight:
+        """Return how an error stands in a script, or how what would be right there does."""
+        own = [place for place in self.places if error in (place.error, place.looks_like)]
+        texts = [text for place in own for text in place.spellings_about(error)]
+        spelled = [(line, _pattern(line)) for text in texts for line in text.splitlines()]
+        seen = [
+            next(((known, line) for known, pattern in spelled if pattern.fullmatch(line)), None)
+            for line in script
+        ]
+        found = [one for one in seen if one]
+        shown = " and ".join(f"`{line.strip()}`" for _, line in found)
+        kind = "\n".join(known for known, _ in found)
+        return Sight(kind, f"it has {shown}" if shown else "it has no such line")
+
     def baits_for(self, error: str, script: Sequence[str]) -> Iterator[str]:
         """Yield the lines of `script` that look like `error` and are right."""
         yield from _found([bait.text for bait in self.baits if bait.error == error], script)
@@ -119,6 +162,7 @@ def _found(texts: Sequence[str], script: Sequence[str]) -> Iterator[str]:
     yield from (line for line in script if any(p.fullmatch(line) for p in patterns))
 
 
+@functools.cache
 def _pattern(line: str) -> re.Pattern[str]:
     """Return what a line looks like, whatever number or word is put in for its names."""
     return re.compile(r"[\w.]+".join(map(re.escape, re.split(r"\$\w+", line))))

@@ -14,7 +14,7 @@ from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.rules import Mismatch, Rule
 from labkit.checks.values import Plain, as_array, describe
 
-TIMES = 2  # outputs of each slip
+TIMES = 3  # outputs of each slip
 TRIES = 1000
 APART = 1e-3
 

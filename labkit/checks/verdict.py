@@ -205,6 +205,8 @@ def _asked(names: Sequence[str], expected: Plain) -> str:
         return f"expected {len(names)} values: {', '.join(names)}"
     if isinstance(expected, str):
         return "expected a name"
+    if isinstance(expected, tuple):
+        return "expected a list of names"
     wanted = as_array(expected)
     return "expected numbers" if wanted is None else f"expected {kind(wanted)}"
 

@@ -43,6 +43,9 @@ ON_THE_GRID = torch.arange(-5, 5) * 0.5
 OUTSIDE = torch.tensor([-100.0, 100.0])
 
 
+ANY_INTEGERS = "Codes of any integer dtype are right: compare values, as q.tolist() gives them."
+
+
 def _true(candidate: Callable[..., Any]) -> bool:
     candidate(INSIDE, 0.5, 3, -8, 7)
     return True
@@ -55,8 +58,12 @@ QUANTIZE_IS_RIGHT = property_test(
     minutes=(12, 18),
     reference=quantize_is_right,
     right=(
-        ("one that returns int64", "lambda f: lambda *args: f(*args).long()"),
-        ("one that returns int16", "lambda f: lambda *args: f(*args).to(torch.int16)"),
+        ("one that returns int64", "lambda f: lambda *args: f(*args).long()", ANY_INTEGERS),
+        (
+            "one that returns int16",
+            "lambda f: lambda *args: f(*args).to(torch.int16)",
+            ANY_INTEGERS,
+        ),
     ),
     hints=(
         "What must hold for every right quantize, however it is written? Think of a value on the "
@@ -101,6 +108,13 @@ QUANTIZE_IS_RIGHT = property_test(
                 and torch.as_tensor(candidate(INSIDE, 0.5, 3, -8, 7)).dtype == torch.int32
             ),
             "Exercise 1.3 takes any integer dtype. Compare the values: q.double(), or q.tolist().",
+        ),
+    ),
+    reminders=(
+        (
+            "A value in the middle between two codes goes to the even one before Z is added, as "
+            "torch.round has it.",
+            lambda x, scale, *_: bool(((x / scale).abs() % 1 == 0.5).any()),
         ),
     ),
     traits=(

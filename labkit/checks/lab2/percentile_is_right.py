@@ -47,11 +47,16 @@ PERCENTILE_IS_RIGHT = property_test(
         "adds up shares in float32",
     ),
     right=(
-        ("one that returns a tensor", "lambda f: lambda *args: torch.tensor(f(*args))"),
+        (
+            "one that returns a tensor",
+            "lambda f: lambda *args: torch.tensor(f(*args))",
+            "A tensor with one number is right, too: compare float(...) of what comes back.",
+        ),
         (
             "one that leaves out what was never counted",
             "lambda f: lambda values, counts, percent: f(values[counts > 0], counts[counts > 0], "
             "percent)",
+            "It drops values that were never counted, which changes no percentile.",
         ),
     ),
     hints=(
@@ -91,6 +96,14 @@ PERCENTILE_IS_RIGHT = property_test(
                 percentile_is_right(candidate) and isinstance(candidate(VALUES, COUNTS, 50), float)
             ),
             "A tensor with the right number is right, too. Compare float(...) of what comes back.",
+        ),
+    ),
+    reminders=(
+        (
+            'Here `percent` is reached exactly, and "at least" takes that in.',
+            lambda values, counts, percent: bool(
+                (counts.cumsum(0) * 100 == percent * counts.sum()).any()
+            ),
         ),
     ),
     traits=(

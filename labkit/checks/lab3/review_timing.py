@@ -1,5 +1,6 @@
 """Exercise 3.14: the errors of a benchmark, found in its lines."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -49,6 +50,51 @@ def _called(line: str) -> str:
     return line.strip().split("(")[0]
 
 
+def _layers(script: Sequence[str]) -> list[str]:
+    return [_called(line) for line in script if "# timed" in line]
+
+
+def _warm(script: Sequence[str]) -> str:
+    above = [_called(line) for line in script if not line.startswith(" ")]
+    warm = [layer for layer in _layers(script) if layer in above]
+    return f"{COUNTED[len(warm)]} been called above the loop"
+
+
+def _waited(script: Sequence[str]) -> str:
+    waits = sum(line.strip() == "wait()" for line in script)
+    return f"{COUNTED[waits]} been waited for"
+
+
+def _converted(script: Sequence[str]) -> str:
+    inside = any("to_codes" in line for line in script if line.startswith(" "))
+    return f"`to_codes` stands {'inside of the loop' if inside else 'above the loop only'}"
+
+
+def _inputs(script: Sequence[str]) -> str:
+    made = [line.split(" = ")[1] for line in script if "make_input" in line]
+    same = ", with the same number" if len(set(made)) == 1 else ", with two numbers"
+    return f"`make_input` is called {'once' if len(made) == 1 else f'twice{same}'}"
+
+
+def _runs(script: Sequence[str]) -> str:
+    return f"it has `{next(line for line in script if 'range(' in line)}`"
+
+
+def _statistic(script: Sequence[str]) -> str:
+    return f"it prints `{script[-1].removeprefix('print(').split('(')[0]}`"
+
+
+COUNTED = ("no layer has", "only one of the two layers has", "both layers have")
+SIGHTS = {
+    "no warm-up": _warm,
+    "not waited for": _waited,
+    "conversion timed": _converted,
+    "different inputs": _inputs,
+    "too few runs": _runs,
+    "mean of the runs": _statistic,
+}
+
+
 def write_script(rng: torch.Generator, wrong: frozenset[str]) -> list[str]:
     """Write a script with the errors `wrong` and no others; all else is drawn."""
 
@@ -94,6 +140,7 @@ REVIEW_TIMING = review(
     reference=review_timing,
     script=write_script,
     errors=ERRORS,
+    sights=SIGHTS,
     hints=(
         "Take the errors one by one. Which line would be there, or be missing, and where?",
         "Split the script at the line that begins with `for`. Above it the layers must have been "

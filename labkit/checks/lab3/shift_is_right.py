@@ -56,12 +56,15 @@ SHIFT_IS_RIGHT = property_test(
     right=(
         (
             "one that works number by number",
-            "lambda f: lambda x, shift: torch.stack([f(v, shift) for v in x])",
+            "lambda f: lambda x, shift: torch.stack([f(v, shift) for v in x.reshape(-1)])"
+            ".reshape(x.shape) if x.numel() else x",
+            "",
         ),
         (
             "one that rounds the magnitude first",
             "lambda f: lambda x, shift: torch.where(x < 0, -f(-x.to(torch.int64), shift), "
             "f(x, shift))",
+            "",
         ),
     ),
     hints=(
@@ -101,6 +104,16 @@ SHIFT_IS_RIGHT = property_test(
             "Compare what comes back with the number that you know: is it the same?",
         ),
         ALWAYS_NO,
+    ),
+    reminders=(
+        (
+            "This number is a tie, and ties go away from zero on both sides.",
+            lambda x, shift: shift > 0 and bool((x.long() % 2**shift == 2 ** (shift - 1)).all()),
+        ),
+        (
+            "float64 does not hold all of these numbers: compute what you expect in integers.",
+            lambda x, shift: bool((x.long().abs() > 2**53).any()),
+        ),
     ),
     traits=(
         (

@@ -58,6 +58,10 @@ def _same(candidate: Callable[..., Any], x: Tensor, **given: Any) -> bool:
     return torch.allclose(F.linear(x, *candidate(**given)), wanted, atol=1e-4)
 
 
+OTHER_DIGITS = (
+    "Who computes in another order gets other last digits, and is right: allow for them with "
+    "torch.allclose(..., atol=1e-4)."
+)
 FOLDING_IS_RIGHT = property_test(
     id="4.12",
     title="Write the test of folding",
@@ -69,11 +73,13 @@ FOLDING_IS_RIGHT = property_test(
             "one that computes in float64",
             "lambda f: lambda *args: tuple(t.float() for t in f(*(a.double() if "
             "isinstance(a, torch.Tensor) else a for a in args)))",
+            OTHER_DIGITS,
         ),
         (
             "one that folds channel by channel",
             "lambda f: lambda w, *args: tuple(map(torch.cat, zip(*(f(w[i:i + 1], *(a[i:i + 1] for "
             "a in args[:-1]), args[-1]) for i in range(len(w))))))",
+            OTHER_DIGITS,
         ),
     ),
     hints=(
@@ -116,6 +122,13 @@ FOLDING_IS_RIGHT = property_test(
             message="A test that refuses right code is of no use. Folding rounds in another order: "
             "allow for it with torch.allclose(..., atol=1e-4). A batch norm in training mode takes "
             "mean and variance of the batch: call .eval(). F.batch_norm takes gamma before beta.",
+        ),
+    ),
+    reminders=(
+        (
+            "Is a batch norm of yours in training mode, where it takes mean and variance of the "
+            "batch? Call .eval(). And F.batch_norm takes gamma before beta.",
+            lambda *_: True,
         ),
     ),
     traits=(

@@ -41,7 +41,7 @@ def review_deployment(script: list[str]) -> list[str]:
 
 def _draw(rng: torch.Generator) -> Mapping[str, object]:
     at_the_edge = one(rng, 0, 1) == 1
-    threads, start = one(rng, 1, 2), 100 * one(rng, 0, 5)
+    threads, start = one(rng, 1, 2), 100 * one(rng, 3, 20)
     batch = 2 ** one(rng, 4, 7)
     return {
         "network": ("mobilenet", "resnet")[one(rng, 0, 1)],

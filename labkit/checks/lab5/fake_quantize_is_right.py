@@ -51,11 +51,17 @@ FAKE_QUANTIZE_IS_RIGHT = property_test(
     minutes=(12, 18),
     reference=fake_quantize_is_right,
     right=(
-        ("one that returns float64", "lambda f: lambda *args: f(*args).double()"),
+        (
+            "one that returns float64",
+            "lambda f: lambda *args: f(*args).double()",
+            "Any real dtype is right: convert with .float() before you compare.",
+        ),
         (
             "one that sends ties up",
             "lambda f: lambda x, scale, zero_point, qmin, qmax: ((torch.floor(x / scale + 0.5) "
             "+ zero_point).clamp(qmin, qmax) - zero_point) * scale",
+            "Ties may go either way: let no `x` lie in the middle between two codes, or accept "
+            "both.",
         ),
     ),
     hints=(

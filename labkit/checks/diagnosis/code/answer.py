@@ -52,9 +52,8 @@ def remarks(function: Callable[..., Any], evidence: Evidence, wrong: list[int]) 
     """
     if not isinstance(function, types.FunctionType):
         return
-    tree = cell_of(function)
-    definition = definition_in(tree, function) if tree else None
-    if definition is not None and _returns_in_loop(definition):
+    definition = code_of(function)
+    if definition is not None and ends_in_first_round(definition):
         yield Remark(
             "answer: return inside a loop",
             "A `return` stands inside your loop, so that the loop ends in its first round. Move it "
@@ -88,6 +87,14 @@ def remarks(function: Callable[..., Any], evidence: Evidence, wrong: list[int]) 
         )
 
 
+def code_of(function: Callable[..., Any] | None) -> ast.FunctionDef | None:
+    """Return the code of an answer, if it can be read."""
+    if not isinstance(function, types.FunctionType):
+        return None
+    tree = cell_of(function)
+    return definition_in(tree, function) if tree else None
+
+
 def cell_of(function: types.FunctionType) -> ast.Module | None:
     """Return the syntax tree of the cell that an answer stands in, if it can be read."""
     lines = linecache.getlines(function.__code__.co_filename)
@@ -105,10 +112,18 @@ def definition_in(tree: ast.Module, function: types.FunctionType) -> ast.Functio
     return None
 
 
-def _returns_in_loop(function: ast.FunctionDef) -> bool:
-    """Whether a loop surely ends in its first round."""
+def ends_in_first_round(function: ast.FunctionDef) -> bool:
+    """Whether a loop of a function surely ends in its first round."""
     loops = [node for node in ast.walk(function) if isinstance(node, ast.For | ast.While)]
-    return any(isinstance(loop.body[-1], ast.Return) for loop in loops)
+    return any(_returns(loop.body) for loop in loops)
+
+
+def _returns(body: list[ast.stmt]) -> bool:
+    """Whether nothing goes on after these statements."""
+    last = body[-1]
+    if isinstance(last, ast.If):
+        return bool(last.orelse) and _returns(last.body) and _returns(last.orelse)
+    return isinstance(last, ast.Return)
 
 
 def _never_read(function: types.FunctionType) -> Iterator[str]:

@@ -1,9 +1,9 @@
 """What a learner's test calls, and where it stands when it says no."""
 
 import ast
-import copy
 import linecache
 import sys
+import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FrameType
@@ -14,6 +14,7 @@ import torch
 
 from labkit.checks import syntax
 from labkit.checks.calling import call_all
+from labkit.checks.diagnosis.explanations.arguments import copied
 from labkit.checks.exercise import Case
 from labkit.checks.implementation import Implementation
 from labkit.checks.values import Plain, Unplain, as_array, plain
@@ -31,6 +32,7 @@ class Call:
     frame: FrameType | None = None
     outer: FrameType | None = None
     name: str = ""
+    loop: dict[str, Any] = field(default_factory=dict)  # variables as they were in some round
 
 
 @dataclass
@@ -43,7 +45,7 @@ class Recorder:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the implementation."""
         named = self.implementation.parameters[len(args) :]
-        given = copy.deepcopy((*args, *(kwargs[name] for name in named if name in kwargs)))
+        given = copied((*args, *(kwargs[name] for name in named if name in kwargs)))
         result = self.implementation(*args, **kwargs)
         if len(self.calls) < MOST_CALLS:
             inner = sys._getframe(1)
@@ -77,6 +79,29 @@ def record(answer: Callable[..., Any], case: Case) -> list[Call]:
     recorder = Recorder(case.args[0])
     call_all(answer, [Case("", (recorder,))], SECONDS)
     return recorder.calls
+
+
+def returned(answer: types.FunctionType, case: Case) -> tuple[Call, int] | None:
+    """Run an answer once more; return its variables at the end and the line where it ended."""
+    ends: list[tuple[FrameType, int]] = []
+
+    def watch(frame: FrameType, event: str, value: object) -> None:
+        if event == "return" and frame.f_code is answer.__code__:
+            ends.append((frame, frame.f_lineno or 0))
+
+    def watched(*args: Any) -> Any:
+        before = sys.getprofile()
+        sys.setprofile(watch)
+        try:
+            return answer(*args)
+        finally:
+            sys.setprofile(before)
+
+    (outcome,) = call_all(watched, [case], SECONDS)
+    if outcome.status not in ("returned", "unplain") or not ends:
+        return None
+    frame, line = ends[-1]
+    return Call(case.args, outcome.value, frame, frame, answer.__name__), line
 
 
 def statement_of(call: Call) -> ast.AST | None:
@@ -113,7 +138,7 @@ def value_of(node: ast.AST, call: Call) -> np.ndarray | None:
     if not isinstance(node, ast.expr) or call.frame is None:
         return None
     outer = call.outer if call.outer is not None else call.frame
-    names = {**outer.f_globals, **outer.f_locals, **call.frame.f_locals}
+    names = {**outer.f_globals, **outer.f_locals, **call.frame.f_locals, **call.loop}
     try:
         value = eval(compile(ast.Expression(node), "<test>", "eval"), names)
         if isinstance(value, list | tuple):

@@ -8,14 +8,19 @@ can be seen, and a stored misconception is named only where all it says is the s
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from labkit.checks.calling import Outcome, call_all
+from labkit.checks.diagnosis.code.answer import code_of, ends_in_first_round
 from labkit.checks.diagnosis.diagnosis import MOST, Finding
-from labkit.checks.diagnosis.judging.naming import one_name, several_names
-from labkit.checks.diagnosis.judging.testing import DISAGREES, misjudged, overlooking
+from labkit.checks.diagnosis.judging.deciding import Decision, about, decided, place
+from labkit.checks.diagnosis.judging.naming import Named, one_name
+from labkit.checks.diagnosis.judging.reviewing import reviewed
+from labkit.checks.diagnosis.judging.surviving import overlooking
+from labkit.checks.diagnosis.judging.testing import misjudged
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.property_test import ALWAYS_NO
 from labkit.checks.reviews import Names
@@ -47,25 +52,73 @@ def judged(
     A stored misconception, if one fits, and what its calls have in common. `answer` is the
     function itself, where it may be run again.
     """
-    found = alike(exercise, cases, outcomes)
-    if exercise.kind == "test":
+    found, settled = alike(exercise, cases, outcomes)
+    rule = exercise.rules[0]
+    loop = _loop(answer)
+    if isinstance(rule, Names):
+        facts = reviewed(exercise, cases, outcomes, answer, settled)
+        found = loop or found
+    elif isinstance(rule, Name):
+        named = _named(exercise, rule, cases, outcomes, answer)
+        facts = _reason(named) if found else one_name(named)
+        found = loop or found
+    else:
         survivors = [cases[i] for i in wrong if not cases[i].must]
         found = tuple(f for f in found if _overlooks_as(exercise, f, survivors, answer))
         facts = misjudged(exercise, cases, outcomes, wrong, answer)
-        # A comparison that a right implementation fails tells more, and is no "always".
-        if any(fact.key == DISAGREES for fact in facts):
+        # What it is that a right implementation fails tells more, and is no "always".
+        if facts:
             found = tuple(f for f in found if f.key != f"mistake: {ALWAYS_NO.name}")
-        return (*found, *facts)[:MOST]
-    if found or any(outcome.status != "returned" for outcome in outcomes):
-        return found
-    got = [outcome.value for outcome in outcomes]
+        if any(fact.cause for fact in facts):
+            found = ()
+    return (*found, *facts)[:MOST]
+
+
+def _loop(answer: Callable[..., Any] | None) -> tuple[Finding, ...]:
+    """Return that a loop of an answer ends in its first round."""
+    code = code_of(answer)
+    if code is None or not ends_in_first_round(code):
+        return ()
+    text = (
+        "Your loop ends in its first round: a `return` stands in each of its branches. Move the "
+        "last one out, to the depth of the `for`."
+    )
+    return (Finding("answer: return inside a loop", text),)
+
+
+def _named(
+    exercise: Exercise,
+    rule: Name,
+    cases: Sequence[Case],
+    outcomes: Sequence[Outcome],
+    answer: Callable[..., Any] | None,
+) -> Named:
+    """Return what was to be named and what it was called, with what the code tells of it."""
     wanted = [outcome.value for outcome in _said_by(exercise, exercise.reference, cases)]
-    rule = exercise.rules[0]
-    if isinstance(rule, Names):
-        return several_names(rule.names, rule.messages, list(map(set, wanted)), got)
-    if isinstance(rule, Name):
-        return one_name(rule.names, rule.signs, wanted, got)
-    return ()
+    got = [outcome.value for outcome in outcomes]
+
+    @cache
+    def decision(i: int) -> Decision | None:
+        return decided(answer, cases[i]) if answer is not None else None
+
+    def why(i: int) -> str:
+        seen = decision(i)
+        return about(seen, wanted[i], str(got[i])) if seen else ""
+
+    def where(i: int) -> str:
+        seen = decision(i)
+        return place(seen, str(got[i])) if seen else ""
+
+    signs = dict(zip(rule.names, rule.signs, strict=True))
+    return Named(signs, wanted, got, outcomes, why, where)
+
+
+def _reason(named: Named) -> tuple[Finding, ...]:
+    """Return what the code asks about the first output that it gives a wrong name."""
+    pairs = zip(named.wanted, named.got, strict=True)
+    wrong = next(i for i, (wanted, got) in enumerate(pairs) if wanted != got)
+    text = " ".join(filter(None, (named.where(wrong), named.why(wrong))))
+    return (Finding("names: why", text, cause=False),) if text else ()
 
 
 def _overlooks_as(
@@ -78,46 +131,45 @@ def _overlooks_as(
     mistake, tested = finding.misconception, exercise.tested
     if mistake is None or tested is None or answer is None:
         return True
-    one, other = (
-        any(True for _ in overlooking(tested, survivors, test)) for test in (answer, mistake.wrong)
-    )
+    one, other = (bool(list(overlooking(tested, survivors, t))) for t in (answer, mistake.wrong))
     return one == other
 
 
 def alike(
     exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]
-) -> tuple[Finding, ...]:
+) -> tuple[tuple[Finding, ...], frozenset[str]]:
     """Return the stored misconceptions that say the same on every call, two at most.
 
-    A list of names is looked at name by name, so that two that are missed are both said.
+    A list of names is looked at name by name, so that two that are missed are both said; with
+    them come the names of which something is said.
     """
     rule = exercise.rules[0]
     if isinstance(rule, Names):
         return _name_by_name(exercise, rule, cases, outcomes)
     for mistake in exercise.misconceptions:
         if all(map(_same, outcomes, _said_by(exercise, mistake.wrong, cases))):
-            return (_finding(mistake),)
-    return ()
+            return (_finding(mistake),), frozenset()
+    return (), frozenset()
 
 
 def _name_by_name(
     exercise: Exercise, rule: Names, cases: Sequence[Case], outcomes: Sequence[Outcome]
-) -> tuple[Finding, ...]:
+) -> tuple[tuple[Finding, ...], frozenset[str]]:
     """Return the misconceptions that agree in all the names that they are wrong about."""
     got = [outcome.value for outcome in outcomes]
     if not all(map(rule.may_be, got)):
-        return ()
+        return (), frozenset()
     expected = _sets(_said_by(exercise, exercise.reference, cases))
     found: list[Finding] = []
     explained: set[str] = set()
     for mistake in exercise.misconceptions:
         theirs = _sets(_said_by(exercise, mistake.wrong, cases))
-        about = set[str]().union(*(a ^ b for a, b in zip(theirs, expected, strict=True)))
-        agree = all(set(a) & about == b & about for a, b in zip(got, theirs, strict=True))
-        if agree and not about <= explained:
+        concerned = set[str]().union(*(a ^ b for a, b in zip(theirs, expected, strict=True)))
+        agree = all(set(a) & concerned == b & concerned for a, b in zip(got, theirs, strict=True))
+        if agree and not concerned <= explained and len(found) < MOST:
             found.append(_finding(mistake))
-            explained |= about
-    return tuple(found[:MOST])
+            explained |= concerned
+    return tuple(found), frozenset(explained)
 
 
 def _said_by(

@@ -1,7 +1,8 @@
-"""Where the two sides of a comparison in a learner's test differ."""
+"""Where the two sides of a comparison in a learner's code differ."""
 
 import ast
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,43 +13,108 @@ from labkit.checks.values import as_array, number, shortened
 LONGEST_LINE = 120
 
 
-def disagreements(statement: ast.AST, call: Call) -> Iterator[str]:
-    """Say where the two sides of a comparison of the test differ."""
-    for left, right, holds in _comparisons(statement, isinstance(statement, ast.stmt)):
+@dataclass(frozen=True)
+class Difference:
+    """Two sides that a comparison finds apart, and where they are furthest so.
+
+    Attributes
+    ----------
+    left, right : str
+        Both as they are written.
+    found, asked : str
+        What they are there.
+    where : str
+        " at [2], for 0.7"; "" for a single number.
+    noise : bool
+        Whether they differ in the last digits only.
+    plain : bool
+        Whether the right one is written as a number.
+    place : tuple of int, optional
+        Where that is in the first argument of the call, if that has such a place.
+    """
+
+    left: str
+    right: str
+    found: str
+    asked: str
+    where: str
+    noise: bool
+    plain: bool
+    place: tuple[int, ...] | None
+
+    def __str__(self) -> str:
+        """Say both sides."""
+        beside = (
+            f", against `{self.right}`" if self.plain else f", and `{self.right}` is {self.asked}"
+        )
+        return f"`{self.left}` is {self.found}{self.where}{beside}"
+
+
+def differences(node: ast.AST, call: Call, accepts: bool = True) -> Iterator[Difference]:
+    """Give the comparisons of a condition that keep it from being what it is asked to be.
+
+    Parameters
+    ----------
+    node : AST
+        A condition, or a statement with one.
+    call : Call
+        Where its values are looked up.
+    accepts : bool
+        Whether the code goes on where the condition is true, or where it is false.
+    """
+    for left, right, holds in comparisons(node, accepts):
         one, other = value_of(left, call), value_of(right, call)
-        if one is None or other is None or (other.ndim and one.shape != other.shape):
+        if one is None or other is None:
             continue
-        beside = np.broadcast_to(other, one.shape)
-        off = ~holds(one, beside)
-        if not off.any():
+        try:
+            one, other = np.broadcast_arrays(one, other)
+        except ValueError:  # shapes that do not line up
             continue
-        away = np.abs(one.astype(float) - beside.astype(float)) if holds is _close else off
-        place = tuple(int(i) for i in np.unravel_index(np.argmax(away), one.shape))
-        where = f" at {list(place)}" if place else ""
-        first = as_array(plain_or_none(call.args[0])) if call.args else None
-        known = first is not None and first.shape == one.shape and bool(place)
-        at = f", for {number(first[place].item())}" if known and first is not None else ""
-        found, asked = number(one[place].item()), number(beside[place].item())
-        noise = one.dtype.kind == "f" and bool(
-            np.isclose(one[place], beside[place], rtol=1e-4, atol=1e-5)
-        )
-        if found == asked:
-            found, asked = repr(one[place].item()), repr(beside[place].item())
-        plainly = isinstance(right, ast.Constant)
-        compared, told = (", against", "") if plainly else (", and", f" is {asked}")
-        yield (
-            f"There `{_source(left)}` is {found}{where}{at}{compared} `{_source(right)}`{told}. "
-            + ("That is rounding noise: allow for it, as torch.allclose does. " if noise else "")
-            + "The implementation is right, so it is the test that errs."
-        )
+        off = ~holds(one, other)
+        if off.any():
+            yield _difference(left, right, (one, other), off, holds in CLOSE, call)
 
 
-def _comparisons(
+def _difference(
+    left: ast.expr,
+    right: ast.expr,
+    sides: tuple[np.ndarray, np.ndarray],
+    off: np.ndarray,
+    furthest: bool,
+    call: Call,
+) -> Difference:
+    one, other = sides
+    away = off.astype(float)
+    if furthest:
+        away *= 1 + np.nan_to_num(np.abs(one.astype(float) - other.astype(float)))
+    place = tuple(int(i) for i in np.unravel_index(np.argmax(away), one.shape))
+    first = as_array(plain_or_none(call.args[0])) if call.args else None
+    known = first is not None and first.shape == one.shape and bool(place)
+    at = f", for {number(first[place].item())}" if known and first is not None else ""
+    found, asked = shown(one[place]), shown(other[place])
+    noise = one.dtype.kind == "f" and bool(
+        np.isclose(one[place], other[place], rtol=1e-4, atol=1e-5)
+    )
+    if found == asked:
+        found, asked = repr(one[place].item()), repr(other[place].item())
+    return Difference(
+        source(left),
+        source(right),
+        found,
+        asked,
+        (f" at {list(place)}" if place else "") + at,
+        noise,
+        isinstance(right, ast.Constant),
+        place if known else None,
+    )
+
+
+def comparisons(
     node: ast.AST, asked: bool
 ) -> Iterator[tuple[ast.expr, ast.expr, Callable[[np.ndarray, np.ndarray], np.ndarray]]]:
-    """Give both sides of what is compared, and how numbers are compared that the test accepts.
+    """Give both sides of what is compared, and how numbers are compared that the code accepts.
 
-    `asked` says whether the test accepts what makes `node` true.
+    `asked` says whether the code accepts what makes `node` true.
     """
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.Invert):
         asked = not asked
@@ -59,15 +125,29 @@ def _comparisons(
     elif isinstance(node, ast.Call) and len(node.args) > 1:
         name = getattr(node.func, "attr", getattr(node.func, "id", ""))
         if name in SAME:
-            yield node.args[0], node.args[1], _close
+            yield node.args[0], node.args[1], SAME[name]
     for child in ast.iter_child_nodes(node):
-        yield from _comparisons(child, asked)
+        yield from comparisons(child, asked)
 
 
 def _close(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     if one.dtype.kind in "iub" and other.dtype.kind in "iub":
         return np.equal(one, other)  # float64 would not tell large ones apart
     return np.isclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def _equal(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return np.equal(one, other)
+
+
+def source(node: ast.AST) -> str:
+    """Return a piece of code as one short line."""
+    return shortened(ast.unparse(node), LONGEST_LINE)
+
+
+def shown(value: np.generic) -> str:
+    """Return a number in words; -0 as 0."""
+    return number(value.item()) if value else "0"
 
 
 ORDERS: dict[type[ast.cmpop], tuple[Callable[..., Any], Callable[..., Any]]] = {
@@ -78,8 +158,12 @@ ORDERS: dict[type[ast.cmpop], tuple[Callable[..., Any], Callable[..., Any]]] = {
     ast.Gt: (np.greater, np.less_equal),
     ast.GtE: (np.greater_equal, np.less),
 }
-SAME = {"equal", "allclose", "isclose", "array_equal", "assert_close", "assert_allclose"}
-
-
-def _source(node: ast.AST) -> str:
-    return shortened(ast.unparse(node), LONGEST_LINE)
+SAME: dict[str, Callable[..., Any]] = {
+    "equal": _equal,
+    "array_equal": _equal,
+    "allclose": _close,
+    "isclose": _close,
+    "assert_close": _close,
+    "assert_allclose": _close,
+}
+CLOSE = {_close, _equal}
