@@ -318,6 +318,7 @@ def test_equality_to_the_last_digit_is_told_from_a_test_that_always_says_no() ->
     assert "That is rounding noise" in card
 
 
+@pytest.mark.filterwarnings("ignore:assertion is always true:SyntaxWarning")
 @pytest.mark.parametrize(
     ("body", "said"),
     [
