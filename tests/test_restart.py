@@ -19,15 +19,19 @@ LAB_1 = LABS / f"{registry.STEMS[1]}.ipynb"
 SETUP = "from labkit import Lab\nlab = Lab(1)"
 
 
+def run(sources, folder):
+    """Return what each cell of a notebook shows, run in a kernel of its own."""
+    notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
+    where = {"metadata": {"path": str(folder)}}
+    NotebookClient(notebook, allow_errors=True, resources=where).execute()
+    return [cell.outputs for cell in notebook.cells]
+
+
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory):
     """Give what a notebook shows in which nothing but the first cell has run, for each cell."""
     sources = [SETUP, "robust.eval()", "print(tyop)", "def f():\n    print(w)\n\nf()", "1 / 0"]
-    notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
-    folder = str(tmp_path_factory.mktemp("restarted"))
-    client = NotebookClient(notebook, allow_errors=True, resources={"metadata": {"path": folder}})
-    client.execute()
-    return [cell.outputs for cell in notebook.cells]
+    return run(sources, tmp_path_factory.mktemp("restarted"))
 
 
 @pytest.mark.parametrize(
@@ -93,37 +97,36 @@ def test_cells_that_are_not_finished_are_passed_over(tmp_path):
     assert first_definition(path, "w") == "w = 1  # mine"
 
 
-@pytest.mark.parametrize("source", ["lab.progress()", 'quantize = lab.check("1.3", quantize)'])
-def test_even_the_first_cell_may_be_missing(source, tmp_path, monkeypatch):
+def test_even_the_first_cell_may_be_missing(tmp_path, monkeypatch):
     """With the extension that labkit installs for every kernel of its environment."""
     path = tmp_path / LAB_1.name
     path.write_bytes(LAB_1.read_bytes())
     monkeypatch.setenv("JPY_SESSION_NAME", str(path))
     load = "%load_ext labkit.checks.restart"
-    notebook = new_notebook(cells=[new_code_cell(load), new_code_cell(source)])
-    NotebookClient(notebook, allow_errors=True).execute()
-    card, error = notebook.cells[1].outputs
-    assert "lab = Lab(1)" in card.data["text/plain"]
-    assert error.ename == "NameError"
+    _, *others = run([load, "lab.progress()", 'quantize = lab.check("1.3", quantize)'], tmp_path)
+    for card, error in others:
+        assert "lab = Lab(1)" in card.data["text/plain"]
+        assert error.ename == "NameError"
 
 
-@pytest.mark.parametrize(
-    ("answer", "told"),
-    [
-        ("def quantize(x, scale, zero_point, qmin, qmax):\n    return (x", "ended in SyntaxError"),
-        ("def quantise(x, scale, zero_point, qmin, qmax):\n    return x", "but a `def quantise`"),
-        ("1 / 0\ndef quantize(*args):\n    return 0", "ended in ZeroDivisionError"),
-        ("", "has not run since the kernel started"),
-    ],
-)
-def test_why_an_answer_is_not_there(answer, told, tmp_path):
-    check = 'quantize = lab.check("1.3", quantize)'
-    notebook = new_notebook(cells=[new_code_cell(source) for source in (SETUP, answer, check)])
-    where = {"metadata": {"path": str(tmp_path)}}
-    NotebookClient(notebook, allow_errors=True, resources=where).execute()
-    card, error = notebook.cells[2].outputs
-    assert told in card.data["text/plain"]
-    assert error.ename == "NameError"
+# An exercise, what its answer cell holds, and what its check then says.
+WHY = [
+    ("1.3", "def quantize(x, scale, zero_point, qmin, qmax):\n    return (x", "in SyntaxError"),
+    ("1.4", "def dequantise(q, scale, zero_point):\n    return q", "but a `def dequantise`"),
+    ("1.5", "1 / 0\ndef round_half_even(x):\n    return 0", "ended in ZeroDivisionError"),
+    ("1.7", "", "has not run since the kernel started"),
+]
+
+
+def test_why_an_answer_is_not_there(tmp_path):
+    functions = {exercise.id: exercise.function for exercise in registry.exercises(1)}
+    sources = [SETUP]
+    for key, answer, _ in WHY:
+        sources += [answer, f'{functions[key]} = lab.check("{key}", {functions[key]})']
+    checks = run(sources, tmp_path)[2::2]
+    for (_, _, told), (card, error) in zip(WHY, checks, strict=True):
+        assert told in card.data["text/plain"]
+        assert error.ename == "NameError"
 
 
 def test_the_extension_is_installed_for_every_kernel_and_loads_quickly():

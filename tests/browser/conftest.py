@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -129,11 +129,17 @@ def desk_with(server, browser):
     return opened
 
 
+@pytest.fixture(scope="session")
+def one_desk(desk_with):
+    """A JupyterLab that stays open from lab to lab, as a student's: starting it costs most."""
+    with desk_with("index.ipynb") as desk:
+        yield desk
+
+
 @pytest.fixture
-def open_lab(desk_with):
-    """A function that opens a notebook until the test ends, and returns a `Desk`."""
-    with ExitStack() as desks:
-        yield lambda notebook: desks.enter_context(desk_with(notebook))
+def open_lab(one_desk):
+    """A function that opens a notebook in place of the one before, and returns the `Desk`."""
+    return one_desk.turn_to
 
 
 class Desk:
@@ -161,6 +167,22 @@ class Desk:
             "async () => { await window.jupyterapp.restored;"
             "await window.jupyterapp.shell.currentWidget.sessionContext.ready }"
         )
+
+    def turn_to(self, notebook):
+        """Put the notebook away, unsaved, and open another one; return when it has a kernel."""
+        self.shut_kernel_down()
+        self.console_errors.clear()
+        self.hosts.clear()
+        self._js(
+            "async path => { const app = window.jupyterapp; app.shell.currentWidget.dispose();"
+            "const w = await app.commands.execute('docmanager:open', {path});"
+            "await w.context.ready; await w.sessionContext.ready; app.shell.activateById(w.id) }",
+            notebook,
+        )
+        self.page.wait_for_function(
+            "path => window.jupyterapp.shell.currentWidget?.context?.path == path", arg=notebook
+        )
+        return self
 
     def _listen(self, message):
         ours = not any(words in message.text for words in NOT_OURS)
@@ -200,6 +222,11 @@ class Desk:
     def run_all(self):
         """Run all cells; true if none raised."""
         return self.command("notebook:run-all-cells")
+
+    def run_all_above(self, index):
+        """Run all cells above one; true if none raised."""
+        self._content("c.deselectAll(); c.activeCellIndex = a", index)
+        return self.command("notebook:run-all-above")
 
     def restart(self):
         """Restart the kernel, without the question whether one is sure; return when it answers."""

@@ -1,4 +1,11 @@
-"""What a student does, in a real browser."""
+"""What a student does, in a real browser.
+
+nbval compares what every cell puts out, on all pictures. Here it is seen that JupyterLab can show
+it: that each cell gets its turn in the page, no script fails and nothing is asked of another host.
+That depends on what is shown, and not on how many pictures it was computed from: the cells run on
+few of them (`small_data.py`), and the labs follow one another in one JupyterLab, as a student
+goes from one to the next.
+"""
 
 from contextlib import suppress
 
@@ -29,9 +36,9 @@ def cpu_seconds():
 
 
 @pytest.mark.parametrize("number", registry.STEMS)
-def test_an_unsolved_lab_runs_from_top_to_bottom(number, open_lab):
-    before = cpu_seconds()
-    desk = open_lab(f"{registry.STEMS[number]}.ipynb")
+def test_an_unsolved_lab_runs_from_top_to_bottom(number, request):
+    before = cpu_seconds()  # before the first of them JupyterLab starts as well
+    desk = request.getfixturevalue("open_lab")(f"{registry.STEMS[number]}.ipynb")
     desk.run(desk.setup_cell())
     assert cpu_seconds() - before < 2 * FIRST_ANSWER_SECONDS  # on two cores
     assert desk.run_all()
@@ -69,9 +76,9 @@ def test_a_wrong_answer_is_diagnosed_hints_help_and_the_right_one_counts(open_la
     progress = desk.insert_below(hints, "lab.progress()")
     assert "1 of 1" in desk.run(progress)
 
-    desk.restart()
-    assert desk.run_all()
-    assert "1 of 1" in desk.output(progress)
+    desk.restart()  # and what the card says that asks for a cell above
+    assert desk.run_all_above(progress)
+    assert "1 of 1" in desk.run(progress)
     assert desk.tracebacks() == []
     assert desk.console_errors == []
 
@@ -95,12 +102,12 @@ def test_after_a_restart_any_cell_says_what_to_run(source, line, restarted):
 
 
 @pytest.fixture(scope="module")
-def restarted(desk_with):
+def restarted(one_desk):
     """A lab whose kernel has just been restarted in mid-lab."""
-    with desk_with("lab1_linear.ipynb") as desk:
-        desk.run(desk.setup_cell())
-        desk.restart()
-        yield desk
+    desk = one_desk.turn_to("lab1_linear.ipynb")
+    desk.run(desk.setup_cell())
+    desk.restart()
+    return desk
 
 
 def test_what_is_typed_is_what_runs(open_lab):
