@@ -17,7 +17,10 @@ from labkit.checks.rules import Rule
 def quantization_error(
     x: Tensor, scale: float, zero_point: int, qmin: int, qmax: int
 ) -> tuple[float, float, float]:
-    """Return the mean squared clipping error, the rounding error, and the SQNR in dB."""
+    """Return the mean squared clipping error, the rounding error, and the SQNR in dB.
+
+    Some value is off, or the SQNR would be infinite.
+    """
     squared = (x - dequantize(quantize(x, scale, zero_point, qmin, qmax), scale, zero_point)) ** 2
     clipped = (x < (qmin - zero_point) * scale) | (x > (qmax - zero_point) * scale)
     clipping = float(squared[clipped].sum()) / x.numel()

@@ -14,7 +14,7 @@ from labkit.checks.rules import Codes, Rule
 def integer_layer(
     w: Tensor, w_scale: Tensor, bias: Tensor, x_scale: float, y_scale: float, qmax: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the integer weights, the integer bias and the multiplier of a trained layer."""
+    """Return integer weights, integer bias (it fits in int32) and multiplier of a trained layer."""
     q_w = torch.round(w / w_scale[:, None]).clamp(-qmax, qmax).to(torch.int32)
     accumulator_scale = x_scale * w_scale
     q_bias = torch.round(bias / accumulator_scale).to(torch.int32)

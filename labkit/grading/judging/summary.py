@@ -13,7 +13,11 @@ def summary(verdict: Verdict, outcome: Outcome) -> str:
         return f"All {verdict.total} calls with hidden inputs gave the right result."
     if outcome is Outcome.NOT_ATTEMPTED:
         return "Not started."
-    text = f"{verdict.right} of {verdict.total} calls with hidden inputs gave the right result."
+    spoils = verdict.failure is not None and verdict.failure.spoils_input
+    what = "left their inputs as they were" if spoils else "gave the right result"
+    text = f"{verdict.right} of {verdict.total} calls with hidden inputs {what}."
+    if spoils:
+        text = f"The numbers are right. {text}"
     if verdict.failure is not None and outcome is not Outcome.ERROR:
         text += f" One that did not: {verdict.failure.case.label}."
     if outcome is Outcome.ERROR and verdict.failure is not None:
