@@ -40,6 +40,8 @@ class Misconception:
         What the code does wrong, in a few words that continue "your code ...".
     wrong : callable
         An implementation that errs in this way; an answer with the same results is diagnosed.
+        Those that are a `functools.partial` of one function, with other keywords, are also tried
+        two at a time: ``partial(_coded, turn=torch.floor)`` and ``partial(_coded, steps=128)``.
     message : str
         What a student who wrote it needs to read: the consequence, and what to change.
     """

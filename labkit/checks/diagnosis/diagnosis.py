@@ -2,8 +2,9 @@
 
 Everything that could be the cause is an `Explanation`, whichever source it comes from, and is
 weighed alike (`labkit.checks.diagnosis.evidence`). Of those that stand, the one that explains most
-is said, a misconception with a message of its own before a relation, a relation before a slip of
-the pen. Where none stands, facts are said: which calls are right, and what an error means.
+is said, a misconception with a message of its own before a relation, a relation before two
+misconceptions at a time, and those before a slip of the pen. Where none stands, facts are said:
+which calls are right, and what an error means.
 """
 
 import re
@@ -19,7 +20,7 @@ from labkit.checks.diagnosis.code.mending import repair
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Weight
 from labkit.checks.diagnosis.explanations.arguments import Arguments, called, copied
 from labkit.checks.diagnosis.explanations.results import Results
-from labkit.checks.diagnosis.explanations.stored import NEXT_TO_ALL, of_form, stored
+from labkit.checks.diagnosis.explanations.stored import NEXT_TO_ALL, of_form, pairs, stored
 from labkit.checks.diagnosis.explanations.variants import Variants
 from labkit.checks.diagnosis.facts.contrast import contrast, parting
 from labkit.checks.diagnosis.facts.errors import meaning
@@ -185,6 +186,11 @@ def _best(
                         explanation, component=component if explanation.component is None else only
                     )
                     consider(kind, rank, _finding(narrowed), evidence.weigh(narrowed))
+    if not _explained(standing) and telling and len(evidence.wrong) >= SEVERAL:
+        for rank, (both, told) in enumerate(pairs(evidence, component)):
+            weight = evidence.weigh(told)
+            if weight.explained > NEXT_TO_ALL and weight.whole >= SEVERAL:
+                consider(_TWO_AT_A_TIME, rank, _finding(told, both), weight, partial=False)
     if not _explained(standing) and telling:
         for rank, explanation in Variants(evidence).explanations():
             narrowed = replace(explanation, component=component)
@@ -195,7 +201,7 @@ def _best(
 
 # What contradicts it, minus the share it explains, which source, how far-fetched, what is said.
 _Standing = tuple[int, float, int, int, Finding]
-_SLIP_OF_THE_PEN = 3
+_TWO_AT_A_TIME, _SLIP_OF_THE_PEN = 3, 4
 
 
 def _first(standing: Sequence[_Standing]) -> Finding:

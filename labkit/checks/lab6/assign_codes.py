@@ -96,6 +96,27 @@ ASSIGN_CODES = Exercise(
             "The codes have the shape of x.",
         ),
         Misconception(
+            "gives a value the level below it",
+            lambda x, levels: (torch.bucketize(x, levels, right=True) - 1).clamp(min=0),
+            "The nearest level may be the one above: a code changes at the midpoint of two levels.",
+        ),
+        Misconception(
+            "takes the largest difference for the nearest",
+            lambda x, levels: (x[..., None] - levels).abs().argmax(-1),
+            "The nearest level has the smallest distance: argmin.",
+        ),
+        Misconception(
+            "takes the smallest difference without its magnitude",
+            lambda x, levels: torch.full_like(x, len(levels) - 1).long(),
+            "A difference may be negative, and the most negative is the smallest: abs() before "
+            "argmin.",
+        ),
+        Misconception(
+            "takes half the distances of neighbours for their midpoints",
+            lambda x, levels: torch.bucketize(x, ((levels[1:] - levels[:-1]) / 2).sort().values),
+            "The midpoint of two levels is half their sum: (levels[1:] + levels[:-1]) / 2.",
+        ),
+        Misconception(
             "compares with the levels instead of the midpoints",
             torch.bucketize,
             "Between two levels the nearer one counts, and that changes at the midpoint: "

@@ -1,7 +1,8 @@
 """Exercise 6.5: what a weight really costs."""
 
 import math
-from fractions import Fraction
+from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -14,8 +15,27 @@ def bits_per_weight(
     count: int, code_bits: int, block_size: int, scale_bits: int, table_bits: int
 ) -> float:
     """Return all bits that `count` weights take, over `count`; the last block is filled up."""
-    blocks = math.ceil(count / block_size)
-    return (blocks * (block_size * code_bits + scale_bits) + table_bits) / count
+    return _bits(count, code_bits, block_size, scale_bits, table_bits)
+
+
+def _bits(
+    count: int,
+    code_bits: int,
+    block_size: int,
+    scale_bits: int,
+    table_bits: int,
+    *,
+    blocks: Callable[[int, int], float] = lambda n, size: math.ceil(n / size),
+    codes: Callable[[int, float], float] = lambda n, stored: stored,
+    scales: Callable[[float, float], float] = lambda blocks, stored: blocks,
+    tables: Callable[[int, float], float] = lambda n, blocks: 1,
+    over: Callable[[int, float], float] = lambda n, stored: n,
+    unit: int = 1,
+) -> float:
+    whole = blocks(count, block_size)
+    stored = whole * block_size
+    bits = codes(count, stored) * code_bits + scales(whole, stored) * scale_bits
+    return (bits + tables(count, whole) * table_bits) / unit / over(count, stored)
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -35,10 +55,6 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _average(count, code_bits, block_size, scale_bits, table_bits):
-    return code_bits + scale_bits / block_size + table_bits / count
-
-
 BITS_PER_WEIGHT = Exercise(
     id="6.5",
     title="What a weight costs",
@@ -56,28 +72,54 @@ BITS_PER_WEIGHT = Exercise(
     misconceptions=(
         Misconception(
             "does not fill up the last block",
-            _average,
+            partial(_bits, blocks=lambda n, size: n / size),
             "Blocks are stored whole: the last one is filled up with zeros, which take bits, too.",
         ),
         Misconception(
             "leaves out the last block",
-            lambda n, b, size, s, t: (n // size * (size * b + s) + t) / n,
+            partial(_bits, blocks=lambda n, size: n // size),
             "n // block_size drops the weights of the last block. Round up.",
         ),
         Misconception(
+            "counts a block too many where all are full",
+            partial(_bits, blocks=lambda n, size: n // size + 1),
+            "If the weights fill their blocks, none is left over: round up, math.ceil(count / "
+            "block_size), which adds 1 only where there is a rest.",
+        ),
+        Misconception(
+            "rounds the number of blocks to the nearest",
+            partial(_bits, blocks=lambda n, size: round(n / size)),
+            "A block that is less than half full is stored all the same. Round up.",
+        ),
+        Misconception(
             "rounds up the blocks for the scales only",
-            lambda n, b, size, s, t: (n * b + math.ceil(n / size) * s + t) / n,
+            partial(_bits, codes=lambda n, stored: n),
             "The codes of the last block are filled up as well: every block has block_size codes.",
         ),
         Misconception(
             "counts the table for each block",
-            lambda n, b, size, s, t: math.ceil(n / size) * (size * b + s + t) / n,
+            partial(_bits, tables=lambda n, blocks: blocks),
             "The table is stored once for the tensor.",
         ),
         Misconception(
+            "counts the table for each weight",
+            partial(_bits, tables=lambda n, blocks: n),
+            "The table is stored once for the tensor: its bits, too, are divided by `count`.",
+        ),
+        Misconception(
             "counts a scale for each weight",
-            lambda n, b, size, s, t: (math.ceil(n / size) * size * (b + s) + t) / n,
+            partial(_bits, scales=lambda blocks, stored: stored),
             "A whole block shares one scale.",
+        ),
+        Misconception(
+            "counts one scale for all blocks",
+            partial(_bits, scales=lambda blocks, stored: 1),
+            "Each block stores a scale of its own.",
+        ),
+        Misconception(
+            "leaves out the scales",
+            partial(_bits, scales=lambda blocks, stored: 0),
+            "Each block stores its scale, too: scale_bits.",
         ),
         Misconception(
             "counts the codes alone",
@@ -86,22 +128,22 @@ BITS_PER_WEIGHT = Exercise(
         ),
         Misconception(
             "leaves out the table",
-            lambda n, b, size, s, t: bits_per_weight(n, b, size, s, 0),
+            partial(_bits, tables=lambda n, blocks: 0),
             "The table must be stored, too: table_bits, once.",
         ),
         Misconception(
             "returns bytes",
-            lambda n, b, size, s, t: bits_per_weight(n, b, size, s, t) / 8,
+            partial(_bits, unit=8),
             "Bits a weight: no division by 8.",
         ),
         Misconception(
             "returns all bits together",
-            lambda n, b, size, s, t: float(Fraction(bits_per_weight(n, b, size, s, t)) * n),
+            partial(_bits, over=lambda n, stored: 1),
             "That is the whole tensor. Divide by the number of weights.",
         ),
         Misconception(
             "divides by the codes that are stored",
-            lambda n, b, size, s, t: bits_per_weight(math.ceil(n / size) * size, b, size, s, t),
+            partial(_bits, over=lambda n, stored: max(stored, 1)),
             "The filling of the last block is no weight: divide by `count`.",
         ),
     ),

@@ -76,6 +76,32 @@ CENTROID_GRADIENT = Exercise(
             "k levels, k gradients: bincount needs minlength=k.",
         ),
         Misconception(
+            "counts the weights of each level",
+            lambda dw, codes, k: _counts(codes, k),
+            "How many weights a level has is not what they ask for: add up their gradients, "
+            "bincount(codes, weights=dw), or index_add.",
+        ),
+        Misconception(
+            "adds up magnitudes",
+            lambda dw, codes, k: centroid_gradient(dw.abs(), codes, k),
+            "Gradients of both signs cancel, and they should: add them up with their signs.",
+        ),
+        Misconception(
+            "divides by the number of all weights",
+            lambda dw, codes, k: centroid_gradient(dw, codes, k) / dw.numel(),
+            "All their changes add up: the sum, without a division.",
+        ),
+        Misconception(
+            "multiplies the gradients by the codes",
+            lambda dw, codes, k: centroid_gradient(dw * codes, codes, k),
+            "A code says where a gradient belongs, and no more: add up dw itself.",
+        ),
+        Misconception(
+            "looks at the first row only",
+            lambda dw, codes, k: centroid_gradient(dw[:1], codes[:1], k),
+            "The weights of all rows and columns that have the code count: flatten both first.",
+        ),
+        Misconception(
             "returns a gradient for each weight",
             lambda dw, codes, k: centroid_gradient(dw, codes, k)[codes],
             "There are k levels to train, so there are k gradients: shape [k].",

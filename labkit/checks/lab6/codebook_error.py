@@ -1,6 +1,7 @@
 """Exercise 6.3: what k-means minimizes, and what it does not."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,8 +14,20 @@ from labkit.checks.rules import Rule
 
 def codebook_error(x: Tensor, levels: Tensor) -> tuple[float, float]:
     """Return the mean squared error and the largest absolute one."""
-    error = levels[assign_codes(x, levels)] - x
-    return float(error.square().mean()), float(error.abs().max())
+    return _measured(x, levels)
+
+
+def _measured(
+    x: Tensor,
+    levels: Tensor,
+    *,
+    error: Callable[[Tensor, Tensor], Tensor] = lambda x, back: back - x,
+    back: Callable[[Tensor, Tensor], Tensor] = lambda codes, levels: levels[codes],
+    mean: Callable[[Tensor], Tensor] = lambda error: error.square().mean(),
+    largest: Callable[[Tensor], Tensor] = lambda error: error.abs().max(),
+) -> tuple[float, float]:
+    errors = error(x, back(assign_codes(x, levels), levels))
+    return float(mean(errors)), float(largest(errors))
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -36,19 +49,6 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _with(
-    mean: Callable[[Tensor], Tensor] = lambda error: error.square().mean(),
-    largest: Callable[[Tensor], Tensor] = lambda error: error.abs().max(),
-) -> Callable[[Tensor, Tensor], tuple[float, float]]:
-    """Return the answer that makes other numbers of the errors."""
-
-    def wrong(x: Tensor, levels: Tensor) -> tuple[float, float]:
-        error = levels[assign_codes(x, levels)] - x
-        return float(mean(error)), float(largest(error))
-
-    return wrong
-
-
 CODEBOOK_ERROR = Exercise(
     id="6.3",
     title="What k-means minimizes",
@@ -66,28 +66,54 @@ CODEBOOK_ERROR = Exercise(
     misconceptions=(
         Misconception(
             "sums the squares",
-            _with(mean=lambda error: error.square().sum()),
+            partial(_measured, mean=lambda error: error.square().sum()),
             "The mean, so that tensors of different sizes can be compared.",
         ),
         Misconception(
             "takes the root of the mean",
-            _with(mean=lambda error: error.square().mean().sqrt()),
+            partial(_measured, mean=lambda error: error.square().mean().sqrt()),
             "The mean of the squares, without a root.",
         ),
         Misconception(
             "takes the mean of the magnitudes",
-            _with(mean=lambda error: error.abs().mean()),
+            partial(_measured, mean=lambda error: error.abs().mean()),
             "The first number is the mean of the squares: large errors count more.",
         ),
         Misconception(
+            "averages before it squares",
+            partial(_measured, mean=lambda error: error.mean().square()),
+            "Errors of both signs cancel in a mean: square first, then average.",
+        ),
+        Misconception(
+            "takes the variance of the errors",
+            partial(_measured, mean=lambda error: error.var()),
+            "The variance takes the mean of the errors away, and divides by n - 1: the mean of "
+            "the squares does neither.",
+        ),
+        Misconception(
+            "takes the variance of the errors",
+            partial(_measured, mean=lambda error: error.var(correction=0)),
+            "The variance takes the mean of the errors away: the mean of the squares does not.",
+        ),
+        Misconception(
             "looks for the largest error in one direction only",
-            _with(largest=lambda error: error.max()),
+            partial(_measured, largest=lambda error: error.max()),
             "An error may be negative, too: abs() before max().",
         ),
         Misconception(
             "looks for the largest error in one direction only",
-            _with(largest=lambda error: (-error).max()),
+            partial(_measured, largest=lambda error: (-error).max()),
             "An error may be negative, too: abs() before max().",
+        ),
+        Misconception(
+            "squares the largest error",
+            partial(_measured, largest=lambda error: error.square().max()),
+            "The second number is the error itself, in units of the weights: no square.",
+        ),
+        Misconception(
+            "returns where the largest error is",
+            partial(_measured, largest=lambda error: error.abs().argmax()),
+            "argmax gives the place. Asked for is the error there: max().",
         ),
         Misconception(
             "returns the two in the other order",
@@ -96,8 +122,13 @@ CODEBOOK_ERROR = Exercise(
         ),
         Misconception(
             "compares the codes with the values",
-            lambda x, levels: codebook_error(x.double() - assign_codes(x, levels), levels[:1] * 0),
+            partial(_measured, back=lambda codes, levels: codes.double()),
             "A code is the number of a level, not its value. What comes back is levels[code].",
+        ),
+        Misconception(
+            "measures the error relative to the values",
+            partial(_measured, error=lambda x, back: (back - x) / x),
+            "The error is the difference alone: nothing is divided by x.",
         ),
     ),
     minutes=(6, 9),

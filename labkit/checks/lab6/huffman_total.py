@@ -3,6 +3,7 @@
 import heapq
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -42,38 +43,43 @@ def _entropy(counts: Tensor) -> float:
     return float(-(p * (p / p.sum()).log2()).sum())
 
 
-def _chain(counts: Tensor) -> int:
-    """Give the most frequent symbol 1 bit, the next 2, and so on."""
-    ordered = sorted((n for n in counts.tolist() if n), reverse=True)
-    return sum(n * min(i + 1, len(ordered) - 1) for i, n in enumerate(ordered))
+def _joined(
+    counts: Tensor,
+    *,
+    join: Callable[[list[int]], int] = lambda left: _put(left, _rarest(left)),
+    least: int = 1,
+    until: int = 1,
+    bits: Callable[[int, int], float] = lambda bits, count: bits,
+) -> float:
+    """Return the answer by a list; ``join`` takes two out of it, puts one in, and returns it."""
+    left, total = sorted(n for n in counts.tolist() if n >= least), 0
+    while len(left) > until:
+        total += join(left)
+    return bits(total, int(counts.sum()))
 
 
-def _joining(join: Callable[[list[int]], None], least: int = 1) -> Callable[[Tensor], int]:
-    """Return the answer that joins counts of ``least`` or more; ``join`` changes the list."""
-
-    def wrong(counts: Tensor) -> int:
-        left, total = sorted(n for n in counts.tolist() if n >= least), 0
-        while len(left) > 1:
-            join(left)
-            total += left[-1]
-        return total
-
-    return wrong
+def _put(left: list[int], joined: int, place: int | None = None) -> int:
+    left.insert(len(left) if place is None else place, joined)
+    return joined
 
 
-def _rarest(left: list[int]) -> None:
-    left.sort(reverse=True)
-    left.append(left.pop() + left.pop())
-
-
-def _most_frequent(left: list[int]) -> None:
+def _rarest(left: list[int]) -> int:
     left.sort()
-    left.append(left.pop() + left.pop())
+    return left.pop(0) + left.pop(0)
 
 
-def _the_same_again(left: list[int]) -> None:
-    """Join what was joined last with the next one."""
-    left.append(left.pop() + left.pop(0))
+def _most_frequent(left: list[int]) -> int:
+    left.sort()
+    return _put(left, left.pop() + left.pop())
+
+
+def _lengths_alone(counts: Tensor) -> int:
+    left, total = sorted([n, 1] for n in counts.tolist() if n), 0
+    while len(left) > 1:
+        (a, symbols), (b, others) = left.pop(0), left.pop(0)
+        total += symbols + others
+        left = sorted([*left, [a + b, symbols + others]])
+    return total
 
 
 def _not_put_back(counts: Tensor) -> int:
@@ -120,19 +126,46 @@ HUFFMAN_TOTAL = Exercise(
         ),
         Misconception(
             "makes a chain: 1 bit, 2 bits, 3 bits, ...",
-            _chain,
-            "A joined symbol goes back among the others, and may well be more frequent than they: "
-            "take the two rarest of all again.",
+            partial(_joined, join=lambda left: _put(left, left.pop(0) + left.pop(0), 0)),
+            "Whoever sorts once and goes on with the sum makes a chain: 1 bit, 2 bits, 3 bits. A "
+            "joined symbol goes back among the others: take the two rarest of all again.",
+        ),
+        Misconception(
+            "puts the sum at the end without sorting again",
+            partial(_joined, join=lambda left: _put(left, left.pop(0) + left.pop(0))),
+            "The sum may be rarer than others that wait: put it back in order (sort again, or use "
+            "heapq), and take the two rarest.",
         ),
         Misconception(
             "joins the two most frequent",
-            _joining(_most_frequent),
+            partial(_joined, join=_most_frequent),
             "Those who are joined get longer: so join the two rarest.",
         ),
         Misconception(
             "goes on with the joined one at once",
-            _joining(_the_same_again),
+            partial(_joined, join=lambda left: _put(left, left.pop() + left.pop(0))),
             "After a step the two rarest may be others: put the sum back among them, in order.",
+        ),
+        Misconception(
+            "stops before the last two are joined",
+            partial(_joined, until=2),
+            "The last two are joined as well, and each symbol gets one bit more by that: go on "
+            "until one is left.",
+        ),
+        Misconception(
+            "counts one step too many",
+            partial(_joined, bits=lambda bits, count: bits + count),
+            "When one is left all is joined: its whole count is not added once more.",
+        ),
+        Misconception(
+            "returns the bits of a symbol",
+            partial(_joined, bits=lambda bits, count: bits / count),
+            "Asked for are the bits of all codes together: no division by how many there are.",
+        ),
+        Misconception(
+            "returns bytes",
+            partial(_joined, bits=lambda bits, count: math.ceil(bits / 8)),
+            "Asked for are bits: no division by 8.",
         ),
         Misconception(
             "counts the bits of the longest code for all",
@@ -153,7 +186,7 @@ HUFFMAN_TOTAL = Exercise(
         ),
         Misconception(
             "joins symbols that never occur, too",
-            _joining(_rarest, least=0),
+            partial(_joined, least=0),
             "A symbol that never occurs needs no word, and would make those of others longer: "
             "leave it out first.",
         ),
@@ -167,6 +200,18 @@ HUFFMAN_TOTAL = Exercise(
             "adds up in float32",
             _in_float32,
             "float32 has 24 bits, and counts singly up to 16 million only. Add up in integers.",
+        ),
+        Misconception(
+            "adds up the counts",
+            lambda counts: int(counts.sum()),
+            "That gives each symbol one bit. Each time two are joined, all symbols in them get one "
+            "bit more.",
+        ),
+        Misconception(
+            "counts the lengths of the codes without how often they occur",
+            _lengths_alone,
+            "A symbol that occurs 9 times is written 9 times: a step adds how often the two "
+            "together occur.",
         ),
     ),
     minutes=(10, 15),

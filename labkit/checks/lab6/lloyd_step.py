@@ -1,6 +1,7 @@
 """Exercise 6.2: a step of k-means."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,12 +14,24 @@ from labkit.checks.rules import Rule
 
 def lloyd_step(x: Tensor, levels: Tensor) -> Tensor:
     """Return the mean of the values of each code; a level that has none stays where it is."""
-    return _step(x, levels, lambda values, level: values.mean() if len(values) else level)
+    return _step(x, levels)
 
 
-def _step(x: Tensor, levels: Tensor, new: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    codes = assign_codes(x, levels)
-    return torch.stack([new(x[codes == code], level) for code, level in enumerate(levels)])
+def _step(
+    x: Tensor,
+    levels: Tensor,
+    *,
+    coded: Callable[[Tensor, Tensor], Tensor] = assign_codes,
+    middle: Callable[[Tensor], Tensor] = torch.mean,
+    empty: Callable[[Tensor], Tensor] = torch.clone,
+) -> Tensor:
+    codes = coded(x, levels)
+    chosen = [x[codes == code] for code in range(len(levels))]
+    new = [
+        middle(values) if len(values) else empty(level)
+        for values, level in zip(chosen, levels, strict=True)
+    ]
+    return torch.cat([level.reshape(-1) for level in new])
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -47,8 +60,18 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _median(values: Tensor, level: Tensor) -> Tensor:
-    return values.sort().values[len(values) // 2] if len(values) else level
+def _halfway(values: Tensor) -> Tensor:
+    """Return the median, of an even number of values the mean of the two in the middle."""
+    return values.double().quantile(0.5).float()
+
+
+def _upper(values: Tensor) -> Tensor:
+    return values.sort().values[len(values) // 2]
+
+
+def _of_all(x: Tensor, levels: Tensor) -> Tensor:
+    """Divide each sum by the number of all values."""
+    return _step(x, levels, middle=lambda values: values.sum() / x.numel())
 
 
 def _one_by_one(x: Tensor, levels: Tensor) -> Tensor:
@@ -63,6 +86,27 @@ def _short_counts(x: Tensor, levels: Tensor) -> Tensor:
     codes = assign_codes(x, levels).flatten()
     counts, sums = torch.bincount(codes), torch.bincount(codes, x.flatten())
     return torch.where(counts > 0, sums / counts, levels)
+
+
+def _with_the_old(x: Tensor, levels: Tensor) -> Tensor:
+    """Let each level count as a value of its own."""
+    new = [torch.cat([x[assign_codes(x, levels) == i], v[None]]) for i, v in enumerate(levels)]
+    return torch.stack([values.mean() for values in new])
+
+
+def _on_a_grid(x: Tensor, levels: Tensor) -> Tensor:
+    step = (levels[-1] - levels[0]) / (len(levels) - 1)
+    return torch.round((x - levels[0]) / step).clamp(0, len(levels) - 1).long()
+
+
+def _below(x: Tensor, levels: Tensor) -> Tensor:
+    return (torch.bucketize(x, levels, right=True) - 1).clamp(min=0)
+
+
+_MEDIAN = (
+    "The median has the smallest sum of distances, the mean the smallest sum of squares. k-means "
+    "wants the latter."
+)
 
 
 LLOYD_STEP = Exercise(
@@ -84,41 +128,37 @@ LLOYD_STEP = Exercise(
     misconceptions=(
         Misconception(
             "makes an empty cluster NaN",
-            lambda x, levels: _step(x, levels, lambda values, level: values.mean()),
+            partial(_step, empty=lambda level: level * torch.nan),
             "The mean of no values is 0 / 0. A level that nobody chose stays where it is here.",
         ),
         Misconception(
             "moves an empty cluster to 0",
-            lambda x, levels: _step(
-                x, levels, lambda values, level: values.sum() / max(len(values), 1)
-            ),
+            partial(_step, empty=torch.zeros_like),
             "Dividing by max(count, 1) hides the 0 / 0, but 0 is no better. A level that nobody "
             "chose stays where it is here.",
         ),
         Misconception(
             "leaves empty clusters out",
-            lambda x, levels: lloyd_step(x, levels)[assign_codes(x, levels).unique()],
+            partial(_step, empty=lambda level: level.new_zeros(0)),
             "k levels come in, k go out, or codes would have another meaning. An empty one stays "
             "where it is.",
         ),
-        Misconception(
-            "takes the median",
-            lambda x, levels: _step(x, levels, _median),
-            "The median has the smallest sum of distances, the mean the smallest sum of squares. "
-            "k-means wants the latter.",
-        ),
+        Misconception("takes the median", partial(_step, middle=_upper), _MEDIAN),
+        Misconception("takes the median", partial(_step, middle=torch.median), _MEDIAN),
+        Misconception("takes the median", partial(_step, middle=_halfway), _MEDIAN),
         Misconception(
             "takes the middle between the smallest and the largest",
-            lambda x, levels: _step(
-                x, levels, lambda v, level: (v.min() + v.max()) / 2 if len(v) else level
-            ),
+            partial(_step, middle=lambda values: (values.min() + values.max()) / 2),
             "All values of a cluster count: their mean, not the middle of their range.",
         ),
         Misconception(
+            "adds up the values of a cluster",
+            partial(_step, middle=torch.sum),
+            "The middle is the mean: divide the sum by how many values the cluster has.",
+        ),
+        Misconception(
             "divides all sums by the number of values",
-            lambda x, levels: _step(
-                x, levels, lambda v, level: v.sum() / x.numel() if len(v) else level
-            ),
+            _of_all,
             "Each level is the mean of its own values: divide by how many those are.",
         ),
         Misconception(
@@ -136,6 +176,27 @@ LLOYD_STEP = Exercise(
             "counts up to the largest code that occurs only",
             _short_counts,
             "torch.bincount ends at the largest number that it sees: minlength=len(levels).",
+        ),
+        Misconception(
+            "lets the old level count as a value",
+            _with_the_old,
+            "The mean is that of the values of the cluster alone. The old level counts only where "
+            "there are none.",
+        ),
+        Misconception(
+            "assigns the values as on a uniform grid",
+            partial(_step, coded=_on_a_grid),
+            "The levels lie anywhere: 6.1's assign_codes finds the nearest.",
+        ),
+        Misconception(
+            "gives a value the level below it",
+            partial(_step, coded=_below),
+            "A value belongs to the nearest level, above or below: 6.1's assign_codes.",
+        ),
+        Misconception(
+            "returns what the values become instead of the levels",
+            lambda x, levels: lloyd_step(x, levels)[assign_codes(x, levels)],
+            "k levels come in, k go out, whatever the shape of x.",
         ),
     ),
     minutes=(10, 15),

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,18 +16,30 @@ MAGNITUDES = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
 
 def mxfp4_block(x: Tensor) -> tuple[int, Tensor]:
     """Return the exponent of the scale, and what the values of a block, not all 0, come back as."""
-    return _stored(x, _exponent(x))
+    return _stored(x)
 
 
-def _exponent(x: Tensor, turn: Callable[[float], int] = math.floor) -> int:
-    return turn(math.log2(float(x.abs().max()))) - 2
-
-
-def _stored(x: Tensor, exponent: int) -> tuple[int, Tensor]:
-    scale = 2.0**exponent
+def _nearest(y: Tensor, upper: Callable[[Tensor], Tensor] = torch.zeros_like) -> Tensor:
+    """Return the nearest levels; of two that are as near the lower, or where `upper` says so."""
     midpoints = (MAGNITUDES[1:] + MAGNITUDES[:-1]) / 2
-    magnitude = MAGNITUDES[torch.bucketize(x.abs() / scale, midpoints)]
-    return exponent, scale * torch.where(x < 0, -magnitude, magnitude)
+    low, high = (torch.bucketize(y.abs(), midpoints, right=right) for right in (False, True))
+    signs = torch.where(y < 0, -1.0, 1.0)
+    return signs * MAGNITUDES[torch.where(upper(torch.where(y < 0, -1 - low, low)) > 0, high, low)]
+
+
+def _stored(
+    x: Tensor,
+    *,
+    largest: Callable[[Tensor], Tensor] = lambda x: x.abs().max(),
+    turn: Callable[[float], int] = math.floor,
+    less: int = 2,
+    nearest: Callable[[Tensor], Tensor] = _nearest,
+    signed: Callable[[Tensor], Tensor] = torch.clone,
+    back: bool = True,
+) -> tuple[int, Tensor]:
+    exponent = turn(math.log2(float(largest(x)))) - less
+    values = signed(nearest(x / 2.0**exponent))
+    return exponent, values * 2.0**exponent if back else values
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -35,13 +48,15 @@ def _cases(rng: torch.Generator) -> list[Case]:
         x[int(torch.randint(count, (), generator=rng))] = largest
         return x
 
-    halfway = torch.tensor([0.25, -0.75, 1.25, -1.75, 2.5, -3.5, 5.0]) * 2.0 ** one(rng, -3, 3)
+    midpoints = (MAGNITUDES[1:] + MAGNITUDES[:-1]) / 2
+    halfway = torch.cat([midpoints, -midpoints]) * 2.0 ** one(rng, -3, 3)
     return [
         Case("values halfway between two levels", (halfway,)),
         Case("four values", (block(uniform(rng, 4.1, 5.9), 4),)),
         Case("a largest value that saturates", (block(uniform(rng, 7.1, 7.9)),)),
         Case("a largest value just below a power of two", (-block(uniform(rng, 0.98, 0.999)),)),
         Case("a power of two", (block(4.0),)),
+        Case("a largest value just below 6", (block(uniform(rng, 5.72, 5.95)),)),
         Case("large values", (block(uniform(rng, 300, 500)),)),
         Case("small values", (0.01 * randn(rng, 32),)),
         Case("a negative extreme", (-block(uniform(rng, 1.1, 1.4), rest=0.4),)),
@@ -51,39 +66,30 @@ def _cases(rng: torch.Generator) -> list[Case]:
 def _by_six(x: Tensor) -> tuple[float, Tensor]:
     """Take the scale of NVFP4, which is no power of two."""
     scale = float(x.abs().max()) / 6
-    return math.log2(scale), _stored(x / scale, 0)[1] * scale
+    return math.log2(scale), _nearest(x / scale) * scale
 
 
-def _uniform(x: Tensor) -> tuple[int, Tensor]:
-    exponent = _exponent(x)
-    return exponent, 2.0**exponent * torch.round(x / 2.0**exponent).clamp(-6, 6)
+def _in_steps(step: float) -> Callable[[Tensor], Tensor]:
+    return lambda y: (torch.round(y / step) * step).clamp(-6, 6)
 
 
-def _truncated(x: Tensor) -> tuple[int, Tensor]:
-    exponent = _exponent(x)
-    codes = torch.searchsorted(MAGNITUDES, x.abs() / 2.0**exponent, right=True) - 1
-    return exponent, 2.0**exponent * MAGNITUDES[codes] * x.sign()
+def _odd(lower: Tensor) -> Tensor:
+    """Whether the level nearer to 0 has an odd mantissa; below 0, levels count from -1."""
+    return torch.where(lower < 0, -1 - lower, lower) % 2
 
 
-def _halfway(up: Callable[[Tensor], Tensor]) -> Callable[[Tensor], tuple[int, Tensor]]:
-    """Return the answer that sends values halfway up where ``up(index of the lower level)``."""
-
-    def wrong(x: Tensor) -> tuple[int, Tensor]:
-        exponent = _exponent(x)
-        midpoints = (MAGNITUDES[1:] + MAGNITUDES[:-1]) / 2
-        y = x.abs() / 2.0**exponent
-        lower, upper = (torch.bucketize(y, midpoints, right=right) for right in (False, True))
-        codes = torch.where((lower != upper) & up(lower), upper, lower)
-        return exponent, 2.0**exponent * MAGNITUDES[codes] * x.sign()
-
-    return wrong
+def _below(y: Tensor) -> Tensor:
+    return y.sign() * MAGNITUDES[torch.searchsorted(MAGNITUDES, y.abs(), right=True) - 1]
 
 
-def _unsaturated(x: Tensor) -> tuple[int, Tensor]:
-    exponent = _exponent(x)
-    y = x.abs() / 2.0**exponent
-    step = 2.0 ** (y.clamp(min=1).log2().floor() - 1)
-    return exponent, 2.0**exponent * torch.ceil(y / step - 0.5) * step * x.sign()
+def _unsaturated(y: Tensor) -> Tensor:
+    step = 2.0 ** (y.abs().clamp(min=1).log2().floor() - 1)
+    return y.sign() * torch.ceil(y.abs() / step - 0.5) * step
+
+
+def _distant(y: Tensor) -> Tensor:
+    """Look for the nearest among levels without a sign."""
+    return MAGNITUDES[(y[:, None] - MAGNITUDES).abs().argmin(1)]
 
 
 MXFP4_BLOCK = Exercise(
@@ -105,25 +111,40 @@ MXFP4_BLOCK = Exercise(
     misconceptions=(
         Misconception(
             "rounds the exponent up",
-            lambda x: _stored(x, _exponent(x, math.ceil)),
+            partial(_stored, turn=math.ceil),
             "Then nothing saturates, but the steps of most blocks are twice as wide, and the level "
             "6 stays unused: the standard floors.",
         ),
         Misconception(
             "rounds the exponent to the nearest",
-            lambda x: _stored(x, _exponent(x, round)),
+            partial(_stored, turn=round),
             "The standard floors the exponent, whatever the mantissa is.",
         ),
         Misconception(
+            "cuts the exponent off towards 0",
+            partial(_stored, turn=int),
+            "int(...) rounds a negative exponent up. The standard floors it: math.floor.",
+        ),
+        Misconception(
             "leaves out the exponent of the largest level",
-            lambda x: _stored(x, _exponent(x) + 2),
+            partial(_stored, less=0),
             "The levels go up to 6, not to 1: subtract 2, the exponent of 6, from that of the "
             "largest value.",
         ),
         Misconception(
             "subtracts 3",
-            lambda x: _stored(x, _exponent(x) - 1),
+            partial(_stored, less=3),
             "6 is 1.5 * 2^2: its exponent is 2. With 3 the largest values are cut off.",
+        ),
+        Misconception(
+            "subtracts 1",
+            partial(_stored, less=1),
+            "6 is 1.5 * 2^2: its exponent is 2. With 1 the upper levels are never used.",
+        ),
+        Misconception(
+            "takes the largest value without its magnitude",
+            partial(_stored, largest=lambda x: x.max()),
+            "The largest may be negative: abs() before the maximum.",
         ),
         Misconception(
             "divides by the largest value over 6",
@@ -131,45 +152,86 @@ MXFP4_BLOCK = Exercise(
             "That scale is no power of two. MXFP4 stores an exponent alone, in 8 bits.",
         ),
         Misconception(
+            "takes the exponent of the largest value over 6",
+            partial(_stored, largest=lambda x: x.abs().max() / 6, less=0),
+            "The standard takes the exponent of the largest value and subtracts that of 6, which "
+            "is 2: floor(log2(6)), not log2(6).",
+        ),
+        Misconception(
+            "takes the exponent of the largest value over 6, rounded up",
+            partial(_stored, largest=lambda x: x.abs().max() / 6, less=0, turn=math.ceil),
+            "Then nothing saturates, but blocks lose a bit. The standard takes the exponent of the "
+            "largest value, floored, and subtracts that of 6, which is 2.",
+        ),
+        Misconception(
             "rounds to whole numbers",
-            _uniform,
+            partial(_stored, nearest=_in_steps(1.0)),
             "The levels of E2M1 are not evenly spaced: 0.5 and 1.5 are among them, 5 is not.",
         ),
         Misconception(
+            "rounds to multiples of a half",
+            partial(_stored, nearest=_in_steps(0.5)),
+            "The levels of E2M1 are not evenly spaced: above 2 there is neither 2.5 nor 3.5, 4.5, "
+            "5 nor 5.5. Take the nearest of `magnitudes`.",
+        ),
+        Misconception(
             "takes the level below",
-            _truncated,
+            partial(_stored, nearest=_below),
             "The nearest level, so compare with the midpoints of the magnitudes.",
         ),
         Misconception(
             "loses the signs",
-            lambda x: (_exponent(x), mxfp4_block(x)[1].abs()),
+            partial(_stored, signed=torch.abs),
             "The magnitudes have no sign: put that of x back.",
         ),
         Misconception(
+            "makes negative values 0",
+            partial(_stored, nearest=_distant),
+            "The levels are magnitudes, and 0 is the nearest of them to everything negative: take "
+            "abs() first, and put the sign back.",
+        ),
+        Misconception(
             "returns the levels without the scale",
-            lambda x: (_exponent(x), mxfp4_block(x)[1] / 2.0 ** _exponent(x)),
+            partial(_stored, back=False),
             "The values are level times scale: multiply by 2.0**exponent at the end.",
         ),
         Misconception(
             "sends values halfway to the larger magnitude",
-            _halfway(lambda lower: lower >= 0),
+            partial(_stored, nearest=partial(_nearest, upper=torch.ones_like)),
             "A value halfway between two magnitudes takes the smaller one here: count the "
             "midpoints that are smaller.",
         ),
         Misconception(
             "sends values halfway to the even mantissa",
-            _halfway(lambda lower: lower % 2 == 1),
+            partial(
+                _stored,
+                nearest=partial(_nearest, upper=lambda i: torch.where(i < 0, -1 - i, i) % 2),
+            ),
             "That is what hardware does. Here a value halfway between two magnitudes takes the "
             "smaller one, as in 6.1.",
         ),
         Misconception(
+            "sends values halfway to the lower level, which is the larger magnitude below 0",
+            partial(_stored, nearest=partial(_nearest, upper=lambda i: i < 0)),
+            "Of signed levels the lower is the one farther from 0 where x is negative. A value "
+            "halfway takes the smaller magnitude: look for the nearest of abs(x) among the "
+            "magnitudes, and put the sign back.",
+        ),
+        Misconception(
+            "sends values halfway to the higher level, which is the larger magnitude above 0",
+            partial(_stored, nearest=partial(_nearest, upper=lambda i: i >= 0)),
+            "Of signed levels the higher is the one farther from 0 where x is positive. A value "
+            "halfway takes the smaller magnitude: look for the nearest of abs(x) among the "
+            "magnitudes, and put the sign back.",
+        ),
+        Misconception(
             "does not saturate",
-            _unsaturated,
+            partial(_stored, nearest=_unsaturated),
             "6 is the largest level: what lies beyond it is cut off there, and 8 does not exist.",
         ),
         Misconception(
             "returns the scale instead of its exponent",
-            lambda x: (2.0 ** _exponent(x), mxfp4_block(x)[1]),
+            lambda x: (2.0 ** mxfp4_block(x)[0], mxfp4_block(x)[1]),
             "What is stored is the exponent e, a whole number: the scale follows from it.",
         ),
     ),

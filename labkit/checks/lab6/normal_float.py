@@ -1,6 +1,7 @@
 """Exercise 6.7: NF4 from quantiles."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -19,19 +20,30 @@ def _quantiles(shares: Tensor) -> Tensor:
     return torch.special.ndtri(shares.double())
 
 
+def _shares(offset: float, count: int) -> Tensor:
+    return torch.linspace(offset, 0.5, count, dtype=torch.float64)
+
+
 def _built(
     bits: int,
     offset: float,
+    *,
     quantiles: Callable[[Tensor], Tensor] = _quantiles,
+    shares: Callable[[float, int], Tensor] = _shares,
     above: int = 1,
+    below: int = 0,
+    kept: slice = slice(None, -1),
+    sign: int = -1,
     zero: bool = True,
+    arranged: Callable[[Tensor], Tensor] = lambda levels: levels.sort().values,
+    over: Callable[[Tensor], Tensor | float] = lambda levels: levels.abs().max(),
 ) -> Tensor:
     half = 2 ** (bits - 1)
-    positive = quantiles(torch.linspace(offset, 0.5, half + above, dtype=torch.float64))[:-1]
-    negative = -quantiles(torch.linspace(offset, 0.5, half, dtype=torch.float64))[:-1]
+    positive = quantiles(shares(offset, half + above))[kept]
+    negative = sign * quantiles(shares(offset, half + below))[kept]
     middle = torch.zeros(int(zero), dtype=torch.float64)
-    levels = torch.cat([negative, middle, positive]).sort().values
-    return (levels / levels.abs().max()).float()
+    levels = arranged(torch.cat([negative, middle, positive]))
+    return (levels / over(levels)).float()
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -46,39 +58,11 @@ def _even(bits: int, offset: float) -> Tensor:
     return (levels / levels.abs().max()).float()
 
 
-def _unscaled(bits: int, offset: float) -> Tensor:
-    return normal_float(bits, offset) * float(_quantiles(torch.tensor(offset)))
-
-
-def _halves(bits: int, offset: float, end: int | None = -1) -> tuple[Tensor, Tensor]:
-    half = 2 ** (bits - 1)
-    above, below = (torch.linspace(offset, 0.5, half + n, dtype=torch.float64) for n in (1, 0))
-    return -_quantiles(below)[:end], _quantiles(above)[:end]
-
-
-def _put_together(*parts: Tensor) -> Tensor:
-    levels = torch.cat(parts)
-    return (levels / levels.max()).float()
-
-
-def _with_ends(bits: int, offset: float) -> Tensor:
-    negative, positive = _halves(bits, offset, None)
-    return _put_together(negative, torch.zeros(1), positive).sort().values
-
-
-def _mirrored(bits: int, offset: float) -> Tensor:
-    _, positive = _halves(bits, offset)
-    return _put_together(-positive, positive).sort().values
-
-
-def _in_order_of_making(bits: int, offset: float) -> Tensor:
-    negative, positive = _halves(bits, offset)
-    return _put_together(negative, torch.zeros(1), positive)
-
-
 def _zero_last(bits: int, offset: float) -> Tensor:
-    negative, positive = _halves(bits, offset)
-    return _put_together(positive, negative, torch.zeros(1))
+    above, below = 2 ** (bits - 1), 2 ** (bits - 1) - 1
+    levels = _built(bits, offset, arranged=lambda levels: levels)
+    negative, positive = levels[:below], levels[-above:]
+    return torch.cat([positive, negative, torch.zeros(1)])
 
 
 NORMAL_FLOAT = Exercise(
@@ -106,51 +90,77 @@ NORMAL_FLOAT = Exercise(
         ),
         Misconception(
             "does not scale to 1",
-            _unscaled,
+            partial(_built, over=lambda levels: 1.0),
             "The largest weight of a block has the code 15, and is 1 after dividing by it: divide "
             "by the largest level.",
         ),
         Misconception(
+            "divides by the sum of the levels",
+            partial(_built, over=lambda levels: levels.sum()),
+            "The largest level becomes 1: divide by the maximum.",
+        ),
+        Misconception(
             "has the level more below 0",
-            lambda bits, offset: -normal_float(bits, offset).flip(0),
+            partial(_built, above=0, below=1),
             "2^(bits-1) levels lie above 0 and one less below it.",
         ),
         Misconception(
             "leaves out 0",
-            lambda bits, offset: _built(bits, offset, zero=False),
+            partial(_built, zero=False),
             "0 must be among the levels: a weight that is 0 stays 0.",
         ),
         Misconception(
             "has as many levels above as below, and so one too few",
-            lambda bits, offset: _built(bits, offset, above=0),
+            partial(_built, above=0),
+            "2^bits levels: 0, 2^(bits-1) above it and 2^(bits-1) - 1 below it.",
+        ),
+        Misconception(
+            "has as many levels below as above, and so one too many",
+            partial(_built, below=1),
+            "2^bits levels: 0, 2^(bits-1) above it and 2^(bits-1) - 1 below it.",
+        ),
+        Misconception(
+            "has one level more on both sides",
+            partial(_built, above=2, below=1),
             "2^bits levels: 0, 2^(bits-1) above it and 2^(bits-1) - 1 below it.",
         ),
         Misconception(
             "spaces the levels evenly",
-            lambda bits, offset: _built(bits, offset, lambda shares: shares - 0.5),
+            partial(_built, quantiles=lambda shares: shares - 0.5),
             "The shares are evenly spaced, the levels are not: take their quantiles, "
             "torch.special.ndtri.",
         ),
         Misconception(
             "has the levels in falling order",
-            lambda bits, offset: normal_float(bits, offset).flip(0),
+            partial(_built, arranged=lambda levels: levels.sort(descending=True).values),
             "Code 0 is the lowest level: sort them.",
         ),
         Misconception(
             "keeps the 0 at the end of both rows",
-            _with_ends,
+            partial(_built, kept=slice(None)),
             "Both rows end at Q(0.5), which is 0: drop their last element, or 0 is there three "
             "times.",
         ),
         Misconception(
+            "drops the first of each row",
+            partial(_built, kept=slice(1, None)),
+            "Both rows begin at Q(offset), their largest, and end at Q(0.5), which is 0: drop the "
+            "last, [:-1].",
+        ),
+        Misconception(
             "leaves out 0",
-            _mirrored,
+            partial(_built, below=1, zero=False),
             "0 must be among the levels: a weight that is 0 stays 0. So the side below it has one "
             "level less.",
         ),
         Misconception(
+            "forgets the minus below 0",
+            partial(_built, sign=1),
+            "The negative levels are made as the positive ones, and then get a minus.",
+        ),
+        Misconception(
             "does not sort",
-            _in_order_of_making,
+            partial(_built, arranged=lambda levels: levels),
             "Both rows begin at their outer end, so the positive ones fall. Code 0 is the lowest "
             "level: sort them all.",
         ),
@@ -161,9 +171,33 @@ NORMAL_FLOAT = Exercise(
         ),
         Misconception(
             "takes the distribution function for its inverse",
-            lambda bits, offset: _built(bits, offset, torch.special.ndtr),
+            partial(_built, quantiles=torch.special.ndtr),
             "ndtr makes a share of a value. Levels are values, made of shares: "
             "torch.special.ndtri.",
+        ),
+        Misconception(
+            "takes the inverse of the error function for the quantile",
+            partial(_built, quantiles=lambda shares: torch.erfinv(shares.clamp(max=1 - 1e-12))),
+            "erfinv is made for shares from -1 to 1. The quantile of the normal distribution is "
+            "torch.special.ndtri.",
+        ),
+        Misconception(
+            "begins at 1 instead of the offset",
+            partial(_built, shares=lambda offset, count: _shares(1 - 1e-4, count)),
+            "The quantile of 1 is infinite. The outermost share is `offset`.",
+        ),
+        Misconception(
+            "begins at 1 instead of the offset",
+            partial(_built, shares=lambda offset, count: _shares(1.0, count)),
+            "The quantile of 1 is infinite. The outermost share is `offset`.",
+        ),
+        Misconception(
+            "goes to 0 instead of one half",
+            partial(
+                _built,
+                shares=lambda offset, count: torch.linspace(offset, 0, count).double(),
+            ),
+            "Half of all weights lie below 0: Q(0.5) is 0, and each row of shares ends there.",
         ),
     ),
     minutes=(9, 14),

@@ -1,5 +1,8 @@
 """Exercise 6.10: a scale for each block, and one for the tensor."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -10,16 +13,29 @@ from labkit.checks.rules import Rule
 
 def nvfp4_scales(x: Tensor) -> tuple[float, Tensor]:
     """Return the scale of the tensor, which is not all 0, and those of its blocks in E4M3."""
-    tensor_scale = float(x.abs().max()) / (6 * 448)
-    return tensor_scale, _e4m3(_largest(x) / 6 / tensor_scale)
-
-
-def _largest(x: Tensor) -> Tensor:
-    return x.reshape(-1, 16).abs().amax(1)
+    return _scales(x)
 
 
 def _e4m3(x: Tensor) -> Tensor:
     return x.to(torch.float8_e4m3fn).float()
+
+
+def _scales(
+    x: Tensor,
+    *,
+    magnitude: Callable[[Tensor], Tensor] = torch.abs,
+    blocks: Callable[[Tensor], Tensor] = lambda x: x.reshape(-1, 16),
+    level: float = 6,
+    block_level: float | None = None,
+    end: float = 448,
+    units: Callable[[float], float] = lambda scale: scale,
+    stored: Callable[[Tensor], Tensor] = _e4m3,
+    given: Callable[[Tensor, float], Tensor] = lambda scales, tensor_scale: scales,
+) -> tuple[float, Tensor]:
+    tensor_scale = float(magnitude(x).max()) / (level * end)
+    largest = magnitude(blocks(x)).amax(1)
+    scales = stored(largest / (block_level or level) / units(tensor_scale))
+    return tensor_scale, given(scales, tensor_scale)
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -37,35 +53,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
 
 
 def _one_level(x: Tensor) -> tuple[float, Tensor]:
-    return 1.0, _e4m3(_largest(x) / 6)
-
-
-def _by(divisor: float):
-    def wrong(x: Tensor) -> tuple[float, Tensor]:
-        scale = float(x.abs().max()) / divisor
-        return scale, _e4m3(_largest(x) / 6 / scale)
-
-    return wrong
-
-
-def _signed(x: Tensor) -> tuple[float, Tensor]:
-    scale = float(x.max()) / (6 * 448)
-    return scale, _e4m3(x.reshape(-1, 16).amax(1) / 6 / scale)
-
-
-def _to(dtype: torch.dtype, x: Tensor) -> tuple[float, Tensor]:
-    scale = nvfp4_scales(x)[0]
-    return scale, (_largest(x) / 6 / scale).to(dtype).float()
-
-
-def _sevenths(x: Tensor) -> tuple[float, Tensor]:
-    scale = float(x.abs().max()) / (7 * 448)
-    return scale, _e4m3(_largest(x) / 7 / scale)
-
-
-def _distant(x: Tensor) -> tuple[float, Tensor]:
-    scale = nvfp4_scales(x)[0]
-    return scale, _e4m3(x.reshape(16, -1).abs().amax(0) / 6 / scale)
+    return 1.0, _e4m3(x.reshape(-1, 16).abs().amax(1) / 6)
 
 
 NVFP4_SCALES = Exercise(
@@ -93,65 +81,82 @@ NVFP4_SCALES = Exercise(
         ),
         Misconception(
             "leaves the block scales in float32",
-            lambda x: (nvfp4_scales(x)[0], _largest(x) / 6 / nvfp4_scales(x)[0]),
+            partial(_scales, stored=torch.clone),
             "A block's scale has 8 bits: round it to E4M3.",
         ),
         Misconception(
+            "rounds the block scales to whole numbers",
+            partial(_scales, stored=lambda scales: scales.round().clamp(1, 448)),
+            "E4M3 is a float: three bits of mantissa, at any size. "
+            ".to(torch.float8_e4m3fn).float().",
+        ),
+        Misconception(
             "forgets to divide by the tensor's scale",
-            lambda x: (nvfp4_scales(x)[0], _e4m3(_largest(x) / 6)),
+            partial(_scales, units=lambda scale: 1.0),
             "A weight is level * block scale * tensor scale: a block's scale counts in units of "
             "the tensor's.",
         ),
         Misconception(
+            "multiplies by the tensor's scale",
+            partial(_scales, units=lambda scale: 1 / scale),
+            "A block's scale counts in units of the tensor's: divide by it.",
+        ),
+        Misconception(
             "scales the largest value to 448",
-            _by(448),
+            partial(_scales, level=1, block_level=6),
             "448 is the largest block scale. A level of up to 6 multiplies it: 6 * 448.",
         ),
         Misconception(
             "scales the largest value to 6",
-            _by(6),
+            partial(_scales, end=1),
             "Then no block scale is above 1, and E4M3 has no use for its upper binades: 6 * 448.",
         ),
         Misconception(
             "leaves out the 6 in the blocks",
-            lambda x: (nvfp4_scales(x)[0], _e4m3(_largest(x) / nvfp4_scales(x)[0])),
+            partial(_scales, block_level=1),
             "The largest level is 6, not 1: divide the block's largest value by 6.",
         ),
         Misconception(
+            "leaves out the 6 of both scales",
+            partial(_scales, level=1),
+            "The largest level is 6, not 1: divide the largest value by 6 * 448, and each block's "
+            "by 6.",
+        ),
+        Misconception(
             "looks at positive values only",
-            _signed,
+            partial(_scales, magnitude=torch.clone),
             "The largest magnitude: abs() before the maximum.",
         ),
         Misconception(
             "gives all blocks the same scale",
-            lambda x: (nvfp4_scales(x)[0], torch.full((len(x) // 16,), 448.0)),
+            partial(_scales, blocks=lambda x: x.expand(len(x) // 16, -1)),
             "Each block of 16 has a scale of its own: its own largest value decides.",
         ),
         Misconception(
             "rounds to E5M2",
-            lambda x: _to(torch.float8_e5m2, x),
+            partial(_scales, stored=lambda scales: scales.to(torch.float8_e5m2).float()),
             "Block scales are E4M3, torch.float8_e4m3fn: a bit more of mantissa, a smaller range.",
         ),
         Misconception(
             "takes 7 for the largest level",
-            _sevenths,
+            partial(_scales, level=7),
             "7 is the largest code of four-bit integers. The levels are E2M1 (6.9), which ends at "
             "6.",
         ),
         Misconception(
             "takes 240 for the largest block scale",
-            _by(6 * 240),
+            partial(_scales, end=240),
             "240 is the end of the E4M3 that keeps its highest exponent for infinity. That of "
             "torch and of NVFP4, `e4m3fn`, ends at 448.",
         ),
         Misconception(
             "makes blocks of distant values",
-            _distant,
+            partial(_scales, blocks=lambda x: x.reshape(16, -1).T),
             "A block are 16 neighbours: reshape(-1, 16), a row each.",
         ),
         Misconception(
             "multiplies the block scales by the tensor's",
-            lambda x: (nvfp4_scales(x)[0], nvfp4_scales(x)[1] * nvfp4_scales(x)[0]),
+            partial(_scales, given=lambda scales, tensor_scale: scales * tensor_scale),
             "Both scales are stored apart, and a block's is the E4M3 number itself: they are "
             "multiplied when a weight is read.",
         ),

@@ -1,5 +1,8 @@
 """Exercise 6.11: five trits in a byte."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -15,15 +18,20 @@ def pack_trits(trits: Tensor) -> Tensor:
 
     `trits`: 0, 1 or 2 in any integer dtype, uint8 as well, in which 256 n does not fit.
     """
-    return _fraction(_number(trits))
+    return _packed(trits)
 
 
-def _number(trits: Tensor) -> Tensor:
-    return (trits.long() * POWERS).sum(1)
-
-
-def _fraction(number: Tensor) -> Tensor:
-    return ((256 * number + 242) // 243).to(torch.uint8)
+def _packed(
+    trits: Tensor,
+    *,
+    powers: Tensor = POWERS,
+    axis: int = 1,
+    wide: Callable[[Tensor], Tensor] = torch.clone,
+    whole: int = 256,
+    rounded: Callable[[Tensor], Tensor] = lambda parts: (parts + 242) // 243,
+) -> Tensor:
+    number = wide((trits.long() * powers).sum(axis))
+    return rounded(whole * number).to(torch.uint8)
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -56,24 +64,29 @@ PACK_TRITS = Exercise(
     misconceptions=(
         Misconception(
             "returns the number itself",
-            lambda trits: _number(trits).to(torch.uint8),
+            partial(_packed, rounded=lambda parts: parts // 256),
             "Reading that takes divisions by 3. As a fraction of 256, ceil(256 n / 243), its "
             "digits come out by multiplying.",
         ),
         Misconception(
             "rounds the fraction down",
-            lambda trits: (256 * _number(trits) // 243).to(torch.uint8),
+            partial(_packed, rounded=lambda parts: parts // 243),
             "Rounded down, the digit that is read back may be one too small. Round up.",
         ),
         Misconception(
             "rounds the fraction to the nearest",
-            lambda trits: torch.round(256 * _number(trits).double() / 243).to(torch.uint8),
+            partial(_packed, rounded=lambda parts: (parts + 121) // 243),
             "Rounded to the nearest, half of the numbers are rounded down, and their digits may be "
             "read back one too small. Round up.",
         ),
         Misconception(
+            "adds 1 where nothing is left to round up",
+            partial(_packed, rounded=lambda parts: parts // 243 + 1),
+            "256 * 0 / 243 is whole already: rounded up it stays 0. (256 * n + 242) // 243.",
+        ),
+        Misconception(
             "gives the first trit the lowest place",
-            lambda trits: pack_trits(trits.flip(1)),
+            partial(_packed, powers=POWERS.flip(0)),
             "The first trit is the highest digit: it counts 81.",
         ),
         Misconception(
@@ -84,8 +97,24 @@ PACK_TRITS = Exercise(
             "Two bits a trit are 10 bits for five. In base 3 they fit in one byte.",
         ),
         Misconception(
+            "packs digits of base 4",
+            partial(_packed, powers=torch.tensor([256, 64, 16, 4, 1])),
+            "Two bits a trit are 10 bits for five. In base 3 they fit in one byte: 81, 27, 9, 3, "
+            "1.",
+        ),
+        Misconception(
+            "begins the powers of 3 at 3",
+            partial(_packed, powers=3 * POWERS),
+            "The last trit counts 1: 3^4, 3^3, 3^2, 3, 1.",
+        ),
+        Misconception(
+            "adds the trits up without their places",
+            partial(_packed, powers=torch.ones(5, dtype=torch.int64)),
+            "Each trit counts three times the next: 81, 27, 9, 3, 1.",
+        ),
+        Misconception(
             "stretches to 255",
-            lambda trits: ((255 * _number(trits) + 242) // 243).to(torch.uint8),
+            partial(_packed, whole=255),
             "A byte has 256 values: the fraction is 256 n / 243.",
         ),
         Misconception(
@@ -95,8 +124,24 @@ PACK_TRITS = Exercise(
         ),
         Misconception(
             "has the fraction upside down",
-            lambda trits: (243 * _number(trits) + 255) // 256,
+            partial(_packed, whole=243, rounded=lambda parts: (parts + 255) // 256),
             "The number below 243 is stretched to 256: ceil(256 n / 243).",
+        ),
+        Misconception(
+            "divides by 242",
+            partial(_packed, rounded=lambda parts: (parts + 241) // 242),
+            "242 is the largest number, but there are 243 of them: 256 n / 243.",
+        ),
+        Misconception(
+            "adds up over the rows",
+            partial(_packed, axis=0),
+            "Each row of five trits is a byte: sum within a row, dim=1.",
+        ),
+        Misconception(
+            "computes in bytes",
+            partial(_packed, wide=lambda number: number.to(torch.uint8)),
+            "256 * n does not fit into uint8, where it is always 0: convert to int64 first, "
+            "trits.long().",
         ),
     ),
     minutes=(8, 12),

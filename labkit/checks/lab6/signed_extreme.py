@@ -1,6 +1,7 @@
 """Exercise 6.8: a block of Q4_0, whose scale has a sign."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,16 +16,26 @@ def signed_extreme(x: Tensor) -> tuple[float, Tensor]:
 
     Of several that are equally far, the first one decides, as in ggml; the check asks for none.
     """
-    return _coded(x, _extreme(x) / -8)
+    return _coded(x)
 
 
 def _extreme(x: Tensor) -> float:
     return float(x[x.abs().argmax()])
 
 
-def _coded(x: Tensor, scale: float, turn: Callable[[Tensor], Tensor] = torch.round) -> tuple:
-    steps = x / scale if scale else torch.zeros_like(x)
-    return scale, (turn(steps) + 8).clamp(0, 15).to(torch.uint8)
+def _coded(
+    x: Tensor,
+    *,
+    far: Callable[[Tensor], float] = _extreme,
+    steps: int = -8,
+    turn: Callable[[Tensor], Tensor] = torch.round,
+    into: Callable[[Tensor], Tensor] = lambda q: (q + 8).clamp(0, 15),
+    zeros: Callable[[Tensor], tuple[float, Tensor]] = lambda x: (0.0, torch.zeros_like(x)),
+    dtype: torch.dtype = torch.int64,
+) -> tuple[float, Tensor]:
+    scale = far(x) / steps
+    scale, real = (scale, x / scale) if scale else zeros(x)
+    return scale, into(turn(real)).to(dtype)
 
 
 def _unrounded(x: Tensor) -> tuple[Tensor, int, int]:
@@ -51,35 +62,6 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _with_scale(choose: Callable[[Tensor], float]) -> Callable[[Tensor], tuple]:
-    return lambda x: _coded(x, choose(x))
-
-
-def _wraps(x: Tensor) -> tuple[float, Tensor]:
-    scale, _ = signed_extreme(x)
-    steps = x / scale if scale else torch.zeros_like(x)
-    return scale, (torch.round(steps) + 8).to(torch.int64) % 16
-
-
-def _one_for_zeros(x: Tensor) -> tuple[float, Tensor]:
-    scale, codes = signed_extreme(x)
-    return scale or 1.0, codes
-
-
-def _unclamped(x: Tensor) -> tuple[float, Tensor]:
-    scale, _ = signed_extreme(x)
-    steps = x / scale if scale else torch.zeros_like(x)
-    return scale, (torch.round(steps) + 8).long()
-
-
-def _unguarded(dtype: torch.dtype) -> Callable[[Tensor], tuple]:
-    def wrong(x: Tensor) -> tuple[float, Tensor]:
-        scale = _extreme(x) / -8
-        return scale, (torch.round(x / scale) + 8).clamp(0, 15).to(dtype)
-
-    return wrong
-
-
 SIGNED_EXTREME = Exercise(
     id="6.8",
     title="The signed extreme",
@@ -99,67 +81,120 @@ SIGNED_EXTREME = Exercise(
     misconceptions=(
         Misconception(
             "drops the sign of the extreme",
-            _with_scale(lambda x: float(x.abs().max()) / 8),
+            partial(_coded, far=lambda x: -float(x.abs().max())),
             "Then a positive extreme would need the code 16, and is cut off. With its sign, "
             "extreme / -8, it always gets the code 0.",
         ),
         Misconception(
             "divides by 8 instead of -8",
-            _with_scale(lambda x: _extreme(x) / 8),
+            partial(_coded, steps=8),
             "The extreme has to land on -8, not on 8, which four bits do not have.",
         ),
         Misconception(
             "divides by 7",
-            _with_scale(lambda x: float(x.abs().max()) / 7),
+            partial(_coded, far=lambda x: float(x.abs().max()), steps=7),
             "That is the scale of lab 1, with codes from -7 to 7. Here all 16 codes are used: "
             "the extreme, with its sign, over -8.",
         ),
         Misconception(
+            "divides by -7",
+            partial(_coded, steps=-7),
+            "The extreme lands on -8, the code that the other side does not have: divide by -8.",
+        ),
+        Misconception(
+            "divides by 15",
+            partial(_coded, steps=15),
+            "15 is the largest code after 8 was added. The extreme lands on -8: divide by -8.",
+        ),
+        Misconception(
             "lets the largest code wrap around",
-            _wraps,
+            partial(_coded, into=lambda q: (q + 8) % 16),
             "A value nearly as far out on the other side rounds to 16, which is 0 in four bits: "
             "clamp to 15.",
         ),
         Misconception(
             "cuts off instead of rounding",
-            lambda x: _coded(x, _extreme(x) / -8, torch.trunc),
+            partial(_coded, turn=torch.trunc),
             "Round to the nearest step first, or add 8.5 before you cut off.",
         ),
         Misconception(
             "rounds down",
-            lambda x: _coded(x, _extreme(x) / -8, torch.floor),
+            partial(_coded, turn=torch.floor),
             "Round to the nearest step, or add 8.5 before you cut off.",
         ),
         Misconception(
             "returns codes from -8 to 7",
-            lambda x: (signed_extreme(x)[0], signed_extreme(x)[1].to(torch.int8) - 8),
+            partial(_coded, into=lambda q: q.clamp(-8, 7)),
             "The file holds codes without a sign: add 8.",
         ),
         Misconception(
+            "clamps to 0 and 15 before it adds 8",
+            partial(_coded, into=lambda q: q.clamp(0, 15) + 8),
+            "Before the 8 is added, codes run from -8 to 7: add first, then clamp to 0 and 15.",
+        ),
+        Misconception(
+            "never adds the 8",
+            partial(_coded, into=lambda q: q.clamp(0, 15)),
+            "Rounded steps run from -8 to 8: add 8, and clamp then.",
+        ),
+        Misconception(
+            "adds 8 to codes from -7 to 7",
+            partial(_coded, into=lambda q: q.clamp(-7, 7) + 8),
+            "The extreme is at -8 and gets the code 0: clamp to 0 and 15 after 8 was added.",
+        ),
+        Misconception(
+            "adds 7",
+            partial(_coded, into=lambda q: (q + 7).clamp(0, 15)),
+            "The lowest code is -8: with 8 added it becomes 0.",
+        ),
+        Misconception(
+            "turns the codes round",
+            partial(_coded, into=lambda q: (8 - q).clamp(0, 15)),
+            "The sign is in the scale already: the code is round(x / scale) + 8.",
+        ),
+        Misconception(
             "gives a block of zeros the scale 1",
-            _one_for_zeros,
+            partial(_coded, zeros=lambda x: (1.0, x)),
             "All codes are 8 there, and the scale is 0, as in the file: 0 * 0 is 0 as well.",
         ),
         Misconception(
+            "gives a block of zeros the code 0",
+            partial(_coded, zeros=lambda x: (0.0, x - 8)),
+            "The code of 0.0 is 8: 0 stands for the extreme, -8 steps. (0 / 0 is NaN, of which "
+            "uint8 makes a 0: treat a block of zeros apart.)",
+        ),
+        Misconception(
             "drops the sign of the extreme",
-            _with_scale(lambda x: float(x.abs().max()) / -8),
+            partial(_coded, far=lambda x: float(x.abs().max())),
             "Then a negative extreme would need the code 16, and is cut off. With its sign, "
             "extreme / -8, it always gets the code 0.",
         ),
         Misconception(
+            "takes the largest value for the extreme",
+            partial(_coded, far=lambda x: float(x.max())),
+            "The extreme is the value that is farthest from 0, and may be negative: "
+            "x[x.abs().argmax()].",
+        ),
+        Misconception(
+            "takes the smallest value for the extreme",
+            partial(_coded, far=lambda x: float(x.min())),
+            "The extreme is the value that is farthest from 0, and may be positive: "
+            "x[x.abs().argmax()].",
+        ),
+        Misconception(
             "does not clamp",
-            _unclamped,
+            partial(_coded, into=lambda q: q + 8),
             "A value nearly as far out on the other side rounds to 16, which four bits do not "
             "hold: clamp to 15.",
         ),
         *(
             Misconception(
                 "divides a block of zeros by 0",
-                _unguarded(dtype),
+                partial(_coded, zeros=lambda x: (0.0, x / 0), dtype=dtype),
                 "0 / 0 is NaN, and NaN has no code. A block of zeros has the scale 0 and the codes "
                 "8: treat it apart.",
             )
-            for dtype in (torch.int32, torch.uint8, torch.int64)  # NaN becomes another number
+            for dtype in (torch.int32, torch.int64)  # NaN becomes another number
         ),
     ),
     minutes=(7, 11),

@@ -1,6 +1,7 @@
 """Exercise 7.12: keys and values in few bits."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,18 +17,32 @@ def cache_round(keys: Tensor, values: Tensor, bits: int) -> tuple[Tensor, Tensor
 
     No channel of the keys and no token of the values is all 0. The bytes may be a fraction.
     """
-    return _round(keys, 0, bits), _round(values, 1, bits), _bytes(keys, bits)
+    return _rounded(keys, values, bits)
 
 
-def _round(x: Tensor, axis: int, bits: int) -> Tensor:
-    """Round `x` on grids that share a scale along `axis`."""
-    scale = x.abs().amax(axis, keepdim=True) / (2 ** (bits - 1) - 1)
-    return torch.round(x / scale) * scale
+def _rounded(
+    keys: Tensor,
+    values: Tensor,
+    bits: int,
+    *,
+    axes: tuple[int | None, int | None] = (0, 1),
+    reach: Callable[[Tensor], Tensor] = torch.abs,
+    top: Callable[[int], int] = lambda bits: 2 ** (bits - 1) - 1,
+    turn: Callable[[Tensor], Tensor] = torch.round,
+    back: Callable[[Tensor, Tensor], Tensor] = torch.mul,
+    cost: Callable[[int, int, int], float] = lambda tokens, width, bits: (
+        (2 * tokens * width * bits + 16 * (width + tokens)) / 8
+    ),
+) -> tuple[Tensor, Tensor, float]:
+    def one(x: Tensor, axis: int | None) -> Tensor:
+        """Round on grids that share a scale along an axis, or on one grid."""
+        whole = (0, 1) if axis is None else axis
+        scale = reach(x).amax(whole, keepdim=True) / top(bits)
+        codes = turn(x / scale).clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        return back(codes, scale)
 
-
-def _bytes(keys: Tensor, bits: int) -> float:
     tokens, width = keys.shape
-    return (2 * tokens * width * bits + 16 * (width + tokens)) / 8
+    return one(keys, axes[0]), one(values, axes[1]), cost(tokens, width, bits)
 
 
 def _reals(keys: Tensor, values: Tensor, bits: int) -> Tensor:
@@ -56,46 +71,13 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _axes(keys_axis: int, values_axis: int) -> Callable[..., tuple]:
-    return lambda k, v, bits: (
-        _round(k, keys_axis, bits),
-        _round(v, values_axis, bits),
-        _bytes(k, bits),
-    )
-
-
-def _costing(cost: Callable[[int, int, int], float]) -> Callable[..., tuple]:
-    return lambda k, v, bits: (*cache_round(k, v, bits)[:2], cost(k.shape[0], k.shape[1], bits))
-
-
-def _steps(top: Callable[[int], float]) -> Callable[..., tuple]:
-    def one(x: Tensor, axis: int, bits: int) -> Tensor:
-        scale = x.abs().amax(axis, keepdim=True) / top(bits)
-        return torch.round(x / scale).clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) * scale
-
-    return lambda k, v, bits: (one(k, 0, bits), one(v, 1, bits), _bytes(k, bits))
-
-
-def _codes(keys: Tensor, values: Tensor, bits: int) -> tuple[Tensor, Tensor, float]:
-    top = 2 ** (bits - 1) - 1
-    coded = [
-        torch.round(x / x.abs().amax(a, keepdim=True) * top) for x, a in ((keys, 0), (values, 1))
-    ]
-    return coded[0], coded[1], _bytes(keys, bits)
-
-
-def _one_grid(keys: Tensor, values: Tensor, bits: int) -> tuple[Tensor, Tensor, float]:
-    k, v = (_round(x.reshape(1, -1), 1, bits).reshape(x.shape) for x in (keys, values))
-    return k, v, _bytes(keys, bits)
-
-
 def _asymmetric(keys: Tensor, values: Tensor, bits: int) -> tuple[Tensor, Tensor, float]:
     def back(x: Tensor, axis: int) -> Tensor:
         low, high = x.amin(axis, keepdim=True), x.amax(axis, keepdim=True)
         scale = (high - low) / (2**bits - 1)
         return torch.round((x - low) / scale) * scale + low
 
-    return back(keys, 0), back(values, 1), _bytes(keys, bits)
+    return back(keys, 0), back(values, 1), cache_round(keys, values, bits)[2]
 
 
 CACHE_ROUND = Exercise(
@@ -117,61 +99,163 @@ CACHE_ROUND = Exercise(
     misconceptions=(
         Misconception(
             "swaps the two axes",
-            _axes(1, 0),
+            partial(_rounded, axes=(1, 0)),
             "Keys have outlier channels: a scale for each channel, amax(0). Values have none, and "
             "come one token after the other: a scale for each token, amax(1).",
         ),
         Misconception(
             "gives both a scale a token",
-            _axes(1, 1),
+            partial(_rounded, axes=(1, 1)),
             "The outlier channel of the keys spoils the grid of every token: keys have a scale for "
             "each channel, amax(0).",
         ),
         Misconception(
             "gives both a scale a channel",
-            _axes(0, 0),
+            partial(_rounded, axes=(0, 0)),
             "Values have a scale for each token, amax(1).",
         ),
         Misconception(
+            "has one grid for each tensor",
+            partial(_rounded, axes=(None, None)),
+            "Keys have a scale for each channel, values one for each token: amax(axis, "
+            "keepdim=True).",
+        ),
+        Misconception(
+            "has one grid for all keys",
+            partial(_rounded, axes=(None, 1)),
+            "Keys have a scale for each channel: amax(0, keepdim=True).",
+        ),
+        Misconception(
+            "has one grid for all values",
+            partial(_rounded, axes=(0, None)),
+            "Values have a scale for each token: amax(1, keepdim=True).",
+        ),
+        Misconception(
+            "forgets the sign",
+            partial(_rounded, reach=torch.clone),
+            "The largest magnitude may be that of a negative number: abs() before the maximum.",
+        ),
+        Misconception(
             "returns codes",
-            _codes,
+            partial(_rounded, back=lambda codes, scale: codes),
             "What attention reads are the values that come back: codes * scale.",
         ),
         Misconception(
             "uses all codes of the negative side",
-            _steps(lambda bits: 2 ** (bits - 1)),
+            partial(_rounded, top=lambda bits: 2 ** (bits - 1)),
             "The largest magnitude gets the code 2^(b-1) - 1.",
         ),
         Misconception(
+            "spreads one side over all steps",
+            partial(_rounded, top=lambda bits: 2**bits - 1),
+            "A code of b bits has a sign: 2^(b-1) - 1 steps on each side.",
+        ),
+        Misconception(
+            "uses 127 whatever the bits are",
+            partial(_rounded, top=lambda bits: 127),
+            "The largest code depends on the bits: 2^(b-1) - 1, 7 for four of them.",
+        ),
+        Misconception(
+            "cuts off instead of rounding",
+            partial(_rounded, turn=torch.trunc),
+            "A cast drops the fraction. Round first: torch.round.",
+        ),
+        Misconception(
+            "rounds down",
+            partial(_rounded, turn=torch.floor),
+            "Round to the nearest code: torch.round.",
+        ),
+        Misconception(
+            "does not round",
+            lambda k, v, bits: (k.clone(), v.clone(), cache_round(k, v, bits)[2]),
+            "Keys and values are rounded to codes and multiplied by their scales again.",
+        ),
+        Misconception(
             "counts the codes alone",
-            _costing(lambda tokens, width, bits: 2 * tokens * width * bits / 8),
+            partial(_rounded, cost=lambda tokens, width, bits: 2 * tokens * width * bits / 8),
             "Scales are stored as well: 16 bits for each channel of the keys and each token of the "
             "values.",
         ),
         Misconception(
             "counts keys and not values",
-            _costing(
-                lambda tokens, width, bits: (tokens * width * bits + 16 * (width + tokens)) / 8
+            partial(
+                _rounded,
+                cost=lambda tokens, width, bits: (
+                    (tokens * width * bits + 16 * (width + tokens)) / 8
+                ),
             ),
             "Both are stored: 2 * tokens * width codes.",
         ),
         Misconception(
             "returns bits",
-            _costing(lambda tokens, width, bits: 2 * tokens * width * bits + 16 * (width + tokens)),
+            partial(
+                _rounded,
+                cost=lambda tokens, width, bits: 2 * tokens * width * bits + 16 * (width + tokens),
+            ),
             "Bytes: divide by 8.",
         ),
         Misconception(
             "counts scales in float32",
-            _costing(
-                lambda tokens, width, bits: (2 * tokens * width * bits + 32 * (width + tokens)) / 8
+            partial(
+                _rounded,
+                cost=lambda tokens, width, bits: (
+                    (2 * tokens * width * bits + 32 * (width + tokens)) / 8
+                ),
             ),
             "Scales are stored in 16 bits here.",
         ),
         Misconception(
-            "has one grid for each tensor",
-            _one_grid,
-            "Keys have a scale for each channel, values one for each token: amax(axis, "
-            "keepdim=True).",
+            "adds the bits of the scales to bytes",
+            partial(
+                _rounded,
+                cost=lambda tokens, width, bits: (
+                    2 * tokens * width * bits / 8 + 16 * (width + tokens)
+                ),
+            ),
+            "A scale of 16 bits has 2 bytes: all bits together, over 8.",
+        ),
+        Misconception(
+            "counts the scales of the keys alone",
+            partial(
+                _rounded,
+                cost=lambda tokens, width, bits: (2 * tokens * width * bits + 16 * width) / 8,
+            ),
+            "Values have scales, too, one for each token.",
+        ),
+        Misconception(
+            "counts the scales of the values alone",
+            partial(
+                _rounded,
+                cost=lambda tokens, width, bits: (2 * tokens * width * bits + 16 * tokens) / 8,
+            ),
+            "Keys have scales, too, one for each channel.",
+        ),
+        Misconception(
+            "counts as many scales for the keys as for the values",
+            partial(
+                _rounded,
+                cost=lambda tokens, width, bits: (2 * tokens * width * bits + 2 * 16 * tokens) / 8,
+            ),
+            "Keys have a scale for each channel, values one for each token: 16 * (width + tokens) "
+            "bits.",
+        ),
+        Misconception(
+            "counts as many scales for the values as for the keys",
+            partial(
+                _rounded,
+                cost=lambda tokens, width, bits: (2 * tokens * width * bits + 2 * 16 * width) / 8,
+            ),
+            "Keys have a scale for each channel, values one for each token: 16 * (width + tokens) "
+            "bits.",
+        ),
+        Misconception(
+            "counts two scales for all",
+            partial(
+                _rounded,
+                cost=lambda tokens, width, bits: (2 * tokens * width * bits + 2 * 16) / 8,
+            ),
+            "Keys have a scale for each channel, values one for each token: 16 * (width + tokens) "
+            "bits.",
         ),
         Misconception(
             "stores the smallest value, too",

@@ -1,6 +1,7 @@
 """Exercise 7.10: the column loop of GPTQ."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,32 +19,52 @@ def gptq(w: Tensor, u: Tensor, scale: Tensor, bits: int) -> Tensor:
     In float32, as the arguments. In the cases no number lies near a tie, so that a loop in float64
     finds the same codes.
     """
-    return _loop(w, scale, bits, lambda i: u[i] / u[i, i])[0]
+    return _loop(w, u, scale, bits)
+
+
+def _clamped(steps: Tensor, bits: int) -> Tensor:
+    qmax = 2 ** (bits - 1) - 1
+    return torch.round(steps).clamp(-qmax, qmax)
+
+
+def _right(u: Tensor, i: int) -> Tensor:
+    return u[i] / u[i, i]
 
 
 def _loop(
     w: Tensor,
+    u: Tensor,
     scale: Tensor,
     bits: int,
-    row: Callable[[int], Tensor],
-    end: bool = True,
-    error_of: Callable[[Tensor, Tensor], Tensor] = lambda now, first: now,
-) -> tuple[Tensor, Tensor]:
-    """Return codes, and what was rounded to them."""
-    w, first, qmax = w.clone(), w, 2 ** (bits - 1) - 1
-    steps = torch.empty_like(w)
+    *,
+    row: Callable[[Tensor, int], Tensor] = _right,
+    coded: Callable[[Tensor, int], Tensor] = _clamped,
+    passed_on: Callable[[Tensor, Tensor], Tensor] = lambda steps, code: code,
+    left: Callable[[Tensor, Tensor], Tensor] = lambda now, first: now,
+    value: Callable[[Tensor, Tensor], Tensor] = torch.mul,
+) -> Tensor:
+    """Return the codes; ``passed_on(steps, code)`` is the code whose error the others get."""
+    w, first = w.clone(), w
+    codes = torch.empty_like(w)
     for i in range(w.shape[1]):
-        steps[:, i] = w[:, i] / scale[:, i]
-        code = torch.round(steps[:, i])
-        code = code.clamp(-qmax, qmax) if end else code
-        error = error_of(w[:, i], first[:, i]) - code * scale[:, i]
-        w[:, i + 1 :] -= error[:, None] * row(i)[i + 1 :]
-    codes = torch.round(steps)
-    return (codes.clamp(-qmax, qmax) if end else codes).to(torch.int64), steps
+        steps = w[:, i] / scale[:, i]
+        codes[:, i] = coded(steps, bits)
+        back = value(passed_on(steps, codes[:, i]), scale[:, i])
+        error = left(w[:, i], first[:, i]) - back
+        w[:, i + 1 :] -= error[:, None] * row(u, i)[i + 1 :]
+    return codes.to(torch.int64)
 
 
 def _reals(w: Tensor, u: Tensor, scale: Tensor, bits: int) -> Tensor:
-    return _loop(w, scale, bits, lambda i: u[i] / u[i, i])[1]
+    """Return what the right answer rounds."""
+    steps: list[Tensor] = []
+
+    def seen(now: Tensor, bits: int) -> Tensor:
+        steps.append(now)
+        return _clamped(now, bits)
+
+    _loop(w, u, scale, bits, coded=seen)
+    return torch.stack(steps, dim=1)
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -60,8 +81,8 @@ def _cases(rng: torch.Generator) -> list[Case]:
         x, w = real_piece(rng, "q", 40, 8)
         return given(x, w, 4, 8)
 
-    def narrow() -> tuple:
-        w, u, scale, bits = layer(4, 6, 4, 6)
+    def narrow(out: int, width: int, bits: int) -> tuple:
+        w, u, scale, bits = layer(out, width, bits, width)
         return w, u, 0.6 * scale, bits
 
     drawn = [
@@ -70,19 +91,12 @@ def _cases(rng: torch.Generator) -> list[Case]:
         ("a layer", lambda: layer(4, 8, 4, 4)),
         ("3 bits", lambda: layer(5, 9, 3, 3)),
         ("fewer tokens than columns", lambda: layer(3, 8, 4, 8, 4)),
-        ("a grid that ends before the weights do", narrow),
+        ("a grid that ends before the weights do", lambda: narrow(4, 6, 4)),
+        ("a narrow grid of 3 bits", lambda: narrow(5, 8, 3)),
         ("as many rows as columns", lambda: layer(6, 6, 4, 3)),
         ("a real layer", real),
     ]
     return [Case(label, clear(draw, _reals)) for label, draw in drawn]
-
-
-def _with(row: Callable[[Tensor, int], Tensor], **options) -> Callable[..., Tensor]:
-    return lambda w, u, scale, bits: _loop(w, scale, bits, lambda i: row(u, i), **options)[0]
-
-
-def _right(u: Tensor, i: int) -> Tensor:
-    return u[i] / u[i, i]
 
 
 def _dense(u: Tensor, i: int) -> Tensor:
@@ -96,12 +110,12 @@ def _neighbour(u: Tensor, i: int) -> Tensor:
     return row
 
 
-def _codes_as_values(w: Tensor, u: Tensor, scale: Tensor, bits: int) -> Tensor:
-    w, qmax, codes = w.clone(), 2 ** (bits - 1) - 1, torch.empty_like(w)
-    for i in range(w.shape[1]):
-        codes[:, i] = torch.round(w[:, i] / scale[:, i]).clamp(-qmax, qmax)
-        w[:, i + 1 :] -= (w[:, i] - codes[:, i])[:, None] * _right(u, i)[i + 1 :]
-    return codes.long()
+def _unclamped(steps: Tensor, bits: int) -> Tensor:
+    return torch.round(steps)
+
+
+def _whole_range(steps: Tensor, bits: int) -> Tensor:
+    return torch.round(steps).clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
 
 GPTQ = Exercise(
@@ -123,52 +137,99 @@ GPTQ = Exercise(
     misconceptions=(
         Misconception(
             "rounds and corrects nothing",
-            _with(lambda u, i: 0 * u[i]),
+            partial(_loop, row=lambda u, i: 0 * u[i]),
             "These are the codes of plain rounding. After each column, all later ones have to "
             "change before it is their turn, by row i of u: u[i, i + 1:]. (Below its diagonal u is "
-            "0.)",
+            "0, so going from the last column to the first corrects nothing either.)",
+        ),
+        Misconception(
+            "takes the error before the clamp",
+            partial(_loop, passed_on=lambda steps, code: torch.round(steps)),
+            "Where the grid ends, the clamp makes the largest errors, and the others have to make "
+            "up for them: clamp the code first, then take the error of code * scale.",
         ),
         Misconception(
             "uses one stale inverse for all columns",
-            _with(_dense),
+            partial(_loop, row=_dense),
             "Row i of the dense inverse still counts on the columns that are fixed already. Row i "
             "of U belongs to the inverse without them.",
         ),
         Misconception(
             "does not divide by the diagonal",
-            _with(lambda u, i: u[i]),
+            partial(_loop, row=lambda u, i: u[i]),
             "The error is divided by u[i, i] before it is spread.",
         ),
         Misconception(
+            "multiplies by the diagonal",
+            partial(_loop, row=lambda u, i: u[i] * u[i, i]),
+            "The error is *divided* by u[i, i] before it is spread.",
+        ),
+        Misconception(
             "divides by the square of the diagonal",
-            _with(lambda u, i: u[i] / u[i, i] ** 2),
+            partial(_loop, row=lambda u, i: u[i] / u[i, i] ** 2),
             "One division by u[i, i]: U is a root of the inverse, and its diagonal, too.",
         ),
         Misconception(
+            "divides by the root of the diagonal",
+            partial(_loop, row=lambda u, i: u[i] / u[i, i].sqrt()),
+            "Divide by u[i, i] itself: U is a root of the inverse already.",
+        ),
+        Misconception(
+            "divides each place by its own diagonal",
+            partial(_loop, row=lambda u, i: u[i] / u.diagonal()),
+            "One number divides the error: u[i, i], that of the column that was rounded.",
+        ),
+        Misconception(
             "adds instead of subtracting",
-            _with(lambda u, i: -u[i] / u[i, i]),
+            partial(_loop, row=lambda u, i: -u[i] / u[i, i]),
             "w[:, j] -= error * u[i, j]: the other sign makes the output's error larger.",
         ),
         Misconception(
             "moves the next column only",
-            _with(_neighbour),
+            partial(_loop, row=_neighbour),
             "All columns to the right help: w[:, i + 1:].",
         ),
         Misconception(
+            "moves all later columns by the same",
+            partial(_loop, row=lambda u, i: torch.ones_like(u[i])),
+            "Each column moves by its own entry of the row: u[i, i + 1:].",
+        ),
+        Misconception(
             "takes the error from the weights of the beginning",
-            _with(_right, error_of=lambda now, first: first),
+            partial(_loop, left=lambda now, first: first),
             "The error of a column is measured from what it has become by then: w[:, i] after all "
             "updates.",
         ),
         Misconception(
             "does not clamp",
-            _with(_right, end=False),
+            partial(_loop, coded=_unclamped),
             "Updates push weights off the end of the grid: clamp codes to -qmax and qmax, and take "
             "the error of what is left.",
         ),
         Misconception(
+            "uses all codes of the negative side",
+            partial(_loop, coded=_whole_range),
+            "The grid is symmetric: from -(2^(b-1) - 1) to 2^(b-1) - 1.",
+        ),
+        Misconception(
+            "cuts off instead of rounding",
+            partial(
+                _loop,
+                coded=lambda steps, bits: _clamped(steps.trunc(), bits),
+            ),
+            "Round to the nearest code: torch.round.",
+        ),
+        Misconception(
+            "rounds down",
+            partial(
+                _loop,
+                coded=lambda steps, bits: _clamped(steps.floor(), bits),
+            ),
+            "Round to the nearest code: torch.round.",
+        ),
+        Misconception(
             "subtracts codes from weights",
-            _codes_as_values,
+            partial(_loop, value=lambda code, scale: code),
             "The error is that of the value that comes back: code * scale.",
         ),
         Misconception(

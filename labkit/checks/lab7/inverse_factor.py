@@ -1,6 +1,7 @@
 """Exercise 7.9: damping, and the factor that holds all inverses."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,15 +17,24 @@ def inverse_factor(hessian: Tensor) -> Tensor:
 
     Computed in float64, returned in float32.
     """
-    return _factor(_damped(hessian, 0.01 * hessian.double().diagonal().mean()))
+    return _factored(hessian)
 
 
-def _damped(hessian: Tensor, by: Tensor | float) -> Tensor:
-    return hessian.double() + by * torch.eye(len(hessian), dtype=torch.float64)
+def _upper(matrix: Tensor) -> Tensor:
+    return torch.linalg.cholesky(matrix, upper=True)
 
 
-def _factor(h: Tensor) -> Tensor:
-    return torch.linalg.cholesky(torch.linalg.inv(h.double()), upper=True).float()
+def _factored(
+    hessian: Tensor,
+    *,
+    share: float = 0.01,
+    size: Callable[[Tensor], Tensor] = lambda h: h.diagonal().mean(),
+    places: Callable[[Tensor], Tensor] = lambda h: torch.eye(len(h), dtype=torch.float64),
+    inverted: Callable[[Tensor], Tensor] = torch.linalg.inv,
+    root: Callable[[Tensor], Tensor] = _upper,
+) -> Tensor:
+    h = hessian.double()
+    return root(inverted(h + share * size(h) * places(h))).float()
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -49,16 +59,10 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _by(damping: Callable[[Tensor], Tensor | float]) -> Callable[[Tensor], Tensor]:
-    return lambda hessian: _factor(_damped(hessian, damping(hessian.double())))
-
-
-def _mean(h: Tensor) -> Tensor:
-    return 0.01 * h.double().diagonal().mean()
-
-
-def _inverse(hessian: Tensor) -> Tensor:
-    return torch.linalg.inv(_damped(hessian, _mean(hessian)))
+def _damped_inverse(h: Tensor) -> Tensor:
+    """Return the inverse with the damping added to it."""
+    inverse = torch.linalg.pinv(h)
+    return inverse + 0.01 * inverse.diagonal().mean() * torch.eye(len(h), dtype=torch.float64)
 
 
 INVERSE_FACTOR = Exercise(
@@ -78,78 +82,124 @@ INVERSE_FACTOR = Exercise(
     misconceptions=(
         Misconception(
             "returns the lower factor",
-            lambda h: inverse_factor(h).T,
+            partial(_factored, root=torch.linalg.cholesky),
             "U is upper triangular: row i holds what column i does to those after it. "
             "cholesky(..., upper=True).",
         ),
         Misconception(
             "factors the Hessian instead of its inverse",
-            lambda h: torch.linalg.cholesky(_damped(h, _mean(h)), upper=True),
+            partial(_factored, inverted=torch.clone),
             "The corrections come from the inverse: invert first, then take the Cholesky factor.",
         ),
         Misconception(
             "inverts the factor of the Hessian",
-            lambda h: torch.linalg.inv(torch.linalg.cholesky(_damped(h, _mean(h)))),
+            partial(_factored, inverted=torch.linalg.cholesky, root=torch.linalg.inv),
             "The inverse of the lower factor is lower triangular, and its product is the right "
             "one, but in the other order. Invert H first, and take the *upper* factor of that.",
         ),
         Misconception(
             "returns the inverse itself",
-            _inverse,
+            partial(_factored, root=torch.clone),
             "The dense inverse knows nothing of columns that are fixed already. Its Cholesky "
             "factor does.",
         ),
         Misconception(
+            "takes the upper half of the inverse",
+            partial(_factored, root=torch.triu),
+            "The factor is no half of the matrix: U^T U is the inverse. "
+            "torch.linalg.cholesky(..., upper=True).",
+        ),
+        Misconception(
+            "takes the root of each entry",
+            partial(_factored, root=lambda inverse: inverse.abs().sqrt().triu()),
+            "The root of a matrix is not that of its entries: torch.linalg.cholesky(..., "
+            "upper=True).",
+        ),
+        Misconception(
             "damps by a constant",
-            _by(lambda h: 0.01),
+            partial(_factored, size=lambda h: torch.ones(())),
             "1 percent of the mean of the diagonal: inputs may be of any size.",
         ),
         Misconception(
             "damps by a share of the largest",
-            _by(lambda h: 0.01 * h.diagonal().max()),
+            partial(_factored, size=lambda h: h.diagonal().max()),
             "The mean of the diagonal, not its largest entry, which is that of the outlier.",
         ),
         Misconception(
             "damps by a share of the mean of all entries",
-            _by(lambda h: 0.01 * h.mean()),
+            partial(_factored, size=torch.mean),
             "The mean of the diagonal, not of the whole matrix.",
         ),
         Misconception(
             "damps by a share of the sum",
-            _by(lambda h: 0.01 * h.diagonal().sum()),
+            partial(_factored, size=torch.trace),
             "The mean of the diagonal, not its sum: wide layers would be damped far more.",
         ),
         Misconception(
             "damps each channel by its own size",
-            lambda h: _factor(_damped(h, 1e-7) + 0.01 * h.double().diagonal().diag()),
+            partial(
+                _factored,
+                size=lambda h: torch.ones(()),
+                places=lambda h: (h.diagonal() + 1e-5).diag(),
+            ),
+            "A dead channel would stay at 0. All get the same: 1 percent of the mean.",
+        ),
+        Misconception(
+            "damps each channel by its own size",
+            partial(
+                _factored,
+                size=lambda h: torch.ones(()),
+                places=lambda h: h.diagonal().diag(),
+            ),
             "A dead channel would stay at 0. All get the same: 1 percent of the mean.",
         ),
         Misconception(
             "damps by the mean itself",
-            _by(lambda h: h.diagonal().mean()),
+            partial(_factored, share=1.0),
             "1 percent of it: with more, the corrections are hardly left.",
         ),
         Misconception(
+            "damps by 10 percent",
+            partial(_factored, share=0.1),
+            "1 percent of the mean of the diagonal: 0.01.",
+        ),
+        Misconception(
+            "damps by 0.1 percent",
+            partial(_factored, share=0.001),
+            "1 percent of the mean of the diagonal: 0.01.",
+        ),
+        Misconception(
+            "subtracts the damping",
+            partial(_factored, share=-0.01),
+            "Damping makes the diagonal larger: add it.",
+        ),
+        Misconception(
             "inverts the upper factor of the Hessian",
-            lambda h: torch.linalg.inv(torch.linalg.cholesky(_damped(h, _mean(h)), upper=True)),
+            partial(_factored, inverted=_upper, root=torch.linalg.inv),
             "It is upper triangular, but its product with its transpose is the inverse in the "
             "other order: U U^T. Invert H first, then take the upper factor.",
         ),
         Misconception(
             "does not damp",
-            _by(lambda h: 0.0),
+            partial(_factored, share=0.0),
             "Without damping a dead channel or a short text leaves H without an inverse: add 1 "
             "percent of the mean of the diagonal to the diagonal.",
         ),
         Misconception(
             "adds the damping to every entry",
-            lambda h: _factor(h.double() + _mean(h)),
+            partial(_factored, places=torch.ones_like),
             "The damping stands on the diagonal only: times torch.eye(n).",
         ),
         Misconception(
             "damps the inverse",
-            lambda h: _factor(
-                torch.linalg.inv(torch.linalg.pinv(h.double()) + _damped(0 * h, _mean(h)))
+            partial(_factored, share=0.0, inverted=_damped_inverse),
+            "The damping makes H safe to invert, so it comes first.",
+        ),
+        Misconception(
+            "damps the inverse",
+            lambda h: _upper(
+                torch.linalg.pinv(h.double())
+                + 0.01 * h.double().diagonal().mean() * torch.eye(len(h))
             ),
             "The damping makes H safe to invert, so it comes first.",
         ),

@@ -1,5 +1,8 @@
 """Exercise 7.2: where the outliers sit."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -11,7 +14,17 @@ from labkit.checks.rules import Rule
 
 def maxima(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return the largest magnitude of each channel, and of each token."""
-    return x.abs().amax(0), x.abs().amax(1)
+    return _along(x)
+
+
+def _along(
+    x: Tensor,
+    *,
+    reach: Callable[..., Tensor] = lambda x, axis, keepdim: x.abs().amax(axis, keepdim=keepdim),
+    axes: tuple[int, int] = (0, 1),
+    keepdim: bool = False,
+) -> tuple[Tensor, Tensor]:
+    return reach(x, axes[0], keepdim), reach(x, axes[1], keepdim)
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -41,27 +54,70 @@ MAXIMA = Exercise(
     misconceptions=(
         Misconception(
             "has channels and tokens the wrong way round",
-            lambda x: maxima(x)[::-1],
+            partial(_along, axes=(1, 0)),
             "amax(0) takes the axis of the tokens away and leaves one number a channel.",
         ),
         Misconception(
+            "takes both along one axis",
+            partial(_along, axes=(0, 0)),
+            "One number for each channel is amax(0), one for each token amax(1).",
+        ),
+        Misconception(
+            "takes both along one axis",
+            partial(_along, axes=(1, 1)),
+            "One number for each channel is amax(0), one for each token amax(1).",
+        ),
+        Misconception(
+            "keeps the axis that was reduced",
+            partial(_along, keepdim=True),
+            "Asked for are rows of numbers, [in] and [tokens]: leave keepdim=True out.",
+        ),
+        Misconception(
             "forgets the sign",
-            lambda x: (x.amax(0), x.amax(1)),
+            partial(_along, reach=lambda x, axis, keepdim: x.amax(axis, keepdim=keepdim)),
             "An outlier may be negative: abs() before the maximum.",
         ),
         Misconception(
             "takes the magnitude of the largest",
-            lambda x: (x.amax(0).abs(), x.amax(1).abs()),
+            partial(_along, reach=lambda x, axis, keepdim: x.amax(axis, keepdim=keepdim).abs()),
             "The largest of the magnitudes: abs() comes before the maximum, not after it.",
         ),
         Misconception(
             "takes the mean of the magnitudes",
-            lambda x: (x.abs().mean(0), x.abs().mean(1)),
+            partial(_along, reach=lambda x, axis, keepdim: x.abs().mean(axis, keepdim=keepdim)),
             "A grid has to reach the largest value, however rare it is.",
         ),
         Misconception(
+            "adds up the magnitudes",
+            partial(_along, reach=lambda x, axis, keepdim: x.abs().sum(axis, keepdim=keepdim)),
+            "Asked for is the largest of them: amax.",
+        ),
+        Misconception(
+            "takes the root of the mean square",
+            partial(
+                _along,
+                reach=lambda x, axis, keepdim: x.square().mean(axis, keepdim=keepdim).sqrt(),
+            ),
+            "A grid has to reach the largest value, however rare it is: amax of the magnitudes.",
+        ),
+        Misconception(
+            "takes the smallest magnitude",
+            partial(_along, reach=lambda x, axis, keepdim: x.abs().amin(axis, keepdim=keepdim)),
+            "Outliers are large: amax.",
+        ),
+        Misconception(
+            "returns where the largest stand",
+            partial(_along, reach=lambda x, axis, keepdim: x.abs().argmax(axis, keepdim=keepdim)),
+            "argmax gives places. Asked for are the magnitudes there: amax.",
+        ),
+        Misconception(
             "takes the range",
-            lambda x: (x.amax(0) - x.amin(0), x.amax(1) - x.amin(1)),
+            partial(
+                _along,
+                reach=lambda x, axis, keepdim: (
+                    x.amax(axis, keepdim=keepdim) - x.amin(axis, keepdim=keepdim)
+                ),
+            ),
             "A symmetric grid reaches as far on both sides: the largest magnitude counts.",
         ),
         Misconception(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,16 +14,27 @@ from labkit.checks.rules import Rule
 
 def perplexity(logits: Tensor, tokens: Tensor) -> tuple[float, float]:
     """Return the perplexity of a model on a text, and its standard error."""
-    return _summary(_losses(logits[:-1], tokens[1:]))
+    return _of_text(logits, tokens)
 
 
-def _losses(logits: Tensor, targets: Tensor) -> Tensor:
-    return -logits.double().log_softmax(-1).gather(-1, targets[:, None])[:, 0]
-
-
-def _summary(losses: Tensor) -> tuple[float, float]:
-    value = math.exp(losses.mean())
-    return value, value * float(losses.std()) / math.sqrt(len(losses))
+def _of_text(
+    logits: Tensor,
+    tokens: Tensor,
+    *,
+    aligned: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = lambda x, t: (x[:-1], t[1:]),
+    logarithms: Callable[[Tensor], Tensor] = lambda x: x.double().log_softmax(-1),
+    base: float = math.e,
+    mean: Callable[[Tensor], Tensor] = torch.mean,
+    correction: int = 1,
+    over: Callable[[int], float] = math.sqrt,
+    count: Callable[[int], int] = lambda losses: losses,
+    slope: Callable[[float], float] = lambda value: value,
+) -> tuple[float, float]:
+    rows, targets = aligned(logits, tokens)
+    losses = -logarithms(rows).gather(-1, targets[:, None])[:, 0].double()
+    value = base ** min(float(mean(losses)), 700.0)
+    spread = float(losses.std(correction=correction))
+    return value, slope(value) * spread / over(count(len(losses)))
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -44,30 +56,20 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _with_losses(losses: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], tuple]:
-    return lambda logits, tokens: _summary(losses(logits, tokens))
+def _overflowing(logits: Tensor) -> Tensor:
+    e = logits.exp()
+    return (e / e.sum(-1, keepdim=True)).log()
 
 
-def _from(summary: Callable[[Tensor], tuple]) -> Callable[[Tensor, Tensor], tuple]:
-    return lambda logits, tokens: summary(_losses(logits[:-1], tokens[1:]))
-
-
-def _overflowing(logits: Tensor, tokens: Tensor) -> Tensor:
-    e = logits[:-1].exp()
-    return -(e / e.sum(-1, keepdim=True)).log().gather(-1, tokens[1:, None])[:, 0].double()
-
-
-def _over_tokens(logits: Tensor, tokens: Tensor) -> Tensor:
-    return -logits[:-1].double().log_softmax(0).gather(-1, tokens[1:, None])[:, 0]
-
-
-def _mean_of_exponentials(losses: Tensor) -> tuple[float, float]:
+def _mean_of_exponentials(logits: Tensor, tokens: Tensor) -> tuple[float, float]:
+    losses = -logits[:-1].double().log_softmax(-1).gather(-1, tokens[1:, None])[:, 0]
     e = losses.exp()
     return float(e.mean()), float(e.std()) / math.sqrt(len(e))
 
 
-def _value(losses: Tensor) -> float:
-    return math.exp(losses.mean())
+def _mean_loss(logits: Tensor, tokens: Tensor) -> tuple[float, float]:
+    value, error = perplexity(logits, tokens)
+    return math.log(value), error / value
 
 
 PERPLEXITY = Exercise(
@@ -90,78 +92,143 @@ PERPLEXITY = Exercise(
     misconceptions=(
         Misconception(
             "does not shift the targets",
-            _with_losses(_losses),
+            partial(_of_text, aligned=lambda x, t: (x, t)),
+            "The logits at place t are about the next token, which the model has not seen: compare "
+            "logits[:-1] with tokens[1:]. As it is, the model is asked for a word that it reads.",
+        ),
+        Misconception(
+            "leaves the last token out and does not shift",
+            partial(_of_text, aligned=lambda x, t: (x[:-1], t[:-1])),
+            "The logits at place t are about the next token, which the model has not seen: compare "
+            "logits[:-1] with tokens[1:]. As it is, the model is asked for a word that it reads.",
+        ),
+        Misconception(
+            "leaves the first token out and does not shift",
+            partial(_of_text, aligned=lambda x, t: (x[1:], t[1:])),
             "The logits at place t are about the next token, which the model has not seen: compare "
             "logits[:-1] with tokens[1:]. As it is, the model is asked for a word that it reads.",
         ),
         Misconception(
             "shifts the targets the wrong way",
-            _with_losses(lambda logits, tokens: _losses(logits[1:], tokens[:-1])),
+            partial(_of_text, aligned=lambda x, t: (x[1:], t[:-1])),
             "That asks for the token before. The logits at place t are about place t + 1: "
             "logits[:-1] and tokens[1:].",
         ),
         Misconception(
+            "shifts round in a circle",
+            partial(_of_text, aligned=lambda x, t: (x, t.roll(-1))),
+            "The last row of logits is about a token that the text does not have: leave it out, "
+            "logits[:-1] and tokens[1:].",
+        ),
+        Misconception(
             "averages exponentials",
-            _from(_mean_of_exponentials),
+            _mean_of_exponentials,
             "The mean comes first, exp last. The mean of exponentials is ruled by the few tokens "
             "that surprised most.",
         ),
         Misconception(
             "takes the softmax along the text",
-            _with_losses(_over_tokens),
+            partial(_of_text, logarithms=lambda x: x.double().log_softmax(0)),
             "Probabilities add up to 1 over the vocabulary, the last axis: log_softmax(-1).",
         ),
         Misconception(
             "lets exp overflow",
-            _with_losses(_overflowing),
+            partial(_of_text, logarithms=_overflowing),
             "exp(1000) is infinite. Softmax does not change when the largest logit of the row is "
             "taken away first, which log_softmax does by itself.",
         ),
         Misconception(
+            "takes probabilities for their logarithms",
+            partial(_of_text, logarithms=lambda x: x.double().softmax(-1)),
+            "A loss is minus the *logarithm* of a probability: log_softmax(-1).",
+        ),
+        Misconception(
+            "takes the logits for logarithms of probabilities",
+            partial(_of_text, logarithms=lambda x: x.double()),
+            "Logits are not normalized: log_softmax(-1) makes logarithms of probabilities of them.",
+        ),
+        Misconception(
             "mixes bits and nats",
-            _from(lambda losses: (2.0 ** float(losses.mean()), _summary(losses)[1])),
+            partial(_of_text, base=2.0, slope=lambda value: value ** (1 / math.log(2))),
             "log is to base e here, and so must be what undoes it: exp, not 2 to the power.",
         ),
         Misconception(
+            "mixes bits and nats",
+            partial(_of_text, base=2.0),
+            "log is to base e here, and so must be what undoes it: exp, not 2 to the power.",
+        ),
+        Misconception(
+            "mixes bits and nats",
+            partial(_of_text, logarithms=lambda x: x.double().log_softmax(-1) / math.log(2)),
+            "log2 is undone by 2 to the power, and exp by a logarithm to base e.",
+        ),
+        Misconception(
             "returns the mean loss",
-            _from(
-                lambda losses: (float(losses.mean()), float(losses.std()) / math.sqrt(len(losses)))
-            ),
+            _mean_loss,
             "That is the loss in nats. The perplexity is exp of it, and its error is that of the "
             "loss times the perplexity.",
         ),
         Misconception(
             "gives the error of the mean loss",
-            _from(lambda losses: (_value(losses), float(losses.std()) / math.sqrt(len(losses)))),
+            partial(_of_text, slope=lambda value: 1.0),
             "That is how sure the mean loss is. exp has the slope exp: multiply by the perplexity.",
         ),
         Misconception(
+            "gives exp of the error of the mean loss",
+            lambda logits, tokens: (
+                perplexity(logits, tokens)[0],
+                math.exp(_mean_loss(logits, tokens)[1]),
+            ),
+            "A small change of the loss changes exp by its slope: multiply by the perplexity.",
+        ),
+        Misconception(
             "gives the spread instead of the standard error",
-            _from(lambda losses: (_value(losses), _value(losses) * float(losses.std()))),
+            partial(_of_text, over=lambda n: 1.0),
             "The mean of n losses is surer than a single one by the root of n.",
         ),
         Misconception(
             "divides the spread by n",
-            _from(
-                lambda losses: (_value(losses), _value(losses) * float(losses.std()) / len(losses))
-            ),
+            partial(_of_text, over=float),
             "The error shrinks with the root of the number of tokens, not with the number.",
         ),
         Misconception(
+            "divides by the root of n - 1",
+            partial(_of_text, count=lambda losses: losses - 1),
+            "n - 1 stands in the spread, and torch.std has it there already. The error of the mean "
+            "is the spread over the root of n, the number of losses.",
+        ),
+        Misconception(
+            "divides by the number of tokens",
+            partial(_of_text, count=lambda losses: losses + 1),
+            "n tokens have n - 1 losses, for the first is not predicted: divide by "
+            "len(losses) ** 0.5.",
+        ),
+        Misconception(
             "divides by n in the spread",
-            _from(
-                lambda losses: (
-                    _value(losses),
-                    _value(losses) * float(losses.std(correction=0)) / math.sqrt(len(losses)),
-                )
-            ),
+            partial(_of_text, correction=0),
             "The spread of a sample has n - 1 below its root, as torch.std has and numpy.std has "
             "not.",
         ),
         Misconception(
             "adds up the losses",
-            _from(lambda losses: (math.exp(min(700.0, float(losses.sum()))), _summary(losses)[1])),
+            partial(_of_text, mean=torch.sum),
             "The mean over the tokens, or a longer text would be a worse one.",
+        ),
+        Misconception(
+            "divides the sum of the losses by the number of tokens",
+            partial(_of_text, mean=lambda losses: losses.sum() / (len(losses) + 1)),
+            "n tokens have n - 1 losses, for the first is not predicted: take losses.mean().",
+        ),
+        Misconception(
+            "leaves the minus out",
+            partial(_of_text, mean=lambda losses: -losses.mean()),
+            "A loss is *minus* the logarithm of a probability: without the minus, the better model "
+            "has the larger number.",
+        ),
+        Misconception(
+            "takes the median of the losses",
+            partial(_of_text, mean=torch.median),
+            "Perplexity is exp of the mean loss: every token counts.",
         ),
         Misconception(
             "takes the softmax twice",

@@ -1,6 +1,7 @@
 """Exercise 7.13: bytes or operations."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -13,21 +14,31 @@ def predicted_seconds(
     tokens: int, weights: int, bits: float, bandwidth: float, throughput: float
 ) -> float:
     """Return the seconds of a matrix product: those of its bytes or of its operations."""
-    return max(_reading(weights, bits, bandwidth), _multiplying(tokens, weights, throughput))
+    return _seconds(tokens, weights, bits, bandwidth, throughput)
 
 
-def _reading(weights: int, bits: float, bandwidth: float) -> float:
-    return weights * bits / 8 / bandwidth
-
-
-def _multiplying(tokens: int, weights: int, throughput: float) -> float:
-    return 2 * tokens * weights / throughput
+def _seconds(
+    tokens: int,
+    weights: int,
+    bits: float,
+    bandwidth: float,
+    throughput: float,
+    *,
+    size: Callable[[int, float], float] = lambda weights, bits: weights * bits / 8,
+    reads: Callable[[int], int] = lambda tokens: 1,
+    operations: Callable[[int, int, float], float] = lambda tokens, weights, bits: (
+        2 * tokens * weights
+    ),
+    both: Callable[[float, float], float] = max,
+) -> float:
+    reading = reads(tokens) * size(weights, bits) / bandwidth
+    return both(reading, operations(tokens, weights, bits) / throughput)
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
-    def case(label: str, tokens: int, bits: float) -> Case:
+    def case(label: str, tokens: int, bits: float, slower: float = 1) -> Case:
         weights = 1000 * one(rng, 500, 2000)
-        machine = 1e9 * uniform(rng, 8, 12), 1e9 * uniform(rng, 40, 60)
+        machine = 1e9 * uniform(rng, 8, 12), 1e9 * uniform(rng, 40, 60) / slower
         return Case(label, (tokens, weights, bits, *machine))
 
     return [
@@ -37,17 +48,8 @@ def _cases(rng: torch.Generator) -> list[Case]:
         case("a prompt in float32", one(rng, 200, 600), 32),
         case("a prompt in 4.5 bits", one(rng, 200, 600), 4.5),
         case("a few tokens in 8 bits", one(rng, 10, 20), 8),
+        case("decode on a slow processor", 1, 4.5, slower=25),
     ]
-
-
-def _with(
-    reading: Callable[..., float] = _reading,
-    multiplying: Callable[..., float] = _multiplying,
-    both: Callable[[float, float], float] = max,
-) -> Callable[..., float]:
-    return lambda tokens, weights, bits, bandwidth, throughput: both(
-        reading(weights, bits, bandwidth), multiplying(tokens, weights, throughput)
-    )
 
 
 PREDICTED_SECONDS = Exercise(
@@ -67,58 +69,92 @@ PREDICTED_SECONDS = Exercise(
     misconceptions=(
         Misconception(
             "adds the two",
-            _with(both=lambda a, b: a + b),
+            partial(_seconds, both=lambda a, b: a + b),
             "Reading and multiplying go on at the same time: the longer of the two decides.",
         ),
         Misconception(
             "takes the shorter of the two",
-            _with(both=min),
+            partial(_seconds, both=min),
+            "Both have to be finished: the longer of the two decides.",
+        ),
+        Misconception(
+            "takes the mean of the two",
+            partial(_seconds, both=lambda a, b: (a + b) / 2),
             "Both have to be finished: the longer of the two decides.",
         ),
         Misconception(
             "forgets the additions",
-            _with(multiplying=lambda tokens, weights, speed: tokens * weights / speed),
+            partial(_seconds, operations=lambda tokens, weights, bits: tokens * weights),
             "A multiplication and an addition for each weight and token: two operations.",
         ),
         Misconception(
             "takes bits for bytes",
-            _with(reading=lambda weights, bits, bandwidth: weights * bits / bandwidth),
+            partial(_seconds, size=lambda weights, bits: weights * bits),
             "The bandwidth is in bytes a second: bits / 8.",
         ),
         Misconception(
+            "reads every weight in 32 bits",
+            partial(_seconds, size=lambda weights, bits: weights * 4),
+            "A weight of few bits is read in few bits: weights * bits / 8 bytes.",
+        ),
+        Misconception(
+            "reads a byte for each weight",
+            partial(_seconds, size=lambda weights, bits: weights),
+            "A weight has bits / 8 bytes.",
+        ),
+        Misconception(
             "reads the weights again for each token",
-            lambda tokens, weights, bits, bandwidth, throughput: max(
-                tokens * _reading(weights, bits, bandwidth),
-                _multiplying(tokens, weights, throughput),
-            ),
+            partial(_seconds, reads=lambda tokens: tokens),
             "That is what makes a prompt cheap: its weights are read once for all tokens.",
         ),
         Misconception(
             "multiplies for one token only",
-            _with(multiplying=lambda tokens, weights, speed: 2 * weights / speed),
+            partial(_seconds, operations=lambda tokens, weights, bits: 2 * weights),
             "Each token is multiplied with all weights, and with many of them that takes longer "
             "than the reading: 2 * tokens * weights operations.",
         ),
         Misconception(
             "counts fewer operations for fewer bits",
-            lambda tokens, weights, bits, bandwidth, throughput: max(
-                _reading(weights, bits, bandwidth),
-                _multiplying(tokens, weights, throughput) * bits / 32,
+            partial(
+                _seconds,
+                operations=lambda tokens, weights, bits: 2 * tokens * weights * bits / 32,
             ),
             "Weights of few bits are made real again before they are multiplied: as many "
             "operations as before.",
         ),
         Misconception(
-            "counts operations alone",
-            lambda tokens, weights, bits, bandwidth, throughput: _multiplying(
-                tokens, weights, throughput
+            "counts operations on bytes",
+            partial(
+                _seconds,
+                operations=lambda tokens, weights, bits: 2 * tokens * weights * bits / 8,
             ),
+            "Operations are counted for weights, however many bytes those have: 2 * tokens * "
+            "weights.",
+        ),
+        Misconception(
+            "counts operations alone",
+            partial(_seconds, both=lambda reading, multiplying: multiplying),
             "With one token the reading takes longer than the multiplications.",
         ),
         Misconception(
+            "counts the reading alone",
+            partial(_seconds, both=lambda reading, multiplying: reading),
+            "With many tokens the multiplications take longer than the reading.",
+        ),
+        Misconception(
             "divides the bits as integers",
-            _with(reading=lambda weights, bits, bandwidth: weights * (bits // 8) / bandwidth),
+            partial(_seconds, size=lambda weights, bits: weights * (bits // 8)),
             "bits // 8 is 0 for 4.5 bits: divide with /, or multiply by the weights first.",
+        ),
+        Misconception(
+            "returns milliseconds",
+            lambda *args: 1000 * predicted_seconds(*args),
+            "Seconds are asked for: bytes over bytes a second.",
+        ),
+        Misconception(
+            "returns tokens per second",
+            lambda tokens, *rest: tokens / predicted_seconds(tokens, *rest),
+            "Asked for are the seconds themselves.",
         ),
     ),
     minutes=(5, 8),

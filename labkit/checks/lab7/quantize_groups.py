@@ -1,6 +1,7 @@
 """Exercise 7.6: a scale for each group of weights, and what it costs."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,24 +17,34 @@ def quantize_groups(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tens
 
     16 bits are counted for a scale; the scales that are returned are float32.
     """
-    qmax = 2 ** (bits - 1) - 1
-    return _coded(w, _largest(w, group_size) / qmax, qmax, bits + 16 / group_size)
+    return _coded(w, bits, group_size)
 
 
 def _largest(w: Tensor, group_size: int) -> Tensor:
     return w.unflatten(1, (-1, group_size)).abs().amax(2)
 
 
+def _one_for_zeros(largest: Tensor, top: int) -> Tensor:
+    return torch.where(largest == 0, 1.0, largest / top)
+
+
 def _coded(
     w: Tensor,
-    scale: Tensor,
-    qmax: int,
-    cost: float,
+    bits: int,
+    group_size: int,
+    *,
+    reach: Callable[[Tensor, int], Tensor] = _largest,
+    top: Callable[[int], int] = lambda bits: 2 ** (bits - 1) - 1,
+    scales: Callable[[Tensor, int], Tensor] = _one_for_zeros,
     turn: Callable[[Tensor], Tensor] = torch.round,
+    given: Callable[[Tensor, int], Tensor] = lambda scale, size: scale,
+    laid: Callable[[Tensor, int], Tensor] = lambda codes, size: codes,
+    cost: Callable[[Tensor, int, int], float] = lambda w, bits, size: bits + 16 / size,
 ) -> tuple[Tensor, Tensor, float]:
-    scale = torch.where(scale == 0, 1.0, scale)
+    scale, qmax = scales(reach(w, group_size), top(bits)), 2 ** (bits - 1) - 1
     steps = w / scale.repeat_interleave(w.shape[1] // scale.shape[1], dim=1)
-    return turn(steps).clamp(-qmax - 1, qmax).to(torch.int8), scale, cost
+    codes = turn(steps).clamp(-qmax - 1, qmax).to(torch.int8)
+    return laid(codes, group_size), given(scale, group_size), cost(w, bits, group_size)
 
 
 def _unrounded(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, int, int]:
@@ -63,23 +74,21 @@ def _cases(rng: torch.Generator) -> list[Case]:
 
 
 def _down_the_columns(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor, float]:
-    qmax, size = 2 ** (bits - 1) - 1, min(group_size, len(w))
+    size = min(group_size, len(w))
     while len(w) % size:
         size -= 1
-    codes, scale, cost = _coded(w.T, _largest(w.T, size) / qmax, qmax, bits + 16 / group_size)
-    return codes.T, scale.T, cost
+    codes, scale, _ = _coded(w.T, bits, size)
+    return codes.T, scale.T, bits + 16 / group_size
 
 
-def _a_row(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor, float]:
-    codes, scale, _ = quantize_groups(w, bits, w.shape[1])
-    return codes, scale.repeat(1, w.shape[1] // group_size), bits + 16 / group_size
+def _of_the_row(w: Tensor, group_size: int) -> Tensor:
+    return w.abs().amax(1, keepdim=True).repeat(1, w.shape[1] // group_size)
 
 
 def _interleaved(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor, float]:
-    qmax = 2 ** (bits - 1) - 1
-    scale = w.unflatten(1, (group_size, -1)).abs().amax(1) / qmax
-    steps = w / torch.where(scale == 0, 1.0, scale).repeat(1, group_size)
-    return torch.round(steps), torch.where(scale == 0, 1.0, scale), bits + 16 / group_size
+    scale = w.unflatten(1, (group_size, -1)).abs().amax(1) / (2 ** (bits - 1) - 1)
+    scale = torch.where(scale == 0, 1.0, scale)
+    return torch.round(w / scale.repeat(1, group_size)), scale, bits + 16 / group_size
 
 
 def _nan(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor, float]:
@@ -88,40 +97,14 @@ def _nan(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor, float]:
     return torch.round(steps), scale, bits + 16 / group_size
 
 
-def _by(steps: Callable[[int], float]) -> Callable[..., tuple]:
-    def wrong(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor, float]:
-        qmax = 2 ** (bits - 1) - 1
-        return _coded(w, _largest(w, group_size) / steps(bits), qmax, bits + 16 / group_size)
-
-    return wrong
-
-
-def _costing(cost: Callable[[Tensor, int, int], float]) -> Callable[..., tuple]:
-    return lambda w, bits, size: (*quantize_groups(w, bits, size)[:2], cost(w, bits, size))
-
-
-def _turned(turn: Callable[[Tensor], Tensor]) -> Callable[..., tuple]:
-    def wrong(w: Tensor, bits: int, size: int) -> tuple[Tensor, Tensor, float]:
-        qmax = 2 ** (bits - 1) - 1
-        return _coded(w, _largest(w, size) / qmax, qmax, bits + 16 / size, turn)
-
-    return wrong
-
-
-def _in_groups(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor, float]:
-    codes, scale, cost = quantize_groups(w, bits, group_size)
-    return codes.unflatten(1, (-1, group_size)), scale, cost
-
-
-def _repeated(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor, float]:
-    codes, scale, cost = quantize_groups(w, bits, group_size)
-    return codes, scale.repeat_interleave(group_size, dim=1), cost
+def _bounded(largest: Tensor, top: int, least: float, before: bool) -> Tensor:
+    """Bound the maxima from below, or the scales."""
+    return largest.clamp(min=least) / top if before else (largest / top).clamp(min=least)
 
 
 def _whole_range(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor, float]:
     groups = w.unflatten(1, (-1, group_size))
-    scale = (groups.amax(2) - groups.amin(2)) / (2**bits - 1)
-    scale = torch.where(scale == 0, 1.0, scale)
+    scale = _one_for_zeros(groups.amax(2) - groups.amin(2), 2**bits - 1)
     codes = torch.round(groups / scale[..., None]).flatten(1)
     return codes.to(torch.int64), scale, bits + 16 / group_size
 
@@ -153,7 +136,20 @@ QUANTIZE_GROUPS = Exercise(
         ),
         Misconception(
             "has one scale a row",
-            _a_row,
+            partial(_coded, reach=_of_the_row),
+            "Each group of group_size neighbours has a scale of its own.",
+        ),
+        Misconception(
+            "has one scale a row",
+            partial(_coded, reach=lambda w, size: w.abs().amax(1, keepdim=True)),
+            "Each group of group_size neighbours has a scale of its own.",
+        ),
+        Misconception(
+            "has one scale for all weights",
+            partial(
+                _coded,
+                reach=lambda w, size: w.abs().max().expand(len(w), w.shape[1] // size),
+            ),
             "Each group of group_size neighbours has a scale of its own.",
         ),
         Misconception(
@@ -163,59 +159,134 @@ QUANTIZE_GROUPS = Exercise(
             "group takes every n-th weight.",
         ),
         Misconception(
+            "forgets the sign",
+            partial(
+                _coded,
+                reach=lambda w, size: w.unflatten(1, (-1, size)).amax(2),
+            ),
+            "The largest magnitude of a group may be that of a negative weight: abs() before the "
+            "maximum.",
+        ),
+        Misconception(
+            "forgets the sign",
+            partial(
+                _coded,
+                reach=lambda w, size: w.unflatten(1, (-1, size)).amax(2).abs(),
+            ),
+            "The largest magnitude of a group may be that of a negative weight: abs() before the "
+            "maximum.",
+        ),
+        Misconception(
             "uses all codes of the negative side",
-            _by(lambda bits: 2 ** (bits - 1)),
+            partial(_coded, top=lambda bits: 2 ** (bits - 1)),
             "The largest magnitude gets the code 2^(b-1) - 1, which is 7 with 4 bits, on either "
             "side.",
         ),
         Misconception(
             "spreads one side over all steps",
-            _by(lambda bits: 2**bits - 1),
+            partial(_coded, top=lambda bits: 2**bits - 1),
             "A code of b bits has a sign: 2^(b-1) - 1 steps on each side.",
         ),
         Misconception(
-            "divides a group of zeros by 0",
+            "uses 127 whatever the bits are",
+            partial(_coded, top=lambda bits: 127),
+            "The largest code depends on the bits: 2^(b-1) - 1, 7 for four of them.",
+        ),
+        Misconception(
+            "leaves the scale of a group of zeros at 0",
             _nan,
-            "0 / 0 is NaN. A group of zeros gets the scale 1.",
+            "A group of zeros gets the scale 1: with 0, whoever divides by it gets 0 / 0, which is "
+            "NaN, and a cast of NaN to integers gives any number.",
+        ),
+        Misconception(
+            "leaves the scale of a group of zeros at 0",
+            partial(_coded, given=lambda scale, size: torch.where(scale == 1, 0.0, scale)),
+            "A group of zeros gets the scale 1: with 0, whoever divides by it gets 0 / 0, which is "
+            "NaN, and a cast of NaN to integers gives any number.",
+        ),
+        Misconception(
+            "gives a group of zeros the scale 1 / qmax",
+            partial(
+                _coded,
+                scales=lambda largest, top: torch.where(largest == 0, 1.0, largest) / top,
+            ),
+            "The scale itself is 1 for a group of zeros: put the 1 in after the division.",
+        ),
+        *(
+            Misconception(
+                "gives a group of zeros a tiny scale",
+                partial(_coded, scales=partial(_bounded, least=10.0**-n, before=before)),
+                "A group of zeros gets the scale 1: a bound from below gives it a tiny one. Put "
+                "the 1 in where the scale is 0: torch.where(scale == 0, 1.0, scale).",
+            )
+            for n in range(4, 10)
+            for before in (True, False)
         ),
         Misconception(
             "cuts off instead of rounding",
-            _turned(torch.trunc),
+            partial(_coded, turn=torch.trunc),
             "A cast drops the fraction. Round first: torch.round.",
         ),
         Misconception(
             "rounds down",
-            _turned(torch.floor),
+            partial(_coded, turn=torch.floor),
             "Round to the nearest code: torch.round.",
         ),
         Misconception(
             "counts the codes alone",
-            _costing(lambda w, bits, size: float(bits)),
+            partial(_coded, cost=lambda w, bits, size: float(bits)),
             "Each group stores a scale, too: 16 bits for group_size weights.",
         ),
         Misconception(
             "counts a scale for each weight",
-            _costing(lambda w, bits, size: bits + 16.0),
+            partial(_coded, cost=lambda w, bits, size: bits + 16.0),
             "The 16 bits of a scale are shared by all weights of its group.",
         ),
         Misconception(
             "counts scales in float32",
-            _costing(lambda w, bits, size: bits + 32 / size),
+            partial(_coded, cost=lambda w, bits, size: bits + 32 / size),
             "Scales are stored in 16 bits here.",
         ),
         Misconception(
+            "counts scales in bytes",
+            partial(_coded, cost=lambda w, bits, size: bits + 2 / size),
+            "A scale has 2 bytes, which are 16 bits: 16 / group_size.",
+        ),
+        Misconception(
             "counts one scale a row",
-            _costing(lambda w, bits, size: bits + 16 / w.shape[1]),
+            partial(_coded, cost=lambda w, bits, size: bits + 16 / w.shape[1]),
             "A scale for each group, not for each row: 16 / group_size.",
         ),
         Misconception(
+            "counts the bits of a group",
+            partial(_coded, cost=lambda w, bits, size: size * bits + 16.0),
+            "Asked for are the bits of one weight: divide by group_size.",
+        ),
+        Misconception(
             "leaves the codes in groups",
-            _in_groups,
+            partial(_coded, laid=lambda codes, size: codes.unflatten(1, (-1, size))),
             "The codes have the shape of w: flatten(1) joins the groups of a row again.",
         ),
         Misconception(
+            "makes a row of each group",
+            partial(_coded, laid=lambda codes, size: codes.reshape(-1, size)),
+            "The codes have the shape of w: reshape(w.shape) puts the groups of a row side by side "
+            "again.",
+        ),
+        Misconception(
+            "keeps an axis of the scales",
+            partial(_coded, given=lambda scale, size: scale[..., None]),
+            "The scales have the shape [out, in / group_size]: keepdim=True is good for dividing, "
+            "then squeeze(-1).",
+        ),
+        Misconception(
+            "has all scales in a row",
+            partial(_coded, given=lambda scale, size: scale.flatten()),
+            "The scales have the shape [out, in / group_size], a row for each output.",
+        ),
+        Misconception(
             "repeats the scales for each weight",
-            _repeated,
+            partial(_coded, given=lambda scale, size: scale.repeat_interleave(size, dim=1)),
             "One scale for each group is stored: [out, in / group_size]. Repeat them only where "
             "you divide.",
         ),

@@ -1,6 +1,7 @@
 """Exercise 7.3: a grid for each token."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,14 +14,23 @@ from labkit.checks.rules import Codes
 
 def quantize_tokens(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return codes, -127 to 127, and the scale of each token; 1 for a token of zeros."""
-    return _coded(x, x.abs().amax(1) / 127)
+    return _coded(x)
 
 
 def _coded(
-    x: Tensor, scale: Tensor, turn: Callable[[Tensor], Tensor] = torch.round
+    x: Tensor,
+    *,
+    reach: Callable[[Tensor], Tensor] = lambda x: x.abs().amax(1),
+    top: int = 127,
+    scales: Callable[[Tensor, int], Tensor] = lambda largest, top: torch.where(
+        largest == 0, 1.0, largest / top
+    ),
+    turn: Callable[[Tensor], Tensor] = torch.round,
+    ends: tuple[int, int] = (-128, 127),
+    given: Callable[[Tensor], Tensor] = torch.clone,
 ) -> tuple[Tensor, Tensor]:
-    scale = torch.where(scale == 0, 1.0, scale)
-    return turn(x / scale[:, None]).clamp(-128, 127).to(torch.int8), scale
+    scale = scales(reach(x), top)
+    return turn(x / scale[:, None]).clamp(*ends).to(torch.int8), given(scale)
 
 
 def _unrounded(x: Tensor) -> tuple[Tensor, int, int]:
@@ -50,13 +60,25 @@ def _per_channel(x: Tensor) -> tuple[Tensor, Tensor]:
     return codes.T, scale
 
 
-def _one_grid(x: Tensor) -> tuple[Tensor, Tensor]:
-    return _coded(x, (x.abs().max() / 127).expand(len(x)))
+def _bounded(largest: Tensor, top: int, least: float, before: bool) -> Tensor:
+    """Bound the maxima from below, or the scales."""
+    return largest.clamp(min=least) / top if before else (largest / top).clamp(min=least)
 
 
 def _zeros_are_nan(x: Tensor) -> tuple[Tensor, Tensor]:
     scale = x.abs().amax(1) / 127
     return torch.round(x / scale[:, None]), scale
+
+
+def _unit(x: Tensor) -> Tensor:
+    return quantize_tokens(x)[1]
+
+
+_BOUND = (
+    "A token of zeros gets the scale 1: a bound from below gives it a tiny one, and tokens of "
+    "small values one that is too large. Put the 1 in where the scale is 0: "
+    "torch.where(scale == 0, 1.0, scale)."
+)
 
 
 QUANTIZE_TOKENS = Exercise(
@@ -83,38 +105,76 @@ QUANTIZE_TOKENS = Exercise(
         ),
         Misconception(
             "has one grid for all tokens",
-            _one_grid,
+            partial(_coded, reach=lambda x: x.abs().max().expand(len(x))),
             "The largest value of each token decides about its own scale: amax(1).",
         ),
         Misconception(
             "forgets the sign",
-            lambda x: _coded(x, x.amax(1).clamp(min=0) / 127),
+            partial(_coded, reach=lambda x: x.amax(1).clamp(min=0)),
             "The largest magnitude may be that of a negative value: abs() before the maximum.",
         ),
         Misconception(
+            "forgets the sign",
+            partial(_coded, reach=lambda x: x.amax(1)),
+            "The largest magnitude may be that of a negative value: abs() before the maximum.",
+        ),
+        Misconception(
+            "takes the magnitude of the largest",
+            partial(_coded, reach=lambda x: x.amax(1).abs()),
+            "The largest of the magnitudes: abs() comes before the maximum, not after it.",
+        ),
+        Misconception(
+            "takes the mean magnitude",
+            partial(_coded, reach=lambda x: x.abs().mean(1)),
+            "The largest magnitude has to fit on the grid, or it is cut off: amax(1).",
+        ),
+        Misconception(
             "divides by 128",
-            lambda x: _coded(x, x.abs().amax(1) / 128),
+            partial(_coded, top=128),
             "The largest code of a symmetric grid is 127.",
         ),
         Misconception(
+            "divides by 255",
+            partial(_coded, top=255),
+            "A code has a sign: 127 steps on each side.",
+        ),
+        Misconception(
             "spreads the range over 255 steps",
-            lambda x: _coded(x, (x.amax(1) - x.amin(1)) / 255),
+            partial(_coded, reach=lambda x: x.amax(1) - x.amin(1), top=255),
             "Without a zero point the grid is symmetric: its largest magnitude gets the code 127.",
         ),
         Misconception(
-            "divides a token of zeros by 0",
+            "leaves the scale of a token of zeros at 0",
             _zeros_are_nan,
-            "0 / 0 is NaN. A token of zeros gets the scale 1.",
+            "A token of zeros gets the scale 1: with 0, whoever divides by it gets 0 / 0, which is "
+            "NaN, and a cast of NaN to integers gives any number.",
+        ),
+        Misconception(
+            "leaves the scale of a token of zeros at 0",
+            partial(_coded, given=lambda scale: torch.where(scale == 1, 0.0, scale)),
+            "A token of zeros gets the scale 1: with 0, whoever divides by it gets 0 / 0, which is "
+            "NaN, and a cast of NaN to integers gives any number.",
         ),
         Misconception(
             "cuts off instead of rounding",
-            lambda x: _coded(x, x.abs().amax(1) / 127, torch.trunc),
+            partial(_coded, turn=torch.trunc),
             "A cast drops the fraction. Round first: torch.round.",
         ),
         Misconception(
             "rounds down",
-            lambda x: _coded(x, x.abs().amax(1) / 127, torch.floor),
+            partial(_coded, turn=torch.floor),
             "Round to the nearest code: torch.round.",
+        ),
+        Misconception(
+            "returns the largest magnitudes for the scales",
+            partial(_coded, given=lambda scale: 127 * scale),
+            "The scale is the length of one step: the largest magnitude over 127.",
+        ),
+        Misconception(
+            "returns one over the scale",
+            partial(_coded, given=lambda scale: 1 / scale),
+            "The scale is the length of one step, what a code is multiplied by: the largest "
+            "magnitude over 127, not 127 over it.",
         ),
         Misconception(
             "returns real values instead of codes",
@@ -123,25 +183,27 @@ QUANTIZE_TOKENS = Exercise(
         ),
         Misconception(
             "gives a token of zeros the scale 1 / 127",
-            lambda x: _coded(x, torch.where((x == 0).all(1), 1.0, x.abs().amax(1)) / 127),
+            partial(
+                _coded,
+                scales=lambda largest, top: torch.where(largest == 0, 1.0, largest) / top,
+            ),
             "The scale itself is 1 for a token of zeros: put the 1 in after the division.",
         ),
-        Misconception(
-            "gives a token of zeros a tiny scale",
-            lambda x: _coded(x, (x.abs().amax(1) / 127).clamp(min=1e-8)),
-            "A token of zeros gets the scale 1. (A bound from below works as well in practice, but "
-            "it is another number.)",
+        *(
+            Misconception(
+                "gives a token of zeros a tiny scale",
+                partial(_coded, scales=partial(_bounded, least=10.0**-n, before=before)),
+                _BOUND,
+            )
+            for n in range(4, 10)
+            for before in (True, False)
         ),
         Misconception(
             "adds a small number to each scale",
-            lambda x: _coded(x, x.abs().amax(1) / 127 + 1e-8),
+            partial(_coded, scales=lambda largest, top: largest / top + 1e-8),
             "Then every scale is a little wrong, and that of small tokens by much. Only a token of "
             "zeros needs help: its scale is 1.",
         ),
     ),
     minutes=(5, 9),
 )
-
-
-def _unit(x: Tensor) -> Tensor:
-    return quantize_tokens(x)[1]

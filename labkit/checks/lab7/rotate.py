@@ -1,6 +1,8 @@
 """Exercise 7.11: Hadamard rotation."""
 
+import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,7 +15,16 @@ from labkit.checks.rules import Rule
 
 def rotate(x: Tensor) -> Tensor:
     """Return x H, with the Hadamard matrix of as many channels, over the root of their number."""
-    return x @ _doubled(x.shape[1]) / x.shape[1] ** 0.5
+    return _rotated(x)
+
+
+def _rotated(
+    x: Tensor,
+    *,
+    signs: tuple[int, int, int, int] = (1, 1, 1, -1),
+    divisor: Callable[[Tensor], float] = lambda x: x.shape[1] ** 0.5,
+) -> Tensor:
+    return x @ _doubled(x.shape[1], signs) / divisor(x)
 
 
 def _doubled(n: int, signs: tuple[int, int, int, int] = (1, 1, 1, -1)) -> Tensor:
@@ -36,14 +47,6 @@ def _cases(rng: torch.Generator) -> list[Case]:
         Case("a layer", (outlying(rng, 3, 32),)),
         Case("more tokens than channels", (randn(rng, 9, 4),)),
     ]
-
-
-def _by(divisor: Callable[[int], float]) -> Callable[[Tensor], Tensor]:
-    return lambda x: x @ _doubled(x.shape[1]) / divisor(x.shape[1])
-
-
-def _signs(*signs: int) -> Callable[[Tensor], Tensor]:
-    return lambda x: x @ _doubled(x.shape[1], signs) / x.shape[1] ** 0.5  # type: ignore[arg-type]
 
 
 def _tokens(x: Tensor) -> Tensor:
@@ -81,30 +84,30 @@ ROTATE = Exercise(
     misconceptions=(
         Misconception(
             "does not divide by the root",
-            _by(lambda n: 1.0),
+            partial(_rotated, divisor=lambda x: 1.0),
             "Rows of +-1 have the length sqrt(n). Without the division it is no rotation, and "
             "everything gets larger.",
         ),
         Misconception(
             "divides by n",
-            _by(float),
+            partial(_rotated, divisor=lambda x: float(x.shape[1])),
             "A rotation keeps lengths: divide by the root of n.",
         ),
         Misconception(
             "has the minus on the left",
-            _signs(1, 1, -1, 1),
+            partial(_rotated, signs=(1, 1, -1, 1)),
             "In (11) the minus is at the lower right: [[H, H], [H, -H]]. (Yours is orthogonal, "
             "too: another rotation.)",
         ),
         Misconception(
             "has the minus at the upper right",
-            _signs(1, -1, 1, 1),
+            partial(_rotated, signs=(1, -1, 1, 1)),
             "In (11) the minus is at the lower right: [[H, H], [H, -H]]. (Yours is orthogonal, "
             "too: another rotation.)",
         ),
         Misconception(
             "forgets the minus",
-            _signs(1, 1, 1, 1),
+            partial(_rotated, signs=(1, 1, 1, 1)),
             "Then all channels become the same sum, and nothing can be undone: [[H, H], [H, -H]].",
         ),
         Misconception(
@@ -129,9 +132,61 @@ ROTATE = Exercise(
         ),
         Misconception(
             "has the minus at the upper left",
-            _signs(-1, 1, 1, 1),
+            partial(_rotated, signs=(-1, 1, 1, 1)),
             "In (11) the minus is at the lower right: [[H, H], [H, -H]]. (Yours is orthogonal, "
             "too: another rotation.)",
+        ),
+        Misconception(
+            "overwrites a sum that the difference still needs",
+            partial(_rotated, signs=(1, 1, 1, 0)),
+            "In each step a + b is written where a stood, and a - b is then made of the new a. "
+            "Compute both first, or on a copy: a, b = a + b, a - b.",
+        ),
+        Misconception(
+            "overwrites a difference that the sum still needs",
+            partial(_rotated, signs=(2, 1, -1, -1)),
+            "In each step a - b is written where b stood, and a + b is then made of the new b. "
+            "Compute both first, or on a copy: a, b = a + b, a - b.",
+        ),
+        Misconception(
+            "turns the sign of the whole lower half",
+            partial(_rotated, signs=(1, 1, -1, -1)),
+            "Below stand H and -H, side by side: only the lower right gets the minus.",
+        ),
+        Misconception(
+            "turns the sign of the whole right half",
+            partial(_rotated, signs=(1, -1, 1, -1)),
+            "At the right stand H above and -H below: only the lower right gets the minus.",
+        ),
+        Misconception(
+            "puts 0 where H belongs",
+            partial(_rotated, signs=(1, 0, 0, 1)),
+            "All four blocks are +-H: [[H, H], [H, -H]].",
+        ),
+        Misconception(
+            "divides by the root of the number of tokens",
+            partial(_rotated, divisor=lambda x: len(x) ** 0.5),
+            "The rows of H are as long as there are channels: x.shape[1] ** 0.5.",
+        ),
+        Misconception(
+            "divides by the root of 2 only once",
+            partial(_rotated, divisor=lambda x: 2**0.5 if x.shape[1] > 1 else 1.0),
+            "Each doubling makes rows longer by the root of 2: over x.shape[1] ** 0.5 in all.",
+        ),
+        Misconception(
+            "divides by the number of doublings",
+            partial(_rotated, divisor=lambda x: max(math.log2(x.shape[1]), 1.0)),
+            "Rows of +-1 have the length sqrt(n): over x.shape[1] ** 0.5.",
+        ),
+        Misconception(
+            "multiplies by the root",
+            partial(_rotated, divisor=lambda x: x.shape[1] ** -0.5),
+            "Rows of +-1 have the length sqrt(n): divide by it.",
+        ),
+        Misconception(
+            "returns the matrix",
+            lambda x: _doubled(x.shape[1]) / x.shape[1] ** 0.5,
+            "Asked for is x times that matrix: x @ h.",
         ),
     ),
     minutes=(6, 10),

@@ -1,6 +1,7 @@
 """Exercise 7.5: SmoothQuant, folded."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,12 +14,28 @@ from labkit.checks.rules import Rule
 
 def smooth(norm: Tensor, w: Tensor, x_maxima: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
     """Return the weight of the normalization over s, and the weights times s."""
-    s = _scales(x_maxima, w.abs().amax(0), alpha)
-    return norm / s, w * s
+    return _smoothed(norm, w, x_maxima, alpha)
 
 
-def _scales(x: Tensor, w: Tensor, alpha: float) -> Tensor:
-    return torch.where((x == 0) | (w == 0), 1.0, x**alpha / w ** (1 - alpha))
+def _quiet(x: Tensor, w: Tensor, s: Tensor) -> Tensor:
+    return torch.where((x == 0) | (w == 0), 1.0, s)
+
+
+def _smoothed(
+    norm: Tensor,
+    w: Tensor,
+    x_maxima: Tensor,
+    alpha: float,
+    *,
+    reach: Callable[[Tensor], Tensor] = lambda w: w.abs().amax(0),
+    power: Callable[[Tensor, Tensor, float], Tensor] = lambda x, w, a: x**a / w ** (1 - a),
+    guard: Callable[[Tensor, Tensor, Tensor], Tensor] = _quiet,
+    of_norm: Callable[[Tensor, Tensor], Tensor] = torch.div,
+    of_weights: Callable[[Tensor, Tensor], Tensor] = torch.mul,
+) -> tuple[Tensor, Tensor]:
+    largest = reach(w)
+    s = guard(x_maxima, largest, power(x_maxima, largest, alpha))
+    return of_norm(norm, s), of_weights(w, s)
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -43,25 +60,19 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _with(scales: Callable[..., Tensor]) -> Callable[..., tuple[Tensor, Tensor]]:
-    def wrong(norm: Tensor, w: Tensor, x_maxima: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-        s = scales(w, x_maxima, alpha)
-        return norm / s, w * s
+def _bounded(least: float, both: bool) -> Callable[..., Tensor]:
+    """Bound both maxima from below, or that of the weights and s."""
 
-    return wrong
+    def power(x: Tensor, w: Tensor, alpha: float) -> Tensor:
+        x = x.clamp(min=least) if both else x
+        s = x**alpha / w.clamp(min=least) ** (1 - alpha)
+        return s if both else s.clamp(min=least)
 
-
-def _rows_of_weights(norm: Tensor, w: Tensor, x_maxima: Tensor, alpha: float) -> tuple:
-    s = _scales(x_maxima, w.abs().amax(0), alpha)
-    return norm / s, w * s[:, None]
+    return power
 
 
-def _applied(norm_times: bool, w_times: bool) -> Callable[..., tuple[Tensor, Tensor]]:
-    def wrong(norm: Tensor, w: Tensor, x_maxima: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-        s = _scales(x_maxima, w.abs().amax(0), alpha)
-        return norm * s if norm_times else norm / s, w * s if w_times else w / s
-
-    return wrong
+def _unguarded(x: Tensor, w: Tensor, s: Tensor) -> Tensor:
+    return s
 
 
 SMOOTH = Exercise(
@@ -83,64 +94,146 @@ SMOOTH = Exercise(
     misconceptions=(
         Misconception(
             "multiplies the wrong side",
-            _applied(True, False),
-            "The activations shall become smaller where they are large: norm / s, and w * s.",
+            partial(_smoothed, of_norm=torch.mul, of_weights=torch.div),
+            "The activations shall become smaller where they are large: norm / s, and w * s, with "
+            "x_maxima above in s.",
         ),
         Misconception(
             "divides both",
-            _applied(False, False),
+            partial(_smoothed, of_weights=torch.div),
             "Then the product changes. What is divided on one side is multiplied on the other.",
         ),
         Misconception(
             "multiplies both",
-            _applied(True, True),
+            partial(_smoothed, of_norm=torch.mul),
             "Then the product changes. What is divided on one side is multiplied on the other.",
         ),
         Misconception(
+            "leaves the weights as they were",
+            partial(_smoothed, of_weights=lambda w, s: w.clone()),
+            "Then the product changes. What is divided on one side is multiplied on the other: "
+            "w * s.",
+        ),
+        Misconception(
+            "leaves the normalization as it was",
+            partial(_smoothed, of_norm=lambda norm, s: norm.clone()),
+            "Then the product changes. What is multiplied on one side is divided on the other: "
+            "norm / s.",
+        ),
+        Misconception(
             "swaps alpha and 1 - alpha",
-            _with(lambda w, x, alpha: _scales(x, w.abs().amax(0), 1 - alpha)),
+            partial(_smoothed, power=lambda x, w, a: x ** (1 - a) / w**a),
             "alpha is the exponent of the activations: at alpha = 1 they carry nothing any more, "
             "and the weights carry all.",
         ),
         Misconception(
+            "takes alpha for both exponents",
+            partial(_smoothed, power=lambda x, w, a: x**a / w**a),
+            "What the inputs get, the weights do not: x_maxima ** alpha over the weights' maxima "
+            "** (1 - alpha).",
+        ),
+        Misconception(
+            "gives alpha to the whole ratio",
+            partial(_smoothed, power=lambda x, w, a: (x / w) ** (1 - a)),
+            "Each has an exponent of its own: x_maxima ** alpha over the weights' maxima ** (1 - "
+            "alpha).",
+        ),
+        Misconception(
+            "leaves the exponent of the weights out",
+            partial(_smoothed, power=lambda x, w, a: x**a / w),
+            "The weights' maxima have an exponent as well, 1 - alpha.",
+        ),
+        Misconception(
+            "leaves the exponents out",
+            partial(_smoothed, power=lambda x, w, a: x / w),
+            "alpha says how much of the difficulty moves: x_maxima ** alpha over the weights' "
+            "maxima ** (1 - alpha).",
+        ),
+        Misconception(
             "looks at the rows of the weights",
-            _rows_of_weights,
+            partial(_smoothed, of_weights=lambda w, s: w * s[:, None]),
             "s belongs to channels, which are the columns of w: w * s, not w * s[:, None].",
         ),
         Misconception(
+            "takes the largest weight of each row",
+            partial(_smoothed, reach=lambda w: w.abs().amax(1)),
+            "s belongs to channels, which are the columns of w: w.abs().amax(0).",
+        ),
+        Misconception(
             "takes the largest weight of all",
-            _with(lambda w, x, alpha: _scales(x, w.abs().max().expand(len(x)), alpha)),
+            partial(_smoothed, reach=lambda w: w.abs().max().expand(w.shape[1])),
             "Each column has its own largest weight: w.abs().amax(0).",
         ),
         Misconception(
             "forgets the sign of the weights",
-            _with(lambda w, x, alpha: _scales(x, w.amax(0).clamp(min=1e-5), alpha)),
+            partial(_smoothed, reach=lambda w: w.amax(0).clamp(min=1e-5)),
             "The largest magnitude of the column: abs() before the maximum.",
         ),
         Misconception(
+            "forgets the sign of the weights",
+            partial(_smoothed, reach=lambda w: w.amax(0)),
+            "The largest magnitude of the column: abs() before the maximum.",
+        ),
+        Misconception(
+            "takes the mean magnitude of the weights",
+            partial(_smoothed, reach=lambda w: w.abs().mean(0)),
+            "A grid has to reach the largest weight of the column: amax(0).",
+        ),
+        Misconception(
             "leaves the weights out of it",
-            _with(lambda w, x, alpha: torch.where(x == 0, 1.0, x**alpha)),
+            partial(
+                _smoothed,
+                power=lambda x, w, a: x**a,
+                guard=lambda x, w, s: torch.where(x == 0, 1.0, s),
+            ),
+            "A column of large weights should not become larger still: divide by its largest "
+            "weight to the power 1 - alpha.",
+        ),
+        Misconception(
+            "leaves the weights out of it",
+            partial(_smoothed, power=lambda x, w, a: x**a),
             "A column of large weights should not become larger still: divide by its largest "
             "weight to the power 1 - alpha.",
         ),
         Misconception(
             "multiplies by the weights' maximum",
-            _with(lambda w, x, alpha: _scales(x, 1 / w.abs().amax(0).clamp(min=1e-30), alpha)),
+            partial(_smoothed, power=lambda x, w, a: x**a * w ** (1 - a)),
             "Divide by the largest weight to the power 1 - alpha: it stands below.",
         ),
         Misconception(
             "divides by 0",
-            _with(lambda w, x, alpha: x**alpha / w.abs().amax(0) ** (1 - alpha)),
+            partial(_smoothed, guard=_unguarded),
             "A channel that was always 0, or that no weight reads, is not difficult: s = 1 there.",
         ),
         Misconception(
-            "bounds the maxima from below",
-            _with(
-                lambda w, x, alpha: (
-                    x**alpha / w.abs().amax(0).clamp(min=1e-5) ** (1 - alpha)
-                ).clamp(min=1e-5)
+            "looks at the inputs alone for a 0",
+            partial(_smoothed, guard=lambda x, w, s: torch.where(x == 0, 1.0, s)),
+            "A column of zeros, which no input passes, has s = 1 as well: look at both maxima.",
+        ),
+        Misconception(
+            "looks at the weights alone for a 0",
+            partial(_smoothed, guard=lambda x, w, s: torch.where(w == 0, 1.0, s)),
+            "A channel that was always 0 has s = 1 as well: look at both maxima.",
+        ),
+        Misconception(
+            "puts 1 for the maximum of a 0 instead of s",
+            partial(
+                _smoothed,
+                power=lambda x, w, a: (
+                    torch.where(x == 0, 1.0, x) ** a / torch.where(w == 0, 1.0, w) ** (1 - a)
+                ),
+                guard=_unguarded,
             ),
-            "That is what some programs do. Here s is 1 where one of the two maxima is 0.",
+            "Where one of the two maxima is 0, s itself is 1, whatever the other one is.",
+        ),
+        *(
+            Misconception(
+                "bounds the maxima from below",
+                partial(_smoothed, power=_bounded(10.0**-n, both), guard=_unguarded),
+                "That is what some programs do. Here s is 1 where one of the two maxima is 0.",
+            )
+            for n in (4, 5, 6, 8)
+            for both in (True, False)
         ),
     ),
     minutes=(7, 11),

@@ -1,6 +1,7 @@
 """Exercise 7.4: the split of LLM.int8."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,23 +15,29 @@ from labkit.checks.rules import Rule
 
 def split_linear(x: Tensor, w: Tensor, threshold: float) -> Tensor:
     """Return x w^T: outlier channels in float, all others, if any, in codes of 8 bits."""
-    return _split(x, w, x.abs().amax(0) >= threshold)
-
-
-def _split(x: Tensor, w: Tensor, outlier: Tensor) -> Tensor:
-    return x[:, outlier] @ w[:, outlier].T + _codes(x[:, ~outlier], w[:, ~outlier])
-
-
-def _codes(x: Tensor, w: Tensor) -> Tensor:
-    if x.shape[1] == 0:
-        return torch.zeros(len(x), len(w))
-    return _back(x) @ _back(w).T
+    return _split(x, w, threshold)
 
 
 def _back(x: Tensor) -> Tensor:
     """Return what the rows of `x` come back as."""
     codes, scale = quantize_tokens(x)
     return codes * scale[:, None]
+
+
+def _split(
+    x: Tensor,
+    w: Tensor,
+    threshold: float,
+    *,
+    reach: Callable[[Tensor], Tensor] = lambda x: x.abs().amax(0),
+    beyond: Callable[[Tensor, float], Tensor] = torch.ge,
+    inputs: Callable[[Tensor, Tensor], Tensor] = lambda x, inner: _back(x[:, inner]),
+    weights: Callable[[Tensor, Tensor], Tensor] = lambda w, inner: _back(w[:, inner]),
+    outliers: Callable[[Tensor, Tensor], Tensor] = lambda x, w: x @ w.T,
+) -> Tensor:
+    inner = ~beyond(reach(x), threshold)
+    outer = outliers(x[:, ~inner], w[:, ~inner])
+    return outer + inputs(x, inner) @ weights(w, inner).T if bool(inner.any()) else outer
 
 
 def _reals(x: Tensor, w: Tensor, threshold: float) -> Tensor:
@@ -64,35 +71,17 @@ def _cases(rng: torch.Generator) -> list[Case]:
     return [Case(label, clear(draw, _reals)) for label, draw in drawn]
 
 
+def _all_in_codes(x: Tensor, w: Tensor) -> Tensor:
+    return _back(x) @ _back(w).T
+
+
 def _value_by_value(x: Tensor, w: Tensor, threshold: float) -> Tensor:
     outlier = x.abs() >= threshold
-    return (x * outlier) @ w.T + _codes(x * ~outlier, w)
+    return (x * outlier) @ w.T + _all_in_codes(x * ~outlier, w)
 
 
-def _grid_of_all(x: Tensor, w: Tensor, threshold: float) -> Tensor:
-    inner = x.abs().amax(0) < threshold
-    return x[:, ~inner] @ w[:, ~inner].T + _back(x)[:, inner] @ _back(w)[:, inner].T
-
-
-def _without_outliers(x: Tensor, w: Tensor, threshold: float) -> Tensor:
-    inner = x.abs().amax(0) < threshold
-    return _codes(x[:, inner], w[:, inner])
-
-
-def _real_weights(x: Tensor, w: Tensor, threshold: float) -> Tensor:
-    outlier = x.abs().amax(0) >= threshold
-    inner = x[:, ~outlier]
-    rounded = _back(inner) @ w[:, ~outlier].T if inner.shape[1] else torch.zeros(len(x), len(w))
-    return x[:, outlier] @ w[:, outlier].T + rounded
-
-
-def _columns_of_weights(x: Tensor, w: Tensor, threshold: float) -> Tensor:
-    outlier = x.abs().amax(0) >= threshold
-    inner = x[:, ~outlier]
-    rounded = (
-        _back(inner) @ _back(w[:, ~outlier].T) if inner.shape[1] else torch.zeros(len(x), len(w))
-    )
-    return x[:, outlier] @ w[:, outlier].T + rounded
+def _columns_of_weights(w: Tensor, inner: Tensor) -> Tensor:
+    return _back(w[:, inner].T).T
 
 
 def _parted(
@@ -112,14 +101,7 @@ def _parted(
 
 def _by_token(x: Tensor, w: Tensor, threshold: float) -> Tensor:
     outlier = x.abs().amax(1, keepdim=True) >= threshold
-    return torch.where(outlier, x @ w.T, _codes(x, w))
-
-
-def _weights_of_all(x: Tensor, w: Tensor, threshold: float) -> Tensor:
-    inner = x.abs().amax(0) < threshold
-    if not bool(inner.any()):
-        return x @ w.T
-    return x[:, ~inner] @ w[:, ~inner].T + _back(x[:, inner]) @ _back(w)[:, inner].T
+    return torch.where(outlier, x @ w.T, _all_in_codes(x, w))
 
 
 SPLIT_LINEAR = Exercise(
@@ -141,18 +123,22 @@ SPLIT_LINEAR = Exercise(
     misconceptions=(
         Misconception(
             "rounds the outliers, too",
-            lambda x, w, threshold: _codes(x, w),
+            lambda x, w, threshold: _all_in_codes(x, w),
             "Nothing is split: the largest value of a token still decides about its grid.",
         ),
         Misconception(
             "chooses the grids before it splits",
-            _grid_of_all,
+            partial(
+                _split,
+                inputs=lambda x, inner: _back(x)[:, inner],
+                weights=lambda w, inner: _back(w)[:, inner],
+            ),
             "Split first. If the grid of a token is chosen with its outlier, all other values are "
             "as coarse as before, and nothing is won.",
         ),
         Misconception(
             "leaves the outliers out",
-            _without_outliers,
+            partial(_split, outliers=lambda x, w: torch.zeros(len(x), len(w))),
             "The product of the outlier channels, in float, has to be added: they carry most of "
             "the result.",
         ),
@@ -164,27 +150,27 @@ SPLIT_LINEAR = Exercise(
         ),
         Misconception(
             "forgets the sign",
-            lambda x, w, threshold: _split(x, w, x.amax(0) >= threshold),
+            partial(_split, reach=lambda x: x.amax(0)),
             "An outlier may be negative: abs() before the maximum.",
         ),
         Misconception(
             "leaves a value on the threshold in",
-            lambda x, w, threshold: _split(x, w, x.abs().amax(0) > threshold),
+            partial(_split, beyond=torch.gt),
             "From the threshold on, so >=.",
         ),
         Misconception(
             "asks that all values of a channel are large",
-            lambda x, w, threshold: _split(x, w, x.abs().amin(0) >= threshold),
+            partial(_split, reach=lambda x: x.abs().amin(0)),
             "One value is enough to spoil the grid of its token: the largest counts.",
         ),
         Misconception(
             "leaves the weights real",
-            _real_weights,
+            partial(_split, weights=lambda w, inner: w[:, inner]),
             "Both factors are codes, or the product is no integer one: quantize_tokens(w), too.",
         ),
         Misconception(
             "gives the columns of the weights a scale",
-            _columns_of_weights,
+            partial(_split, weights=_columns_of_weights),
             "The sum runs over the columns, so a scale of a column cannot be taken out of it. Each "
             "row of w (each output) has one.",
         ),
@@ -202,9 +188,56 @@ SPLIT_LINEAR = Exercise(
         ),
         Misconception(
             "chooses the grids of the weights before it splits",
-            _weights_of_all,
+            partial(_split, weights=lambda w, inner: _back(w)[:, inner]),
             "Rows of w lose their outlier columns, too, before their scales are chosen: "
             "quantize_tokens(w[:, ~outlier]).",
+        ),
+        Misconception(
+            "chooses the grids of the tokens before it splits",
+            partial(_split, inputs=lambda x, inner: _back(x)[:, inner]),
+            "The grid of a token is chosen without its outliers, or its other values are as coarse "
+            "as before: quantize_tokens(x[:, ~outlier]).",
+        ),
+        Misconception(
+            "leaves the inputs real",
+            partial(_split, inputs=lambda x, inner: x[:, inner]),
+            "Both factors are codes, or the product is no integer one: quantize_tokens(x[:, "
+            "~outlier]), too.",
+        ),
+        Misconception(
+            "rounds nothing",
+            lambda x, w, threshold: x @ w.T,
+            "The channels that are no outliers go through quantize_tokens, x and w alike.",
+        ),
+        Misconception(
+            "rounds the weights of the outliers",
+            partial(_split, outliers=lambda x, w: x @ _back(w).T if x.shape[1] else x @ w.T),
+            "Outlier channels are multiplied in float, x and w alike.",
+        ),
+        Misconception(
+            "takes the mean magnitude of a channel",
+            partial(_split, reach=lambda x: x.abs().mean(0)),
+            "One value is enough to spoil the grid of its token: the largest of a channel counts.",
+        ),
+        Misconception(
+            "takes the outliers for the others",
+            partial(_split, beyond=torch.lt),
+            "The channels from the threshold on stay in float, all others become codes.",
+        ),
+        Misconception(
+            "leaves the scales of the weights out",
+            _parted(lambda q, s, r, t: (q.float() @ r.float().T) * s[:, None]),
+            "Codes count steps: multiply by the scale of the token and by that of the output.",
+        ),
+        Misconception(
+            "leaves the scales of the tokens out",
+            _parted(lambda q, s, r, t: (q.float() @ r.float().T) * t),
+            "Codes count steps: multiply by the scale of the token and by that of the output.",
+        ),
+        Misconception(
+            "adds up codes without their scales",
+            _parted(lambda q, s, r, t: q.float() @ r.float().T),
+            "Codes count steps: multiply by the scale of the token and by that of the output.",
         ),
         Misconception(
             "has the two scales exchanged",

@@ -1,12 +1,13 @@
 """Which stored misconception of an exercise fits an answer: by its numbers, or by their form."""
 
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
+from itertools import combinations
 
 from labkit.checks.diagnosis.agreement import same
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Raised, Weight
 from labkit.checks.diagnosis.explanations.arguments import called, copied
-from labkit.checks.exercise import Misconception
+from labkit.checks.exercise import Exercise, Misconception
 from labkit.checks.values import Plain, as_array
 
 NEXT_TO_ALL = 0.999
@@ -46,6 +47,37 @@ def stored(
         if found:
             return min(found, key=lambda item: item[0])[1]
     return None
+
+
+def pairs(evidence: Evidence, component: int | None) -> Iterator[tuple[Misconception, Explanation]]:
+    """Give all that an exercise's misconceptions make two at a time.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The calls.
+    component : int, optional
+        Which of several results is explained; None for all.
+    """
+    for both in _together(evidence.exercise):
+        yield both, _as_explanation(evidence, both, component)
+
+
+@cache
+def _together(exercise: Exercise) -> tuple[Misconception, ...]:
+    """Return the misconceptions that are made of two: other parts of one function are changed."""
+    parted = [(m, m.wrong) for m in exercise.misconceptions if isinstance(m.wrong, partial)]
+    return tuple(
+        Misconception(
+            f"{one.name}, and {other.name}",
+            partial(slip, **another.keywords),
+            f"{one.message} {other.message}",
+        )
+        for (one, slip), (other, another) in combinations(parted, 2)
+        if one.name != other.name
+        and slip.func is another.func
+        and not set(slip.keywords) & set(another.keywords)
+    )
 
 
 def _but_for_one(weight: Weight) -> bool:
