@@ -18,7 +18,7 @@ import json
 import linecache
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -111,6 +111,7 @@ def around(number: int) -> dict[str, Any]:
     """Return what an answer finds in its notebook: imports, references, and some variables."""
     names: dict[str, Any] = {"__builtins__": builtins, "math": math, "struct": struct}
     names |= {
+        "Callable": Callable,
         "torch": torch,
         "nn": nn,
         "np": np,

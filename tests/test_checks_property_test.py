@@ -202,7 +202,7 @@ def test_a_comparison_that_overlooks_is_told_from_inputs_that_do_not_show() -> N
 
 def test_a_test_that_ends_in_an_error_of_its_own_is_told_so() -> None:
     card = card_of("5.10", "def fake_quantize_is_right(f):\n    return missing(f)\n")
-    assert "ends in the same error whatever it is given, NameError" in card
+    assert "ends in an error whatever it is given: NameError" in card
 
 
 def test_survivors_stand_beside_an_input_that_shows_them() -> None:

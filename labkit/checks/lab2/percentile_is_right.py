@@ -111,6 +111,7 @@ PERCENTILE_IS_RIGHT = property_test(
             "all counts are equal",
             lambda values, counts, percent: bool((counts == counts[0]).all()),
         ),
+        ("`percent` is 0 or 100", lambda values, counts, percent: percent in (0, 100)),
         ("fewer than 2^24 are counted", lambda values, counts, percent: int(counts.sum()) < 2**24),
         (
             "`percent` is more than 2 away from every jump below 100",

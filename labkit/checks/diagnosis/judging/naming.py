@@ -16,6 +16,7 @@ from labkit.checks.diagnosis.facts.errors import meaning
 from labkit.checks.values import Plain
 
 HINTS = 2
+ALWAYS_HOLDS = "Look at its first condition: it always holds, or nothing after it ever does."
 LEFT_OVER = (
     "If this is what it says when nothing else fits, then what it looks for in those is not there, "
     "or is compared too strictly. If it is a condition, that holds for them as well: ask for them "
@@ -62,6 +63,9 @@ class Named:
 
 def one_name(named: Named) -> tuple[Finding, ...]:
     """Say how the names that were given differ from the right ones, two facts at most."""
+    always = [Finding(f"names: {key}", text, cause=False) for key, text in _always(named)]
+    if always:
+        return tuple(always)
     pairs = Counter(
         (w, g)
         for w, g in zip(named.wanted, named.got, strict=True)
@@ -72,7 +76,6 @@ def one_name(named: Named) -> tuple[Finding, ...]:
         *_nothing(named),
         *_form(named),
         *_misspelt(named),
-        *_always(named),
         *_state(named),
         *_exchanged(named, pairs),
         *_too_often(named, pairs),
@@ -156,13 +159,11 @@ def _always(named: Named) -> Iterator[tuple[str, str]]:
     got = named.got
     if isinstance(got[0], str) and all(isinstance(g, str) and g == got[0] for g in got):
         wrong = next(i for i, wanted in enumerate(named.wanted) if wanted != got[0])
-        where = named.where(wrong) or (
-            "Look at its first condition: it always holds, or nothing after it ever does."
-        )
+        told = " ".join(filter(None, (named.where(wrong), named.why(wrong))))
         yield (
             f"always {got[0]}",
             f'Your code answers "{got[0]}" for every output, and it is right for those that are. '
-            f"{where} {named.why(wrong)}".strip(),
+            + (told or ALWAYS_HOLDS),
         )
 
 

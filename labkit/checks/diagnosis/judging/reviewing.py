@@ -38,6 +38,7 @@ def reviewed(
     cases: Sequence[Case],
     outcomes: Sequence[Outcome],
     answer: Callable[..., Any] | None,
+    found: Sequence[Finding],
     settled: frozenset[str],
 ) -> tuple[Finding, ...]:
     """Say which names are missed and which reported for nothing, and where.
@@ -46,8 +47,10 @@ def reviewed(
     ----------
     answer : callable, optional
         The function itself, where it may be run again on more scripts.
+    found : sequence of Finding
+        The stored misconceptions that fit.
     settled : frozenset of str
-        The names about which something has been said.
+        The names that they are about.
     """
     rule = exercise.rules[0]
     if not isinstance(rule, Names):
@@ -64,14 +67,19 @@ def reviewed(
         text = "Your code returns nothing for any script: is the `return` missing?"
         return (Finding("names: nothing", text, cause=False),)
     more = [*shown, *(_more(exercise, answer) if answer is not None else ())]
-    found = [*_raises(rule, outcomes, more), *_unknown(rule, outcomes)]
-    found += [*_same_list(shown), *_one_at_most(shown)]
+    form = [*_raises(rule, outcomes, more), *_unknown(rule, outcomes)]
+    form += [*_same_list(shown), *_one_at_most(shown)]
     if answer is not None:
-        found += _by_place(exercise, answer, shown)
+        form += _by_place(exercise, answer, shown)
     asks = partial(_asks, code_of(answer))
-    found += [(f"asks about {name}", asks(name)) for name in settled if asks(name)]
-    found += _errors(rule, shown, more, settled, asks)
-    return tuple(Finding(f"names: {key}", text, cause=False) for key, text in found[:MOST])
+    about = [(f"asks about {name}", asks(name)) for name in settled if asks(name)]
+    about += _errors(rule, shown, more, settled, asks)
+    return (*map(_fact, form), *found, *map(_fact, about))[:MOST]
+
+
+def _fact(one: tuple[str, str]) -> Finding:
+    key, text = one
+    return Finding(f"names: {key}", text, cause=False)
 
 
 def _pairs(
@@ -149,8 +157,9 @@ def _same_list(scripts: Sequence[Reviewed]) -> Iterator[tuple[str, str]]:
 def _one_at_most(scripts: Sequence[Reviewed]) -> Iterator[tuple[str, str]]:
     """Say that the first error that is found ends the search."""
     lists = [(one.wanted, one.got) for one in scripts if one.got is not None]
-    most = max((len(got) for _, got in lists), default=0)
-    if most == 1 and all(len(got) == min(len(w), 1) and got <= w for w, got in lists):
+    known = frozenset[str]().union(*(got for _, got in lists))
+    several = [got for wanted, got in lists if len(wanted & known) > 1]
+    if len(several) > 1 and all(len(got) == 1 for got in several):
         yield (
             "one at most",
             "Your code reports one error at most, where scripts have several: with `elif`, or a "

@@ -56,8 +56,8 @@ def judged(
     rule = exercise.rules[0]
     loop = _loop(answer)
     if isinstance(rule, Names):
-        facts = reviewed(exercise, cases, outcomes, answer, settled)
-        found = loop or found
+        facts = reviewed(exercise, cases, outcomes, answer, found, settled)
+        found = loop
     elif isinstance(rule, Name):
         named = _named(exercise, rule, cases, outcomes, answer)
         facts = _reason(named) if found else one_name(named)

@@ -147,7 +147,7 @@ def source(node: ast.AST) -> str:
 
 def shown(value: np.generic) -> str:
     """Return a number in words; -0 as 0."""
-    return number(value.item()) if value else "0"
+    return "0" if value.dtype.kind == "f" and value == 0 else number(value.item())
 
 
 ORDERS: dict[type[ast.cmpop], tuple[Callable[..., Any], Callable[..., Any]]] = {

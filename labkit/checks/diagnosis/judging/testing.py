@@ -29,7 +29,7 @@ def misjudged(
     answer: Callable[..., Any] | None,
 ) -> tuple[Finding, ...]:
     """Return what can be said about a test that misjudges implementations, two facts at most."""
-    found = list(_own_error(outcomes))
+    found = list(_own_error(exercise, cases, outcomes))
     code: list[tuple[str, str]] = []
     if answer is not None and not found:
         code += _code(exercise, answer)
@@ -48,7 +48,9 @@ def _least_special(case: Case) -> bool:
     return case.label != REFERENCE
 
 
-def _own_error(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, str]]:
+def _own_error(
+    exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]
+) -> Iterator[tuple[str, str]]:
     """Say that the test itself does not run, or returns something else than yes or no."""
     other = [o.value for o in outcomes if o.status == "returned" and type(o.value) is not bool]
     if other:
@@ -57,15 +59,19 @@ def _own_error(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, str]]:
             f"Your test returns {describe(other[0])}; expected True or False, one for all that it "
             "has looked at.",
         )
-    errors = {outcome.message.splitlines()[0] for outcome in outcomes if outcome.message}
-    if len(errors) == 1 and all(o.message for o in outcomes):
-        (error,) = errors
-        if not error.startswith("AssertionError"):
-            yield (
-                "raises everywhere",
-                f"Your test ends in the same error whatever it is given, {error}: to raise is to "
-                "say no. Repair that first.",
-            )
+    right = [o.message for case, o in zip(cases, outcomes, strict=True) if case.must]
+    if not all(right) or any(message.startswith("AssertionError") for message in right):
+        return
+    error, tested = right[0].splitlines()[0], exercise.tested
+    several = ""
+    if tested is not None and tested.names and "tuple" in error:
+        several = f" `{tested.function}` returns {len(tested.names)}: {', '.join(tested.names)}."
+    given = "whatever it is given" if all(o.message for o in outcomes) else "with right ones"
+    yield (
+        "raises everywhere",
+        f"Your test ends in an error {given}: {error}. To raise is to say no, so repair that "
+        f"first.{several}",
+    )
 
 
 def _code(exercise: Exercise, answer: Callable[..., Any]) -> Iterator[tuple[str, str]]:
