@@ -53,7 +53,8 @@ SLIP_OF_PERCENTILE = name_the_slip(
         "covers at least `percent`, and the value below it does not.",
         "Write each slip in a line: percentile_threshold(values, torch.ones_like(counts), percent) "
         "ignores the counts; ... 100 - percent clips the small end; the next value after the right "
-        "one; float(values[-1]) * percent / 100. Return the name of the one that is equal.",
+        "one; float(values[-1]) * percent / 100. Return the name of the one that is equal, to "
+        "1e-3: 0.9 as a float32 is not quite 0.9.",
     ),
     confusions=(
         (
