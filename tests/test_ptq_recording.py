@@ -153,3 +153,26 @@ def test_what_was_overwritten_is_read_again():
 
     x = torch.arange(2, 9, dtype=torch.uint8)
     assert recording.recorded(run, [x])(x).equal(run(x))
+
+
+def test_bytes_that_do_not_lie_side_by_side_are_refused():
+    def run(x):
+        wrapped = torch._make_per_tensor_quantized_tensor(x, 1.0, 0).transpose(0, 1)
+        codes = torch.empty(0, dtype=torch.uint8)
+        return codes.set_(wrapped.untyped_storage(), 0, wrapped.shape, wrapped.stride()) + 1
+
+    x = torch.arange(6, dtype=torch.uint8).reshape(2, 3)
+    with pytest.raises(recording.Unrepeatable, match="side by side"):
+        recording.recorded(run, [x])
+
+
+def test_a_result_stays_when_the_program_runs_again():
+    model = quantized("ResNet-18")
+    images = pictures(1)
+    model(images)
+    program = recording.recorded(model._logits, [images])
+    assert "int_repr" not in str(program.graph)  # which would copy the codes
+    first = program(images)
+    before = first.clone()
+    assert program(-images).equal(model._logits(-images))
+    assert first.equal(before)

@@ -37,6 +37,8 @@ UNREPEATABLE = {
 WRAPPED = torch.ops.aten._make_per_tensor_quantized_tensor.default
 VIEW, TO = torch.ops.aten.view.dtype, torch.ops.aten.to.dtype
 SET = torch.ops.aten.set_.source_Storage_storage_offset
+SET_OF_TENSOR = torch.ops.aten.set_.source_Tensor_storage_offset
+LAST = [0, 2, 3, 1]  # an image's channels, as they lie in memory
 
 
 class Unrepeatable(Exception):
@@ -140,15 +142,30 @@ class Recorder(TorchDispatchMode):
                 self._names[id(result)] = self._name(args[0])
                 return result
             func = TO  # TorchScript has no such view; 8-bit integers are copied bit by bit.
-        elif func is SET:  # The bytes of a quantized tensor, and TorchScript knows no storage.
-            source = self._quantized[args[1].data_ptr()]
-            func, args = torch.ops.aten.int_repr.default, (source,)
-            self._bytes_of[id(result)] = source
+        elif func is SET:
+            self._write_bytes(*args)
+            return result
         elif func is WRAPPED and self._is_unchanged(*args):
             self._names[id(result)] = self._name(self._bytes_of[id(args[0])])
             return result
         self._write(func, args, kwargs or {}, parts)
         return result
+
+    def _write_bytes(self, codes: Tensor, storage: Any, *place: Any) -> None:
+        """Write down that codes are the bytes of a quantized tensor.
+
+        TorchScript knows no storage, but it lets a tensor point to what another one holds, if that
+        is contiguous.
+        """
+        source = self._quantized[storage.data_ptr()]
+        dense = source.permute(LAST) if source.ndim == 4 else source
+        if not dense.is_contiguous():
+            raise Unrepeatable("TorchScript has no tensor of bytes that do not lie side by side")
+        if dense is not source:
+            self._alive.append(dense)
+            self._write(torch.ops.aten.permute.default, (source, LAST), {}, [dense])
+        self._write(SET_OF_TENSOR, (codes, dense, *place), {}, [codes])
+        self._bytes_of[id(codes)] = source
 
     def _is_unchanged(self, codes: Tensor, scale: float, zero_point: int) -> bool:
         """Tell whether codes are those of a quantized tensor that is wanted again."""
