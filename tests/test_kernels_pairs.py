@@ -129,6 +129,18 @@ def test_an_engine_that_adds_other_channels_gets_halves(monkeypatch):
     assert layer(EVERY_OTHER).road == "int8 twice"
 
 
+def test_a_processor_without_the_engine_tells_of_those_that_have_it(monkeypatch):
+    """As on a Mac, which may be asked for the roads of another chip."""
+
+    def missing():
+        raise AttributeError("no such operator")
+
+    monkeypatch.setattr(engines, "usable", lambda: False)
+    monkeypatch.setattr(engines, "adds_neighbours", missing)
+    weight = bell(16, 32, 3, 3).clamp(min=-127)
+    assert layer(weight, "torch").choice(saturates=True).road == "int8 half twice"
+
+
 @needs_engine
 def test_engines_that_add_other_channels_are_noticed(monkeypatch):
     """A kernel that sums the first and the third channel in int16 gives less than is right."""

@@ -110,7 +110,7 @@ def split_weights(layer: Layer) -> Split:
     scheme = layer.x_qparams.scheme
     weight = (layer.q_w.to(torch.int16) - layer.w_zero_point).to(torch.int8)
     # In fours the channels come to the engine; what it does with a rest is its own affair.
-    if weight.shape[1] % 4 or not engines.adds_neighbours():
+    if weight.shape[1] % 4 or (engines.usable() and not engines.adds_neighbours()):
         return halves(weight)
     return split(weight, scheme.qmax - scheme.qmin)
 
