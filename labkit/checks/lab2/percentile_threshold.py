@@ -11,14 +11,17 @@ from labkit.checks.inputs import whole
 from labkit.checks.lab2.draws import short
 from labkit.checks.rules import Rule
 
+ROUNDING = 1e-12  # much more than that of float64, and much less than one of any counts
+
 
 def percentile_threshold(values: Tensor, counts: Tensor, percent: float) -> float:
     """Return the smallest value that at least `percent` percent of all counted do not exceed.
 
-    100 * up_to is whole, where 7 / 100 * 100 is more than 7.
+    What is missing by the rounding of `percent` alone is not missing: 7 / 100 * 100 is more than 7.
     """
     up_to = counts.double().cumsum(0)
-    return float(values[torch.searchsorted(100 * up_to, percent * up_to[-1])])
+    share = percent / 100 * (1 - ROUNDING)
+    return float(values[torch.searchsorted(up_to, share * up_to[-1])])
 
 
 def _percentile_cases(rng: torch.Generator) -> list[Case]:
