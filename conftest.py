@@ -26,6 +26,7 @@ from hypothesis import HealthCheck, settings
 # would wait for one another where each core has a process of its own.
 _FOLDER = tempfile.TemporaryDirectory(prefix="labkit-progress-")
 os.environ["LABKIT_PROGRESS"] = _FOLDER.name
+os.environ.setdefault("SHARED_RESULTS", _FOLDER.name)  # one for all processes of a run
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -38,6 +39,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "labkit")
 
 MODELS = os.environ.get("LABKIT_CACHE")
 MOST_PROCESSES = 8  # each of them loads torch
+KERNEL_STARTUP = Path(__file__).parent / "tests" / "kernel_startup.py"
 STORE = Path(__file__).parent / "tests" / "seconds.json"
 STORED: dict[str, dict[str, float]] = json.loads(STORE.read_text("utf-8"))
 QUICK_SECONDS = 0.1  # of 6,000 tests, the 360 that take longer take more than all others
@@ -92,8 +94,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before nbval starts the kernel, which inherits it
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let labs run as for one who fetched no model, and solutions with what is here."""
+    """Let labs run as for one who fetched no model, and solutions with what is here.
+
+    Both share what `tests/shared_results.py` names.
+    """
+    os.environ.pop("PYTHONSTARTUP", None)
     if item.path.suffix == ".ipynb":
+        os.environ["PYTHONSTARTUP"] = str(KERNEL_STARTUP)
         os.environ.pop("LABKIT_CACHE", None)
         if folder := _FOLDER.name if item.path.parent.name == "labs" else MODELS:
             os.environ["LABKIT_CACHE"] = folder
