@@ -93,6 +93,18 @@ class Rule:
         mask = np.asarray(~self._accepted(value, wanted, args))
         return mask if mask.any() else None
 
+    def right(self, got: Plain, expected: Plain, args: tuple) -> np.ndarray | None:
+        """Return where the numbers of `got` are right; None if they cannot be laid side by side.
+
+        As `wrong`, without a word of why: a search asks thousands of times.
+        """
+        value, wanted = as_array(got), as_array(expected)
+        if value is not None and wanted is not None and wanted.ndim == 0 and value.size == 1:
+            value = value.reshape(())
+        if value is None or wanted is None or value.shape != wanted.shape:
+            return None
+        return np.asarray(self._accepted(value, wanted, args))
+
     def _accepted(self, got: np.ndarray, expected: np.ndarray, args: tuple) -> np.ndarray:
         real, wanted = got.astype(np.float64), expected.astype(np.float64)
         with np.errstate(invalid="ignore", over="ignore"):

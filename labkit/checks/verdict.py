@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from labkit.checks.calling import BROKEN, Outcome
-from labkit.checks.diagnosis.diagnosis import Finding, diagnose
+from labkit.checks.diagnosis.diagnosis import diagnose
+from labkit.checks.diagnosis.finding import Finding
 from labkit.checks.diagnosis.judging.sayings import judged, said
 from labkit.checks.exercise import Case, Exercise, Misconception, smallest
 from labkit.checks.rules import Mismatch, kind
@@ -72,6 +73,8 @@ class Verdict:
         Remarks that cost no points.
     numpy : bool
         Whether the results are numpy arrays.
+    expected : tuple
+        What the reference gave for each call.
     """
 
     exercise: Exercise
@@ -84,6 +87,7 @@ class Verdict:
     answer: Callable[..., Any] | None = None
     notes: tuple[str, ...] = ()
     numpy: bool = False
+    expected: tuple[Plain, ...] = ()
 
     @property
     def points(self) -> float:
@@ -100,7 +104,7 @@ class Verdict:
         if self.exercise.kind != "values":
             return judged(self.exercise, cases, outcomes, self.wrong, self.answer)
         with warnings.catch_warnings(action="ignore"):  # those of guesses, not of the answer
-            return diagnose(self.exercise, cases, outcomes, self.wrong, self.answer)
+            return diagnose(self.exercise, cases, outcomes, self.wrong, self.answer, self.expected)
 
     @property
     def diagnosis(self) -> Misconception | None:
@@ -164,7 +168,8 @@ def judge(
     else:
         state = State.NOT_YET
     failure = _failure(exercise, cases[shown], outcomes[shown], mismatches[shown])
-    return Verdict(exercise, state, right, total, failure, calls, tuple(wrong), answer, notes)
+    verdict = Verdict(exercise, state, right, total, failure, calls, tuple(wrong), answer, notes)
+    return replace(verdict, expected=tuple(expected))
 
 
 def _mismatch(exercise: Exercise, outcome: Outcome, expected: Plain, case: Case) -> Mismatch | None:

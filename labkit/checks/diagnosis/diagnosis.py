@@ -8,54 +8,38 @@ which calls are right, and what an error means.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from labkit.checks.calling import BROKEN, Outcome
+from labkit.checks.calling import Outcome
 from labkit.checks.diagnosis.chance import tells
-from labkit.checks.diagnosis.code.answer import remarks
-from labkit.checks.diagnosis.code.mending import repair
+from labkit.checks.diagnosis.code.advice import IN_PART
+from labkit.checks.diagnosis.code.answer import Remark, remarks
+from labkit.checks.diagnosis.code.repair import place_of_slip, repair
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Weight
-from labkit.checks.diagnosis.explanations.arguments import Arguments, called, copied
-from labkit.checks.diagnosis.explanations.results import Results
-from labkit.checks.diagnosis.explanations.stored import NEXT_TO_ALL, of_form, pairs, stored
-from labkit.checks.diagnosis.explanations.variants import Variants
-from labkit.checks.diagnosis.facts.contrast import contrast, parting
-from labkit.checks.diagnosis.facts.errors import meaning
+from labkit.checks.diagnosis.explanations.arguments import called, copied
+from labkit.checks.diagnosis.explanations.sources import Sources
+from labkit.checks.diagnosis.explanations.stored import (
+    NEXT_TO_ALL,
+    OF_STORED,
+    of_form,
+    pairs,
+    stored,
+)
+from labkit.checks.diagnosis.facts.contrast import parting
 from labkit.checks.diagnosis.facts.numbers import numbers, places
-from labkit.checks.diagnosis.facts.shapes import shapes
-from labkit.checks.exercise import Case, Exercise, Misconception, smallest
+from labkit.checks.diagnosis.facts.seen import changed, facts
+from labkit.checks.diagnosis.finding import MOST, Finding
+from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.values import Plain
 
-MOST = 2
 SEVERAL = 2
 AS_FAR_FETCHED = 2
 # What comes in is found in results by chance sooner than a change that mends every call.
 BESIDE_AN_ARGUMENT = re.compile(r"result: (\w+ )?(plus|minus|times|over) [^,]*$")
 NARROW = ("numbers: float16", "numbers: bfloat16")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What is said about a wrong answer.
-
-    Attributes
-    ----------
-    key : str
-        What names it: "mistake: does not clamp", "argument: zero_point left out, 0".
-    text : str
-        One or two sentences: the slip, and what to try.
-    cause : bool
-        Whether it claims a cause; else it is a fact that can be seen.
-    misconception : Misconception, optional
-        The stored one that it is.
-    """
-
-    key: str
-    text: str
-    cause: bool = True
-    misconception: Misconception | None = None
 
 
 def diagnose(
@@ -64,6 +48,7 @@ def diagnose(
     outcomes: Sequence[Outcome],
     wrong: Sequence[int],
     answer: Callable[..., Any] | None = None,
+    expected: Sequence[Plain] = (),
 ) -> tuple[Finding, ...]:
     """Return what can be said about an answer, the most telling first.
 
@@ -77,68 +62,95 @@ def diagnose(
         The calls that are not accepted.
     answer : callable, optional
         The function itself, where its code may be read and run again.
+    expected : sequence, optional
+        What the reference gives for each call, where that is known.
     """
-    expected = [called(partial(exercise.reference, *copied(c.args))) for c in cases]
-    evidence = Evidence(exercise, cases, outcomes, expected)
+    wanted = expected or [called(partial(exercise.reference, *copied(c.args))) for c in cases]
+    evidence = Evidence(exercise, cases, outcomes, wanted)
+    sources, code = Sources(evidence), _Code(answer, evidence, list(wrong))
     causes: tuple[Finding, ...] = ()
-    elsewhere: list[_Standing] = []
+    complete, elsewhere = True, list[_Standing]()
     if any(outcomes[i].status == "returned" for i in wrong):
-        causes = _causes(evidence, wrong, elsewhere)
+        causes, complete = _causes(evidence, sources, wrong, elsewhere)
     if not causes:
-        causes = _within(evidence, list(wrong), elsewhere) or _narrow(evidence)
-    if answer is not None:
-        causes = (*causes, *_told(answer, evidence, list(wrong), bool(causes)))
+        causes = _within(evidence, sources, list(wrong), elsewhere) or _narrow(evidence)
+    causes = code.besides(causes, complete)
+    has_cause = any(finding.cause for finding in causes)
+    seen = facts(evidence, list(wrong), has_cause)
+    found = (*causes, *changed(evidence), *seen)[:MOST]
+    return found if len(found) == MOST or not has_cause else (*found, *code.place(causes))
+
+
+@dataclass(frozen=True)
+class _Code:
+    """The code of an answer, where it is at hand, and what it adds to what the results tell."""
+
+    answer: Callable[..., Any] | None
+    evidence: Evidence
+    wrong: list[int]
+
+    def besides(self, causes: tuple[Finding, ...], complete: bool) -> tuple[Finding, ...]:
+        """Return the causes with what the code tells, or what it tells better.
+
+        `complete` says whether they are all there is, or of several results explain some.
+        """
+        if self.answer is None:
+            return causes
+        if causes and not complete:
+            mended = self._mended()
+            if mended is not None and not mended.key.endswith(IN_PART):
+                return (*(cause for cause in causes if cause.misconception), mended)
         if causes and all(map(BESIDE_AN_ARGUMENT.match, (finding.key for finding in causes))):
-            mended = repair(answer, evidence, list(wrong), all_or_none=True)
-            causes = (Finding(mended.key, mended.text),) if mended else causes
-    changed = _changed(evidence)
-    facts = _facts(evidence, list(wrong), has_cause=any(finding.cause for finding in causes))
-    return (*causes, *changed, *facts)[:MOST]
+            mended = self._mended(all_or_none=True)
+            if mended is not None:
+                return (mended,)
+        # Sure signs are always said, questions beside a cause or where nothing is known.
+        found = list(remarks(self.answer, self.evidence, self.wrong))
+        chosen = [remark for remark in found if remark.sure or (causes and not remark.cause)]
+        if not causes and not chosen:
+            mended = self._mended()
+            causes = (mended,) if mended else ()
+            in_part = mended is None or mended.key.endswith(IN_PART)
+            chosen = [remark for remark in found if in_part and (not mended or not remark.cause)]
+        return (*causes, *map(_remarked, chosen[:1]))
+
+    def place(self, causes: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        """Return where the slip is that has a name already."""
+        if self.answer is None or not causes or causes[0].key.startswith(("repair", "answer")):
+            return ()
+        place = place_of_slip(self.answer, self.evidence, self.wrong)
+        return (_remarked(place),) if place else ()
+
+    def _mended(self, all_or_none: bool = False) -> Finding | None:
+        if self.answer is None:
+            return None
+        mended = repair(self.answer, self.evidence, self.wrong, all_or_none)
+        return _remarked(mended) if mended else None
 
 
-def _told(
-    answer: Callable[..., Any], evidence: Evidence, wrong: list[int], has_cause: bool
-) -> tuple[Finding, ...]:
-    """Return what the code itself tells: sure signs always, others where nothing else is known."""
-    found = list(remarks(answer, evidence, wrong))
-    chosen = [remark for remark in found if remark.sure or (has_cause and not remark.cause)]
-    if not has_cause and not chosen:
-        mended = repair(answer, evidence, wrong)
-        chosen = [mended] if mended else [remark for remark in found if not remark.cause]
-    return tuple(Finding(remark.key, remark.text, remark.cause) for remark in chosen[:1])
-
-
-def _changed(evidence: Evidence) -> tuple[Finding, ...]:
-    """Return the remark that inputs were changed in place."""
-    positions = sorted({k for outcome in evidence.outcomes for k in outcome.changed})
-    if not positions:
-        return ()
-    code = evidence.exercise.reference.__code__
-    names = ", ".join(f"`{code.co_varnames[k]}`" for k in positions)
-    text = (
-        f"Your code changes its input {names} in place: whoever calls it loses the original. Work "
-        "on a copy (`.clone()`, `list(...)`)."
-    )
-    return (Finding("answer: changes its input", text),)
+def _remarked(remark: Remark) -> Finding:
+    return Finding(remark.key, remark.text, remark.cause)
 
 
 def _causes(
-    evidence: Evidence, wrong: Sequence[int], elsewhere: list["_Standing"]
-) -> tuple[Finding, ...]:
+    evidence: Evidence, sources: Sources, wrong: Sequence[int], elsewhere: list["_Standing"]
+) -> tuple[tuple[Finding, ...], bool]:
+    """Return what explains the results, and whether it explains all that are wrong."""
     if not evidence.wrong:
         form = of_form(evidence, wrong)
-        return (_finding(form[1], form[0]),) if form else ()
-    best = _best(evidence, None, elsewhere)
+        return ((_finding(form[1], form[0]),) if form else ()), True
+    best = _best(evidence, sources, None, elsewhere)
     if best is not None:
-        return (best,)
+        return (best,), True
     found: list[Finding] = []
-    for component in evidence.wrong_components() if evidence.exercise.names else ():
-        best = _best(evidence, component, elsewhere)
+    components = evidence.wrong_components() if evidence.exercise.names else []
+    for component in components:
+        best = _best(evidence, sources, component, elsewhere)
         if best is not None:
             name = f"`{evidence.exercise.names[component]}`: "
             text = best.text if best.text.startswith(name) else name + best.text
             found.append(replace(best, text=text))
-    return tuple(found[:2])
+    return tuple(found[:2]), len(found) == len(components)
 
 
 def _finding(explanation: Explanation, mistake: Misconception | None = None) -> Finding:
@@ -146,7 +158,7 @@ def _finding(explanation: Explanation, mistake: Misconception | None = None) -> 
 
 
 def _best(
-    evidence: Evidence, component: int | None, elsewhere: list["_Standing"]
+    evidence: Evidence, sources: Sources, component: int | None, elsewhere: list["_Standing"]
 ) -> Finding | None:
     """Return the finding that explains most, of one result or of all together.
 
@@ -176,11 +188,11 @@ def _best(
     wrong_ones = evidence.wrong_components()
     only = wrong_ones[0] if component is None and len(wrong_ones) == 1 else component
     if not _explained(standing) and telling:
-        sources: list[Iterator[Explanation]] = [Arguments(evidence).explanations()]
+        asked = [sources.arguments]
         if not evidence.raises or len(evidence.wrong) >= SEVERAL:  # to one result many fit
-            sources.append(Results(evidence).explanations())
-        for kind, source in enumerate(sources, 1):
-            for rank, explanation in enumerate(source):
+            asked.append(sources.results)
+        for kind, source in enumerate(asked, 1):
+            for rank, explanation in source():
                 if explanation.component in (None, only):
                     narrowed = replace(
                         explanation, component=component if explanation.component is None else only
@@ -188,11 +200,13 @@ def _best(
                     consider(kind, rank, _finding(narrowed), evidence.weigh(narrowed))
     if not _explained(standing) and telling and len(evidence.wrong) >= SEVERAL:
         for rank, (both, told) in enumerate(pairs(evidence, component)):
+            if evidence.budget.over(OF_STORED, now=True):
+                break
             weight = evidence.weigh(told)
             if weight.explained > NEXT_TO_ALL and weight.whole >= SEVERAL:
                 consider(_TWO_AT_A_TIME, rank, _finding(told, both), weight, partial=False)
     if not _explained(standing) and telling:
-        for rank, explanation in Variants(evidence).explanations():
+        for rank, explanation in sources.variants():
             narrowed = replace(explanation, component=component)
             weight = evidence.weigh(narrowed)
             consider(_SLIP_OF_THE_PEN, rank, _finding(narrowed), weight, narrowed.partial)
@@ -222,7 +236,7 @@ def _first(standing: Sequence[_Standing]) -> Finding:
 
 
 def _within(
-    evidence: Evidence, wrong: list[int], elsewhere: Sequence["_Standing"]
+    evidence: Evidence, sources: Sources, wrong: list[int], elsewhere: Sequence["_Standing"]
 ) -> tuple[Finding, ...]:
     """Return a slip that was made in some of the cases only, and which cases those are."""
     where = parting(evidence, wrong)
@@ -235,7 +249,7 @@ def _within(
     which = places(evidence)
     if not which or not tells(evidence, None):
         return ()
-    for explanation in Results(evidence).explanations():
+    for _, explanation in sources.results():
         weight = evidence.weigh(explanation, within=True)
         if weight.explained > NEXT_TO_ALL and weight.whole >= SEVERAL:
             text = f"{explanation.text} That is so for {which}; all other numbers are right."
@@ -257,25 +271,3 @@ def _narrow(evidence: Evidence) -> tuple[Finding, ...]:
 
 def _explained(standing: Sequence[_Standing]) -> bool:
     return any(not item[0] and -item[1] > NEXT_TO_ALL for item in standing)
-
-
-def _facts(evidence: Evidence, wrong: list[int], has_cause: bool) -> Iterator[Finding]:
-    broken = [i for i in wrong if evidence.outcomes[i].status in BROKEN]
-    if broken:
-        shown = evidence.outcomes[smallest(evidence.cases, broken)]
-        words = meaning(shown.message) if shown.status == "raised" else ""
-        if words:
-            yield Finding("error: " + shown.message.split(":")[0], words, False)
-    if has_cause:
-        return
-    key, words = numbers(evidence)
-    if words:
-        yield Finding(key, words, False)
-    words = shapes(evidence)
-    if words:
-        yield Finding("shape", words, False)
-    which = places(evidence)
-    words = f"Wrong are {which}, all of them and no others." if which else ""
-    words = words or contrast(evidence, wrong)
-    if words:
-        yield Finding("contrast", words, False)

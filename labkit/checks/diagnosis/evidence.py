@@ -6,7 +6,7 @@ errs less tidily than one wrong version does (a NaN here, a clamp there).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +19,7 @@ from labkit.checks.diagnosis.agreement import (
     same,
     says_the_right,
 )
+from labkit.checks.diagnosis.budget import Budget
 from labkit.checks.exercise import Case, Exercise
 from labkit.checks.rules import Codes, Integer, Rule
 from labkit.checks.values import Plain, as_array, input_size
@@ -86,12 +87,13 @@ class Weight:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The calls of one answer beside what was expected of them."""
+    """The calls of one answer beside what was expected of them, and the time for guesses."""
 
     exercise: Exercise
     cases: Sequence[Case]
     outcomes: Sequence[Outcome]
     expected: Sequence[Plain]
+    budget: Budget = field(default_factory=Budget)
 
     @cached_property
     def returned(self) -> list[int]:

@@ -1,6 +1,8 @@
 """What the code of an answer tells, where it is at hand: in the notebook.
 
-`answer.py` reads it, `mending.py` looks for the change that makes its calls right. Which changes
-are tried is said by `edits.py`, of one node of a formula by `slips.py` and `brackets.py`, of a
-function's name by `functions.py`.
+`answer.py` and `signs.py` read it. `repair.py` is the door to the search for the change that makes
+its calls right (`mending.py`, on the calls of `trials.py`); `advice.py` words what it finds. Which
+changes are tried is said by `edits.py`: slips of one node of a formula (`slips.py`, `brackets.py`,
+`functions.py`, `rarer.py`), of whole statements (`statements.py`), and what may be missing
+(`insertions.py`, of the kinds and words that `kinds.py` and `words.py` find).
 """

@@ -20,6 +20,7 @@ import torch
 from labkit.checks import syntax
 from labkit.checks.calling import call_all
 from labkit.checks.diagnosis.agreement import same
+from labkit.checks.diagnosis.code.signs import signs
 from labkit.checks.diagnosis.evidence import Evidence
 
 WAIT = 0.5
@@ -60,7 +61,9 @@ def remarks(function: Callable[..., Any], evidence: Evidence, wrong: list[int]) 
             "out, to the depth of the `for`.",
             True,
         )
-    unread = list(_never_read(function))
+    for key, words, sure in signs(definition) if definition is not None else ():
+        yield Remark(f"answer: {key}", words, sure)
+    unread = list(never_read(function))
     for name in _variables(function):
         instead = f" in the place of `{unread[0]}`, which it never reads" if unread else ""
         yield Remark(
@@ -78,7 +81,7 @@ def remarks(function: Callable[..., Any], evidence: Evidence, wrong: list[int]) 
             else f"Your code never reads its arguments {listed}. What are they for?"
         )
         yield Remark(f"answer: never reads {', '.join(unread)}", text, cause=False)
-    if _keeps_state(function, evidence, wrong):
+    if not evidence.budget.over(now=True) and _keeps_state(function, evidence, wrong):
         yield Remark(
             "answer: keeps state",
             "Called again with the same inputs, your code gives another result: something is kept "
@@ -126,7 +129,8 @@ def _returns(body: list[ast.stmt]) -> bool:
     return isinstance(last, ast.Return)
 
 
-def _never_read(function: types.FunctionType) -> Iterator[str]:
+def never_read(function: types.FunctionType) -> Iterator[str]:
+    """Give the arguments of a function that its code does not look at."""
     code = function.__code__
     read = set(code.co_cellvars)
     for step in dis.get_instructions(code):

@@ -6,29 +6,31 @@ the answer does; a change of the *answer* that makes every call right says where
 
 import ast
 import copy
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
-from labkit.checks import syntax
-from labkit.checks.diagnosis.code.slips import LONGEST, Change, changes
+from labkit.checks.diagnosis.code.insertions import Words, missing
+from labkit.checks.diagnosis.code.places import Place, around, holding, places, put
+from labkit.checks.diagnosis.code.rarer import neighbourhood, rarer
+from labkit.checks.diagnosis.code.slips import Change, changes
+from labkit.checks.diagnosis.code.statements import exchanged
 
-MODULES = {"torch", "math", "np", "F", "nn"}
 # Functions that take as much memory as a number in their arguments says.
 ALLOCATING = {"bincount", "zeros", "ones", "empty", "full", "arange", "eye", "linspace"}
 MOST_NAMES = 4
+MOST_NAMED = 8
+MOST_ALIKE = 4
 POWERS = (ast.Pow, ast.LShift)
 SHRINKING = (ast.RShift, ast.FloorDiv, ast.Mod, ast.BitAnd)
-MISSING = (
-    *("abs({e})", "-{e}", "{e} + 1", "{e} - 1", "torch.round({e})", "round({e})", "{e}.sum()"),
-    *("{e}.to(torch.int64)", "{e}.double()", "{e}.flatten()", "{e}.t()", "{e}[:, None]"),
-    *("{e}.clone()", "min(0.0, {e})", "max(0.0, {e})", "math.floor({e})", "torch.floor({e})"),
-    *("{e} / 100", "2 * {e}", "{e} / 2"),
-)
+QUOTED = re.compile(r"`[^`]*`")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Edit:
-    """A change in one place.
+    """A change in one place, or the same change in several.
 
     Attributes
     ----------
@@ -36,63 +38,211 @@ class Edit:
         How far-fetched it is; the smallest one that explains wins.
     does : str
         What code does that has the changed form, as in "it ... ".
-    before, after : str
-        The place, as source.
-    line : int
-        Where.
     tree : ast.FunctionDef
-        The changed code, until the next one is asked for.
+        The code: changed between `put` and `take_back`.
+    spots : tuple
+        Each place, and what comes there.
     """
 
     rank: int
     does: str
-    before: str
-    after: str
-    line: int
     tree: ast.FunctionDef
+    spots: tuple[tuple[Place, ast.expr | ast.stmt], ...]
+
+    def put(self) -> None:
+        """Change the code."""
+        for place, new in self.spots:
+            put(place, new)
+
+    def take_back(self) -> None:
+        """Leave the code as it was."""
+        for place, _ in reversed(self.spots):
+            put(place, place[3])
+
+    @property
+    def line(self) -> int:
+        """Where it is, the first place of several."""
+        return self.spots[0][0][3].lineno
+
+    @property
+    def moves(self) -> bool:
+        """Whether it exchanges two statements."""
+        return len(self.spots) == 2 and self.spots[0][1] is self.spots[1][0][3]
+
+    @property
+    def before(self) -> str:
+        """The place as source, with what stands around a lone name or number."""
+        return self._texts[0]
+
+    @property
+    def after(self) -> str:
+        """The same as it is when changed."""
+        return self._texts[1]
+
+    @cached_property
+    def _texts(self) -> tuple[str, str]:
+        return self.texts()
+
+    def texts(self, narrow: bool = False) -> tuple[str, str]:
+        """Return both as source; `narrow` leaves out what stands around."""
+        place, new = self.spots[0]
+        old = place[3]
+        alone = ast.unparse(old), ast.unparse(new)
+        if narrow and isinstance(old, ast.Attribute) and isinstance(new, ast.Attribute):
+            return f".{old.attr}", f".{new.attr}"
+        if narrow or len(self.spots) > 1:
+            return alone
+        with holding(place, place[3]):
+            before = around(place)
+        with holding(place, new):
+            return before or alone[0], around(place) or alone[1]
 
 
-def edits(function: ast.FunctionDef, insert: bool = False) -> Iterator[Edit]:
+def edits(function: ast.FunctionDef) -> Iterator[Edit]:
     """Give every change of one place of a function, and of all like places together.
+
+    Each is made until the next one is asked for.
 
     Parameters
     ----------
     function : ast.FunctionDef
         The code.
-    insert : bool
-        Put in what may be missing, instead of changing what is there.
     """
-    parameters = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
-    parameters += [name for name in _made(function) if name not in parameters][:MOST_NAMES]
     copied = copy.deepcopy(function)
-    allocates = any(_name(node) in ALLOCATING for node in ast.walk(copied))
-    everywhere: dict[tuple[str, str], list[tuple[_Place, ast.expr | ast.stmt, int, str]]] = {}
-    for place in list(_places(copied)):
-        found = changes(place[3], parameters)
-        for rank, does, new in _insertions(place) if insert else found:
-            if allocates and _may_explode(place, new):
-                continue
-            before, after = ast.unparse(place[3]), ast.unparse(new)
-            everywhere.setdefault((before, after), []).append((place, new, rank, does))
-            wider = _around(place) or before
-            _put(place, new)
-            changed = _around(place) or after
-            yield Edit(rank, does, wider, changed, place[3].lineno, copied)
-            _put(place, place[3])
-    for (before, after), alike in everywhere.items():
+    names = _arguments(function)
+    names += [name for name in _assigned(function) if name not in names][:MOST_NAMES]
+    everywhere: dict[tuple[str, str], list[_Found]] = {}
+    for found in _sensible(copied, lambda p: changes(p[3], names)):
+        same = ast.unparse(found.place[3]), ast.unparse(found.new)
+        everywhere.setdefault(same, []).append(found)
+        yield from _made(_together(copied, [found]))
+    for alike in everywhere.values():
         if len(alike) > 1:  # the same slip wherever the formula has it
-            for place, new, _, _ in alike:
-                _put(place, new)
-            place, _, rank, does = alike[0]
-            yield Edit(rank, does, before, after, place[3].lineno, copied)
-            for place, _, _, _ in reversed(alike):
-                _put(place, place[3])
+            yield from _made(_together(copied, alike))
 
 
-def _made(function: ast.FunctionDef) -> list[str]:
-    """Return the names that a function gives to what it computes."""
+def _made(edit: Edit) -> Iterator[Edit]:
+    edit.put()
+    yield edit
+    edit.take_back()
+
+
+class _Found(NamedTuple):
+    """A slip in a place, the how manieth of those that the place invites."""
+
+    place: Place
+    number: int
+    rank: int
+    does: str
+    new: ast.expr | ast.stmt
+
+
+def _sensible(
+    function: ast.FunctionDef, slips: Callable[[Place], Iterator[Change]]
+) -> Iterator[_Found]:
+    """Give every slip in every place that does not fill the memory."""
+    allocates = any(_name(node) in ALLOCATING for node in ast.walk(function))
+    for place in list(places(function)):
+        for number, (rank, does, new) in enumerate(slips(place)):
+            if not (allocates and _may_explode(place, new)):
+                yield _Found(place, number, rank, does, new)
+
+
+def possible(function: ast.FunctionDef, words: Words) -> Iterator[Edit]:
+    """Give every change of what is there that may mend an answer.
+
+    Parameters
+    ----------
+    function : ast.FunctionDef
+        The code. It stays as it is until one of the changes is put.
+    words : Words
+        What is known of its expressions, and of the numbers of right code.
+    """
+    names = _arguments(function)
+    names += [name for name in _named(function) if name not in names][:MOST_NAMED]
+    known = {n.id: words.kind(n) for n in ast.walk(function) if isinstance(n, ast.Name)}
+    near = neighbourhood(function)
+
+    narrow = _narrow(function)
+
+    def slips(place: Place) -> Iterator[Change]:
+        node, alike = place[3], names
+        if isinstance(node, ast.Name):
+            if id(node) in narrow:
+                return
+            kind = words.kind(node)
+            alike = [n for n in names if n == node.id or known.get(n, "") in ("", kind) or not kind]
+            if _is_power(place[0]):
+                alike = [n for n in alike if n == node.id or n in words.counts]
+        yield from changes(node, alike)
+        if id(node) not in narrow:
+            yield from rarer(node, words.numbers, near)
+
+    for rank, does, spots in exchanged(function):
+        yield Edit(rank, does, function, spots)
+    yield from _all_of(function, slips)
+
+
+def insertions(function: ast.FunctionDef, words: Words) -> Iterator[Edit]:
+    """Give every change that puts in what an answer may be missing, as `possible` does."""
+    narrow = _narrow(function)
+
+    def slips(place: Place) -> Iterator[Change]:
+        if id(place[3]) not in narrow and not _is_power(place[0]):
+            yield from missing(place, words)
+
+    yield from _all_of(function, slips)
+
+
+def _all_of(
+    function: ast.FunctionDef, slips: Callable[[Place], Iterator[Change]]
+) -> Iterator[Edit]:
+    """Give changes of one place, and of up to `MOST_ALIKE` places that have the like of it."""
+    alike: dict[tuple[str, int], list[_Found]] = {}
+    for found in _sensible(function, slips):
+        alike.setdefault((_shape(found.place), found.number), []).append(found)
+        yield _together(function, [found])
+    for several in alike.values():
+        same = len({(found.rank, QUOTED.sub("", found.does)) for found in several}) == 1
+        if same and 1 < len(several) <= MOST_ALIKE:
+            yield _together(function, several)
+
+
+def _together(function: ast.FunctionDef, alike: list[_Found]) -> Edit:
+    """Return the same slip in all places that have the like of it."""
+    spots = tuple((found.place, found.new) for found in alike)
+    return Edit(alike[0].rank, alike[0].does, function, spots)
+
+
+def _shape(place: Place) -> str:
+    """Write an expression without its names; for a lone name or number what it stands in."""
+    parent, field, index, node = place
+    if isinstance(node, ast.stmt):
+        return ""
+    lone = isinstance(node, ast.Name | ast.Constant) and isinstance(parent, ast.expr)
+    text = ast.unparse(parent if lone else node)
+    return f"{field if lone else ''} {index} {re.sub(r'[A-Za-z_][A-Za-z_0-9]*', '_', text)}"
+
+
+def _arguments(function: ast.FunctionDef) -> list[str]:
+    return [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
+
+
+def _assigned(function: ast.FunctionDef) -> list[str]:
+    """Return the names that a function gives to what it computes, each alone on its left."""
     names = [node.targets[0] for node in ast.walk(function) if isinstance(node, ast.Assign)]
     return list(dict.fromkeys(name.id for name in names if isinstance(name, ast.Name)))
+
+
+def _named(function: ast.FunctionDef) -> list[str]:
+    """Return all names that a function gives a value, from above to below."""
+    stored = [
+        node
+        for node in ast.walk(function)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    ]
+    stored.sort(key=lambda node: (node.lineno, node.col_offset))
+    return list(dict.fromkeys(node.id for node in stored))
 
 
 def _name(node: ast.AST) -> str:
@@ -100,91 +250,28 @@ def _name(node: ast.AST) -> str:
     return getattr(called, "attr", getattr(called, "id", ""))
 
 
-def _may_explode(place: "_Place", new: ast.AST) -> bool:
+def _narrow(function: ast.FunctionDef) -> set[int]:
+    """Return what decides how much memory a function takes: nothing much may be changed there."""
+    nodes = list(ast.walk(function))
+    if not any(_name(node) in ALLOCATING for node in nodes):
+        return set()
+    inner = [node for node in nodes if _name(node) in ALLOCATING or _is_power(node)]
+    inner += [n for n in nodes if isinstance(n, ast.BinOp) and isinstance(n.op, SHRINKING)]
+    return {id(below) for node in inner for below in ast.walk(node)}
+
+
+def _is_power(node: ast.AST) -> bool:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, POWERS)
+
+
+def _may_explode(place: Place, new: ast.AST) -> bool:
     """Whether a change may make a number so large that as many items fill the memory.
 
     That is so where a power gets other parts, and where what makes a number small is left out.
     """
     parent, _, _, node = place
-    if isinstance(parent, ast.BinOp) and isinstance(parent.op, POWERS):
+    if _is_power(parent):
         return True
     outer = isinstance(node, ast.BinOp) and isinstance(node.op, SHRINKING)
     kept = isinstance(new, ast.BinOp) and isinstance(new.op, SHRINKING)
     return outer and not kept
-
-
-_Place = tuple[ast.AST, str, int | None, ast.expr | ast.stmt]
-
-
-def _places(tree: ast.AST) -> Iterator[_Place]:
-    for parent in ast.walk(tree):
-        for field, value in ast.iter_fields(parent):
-            if field in ("annotation", "returns", "decorator_list", "args") and isinstance(
-                parent, ast.FunctionDef | ast.arg
-            ):
-                continue
-            if isinstance(value, ast.expr):
-                yield parent, field, None, value
-            elif isinstance(value, list):
-                for index, item in enumerate(value):
-                    if isinstance(item, ast.expr | ast.stmt):
-                        yield parent, field, index, item
-
-
-def _around(place: _Place) -> str:
-    """Write what stands around a lone number or name, which says more than it does alone."""
-    parent, field, index, node = place
-    if not isinstance(node, ast.Constant | ast.Name | ast.Attribute):
-        return ""
-    if isinstance(parent, ast.keyword):
-        return ast.unparse(parent)
-    if not isinstance(parent, ast.expr):
-        return ""
-    whole = ast.unparse(parent)
-    if len(whole) > LONGEST and isinstance(parent, ast.Call) and field == "args":
-        now = ast.unparse(parent.args[index or 0])
-        return f"{ast.unparse(parent.func)}({'..., ' if index else ''}{now})"
-    return whole if len(whole) <= LONGEST else ""
-
-
-def _put(place: _Place, node: ast.AST) -> None:
-    parent, field, index, _ = place
-    if index is None:
-        setattr(parent, field, node)
-    else:
-        getattr(parent, field)[index] = node
-
-
-def _insertions(place: _Place) -> Iterator[Change]:
-    """Give what may be missing around an expression: a step of one call, a sign, a one."""
-    parent, field, _, node = place
-    if not isinstance(node, ast.Name | ast.Call | ast.BinOp | ast.Subscript | ast.Attribute):
-        return
-    if field == "func" or not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
-        return
-    if isinstance(parent, ast.Attribute) and isinstance(node, ast.Name) and node.id in MODULES:
-        return
-    text = ast.unparse(node)
-    if isinstance(node, ast.Call) and "keepdim" not in text and "dim" in text:
-        keep = ast.keyword("keepdim", ast.Constant(True))
-        yield _placed(
-            4, "keeps the dimension", ast.Call(node.func, node.args, [*node.keywords, keep]), node
-        )
-    for pattern in MISSING if _stands_alone(text) else ():
-        new = syntax.parse(pattern.format(e=f"({text})"), mode="eval").body
-        # A name is changed sooner than what is made of it.
-        rank = 6 - isinstance(node, ast.Name)
-        yield _placed(rank, f"has `{pattern.format(e='...')}` there", new, node)
-
-
-def _stands_alone(text: str) -> bool:
-    try:
-        syntax.parse(f"({text})", mode="eval")
-    except SyntaxError:
-        return False
-    return True
-
-
-def _placed(rank: int, does: str, new: ast.expr, node: ast.AST) -> Change:
-    ast.copy_location(new, node)
-    return rank, does, ast.fix_missing_locations(new)

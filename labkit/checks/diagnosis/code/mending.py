@@ -1,209 +1,259 @@
 """Which change of an answer's code would make its calls right.
 
-One change that mends every call says where the slip is; two of them, where each mends some calls
-and spoils none, are two slips. A change that mends most of the wrong calls is still the cause of
-those, and the card says which calls it leaves.
+One change that mends every call says where the slip is. Two or more of them, each of which brings
+the calls nearer and spoils none, are as many slips, or one that was made in as many places. A
+change that mends most of the wrong calls is still the cause of those, and the card says which
+calls it leaves.
 """
 
 import ast
-import copy
 import inspect
-import math
 import re
-import time
-import types
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
-from typing import Any
-
-import numpy as np
 
 from labkit.checks import syntax
-from labkit.checks.calling import call_all
-from labkit.checks.diagnosis.code.answer import Remark, cell_of, definition_in
-from labkit.checks.diagnosis.code.edits import Edit, edits
-from labkit.checks.diagnosis.evidence import Evidence, Raised
-from labkit.checks.diagnosis.explanations.arguments import called, copied
-from labkit.checks.exercise import Case
-from labkit.checks.rules import Codes, Rule
-from labkit.checks.values import Plain, as_array, input_size, shortened
+from labkit.checks.diagnosis.code import advice
+from labkit.checks.diagnosis.code.answer import Remark
+from labkit.checks.diagnosis.code.cell import Cell
+from labkit.checks.diagnosis.code.edits import Edit, insertions, possible
+from labkit.checks.diagnosis.code.insertions import Words
+from labkit.checks.diagnosis.code.places import now
+from labkit.checks.diagnosis.code.trials import Trial, Trials
+from labkit.checks.diagnosis.code.words import words_of
 
-MOST_EDITS = 600
-SECOND_EDITS = 400
-FIRST_STEPS = 4
-LONGEST = 5.0
-LONGEST_PLACE = 60
+MOST_SECONDS = 400
+FIRST_STEPS = 6
+OF_SINGLE = 0.85
+"""The share of the time after which no more single changes are tried, where some have helped."""
+OF_ONE_PLACE = 2
+MOST_STEPS = 4
+LOOK_IN = 0.15
 SLOW = 0.02
 WAIT = 0.5
 FAR_FETCHED = 4
-FIRST_LOOK = 3
+AS_FAR_FETCHED = 1
 SEVERAL = 2
 SEVERAL_OF = 3  # a third of them
-MOST_LABELS = 2
-SPACE = "<repair>"
 # What mends some calls by chance sooner than by sense.
-FAR = re.compile(r"^has `(?:min\(|max\(|\.\.\. / 100|2 \* \.\.\.|\.\.\. / 2)")
+FAR = re.compile(r"^has `(?:min\(|max\(|\.\.\. / 100|2 \* \.\.\.|\.\.\. / 2|1 - \.\.\.|1 / )")
+
+NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True)
 class _Step:
-    """A change that mends some of the wrong calls and spoils none of the right ones."""
+    """A change that brings some of the wrong calls nearer and spoils none of the right ones."""
 
     edit: Edit
-    mended: tuple[int, ...]
+    trial: Trial
 
     @property
-    def order(self) -> tuple[int, int]:
+    def order(self) -> tuple[float, ...]:
         """Those that mend most come first, then those that are least far-fetched."""
-        return -len(self.mended), self.edit.rank
+        return *self.trial.order, self.edit.rank
 
 
 @dataclass
-class _Search:
-    """The search for such changes, in the cell of one answer."""
+class Search:
+    """The search for such changes, in the cell of one answer.
 
-    function: types.FunctionType
-    evidence: Evidence
-    wrong: list[int]
-    tree: ast.Module
+    Attributes
+    ----------
+    cell : Cell
+        The code.
+    trials : Trials
+        The calls to try it on.
+    all_or_none : bool
+        Ask for one change that mends every call.
+    nearby : bool
+        Leave out far-fetched ones.
+    """
+
+    cell: Cell
+    trials: Trials
     all_or_none: bool
+    nearby: bool = False
     whole: list[Edit] = field(default_factory=list)
-    pairs: list[tuple[Edit, Edit]] = field(default_factory=list)
+    alone: list[Edit] = field(default_factory=list)
+    several: list[tuple[Edit, ...]] = field(default_factory=list)
     steps: list[_Step] = field(default_factory=list)
+    known: list[Edit] = field(default_factory=list)
 
     def run(self) -> None:
-        """Try every change of one place, then two changes after one another."""
-        for edit, changed in islice(self._changed(self.tree), MOST_EDITS):
-            mended = self._mended(changed)
-            if len(mended) == len(self.wrong):
-                if edit.rank < self._most and not self._answers_alone(edit):
-                    self.whole.append(edit)
-            elif mended and not self.all_or_none and not FAR.search(edit.does):
-                self.steps.append(_Step(_kept(edit), mended))
-        self.steps.sort(key=lambda step: step.order)
-        for step in self.steps[:FIRST_STEPS] if self.evidence.exact and not self.whole else []:
-            tree = _with(self.tree, step.edit.tree)
-            left = [i for i in self.wrong if i not in step.mended]
-            for edit, changed in islice(self._changed(tree), SECOND_EDITS // FIRST_STEPS):
-                if _apart(step.edit, edit) and all(
-                    self._right(changed, i) for i in (*left, *self._calls)
-                ):
-                    self.pairs.append((step.edit, _kept(edit)))
+        """Try every change of one place, then one after another, then two of them together."""
+        for stage in self._stages:
+            self._single(stage)
+            self.whole.sort(key=lambda edit: edit.rank)
+            self.steps.sort(key=lambda step: step.order)
+            if self.whole and self.whole[0].rank < FAR_FETCHED:
+                return
+            if self._may_be_several:
+                self._one_after_another()
+            if self._may_be_several:
+                self._pairs()
+            if self.several:
+                return
+
+    @property
+    def _may_be_several(self) -> bool:
+        """Whether it is time to look for more changes than one."""
+        known = self.whole or self.several or self.all_or_none
+        return self.trials.evidence.exact and not known
+
+    def _single(self, stage: Iterator[Edit]) -> None:
+        """Sort changes by what they do alone."""
+        budget = self.trials.evidence.budget
+        for step in self._steps(stage, self.trials):
+            if self.whole and step.edit.rank > self.whole[0].rank + AS_FAR_FETCHED:
+                return
+            if self.steps and not self.whole and budget.over(OF_SINGLE):
+                return
+            if len(step.trial.mended) < len(self.trials.wrong):
+                if not FAR.search(step.edit.does):
+                    self.steps.append(step)
+            elif not self._answers_alone(step.edit):
+                self.whole.append(step.edit)
+            else:
+                self.alone.append(step.edit)
+
+    @property
+    def _most(self) -> int:
+        """How far-fetched a change must not be."""
+        return 99 if self.trials.evidence.exact and not self.nearby else FAR_FETCHED + self.nearby
+
+    @cached_property
+    def _stages(self) -> list[Iterator[Edit]]:
+        """Give the changes that are not tried yet, also after one that had to be stopped."""
+        calls = self.trials.calls[0], self.trials.calls[len(self.trials.wrong) - 1]
+        words = words_of(self.cell, self.trials.evidence, calls)
+        return [self._ranked(source, words) for source in (possible, insertions)]
+
+    def _ranked(self, source: Callable[..., Iterator[Edit]], words: Words) -> Iterator[Edit]:
+        found = [edit for tree in self.cell.functions for edit in source(tree, words)]
+        for edit in sorted(found, key=lambda edit: edit.rank):
+            if edit.rank < self._most:
+                self.known.append(edit)
+                yield edit
+
+    def _pairs(self) -> None:
+        """Look for two changes that make every call right together."""
+        first = [step.edit for step in self.steps]
+        plausible = [e for e in self.known if e not in first and e.rank <= FAR_FETCHED]
+        seconds = [e for e in (*first, *plausible) if e not in self.alone][:MOST_SECONDS]
+        for step in _varied(self.steps):
+            left = [i for i in self.trials.calls if i not in step.trial.mended]
+            with self.cell.changed(step.edit):
+                nodes = self.cell.nodes()
+                for edit in seconds:
+                    if self.trials.evidence.budget.over():
+                        break
+                    if not _apart(step.edit, edit, nodes):
+                        continue
+                    with self.cell.changed(edit) as function:
+                        if function and self.trials.all_right(function, left[:1]):
+                            self.several.append((step.edit, edit))
+                            break
+        self.several.sort(key=lambda pair: sum(edit.rank for edit in pair))
+
+    def _one_after_another(self) -> None:
+        """Take the change that mends most, then the one that mends most of the rest, and so on."""
+        taken: list[Edit] = []
+        trials, steps = self.trials, self.steps
+        with ExitStack() as changes:
+            while steps and len(taken) < MOST_STEPS:
+                best = min(steps, key=lambda step: step.order)
+                if not (best.trial.mended or best.trial.parts):
                     return
+                taken.append(best.edit)
+                function = changes.enter_context(self.cell.changed(best.edit))
+                if function is None:
+                    return
+                trials, nodes = trials.after(function), self.cell.nodes()
+                rest = [e for e in self.known if all(_apart(one, e, nodes) for one in taken)]
+                steps = list(self._steps(rest, trials))
+                whole = [s for s in steps if len(s.trial.mended) == len(trials.wrong)]
+                if whole:
+                    last = min(whole, key=lambda step: step.edit.rank)
+                    self.several.append((*taken, last.edit))
+                    return
+
+    def _steps(self, edits: Iterable[Edit], trials: Trials) -> Iterator[_Step]:
+        """Give the changes that bring calls nearer, as long as there is time."""
+        for edit in edits:
+            if trials.evidence.budget.over():
+                return
+            with self.cell.changed(edit) as function:
+                trial = trials.of(function) if function else None
+            if trial is not None:
+                yield _Step(edit, trial)
 
     def remark(self) -> Remark | None:
         """Return what is to be said."""
         if self.whole:
-            return _remark(min(self.whole, key=lambda edit: edit.rank))
-        if self.pairs:
-            return _two(*self.pairs[0])
+            return advice.one(self.whole[0])
+        if self.several:
+            return advice.several(self.several[0])
         best = next((step for step in self.steps if self._tells(step)), None)
-        return self._partly(best) if best else None
+        if best is not None:
+            return advice.in_part(best.edit, best.trial, self.trials)
+        return None
 
-    @cached_property
-    def _calls(self) -> list[int]:
-        """All calls, those that go wrong first and the small ones first among them."""
-        size = [input_size(case.args) for case in self.evidence.cases]
-        return sorted(range(len(size)), key=lambda i: (i not in self.wrong, size[i], i))
-
-    @property
-    def _most(self) -> int:
-        """How far-fetched a change may be."""
-        return 99 if self.evidence.exact else FAR_FETCHED
-
-    def _mended(self, changed: Callable[..., Any]) -> tuple[int, ...]:
-        """Return which wrong calls a change makes right; none if it spoils a right one."""
-        mended: list[int] = []
-        for k, i in enumerate(self._calls):
-            right = self._right(changed, i)
-            if i not in self.wrong and not right:
-                return ()
-            if i in self.wrong and right:
-                mended.append(i)
-            if not mended and k + 1 >= min(FIRST_LOOK, len(self.wrong)):
-                return ()
-        return tuple(mended)
+    def place(self) -> Remark | None:
+        """Return where the slip is, if every plausible change that mends all is in one line."""
+        lines = {edit.line for edit in self.whole}
+        if len(lines) != 1 or self.whole[0].rank > FAR_FETCHED:
+            return None
+        return advice.place(self.whole[0])
 
     def _tells(self, step: _Step) -> bool:
         """Whether what a change mends is no chance: a good part of the wrong calls, and several."""
+        enough = len(step.trial.mended) >= max(SEVERAL, len(self.trials.wrong) / SEVERAL_OF)
         return (
-            self.evidence.exact
-            and len(step.mended) >= max(SEVERAL, len(self.wrong) / SEVERAL_OF)
+            self.trials.evidence.exact
+            and (enough or bool(step.trial.parts))
             and not self._answers_alone(step.edit)
             and not any(map(self._answers, _calls_in(step.edit.after)))
         )
 
-    def _right(self, changed: Callable[..., Any], i: int) -> bool:
-        return _gives_right(changed, self.evidence, i)
-
-    def _changed(self, tree: ast.Module) -> Iterator[tuple[Edit, Callable[..., Any]]]:
-        """Give every change of the functions of a cell, with the answer that comes of it."""
-        for insert in False, True:
-            for position, node in enumerate(tree.body):
-                if isinstance(node, ast.FunctionDef):
-                    for edit in edits(node, insert):
-                        body = [*tree.body[:position], edit.tree, *tree.body[position + 1 :]]
-                        changed = _compiled(body, self.function)
-                        if changed is not None:
-                            yield edit, changed
-
     def _answers_alone(self, edit: Edit) -> bool:
         """Whether what is put in is the whole answer: that mends no slip, it goes round it."""
         shorter = len(edit.after) < len(ast.unparse(ast.Module(edit.tree.body, []))) / 2
-        return shorter and self._answers(edit.after)
+        same = set(NAME.findall(edit.before)) == set(NAME.findall(edit.after))
+        return shorter and not same and self._answers(edit.after)
 
     def _answers(self, source: str) -> bool:
         """Whether an expression of the arguments gives the right result of every call."""
-        names = ", ".join(inspect.signature(self.function).parameters)
+        names = ", ".join(inspect.signature(self.cell.answer).parameters)
         try:
-            alone = eval(f"lambda {names}: ({source})", dict(self.function.__globals__))
+            alone = eval(f"lambda {names}: ({source})", dict(self.cell.answer.__globals__))
         except SyntaxError:
             return False  # a statement
-        return all(self._right(alone, i) for i in range(len(self.evidence.cases)))
-
-    def _partly(self, step: _Step) -> Remark:
-        left = [i for i in self.wrong if i not in step.mended]
-        labels = list(dict.fromkeys(self.evidence.cases[i].label for i in left))
-        but = f"all but {'; '.join(labels)}" if len(labels) <= MOST_LABELS else "most"
-        text = (
-            f"{_where(step.edit)} {_instead(step.edit)} {len(step.mended)} of the "
-            f"{len(self.wrong)} calls that go wrong would be right ({but})."
-        )
-        return Remark(f"repair: {step.edit.before} -> {step.edit.after} in part", text)
+        return self.trials.all_right(alone)
 
 
-def repair(
-    function: Callable[..., Any], evidence: Evidence, wrong: list[int], all_or_none: bool = False
-) -> Remark | None:
-    """Return the change of one place, or of two, that mends the calls of an answer.
+def _varied(steps: Sequence[_Step]) -> Iterator[_Step]:
+    """Give the first few steps, of each place only the best."""
+    places: list[int] = []
+    for step in steps:
+        place = id(step.edit.spots[0][0][3])
+        if places.count(place) < OF_ONE_PLACE and len(places) < FIRST_STEPS:
+            places.append(place)
+            yield step
 
-    Parameters
-    ----------
-    function : callable
-        The answer.
-    evidence : Evidence
-        Its calls.
-    wrong : list of int
-        Those that are not accepted.
-    all_or_none : bool
-        Ask for one change that mends every call.
-    """
-    if not isinstance(function, types.FunctionType) or not wrong:
-        return None
-    tree = cell_of(function)
-    if tree is None or definition_in(tree, function) is None:
-        return None
-    search = _Search(function, evidence, wrong, tree, all_or_none)
-    smallest = min(wrong, key=lambda i: input_size(evidence.cases[i].args))
-    start = time.process_time()
-    call_all(function, [evidence.cases[smallest]], WAIT)
-    if time.process_time() - start < SLOW:
-        # A change may make an endless loop.
-        call_all(search.run, [Case("all changes", ())], LONGEST)
-    return search.remark()
+
+def _apart(first: Edit, second: Edit, nodes: set[int]) -> bool:
+    """Whether a second change is still there to make, and not in a place of the first."""
+    changed = {id(new) for _, new in first.spots} | {id(place[3]) for place, _ in first.spots}
+    return all(
+        id(place[0]) in nodes
+        and now(place) is place[3]
+        and id(place[3]) not in changed
+        and id(place[0]) not in changed
+        for place, _ in second.spots
+    )
 
 
 def _calls_in(source: str) -> list[str]:
@@ -213,87 +263,3 @@ def _calls_in(source: str) -> list[str]:
     except SyntaxError:
         return []
     return [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
-
-
-def _kept(edit: Edit) -> Edit:
-    """Return a change whose code stays as it is when the next one is asked for."""
-    return Edit(edit.rank, edit.does, edit.before, edit.after, edit.line, copy.deepcopy(edit.tree))
-
-
-def _apart(first: Edit, second: Edit) -> bool:
-    """Whether two changes are in two places, and not one of them inside of the other."""
-    inside = second.before in first.after or first.after in second.before
-    return not inside and first.before not in second.after
-
-
-def _with(tree: ast.Module, changed: ast.FunctionDef) -> ast.Module:
-    body = [
-        changed if isinstance(node, ast.FunctionDef) and node.name == changed.name else node
-        for node in tree.body
-    ]
-    return ast.Module(body, [])
-
-
-def _compiled(body: list[ast.stmt], function: types.FunctionType) -> Callable[..., Any] | None:
-    """Define what a cell defines once more, in a copy of the notebook's names."""
-    kept = ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom
-    space = {"math": math, **function.__globals__}
-    module = ast.Module([node for node in body if isinstance(node, kept)], [])
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            exec(compile(module, SPACE, "exec"), space)
-    except Exception:
-        return None
-    found = space.get(function.__name__)
-    return found if callable(found) else None
-
-
-def _gives_right(changed: Callable[..., Any], evidence: Evidence, i: int) -> bool:
-    given = called(lambda: changed(*copied(evidence.cases[i].args)))
-    if isinstance(given, Raised):
-        return False
-    parts, wanted = evidence.parts(given), evidence.parts(evidence.expected[i])
-    args = evidence.cases[i].args
-    if len(parts) != len(wanted):
-        return False
-    compared = list(zip(evidence.exercise.rules, parts, wanted, strict=True))
-    if any(_far_off(rule, value, want) for rule, value, want in compared):
-        return False
-    return all(rule.mismatch("", value, want, args) is None for rule, value, want in compared)
-
-
-def _far_off(rule: Rule, value: Plain, want: Plain) -> bool:
-    """Whether codes are off by more than a neighbour: seen without asking the rule."""
-    a, b = as_array(value), as_array(want)
-    if not isinstance(rule, Codes) or a is None or b is None or a.shape != b.shape:
-        return False
-    return bool((np.abs(a.astype(np.float64) - b) > 1).any())
-
-
-def _where(edit: Edit) -> str:
-    return f"Look at `{shortened(edit.before, LONGEST_PLACE)}`, in line {edit.line} of the cell."
-
-
-def _instead(edit: Edit) -> str:
-    if edit.after == "pass":
-        return "Without it"
-    if len(edit.after) <= LONGEST_PLACE:
-        return f"With `{edit.after}` there"
-    return f"With code there that {edit.does.removesuffix(' there')},"
-
-
-def _remark(edit: Edit) -> Remark:
-    text = f"{_where(edit)} {_instead(edit)} every call would be right: do you see why?"
-    return Remark(f"repair: {edit.before} -> {edit.after}", text)
-
-
-def _two(first: Edit, second: Edit) -> Remark:
-    one, other = sorted((first, second), key=lambda edit: edit.line)
-    places = [
-        f"`{shortened(e.before, LONGEST_PLACE)}` in line {e.line} of the cell "
-        f"(try `{shortened(e.after, LONGEST_PLACE)}`)"
-        for e in (one, other)
-    ]
-    text = f"Two places: {places[0]}, and {places[1]}. With both changes every call would be right."
-    key = f"repair: {one.before} -> {one.after} and {other.before} -> {other.after}"
-    return Remark(key, text)

@@ -4,12 +4,13 @@ Each is a rank (how far-fetched it is), what code with it does, and the piece as
 """
 
 import ast
-import copy
 from collections.abc import Iterator
 
 from labkit.checks import syntax
 from labkit.checks.diagnosis.code.brackets import regrouped
 from labkit.checks.diagnosis.code.functions import NAMES, TAKEN
+from labkit.checks.diagnosis.code.places import short
+from labkit.checks.diagnosis.code.statements import of_statement
 
 OPERATORS: dict[type[ast.operator], tuple[tuple[type[ast.operator], str], ...]] = {
     ast.Add: ((ast.Sub, "subtracts"), (ast.Mult, "multiplies")),
@@ -52,7 +53,7 @@ SIGNS = {
     ast.LShift: "<<",
     ast.RShift: ">>",
 }
-LONGEST = 44
+MODULES = ("torch", "math", "np", "F", "nn")
 
 Change = tuple[int, str, ast.expr | ast.stmt]
 
@@ -82,7 +83,7 @@ def changes(node: ast.AST, parameters: list[str]) -> Iterator[Change]:
         turned = ast.Tuple(node.elts[::-1], ast.Load())
         made = iter([(3, "has the two in the other order", turned)])
     elif isinstance(node, ast.If | ast.For | ast.AugAssign | ast.Assign):
-        made = _statements(node)
+        made = of_statement(node)
     for rank, does, new in made:
         ast.copy_location(new, node)
         yield rank, does, ast.fix_missing_locations(new)
@@ -123,10 +124,10 @@ def _conditions(node: ast.BoolOp) -> Iterator[Change]:
 
 
 def _calls(node: ast.Call) -> Iterator[Change]:
-    name = _called(node)
+    name = called_name(node)
     if name in WRAPPERS:
         inner = node.func.value if isinstance(node.func, ast.Attribute) else None
-        if isinstance(inner, ast.Name) and inner.id in ("torch", "math", "np", "F"):
+        if isinstance(inner, ast.Name) and inner.id in MODULES[:4]:
             inner = None
         first = inner if inner is not None else (node.args[0] if node.args else None)
         if first is not None:
@@ -162,7 +163,8 @@ def _calls(node: ast.Call) -> Iterator[Change]:
             yield 2, text, ast.Call(node.func, node.args, rest)
 
 
-def _called(node: ast.Call) -> str:
+def called_name(node: ast.Call) -> str:
+    """Return the last name of what is called: "round" of `torch.round(x)`."""
     if isinstance(node.func, ast.Attribute):
         return node.func.attr
     return node.func.id if isinstance(node.func, ast.Name) else ""
@@ -232,33 +234,3 @@ def _attributes(node: ast.Attribute) -> Iterator[Change]:
 
 def _taken(name: str, instead_of: str) -> str:
     return f"{TAKEN.get(name, f'uses `{name}`')} where `{instead_of}` belongs"
-
-
-def _statements(node: ast.stmt) -> Iterator[Change]:
-    if isinstance(node, ast.If):
-        condition = short(node.test)
-        other: ast.stmt = ast.If(ast.Constant(False), node.body, node.orelse)
-        yield 1, f"does not treat the case `{condition}` apart", other
-        other = ast.If(ast.Constant(True), node.body, node.orelse)
-        yield 1, f"treats every case like `{condition}`", other
-    elif isinstance(node, ast.For):
-        once = ast.For(node.target, node.iter, [*node.body, ast.Break()], [])
-        yield 2, f"goes through the loop over `{short(node.iter)}` only once", once
-    elif isinstance(node, ast.AugAssign):
-        target = copy.deepcopy(node.target)
-        yield 2, f"overwrites `{short(target)}` in each round", ast.Assign([target], node.value)
-        yield 1, f"leaves out the step `{short(node)}`", ast.Pass()
-    elif isinstance(node, ast.Assign) and _redefines(node):
-        yield 1, f"leaves out the step `{short(node)}`", ast.Pass()
-
-
-def _redefines(node: ast.Assign) -> bool:
-    """Whether a name gets a new value made from its old one."""
-    targets = {n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)}
-    return bool(targets & {n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)})
-
-
-def short(node: ast.AST) -> str:
-    """Write a node as source, cut where it is long."""
-    text = ast.unparse(node)
-    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."

@@ -11,7 +11,8 @@ from labkit.checks.exercise import Exercise, Misconception
 from labkit.checks.values import Plain, as_array
 
 NEXT_TO_ALL = 0.999
-
+OF_STORED = 0.5
+"""The share of the time for guesses that goes to stored mistakes, at most."""
 
 Consider = Callable[[Misconception, Explanation, Weight], None]
 
@@ -34,6 +35,8 @@ def stored(
     for tolerant in False, True:
         found = []
         for rank, mistake in enumerate(mistakes):
+            if evidence.budget.over(OF_STORED, now=True):
+                break
             explanation = _as_explanation(evidence, mistake, component)
             weight = evidence.weigh(explanation, tolerant)
             if weight.stands or _but_for_one(weight):

@@ -39,14 +39,17 @@ class Variants:
         for tree in trees.values():
             define(tree, space)
         count = 0
-        for name, tree in trees.items():
-            if any(isinstance(node, ast.While) for node in ast.walk(tree)):
+        for tree in trees.values():
+            nodes = list(ast.walk(tree))
+            if any(isinstance(node, ast.While) for node in nodes):
                 continue
+            stored = [n for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+            made = {node.id for node in stored}
             for edit in edits(tree):
                 count += 1
                 if count > MOST:
                     return
-                explanation = self._explanation(edit, name, dict(space), reference.__name__)
+                explanation = self._explanation(edit, dict(space), reference.__name__, made)
                 if not self.evidence.raises or self._raises_alike(edit, explanation):
                     yield edit.rank, explanation
 
@@ -58,7 +61,7 @@ class Variants:
         return alike and not STEP_LEFT_OUT.fullmatch(edit.does)
 
     def _explanation(
-        self, edit: Edit, name: str, space: dict[str, Any], wanted: str
+        self, edit: Edit, space: dict[str, Any], wanted: str, made: set[str]
     ) -> Explanation:
         functions = {n: f for n, f in space.items() if isinstance(f, types.FunctionType)}
         space.update(_rebound(functions, space))
@@ -74,7 +77,10 @@ class Variants:
 
         key = f"variant: {edit.before} -> {edit.after}"
         return Explanation(
-            key, _text(edit, self.evidence.raises), predict, partial=_speaks_of_arguments(edit)
+            key,
+            _text(edit, self.evidence.raises),
+            predict,
+            partial=_speaks_of_arguments(edit, made),
         )
 
 
@@ -95,10 +101,8 @@ def _invents(edit: Edit) -> bool:
     return not set(NUMBER.findall(edit.after)) <= set(NUMBER.findall(edit.before))
 
 
-def _speaks_of_arguments(edit: Edit) -> bool:
+def _speaks_of_arguments(edit: Edit, made: set[str]) -> bool:
     """Whether a change names nothing that the reference alone has: no numbers, no variables."""
-    nodes = [node for node in ast.walk(edit.tree) if isinstance(node, ast.Name)]
-    made = {node.id for node in nodes if isinstance(node.ctx, ast.Store)}
     named = set(NAME.findall(f"{edit.before} {edit.after}"))
     return not _invents(edit) and not named & made
 

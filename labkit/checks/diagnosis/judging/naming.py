@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from labkit.checks.calling import BROKEN, Outcome
-from labkit.checks.diagnosis.diagnosis import MOST, Finding
 from labkit.checks.diagnosis.facts.errors import meaning
+from labkit.checks.diagnosis.finding import MOST, Finding
 from labkit.checks.values import Plain
 
 HINTS = 2

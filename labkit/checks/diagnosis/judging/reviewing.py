@@ -10,8 +10,8 @@ from typing import Any
 
 from labkit.checks.calling import BROKEN, Outcome, call_all
 from labkit.checks.diagnosis.code.answer import code_of
-from labkit.checks.diagnosis.diagnosis import MOST, Finding
 from labkit.checks.diagnosis.facts.errors import meaning
+from labkit.checks.diagnosis.finding import MOST, Finding
 from labkit.checks.diagnosis.judging.sides import source
 from labkit.checks.exercise import Case, Exercise
 from labkit.checks.reviews import Names

@@ -15,7 +15,7 @@ import numpy as np
 
 from labkit.checks.calling import Outcome, call_all
 from labkit.checks.diagnosis.code.answer import code_of, ends_in_first_round
-from labkit.checks.diagnosis.diagnosis import MOST, Finding
+from labkit.checks.diagnosis.finding import MOST, Finding
 from labkit.checks.diagnosis.judging.deciding import Decision, about, decided, place
 from labkit.checks.diagnosis.judging.naming import Named, one_name
 from labkit.checks.diagnosis.judging.reviewing import reviewed

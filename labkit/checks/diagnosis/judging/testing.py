@@ -9,8 +9,8 @@ from typing import Any
 
 from labkit.checks.calling import Outcome
 from labkit.checks.diagnosis.code.answer import code_of, ends_in_first_round
-from labkit.checks.diagnosis.diagnosis import MOST, Finding
 from labkit.checks.diagnosis.facts.qualities import is_tensor
+from labkit.checks.diagnosis.finding import MOST, Finding
 from labkit.checks.diagnosis.judging.recording import Call, record, statement_of
 from labkit.checks.diagnosis.judging.sides import LONGEST_LINE, Difference, differences
 from labkit.checks.diagnosis.judging.surviving import arguments, short, survival

@@ -1,0 +1,90 @@
+"""The door to the search for what would mend an answer."""
+
+import ast
+import copy
+import time
+import types
+from collections.abc import Callable
+from typing import Any
+
+from labkit.checks.calling import call_all
+from labkit.checks.diagnosis.code.answer import Remark, cell_of, definition_in
+from labkit.checks.diagnosis.code.cell import Cell
+from labkit.checks.diagnosis.code.mending import Search
+from labkit.checks.diagnosis.code.trials import Trials
+from labkit.checks.diagnosis.evidence import Evidence
+from labkit.checks.exercise import Case
+
+SLOW = 0.02
+WAIT = 0.5
+LOOK_IN = 0.15
+OF_PLACE = 0.5
+"""The share of the time after which a place is no more looked for."""
+
+
+def repair(
+    function: Callable[..., Any], evidence: Evidence, wrong: list[int], all_or_none: bool = False
+) -> Remark | None:
+    """Return the change of one place, or of several, that mends the calls of an answer.
+
+    Parameters
+    ----------
+    function : callable
+        The answer.
+    evidence : Evidence
+        Its calls.
+    wrong : list of int
+        Those that are not accepted.
+    all_or_none : bool
+        Ask for one change that mends every call.
+    """
+    search = _searched(function, evidence, wrong, all_or_none)
+    return search.remark() if search else None
+
+
+def place_of_slip(
+    function: Callable[..., Any], evidence: Evidence, wrong: list[int]
+) -> Remark | None:
+    """Return where in the code a slip is whose name is known already.
+
+    Parameters
+    ----------
+    function : callable
+        The answer.
+    evidence : Evidence
+        Its calls.
+    wrong : list of int
+        Those that are not accepted.
+    """
+    if evidence.budget.over(OF_PLACE, now=True):
+        return None
+    search = _searched(function, evidence, wrong, all_or_none=True, nearby=True)
+    return search.place() if search else None
+
+
+def _searched(
+    function: Callable[..., Any],
+    evidence: Evidence,
+    wrong: list[int],
+    all_or_none: bool,
+    nearby: bool = False,
+) -> Search | None:
+    if not isinstance(function, types.FunctionType) or not wrong or not evidence.budget.left:
+        return None
+    tree = cell_of(function)
+    if tree is None or definition_in(tree, function) is None:
+        return None
+    trials = Trials(evidence, wrong)
+    start = time.process_time()
+    call_all(function, [evidence.cases[trials.smallest]], WAIT)
+    if time.process_time() - start > SLOW:
+        return None
+    search = Search(Cell(copy.deepcopy(tree), function), trials, all_or_none, nearby)
+    # A change may make an endless loop: it is stopped, and the search goes on behind it.
+    loops = any(isinstance(node, ast.While) for node in ast.walk(tree))
+    done = False
+    while not done and evidence.budget.left:
+        seconds = LOOK_IN if loops else evidence.budget.left
+        outcomes = call_all(search.run, [Case("all changes", ())], seconds)
+        done = outcomes[0].status != "stopped"
+    return search

@@ -1,0 +1,208 @@
+"""What the code of an answer tells: signs, and changes that mend it; and how long that takes."""
+
+import ast
+import time
+
+import pytest
+import torch
+from diagnosis import Answer, around, run
+
+from labkit.checks import registry
+from labkit.checks.diagnosis.code.edits import insertions, possible
+from labkit.checks.diagnosis.code.insertions import Words
+from labkit.checks.diagnosis.code.signs import signs
+from labkit.checks.verdict import Verdict
+
+EXERCISES = {e.id: e for number in registry.STEMS for e in registry.exercises(number)}
+
+
+def verdict_of(exercise_id: str, code: str) -> Verdict:
+    names = around(int(exercise_id.split(".")[0]))
+    return run(Answer(EXERCISES[exercise_id], "wrong", "", code, ()), names).verdict
+
+
+def keys(exercise_id: str, code: str) -> list[str]:
+    return [finding.key for finding in verdict_of(exercise_id, code).findings]
+
+
+def text(exercise_id: str, code: str) -> str:
+    return " ".join(finding.text for finding in verdict_of(exercise_id, code).findings)
+
+
+def signs_of(body: str) -> list[str]:
+    (function,) = ast.parse(f"def f(x, q, low, high):\n{body}").body
+    return [key for key, _, _ in signs(function)]
+
+
+MENDED = (
+    # Two slips, one in a function's name and one in a special case.
+    (
+        "2.6",
+        """def kl_divergence(p, q):
+    p, q = p / p.sum(), q / q.sum()
+    return float((p * torch.log10(p / q)).sum())
+""",
+        ("`torch.log10(p / q)` in line 3", "`.sum` in line 3 of the cell (try `.nansum`)"),
+    ),
+    # Two that bring the results nearer only together.
+    (
+        "0.2",
+        """def float_fields(pattern):
+    return pattern >> 31, (pattern >> 22) & 0x7F, pattern & 0x7FFFFF
+""",
+        ("Two places", "`pattern >> 22` in line 2", "try `255`"),
+    ),
+    # One slip in two places.
+    (
+        "4.5",
+        """def add_codes(q_a, a, q_b, b, y, relu):
+    real = (q_a.double() - a[1]) / a[0] + (q_b.double() - b[1]) / b[0]
+    return (torch.round(real / y[0]) + y[1]).clamp(y[1] if relu else 0, 255).long()
+""",
+        ("`(q_a.double() - a[1]) / a[0]` and `(q_b.double() - b[1]) / b[0]`, in line 2",),
+    ),
+    # An end of a clamp that another clamp has.
+    (
+        "4.5",
+        """def add_codes(q_a, a, q_b, b, y, relu):
+    real = (q_a.double() - a[1]) * a[0] + (q_b.double() - b[1]) * b[0]
+    q = torch.round(real / y[0]) + y[1]
+    return q.clamp(min=y[1]).long() if relu else q.clamp(0, 255).long()
+""",
+        ("With `q.clamp(y[1], 255)` there every call would be right",),
+    ),
+    # A product of numbers for one of matrices, though it is all of the answer.
+    ("3.2", "def gemm(a, b):\n    return a.int() * b.int()\n", ("With `a.int() @ b.int()` there",)),
+    # What stands elsewhere in the same code.
+    (
+        "2.7",
+        """def merge_levels(counts, levels):
+    level, out = torch.arange(len(counts)) * levels // len(counts), torch.zeros_like(counts)
+    full = counts > 0
+    for i in range(levels):
+        here = level == i
+        out[here & full] = counts[here].sum() / full.sum()
+    return out
+""",
+        ("With `(here & full).sum` there",),
+    ),
+)
+
+
+@pytest.mark.parametrize(("exercise_id", "code", "said"), MENDED)
+def test_a_change_that_mends_every_call_is_found(exercise_id, code, said) -> None:
+    words = text(exercise_id, code)
+    assert all(part in words for part in said), words
+
+
+def test_what_explains_one_of_two_results_is_not_said_as_if_it_were_all() -> None:
+    code = """def inference_energy(macs, bytes_moved, multiply_pj, add_pj, access_pj):
+    return bytes_moved * 8 * access_pj, macs * (multiply_pj + add_pj)
+"""
+    found = keys("0.9", code)
+    assert " and " in found[-1]
+    assert found[-1].startswith("repair: ")
+
+
+def test_the_place_of_a_slip_with_a_name_is_shown() -> None:
+    code = "def twos_complement(value, bits):\n    return value % (2**bits - 1)\n"
+    assert keys("0.7", code)[1] == "place: 2 ** bits - 1 -> 2 ** bits"
+
+
+def test_a_value_that_is_thrown_away_is_seen() -> None:
+    assert signs_of("    y = x + 1\n    y.clamp(low, high)\n    return y") == [
+        "throws away a value"
+    ]
+    assert signs_of("    q.clamp_(low, high)\n    x.fill_(0)\n    return q") == []
+    assert signs_of("    torch.clamp(q, low, high, out=q)\n    return q") == []
+
+
+def test_brackets_that_a_comparison_needs_are_seen() -> None:
+    assert signs_of("    return (x > low) & q % 2 == 1") == ["no brackets around a comparison"]
+    assert signs_of("    return x < low | x > high") == ["no brackets around a comparison"]
+    assert signs_of("    return (x > low) & (q % 2 == 1)") == []
+    assert signs_of("    return x & 3 == low") == []
+    assert signs_of("    return low <= (x & 3) <= high") == []
+
+
+def test_a_loop_that_forgets_is_seen() -> None:
+    again = "    for v in x:\n        out = []\n        out.append(v)\n    return out"
+    assert signs_of(again) == ["begins anew in each round"]
+    assert signs_of("    for v in x:\n        out = v + 1\n    return out") == [
+        "overwrites in each round"
+    ]
+    rows = "    for v in x:\n        row = []\n        row.append(v)\n        q.append(row)\n"
+    assert signs_of(f"{rows}    return q") == []
+    assert signs_of("    for v in x:\n        q = q + v\n    return q") == []
+
+
+def test_an_argument_that_is_overwritten_unread_is_seen() -> None:
+    assert signs_of("    low = -128\n    return x.clamp(low, high)") == ["overwrites low"]
+    assert signs_of("    low = low - 1\n    return x.clamp(low, high)") == []
+
+
+def test_no_change_of_an_answer_may_take_all_memory() -> None:
+    code = """def bucket_counts(batches, bits):
+    for x in batches:
+        pattern = x.flatten().view(torch.int32)
+        bucket = (pattern >> (32 - bits)) & (2**bits - 1)
+        counts = torch.bincount(bucket, minlength=2**bits)
+    return counts
+"""
+    (tree,) = ast.parse(code).body
+    words = Words(counts=("bits",), scalars=("bits",))
+    after = [edit.after for source in (possible, insertions) for edit in source(tree, words)]
+    assert len(after) > 20
+    assert "torch.bincount(pattern, minlength=2 ** bits)" not in after
+    assert not [source for source in after if "2 ** 2 **" in source or "2 ** (2 **" in source]
+
+
+SLOW = (
+    # A network for each choice of widths.
+    (
+        "4.7",
+        """def sensitivity(layers, x, bits):
+    found = []
+    for i in range(len(layers)):
+        h = x
+        for j, (w, b) in enumerate(layers):
+            s = w.abs().max() / 2**bits
+            h = torch.relu(h @ (torch.round(w / s) * s if i == j else w).t() + b)
+        found.append(10 * math.log(h.square().mean()))
+    return torch.tensor(found)
+""",
+    ),
+    # One that trains.
+    (
+        "5.9",
+        """def ternary_network(w, x, labels):
+    v = w.clone().requires_grad_()
+    optimizer = torch.optim.SGD([v], lr=0.1)
+    for _ in range(100):
+        loss = nn.functional.cross_entropy(x @ v.t(), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return v.detach()
+""",
+    ),
+    # A change makes a loop endless.
+    (
+        "0.3",
+        """def float_value(sign, exponent, mantissa, exponent_bits, mantissa_bits):
+    scale = 1.0
+    while exponent > 0:
+        scale, exponent = scale * 3, exponent - 1
+    return scale + mantissa + sign
+""",
+    ),
+)
+
+
+@pytest.mark.parametrize(("exercise_id", "code"), SLOW)
+def test_no_card_computes_for_more_than_a_second(exercise_id, code) -> None:
+    torch.set_num_threads(1)
+    verdict = verdict_of(exercise_id, code)
+    start = time.process_time()
+    assert isinstance(verdict.findings, tuple)
+    assert time.process_time() - start < 1
