@@ -29,9 +29,10 @@ def _packed(
     wide: Callable[[Tensor], Tensor] = torch.clone,
     whole: int = 256,
     rounded: Callable[[Tensor], Tensor] = lambda parts: (parts + 242) // 243,
+    kept: torch.dtype = torch.uint8,
 ) -> Tensor:
     number = wide((trits.long() * powers).sum(axis))
-    return rounded(whole * number).to(torch.uint8)
+    return rounded(whole * number).to(kept)
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -135,6 +136,11 @@ PACK_TRITS = Exercise(
         Misconception(
             "adds up over the rows",
             partial(_packed, axis=0),
+            "Each row of five trits is a byte: sum within a row, dim=1.",
+        ),
+        Misconception(
+            "adds up over the rows",
+            partial(_packed, axis=0, kept=torch.int64),
             "Each row of five trits is a byte: sum within a row, dim=1.",
         ),
         Misconception(

@@ -1,6 +1,7 @@
 """Exercise 8.9: a convolution by loops, as C has it."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 
 import torch
@@ -16,7 +17,25 @@ def convolve(
     q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
 ) -> Tensor:
     """Return the accumulators [height, width, out] of an image [H, W, C]."""
-    return _convolved(q_x.double() - x_zero_point, q_w, q_bias, stride, padding)
+    return _made(q_x, q_w, q_bias, x_zero_point, stride, padding)
+
+
+def _made(
+    q_x: Tensor,
+    q_w: Tensor,
+    q_bias: Tensor,
+    x_zero_point: int,
+    stride: int,
+    padding: int,
+    *,
+    shifted: Callable[[Tensor, int], Tensor] = lambda q, z: q.double() - z,
+    outside: Callable[[int], float] = lambda z: 0.0,
+    kernel: Callable[[Tensor], Tensor] = torch.clone,
+    biases: Callable[[Tensor], Tensor] = torch.clone,
+    given: Callable[[Tensor], Tensor] = torch.clone,
+) -> Tensor:
+    x, value = shifted(q_x, x_zero_point), outside(x_zero_point)
+    return given(_convolved(x, kernel(q_w), biases(q_bias), stride, padding, value))
 
 
 def _convolved(
@@ -43,39 +62,8 @@ def _cases(rng: torch.Generator) -> list[Case]:
         case("three by three", (4, 5, 2), (2, 3, 3), 1, 0),
         case("a padding of 2", (4, 3, 2), (3, 3, 3), 1, 2),
         case("a stride of 2, large biases", (5, 6, 2), (2, 3, 3), 2, 1, 2**30),
-        case("a stride of 3, a kernel that is no square", (6, 5, 3), (2, 2, 3), 3, 1),
+        case("a stride of 3, a kernel that is no square", (5, 7, 3), (2, 2, 3), 3, 1),
     ]
-
-
-def _pads_code_0(
-    q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
-) -> Tensor:
-    return _convolved(
-        q_x.double() - x_zero_point, q_w, q_bias, stride, padding, value=-x_zero_point
-    )
-
-
-def _no_zero_point(
-    q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
-) -> Tensor:
-    return _convolved(q_x, q_w, q_bias, stride, padding)
-
-
-def _in_bytes(
-    q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
-) -> Tensor:
-    return _convolved((q_x.long() - x_zero_point) % 256, q_w, q_bias, stride, padding)
-
-
-def _in_float32(
-    q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
-) -> Tensor:
-    no_bias = _convolved(q_x.double() - x_zero_point, q_w, 0 * q_bias, stride, padding)
-    return (no_bias.float() + q_bias.float()).to(torch.int32)
-
-
-def _weights(change: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
-    return lambda q_x, q_w, *rest: convolve(q_x, change(q_w), *rest)
 
 
 def _as_torch_stores_them(q_w: Tensor) -> Tensor:
@@ -91,11 +79,20 @@ def _stride_in_rows_only(
     return dense[:, : right.shape[1]]
 
 
-def _kept_sum(
+def _in_float32(
     q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
 ) -> Tensor:
-    acc = convolve(q_x, q_w, q_bias, x_zero_point, stride, padding)
+    no_bias = _convolved(q_x.double() - x_zero_point, q_w, 0 * q_bias, stride, padding)
+    return (no_bias.float() + q_bias.float()).to(torch.int32)
+
+
+def _kept_sum(acc: Tensor) -> Tensor:
     return acc.flatten().cumsum(0).reshape(acc.shape).to(torch.int32)
+
+
+def _square(acc: Tensor) -> Tensor:
+    """Give as many columns as rows; raise where there are not so many."""
+    return acc[:, torch.arange(len(acc))]
 
 
 def _no_offset(
@@ -151,10 +148,6 @@ def _bias_of_each(
     return convolve(q_x, q_w, 0 * q_bias, x_zero_point, stride, padding) + taps * q_bias
 
 
-def _one_short(q_x: Tensor, q_w: Tensor, *rest) -> Tensor:
-    return convolve(q_x, q_w, *rest)[:-1, :-1]
-
-
 CONVOLVE = Exercise(
     id="8.9",
     title="A convolution by loops",
@@ -174,30 +167,66 @@ CONVOLVE = Exercise(
     misconceptions=(
         Misconception(
             "pads with the code 0",
-            _pads_code_0,
+            partial(_made, outside=lambda z: -z),
             "Outside the image there is 0.0, whose code is x_zero_point. Less x_zero_point that "
             "is 0: a pixel outside adds nothing, so skip it.",
         ),
         Misconception(
             "leaves the zero point in",
-            _no_zero_point,
+            partial(_made, shifted=lambda q, z: q),
             "What is multiplied is q_x - x_zero_point.",
         ),
         Misconception(
             "subtracts in bytes",
-            _in_bytes,
+            partial(_made, shifted=lambda q, z: (q.long() - z) % 256),
             "q_x is uint8, and 3 - 128 wraps to 131 in it: convert before you subtract.",
         ),
         Misconception(
             "turns the kernel round",
-            _weights(lambda q_w: q_w.flip(1, 2)),
+            partial(_made, kernel=lambda q_w: q_w.flip(1, 2)),
             "In neural networks a convolution does not turn its kernel: row r of the kernel lies "
             "on row i * stride + r - padding of the image.",
         ),
         Misconception(
             "reads weights in torch's order",
-            _weights(_as_torch_stores_them),
+            partial(_made, kernel=_as_torch_stores_them),
             "Here weights lie as [out, rows, columns, channels], the channels last.",
+        ),
+        Misconception(
+            "makes as many columns as rows",
+            partial(_made, given=_square),
+            "Height and width are counted apart: rows from q_x.shape[0] and q_w.shape[1], columns "
+            "from q_x.shape[1] and q_w.shape[2].",
+        ),
+        Misconception(
+            "takes the codes away from the zero point",
+            partial(_made, shifted=lambda q, z: z - q.double()),
+            "What is multiplied is q_x - x_zero_point, in this order.",
+        ),
+        Misconception(
+            "adds the zero point",
+            partial(_made, shifted=lambda q, z: q.double() + z),
+            "What is multiplied is q_x - x_zero_point.",
+        ),
+        Misconception(
+            "subtracts the bias",
+            partial(_made, biases=torch.neg),
+            "Every sum begins with q_bias[n], which is added.",
+        ),
+        Misconception(
+            "takes the first bias for all",
+            partial(_made, biases=lambda q_bias: q_bias[:1].expand(len(q_bias))),
+            "Each output has its own bias, q_bias[n].",
+        ),
+        Misconception(
+            "reads signed weights as bytes without a sign",
+            partial(_made, kernel=lambda q_w: q_w.long() % 256),
+            "The weights are int8, from -128 to 127: convert them with their sign.",
+        ),
+        Misconception(
+            "puts the channels first",
+            partial(_made, given=lambda acc: acc.permute(2, 0, 1)),
+            "The channels come last: [height, width, out].",
         ),
         Misconception(
             "forgets the stride along a row",
@@ -206,12 +235,12 @@ CONVOLVE = Exercise(
         ),
         Misconception(
             "keeps the sum of the result before",
-            _kept_sum,
+            partial(_made, given=_kept_sum),
             "Each result is a sum of its own: begin it with acc = q_bias[n], in the loop over n.",
         ),
         Misconception(
             "forgets the bias",
-            lambda q_x, q_w, q_bias, *rest: convolve(q_x, q_w, 0 * q_bias, *rest),
+            partial(_made, biases=torch.zeros_like),
             "Every sum begins with q_bias[n], not with 0.",
         ),
         Misconception(
@@ -243,7 +272,7 @@ CONVOLVE = Exercise(
         ),
         Misconception(
             "has a row and a column too few",
-            _one_short,
+            partial(_made, given=lambda acc: acc[:-1, :-1]),
             "(H + 2 * padding - R) // stride are the steps that the kernel can take; it stands "
             "once more than it steps: + 1.",
         ),

@@ -1,6 +1,7 @@
 """Exercise 8.1: from the bytes of a camera to codes, in one table."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ def input_table(mean: Numbers, std: Numbers, scale: float, zero_point: int) -> T
 
     Ties go to the even neighbour; the check takes either.
     """
-    return _coded(_normalized(mean, std), scale, zero_point)
+    return _table(mean, std, scale, zero_point)
 
 
 def _column(values: Numbers) -> Tensor:
@@ -28,10 +29,18 @@ def _normalized(mean: Numbers, std: Numbers, largest: float = 255) -> Tensor:
     return (torch.arange(256) / largest - _column(mean)) / _column(std)
 
 
-def _coded(
-    x: Tensor, scale: float, zero_point: int, turn: Callable[[Tensor], Tensor] = torch.round
+def _table(
+    mean: Numbers,
+    std: Numbers,
+    scale: float,
+    zero_point: int,
+    *,
+    real: Callable[[Numbers, Numbers], Tensor] = _normalized,
+    steps: Callable[[Tensor, float], Tensor] = torch.div,
+    turn: Callable[[Tensor], Tensor] = torch.round,
+    into: Callable[[Tensor, int], Tensor] = lambda q, z: (q + z).clamp(0, 255).to(torch.uint8),
 ) -> Tensor:
-    return (turn(x / scale) + zero_point).clamp(0, 255).to(torch.uint8)
+    return into(turn(steps(real(mean, std), scale)), zero_point)
 
 
 def _unrounded(
@@ -57,17 +66,8 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _of(x: Callable[[Numbers, Numbers], Tensor]) -> Callable[..., Tensor]:
-    return lambda mean, std, scale, zero_point: _coded(x(mean, std), scale, zero_point)
-
-
 def _twice(mean: Numbers, std: Numbers) -> Tensor:
     return (_normalized(mean, std) - _column(mean)) / _column(std)
-
-
-def _wraps(mean: Numbers, std: Numbers, scale: float, zero_point: int) -> Tensor:
-    q = torch.round(_normalized(mean, std) / scale) + zero_point
-    return (q.to(torch.int64) % 256).to(torch.uint8)
 
 
 INPUT_TABLE = Exercise(
@@ -89,23 +89,23 @@ INPUT_TABLE = Exercise(
     misconceptions=(
         Misconception(
             "normalizes bytes from 0 to 255",
-            _of(lambda mean, std: _normalized(mean, std, 1)),
+            partial(_table, real=lambda mean, std: _normalized(mean, std, 1)),
             "mean and std are those of pixels from 0 to 1: divide the byte by 255 first. As it is, "
             "nearly every byte gets the last code.",
         ),
         Misconception(
             "scales to [0, 1] twice",
-            _of(lambda mean, std: _normalized(mean, std, 255 * 255)),
+            partial(_table, real=lambda mean, std: _normalized(mean, std, 255 * 255)),
             "A byte over 255 lies in [0, 1] already. Scaled twice, all bytes look black.",
         ),
         Misconception(
             "divides by 256",
-            _of(lambda mean, std: _normalized(mean, std, 256)),
+            partial(_table, real=lambda mean, std: _normalized(mean, std, 256)),
             "The byte 255 stands for 1.0, so divide by 255.",
         ),
         Misconception(
             "applies mean and deviation twice",
-            _of(_twice),
+            partial(_table, real=_twice),
             "Normalize once: (byte / 255 - mean) / std. The second time belongs to a network whose "
             "first layer does it, or to nobody.",
         ),
@@ -122,29 +122,33 @@ INPUT_TABLE = Exercise(
         ),
         Misconception(
             "multiplies by the deviation",
-            _of(lambda mean, std: (torch.arange(256) / 255 - _column(mean)) * _column(std)),
+            partial(
+                _table,
+                real=lambda mean, std: (torch.arange(256) / 255 - _column(mean)) * _column(std),
+            ),
             "Normalized is (x - mean) / std: divided.",
         ),
         Misconception(
             "forgets the zero point",
-            lambda mean, std, scale, zero_point: input_table(mean, std, scale, 0),
+            partial(_table, into=lambda q, z: q.clamp(0, 255).to(torch.uint8)),
             "A normalized pixel of 0.0 has the code zero_point: add it after rounding.",
         ),
         Misconception(
             "converts before it clamps",
-            _wraps,
+            partial(_table, into=lambda q, z: ((q + z).long() % 256).to(torch.uint8)),
             "A number beyond 255 wraps around in uint8, so white turns black: clamp, then convert.",
         ),
         Misconception(
             "cuts off instead of rounding",
-            lambda mean, std, scale, zero_point: _coded(
-                _normalized(mean, std), scale, zero_point, torch.trunc
-            ),
+            partial(_table, turn=torch.trunc),
             "Round to the nearest code. Converting to an integer cuts off.",
         ),
         Misconception(
             "scales the deviation to bytes and not the mean",
-            _of(lambda mean, std: (torch.arange(256) - _column(mean)) / (255 * _column(std))),
+            partial(
+                _table,
+                real=lambda mean, std: (torch.arange(256) - _column(mean)) / (255 * _column(std)),
+            ),
             "mean and std both belong to pixels from 0 to 1: divide the byte by 255 first, or "
             "multiply both by 255.",
         ),
@@ -154,20 +158,62 @@ INPUT_TABLE = Exercise(
             "Each channel has its own mean and std, so its own row.",
         ),
         Misconception(
-            "clamps to the range of int8",
-            lambda mean, std, scale, zero_point: (
-                (torch.round(_normalized(mean, std) / scale) + zero_point)
-                .clamp(-128, 127)
-                .to(torch.int8)
+            "rounds down",
+            partial(_table, turn=torch.floor),
+            "Round to the nearest code: torch.round. (A cast to integers alone drops the fraction, "
+            "too.)",
+        ),
+        Misconception(
+            "multiplies by the scale",
+            partial(_table, steps=torch.mul),
+            "A code counts steps: divide by the scale.",
+        ),
+        Misconception(
+            "subtracts the zero point",
+            partial(_table, into=lambda q, z: (q - z).clamp(0, 255).to(torch.uint8)),
+            "A normalized pixel of 0.0 has the code zero_point: add it after rounding.",
+        ),
+        Misconception(
+            "leaves the mean out",
+            partial(_table, real=lambda mean, std: torch.arange(256) / 255 / _column(std)),
+            "Normalized is (x - mean) / std: the mean is taken away first.",
+        ),
+        Misconception(
+            "leaves the deviation out",
+            partial(_table, real=lambda mean, std: torch.arange(256) / 255 - _column(mean)),
+            "Normalized is (x - mean) / std: divided by the deviation.",
+        ),
+        Misconception(
+            "adds the mean",
+            partial(
+                _table,
+                real=lambda mean, std: (torch.arange(256) / 255 + _column(mean)) / _column(std),
             ),
+            "Normalized is (x - mean) / std: the mean is taken away.",
+        ),
+        Misconception(
+            "divides by the deviation before it takes the mean away",
+            partial(
+                _table,
+                real=lambda mean, std: torch.arange(256) / 255 / _column(std) - _column(mean),
+            ),
+            "Normalized is (x - mean) / std: the difference is divided, not the pixel alone.",
+        ),
+        Misconception(
+            "has the table with a column for each channel",
+            lambda *args: input_table(*args).T,
+            "[channels, 256]: a row for each channel.",
+        ),
+        Misconception(
+            "clamps to the range of int8",
+            partial(_table, into=lambda q, z: (q + z).clamp(-128, 127).to(torch.int8)),
             "The network's input is uint8: 0 to 255.",
         ),
         Misconception(
             "clamps before it adds the zero point",
-            lambda mean, std, scale, zero_point: (
-                (torch.round(_normalized(mean, std) / scale).clamp(0, 255) + zero_point)
-                .clamp(0, 255)
-                .to(torch.uint8)
+            partial(
+                _table,
+                into=lambda q, z: (q.clamp(0, 255) + z).clamp(0, 255).to(torch.uint8),
             ),
             "Codes below the zero point stand for what is negative: clamp last.",
         ),

@@ -1,6 +1,7 @@
 """Exercise 8.11: what a layer takes on a chip, and what it waits for."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -15,12 +16,25 @@ def layer_time(
     macs: int, weight_bytes: int, cycles_per_mac: float, bytes_per_cycle: float, hertz: float
 ) -> Two:
     """Return the milliseconds that a layer takes, and whether the memory takes longer."""
-    compute, memory = macs * cycles_per_mac, weight_bytes / bytes_per_cycle
-    return _milliseconds(max(compute, memory), hertz), memory > compute
+    return _waited(macs, weight_bytes, cycles_per_mac, bytes_per_cycle, hertz)
 
 
-def _milliseconds(cycles: float, hertz: float) -> float:
-    return 1000 * cycles / hertz
+def _waited(
+    macs: int,
+    weight_bytes: int,
+    cycles_per_mac: float,
+    bytes_per_cycle: float,
+    hertz: float,
+    *,
+    multiplied: Callable[[int, float], float] = lambda macs, cycles: macs * cycles,
+    brought: Callable[[int, float], float] = lambda size, rate: size / rate,
+    total: Callable[[float, float], float] = max,
+    milliseconds: Callable[[float, float], float] = lambda cycles, hertz: 1000 * cycles / hertz,
+    bound: Callable[[float, float], bool] = lambda compute, memory: memory > compute,
+) -> Two:
+    compute = multiplied(macs, cycles_per_mac)
+    memory = brought(weight_bytes, bytes_per_cycle)
+    return milliseconds(total(compute, memory), hertz), bound(compute, memory)
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -39,39 +53,6 @@ def _cases(rng: torch.Generator) -> list[Case]:
         case("a large layer, a very slow memory", 900_000, 2_000_000, 0.08),
         Case("both take equally long", (600, 450, 1.5, 0.5, 120e6)),
     ]
-
-
-def _with(total: Callable[[float, float], float]) -> Callable[..., Two]:
-    """Return the answer whose cycles are ``total(compute, memory)``."""
-
-    def wrong(
-        macs: int, weight_bytes: int, cycles_per_mac: float, bytes_per_cycle: float, hertz: float
-    ) -> Two:
-        compute, memory = macs * cycles_per_mac, weight_bytes / bytes_per_cycle
-        return _milliseconds(total(compute, memory), hertz), memory > compute
-
-    return wrong
-
-
-def _of(
-    cycles: Callable[[int, int, float, float], tuple[float, float]],
-) -> Callable[..., Two]:
-    """Return the answer with other cycles of processor and memory."""
-
-    def wrong(
-        macs: int, weight_bytes: int, cycles_per_mac: float, bytes_per_cycle: float, hertz: float
-    ) -> Two:
-        compute, memory = cycles(macs, weight_bytes, cycles_per_mac, bytes_per_cycle)
-        return _milliseconds(max(compute, memory), hertz), memory > compute
-
-    return wrong
-
-
-def _at_a_draw(
-    macs: int, weight_bytes: int, cycles_per_mac: float, bytes_per_cycle: float, hertz: float
-) -> Two:
-    compute, memory = macs * cycles_per_mac, weight_bytes / bytes_per_cycle
-    return _milliseconds(max(compute, memory), hertz), memory >= compute
 
 
 LAYER_TIME = Exercise(
@@ -93,49 +74,85 @@ LAYER_TIME = Exercise(
     misconceptions=(
         Misconception(
             "adds both times",
-            _with(lambda compute, memory: compute + memory),
+            partial(_waited, total=lambda compute, memory: compute + memory),
             "The flash brings the next weights while the processor multiplies: the slower one "
             "counts, not the sum.",
         ),
         Misconception(
             "takes the faster one",
-            _with(min),
+            partial(_waited, total=min),
             "One has to wait for the other: the slower one counts.",
         ),
         Misconception(
             "takes the processor's time alone",
-            _with(lambda compute, memory: compute),
+            partial(_waited, total=lambda compute, memory: compute),
             "If the weights come more slowly than they are multiplied, the processor waits.",
         ),
         Misconception(
             "returns seconds",
-            lambda *args: (layer_time(*args)[0] / 1000, layer_time(*args)[1]),
+            partial(_waited, milliseconds=lambda cycles, hertz: cycles / hertz),
             "Milliseconds are asked for: cycles / hertz are seconds, times 1,000.",
         ),
         Misconception(
             "multiplies bytes by bytes per cycle",
-            _of(lambda macs, size, cycles, rate: (macs * cycles, size * rate)),
+            partial(_waited, brought=lambda size, rate: size * rate),
             "At 2 bytes a cycle, 100 bytes take 50 cycles: divide.",
         ),
         Misconception(
             "divides by the cycles of a multiply-add",
-            _of(lambda macs, size, cycles, rate: (macs / cycles, size / rate)),
+            partial(_waited, multiplied=lambda macs, cycles: macs / cycles),
             "Each multiply-add takes that many cycles: multiply.",
         ),
         Misconception(
             "says the opposite of what it waits for",
-            lambda *args: (layer_time(*args)[0], not layer_time(*args)[1]),
+            partial(_waited, bound=lambda compute, memory: compute >= memory),
             "memory_bound is True if the memory takes longer than the processor.",
         ),
         Misconception(
             "takes bytes for bits",
-            _of(lambda macs, size, cycles, rate: (macs * cycles, size / 8 / rate)),
+            partial(_waited, brought=lambda size, rate: size / 8 / rate),
             "weight_bytes are bytes already, and the memory brings bytes: no 8.",
         ),
         Misconception(
             "lets the layer wait for a memory that is as fast as the processor",
-            _at_a_draw,
+            partial(_waited, bound=lambda compute, memory: memory >= compute),
             "If both take equally long, nobody waits: memory > compute, without the equals sign.",
+        ),
+        Misconception(
+            "takes the memory's time alone",
+            partial(_waited, total=lambda compute, memory: memory),
+            "If the weights are multiplied more slowly than they come, the memory waits: the "
+            "slower one counts.",
+        ),
+        Misconception(
+            "returns microseconds",
+            partial(_waited, milliseconds=lambda cycles, hertz: 1e6 * cycles / hertz),
+            "Milliseconds are asked for: cycles / hertz are seconds, times 1,000.",
+        ),
+        Misconception(
+            "returns cycles",
+            partial(_waited, milliseconds=lambda cycles, hertz: cycles),
+            "A second has hertz cycles: cycles / hertz, times 1,000 for milliseconds.",
+        ),
+        Misconception(
+            "multiplies by the clock",
+            partial(_waited, milliseconds=lambda cycles, hertz: 1000 * cycles * hertz),
+            "A second has hertz cycles: divide by hertz.",
+        ),
+        Misconception(
+            "counts two operations for a multiply-add",
+            partial(_waited, multiplied=lambda macs, cycles: 2 * macs * cycles),
+            "cycles_per_mac are those of a multiplication and its addition together: no 2.",
+        ),
+        Misconception(
+            "takes bytes for bits",
+            partial(_waited, brought=lambda size, rate: 8 * size / rate),
+            "weight_bytes are bytes already, and the memory brings bytes: no 8.",
+        ),
+        Misconception(
+            "rounds to whole milliseconds",
+            partial(_waited, milliseconds=lambda cycles, hertz: 1000 * cycles // hertz),
+            "A layer may take a part of a millisecond: divide with /, not //.",
         ),
         Misconception(
             "compares multiply-adds with bytes",

@@ -156,6 +156,66 @@ LIVE_RANGES = Exercise(
             "begin with last = first.",
         ),
         Misconception(
+            "has no entry for the result",
+            lambda inputs: tuple(part[:-1] for part in live_ranges(inputs)),
+            "There are len(inputs) + 1 tensors: tensor 0 and one for each step. The result of the "
+            "last step is one of them, though no step reads it.",
+        ),
+        Misconception(
+            "has no entry for the result",
+            lambda inputs: tuple(part[: 1 + max(map(max, inputs))] for part in live_ranges(inputs)),
+            "There are len(inputs) + 1 tensors: tensor 0 and one for each step. The result of the "
+            "last step is one of them, though no step reads it.",
+        ),
+        Misconception(
+            "ends a life one step after its last reader",
+            _last(
+                lambda inputs, last: [
+                    end + (end > start)
+                    for end, start in zip(last, [0, *range(len(inputs))], strict=True)
+                ]
+            ),
+            "The last step in which a tensor is live is that of its last reader: no + 1.",
+        ),
+        Misconception(
+            "ends a life one step after its last reader",
+            _last(lambda inputs, last: [end + 1 for end in last]),
+            "The last step in which a tensor is live is that of its last reader: no + 1.",
+        ),
+        Misconception(
+            "lets a life begin one step after the tensor is made",
+            lambda inputs: (torch.arange(len(inputs) + 1), live_ranges(inputs)[1]),
+            "Step i makes tensor i + 1, so that one is live from step i on; tensor 0 is there from "
+            "step 0 on.",
+        ),
+        Misconception(
+            "keeps tensors that nobody reads beyond the end",
+            _last(_unread(len)),
+            "A tensor that nobody reads is live in the step that makes it, and no longer: begin "
+            "with last = first.",
+        ),
+        Misconception(
+            "keeps the result alone beyond the end",
+            _last(lambda inputs, last: [*last[:-1], len(inputs)]),
+            "The last step is len(inputs) - 1: there is no step after it.",
+        ),
+        Misconception(
+            "looks at the last input of each step only",
+            _last(
+                lambda inputs, last: live_ranges(tuple(taken[-1:] for taken in inputs))[1].tolist()
+            ),
+            "A step may take several tensors: all of them are live in it.",
+        ),
+        Misconception(
+            "counts readers",
+            _last(
+                lambda inputs, last: [
+                    sum(i in taken for taken in inputs) for i in range(len(inputs) + 1)
+                ]
+            ),
+            "Asked for is the number of the last step that reads a tensor, not how many do.",
+        ),
+        Misconception(
             "takes the network for a chain",
             _last(lambda inputs, last: [*range(len(inputs)), len(inputs) - 1]),
             "A tensor need not be read in the next step: `inputs` says who reads it, and when.",

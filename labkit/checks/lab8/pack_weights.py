@@ -1,6 +1,7 @@
 """Exercise 8.10: weights of four bits in the order in which a kernel reads them."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -13,17 +14,29 @@ from labkit.checks.rules import Codes
 
 def pack_weights(q_w: Tensor) -> Tensor:
     """Return the bytes of each output, channels last, two codes of four bits in each."""
-    return _joined(_rows(q_w, (0, 2, 3, 1)))
+    return _packed(q_w)
+
+
+def _filled(rows: Tensor) -> Tensor:
+    return F.pad(rows, [0, rows.shape[1] % 2])
+
+
+def _packed(
+    q_w: Tensor,
+    *,
+    order: tuple[int, ...] = (0, 2, 3, 1),
+    filled: Callable[[Tensor], Tensor] = _filled,
+    field: Callable[[Tensor], Tensor] = lambda rows: rows & 15,
+    apart: Callable[[Tensor], tuple[Tensor, Tensor]] = lambda rows: (rows[:, ::2], rows[:, 1::2]),
+    turned: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = lambda low, high: (low, high),
+    shift: int = 4,
+) -> Tensor:
+    low, high = turned(*apart(field(filled(_rows(q_w, order)))))
+    return ((low | high << shift) % 256).to(torch.uint8)
 
 
 def _rows(q_w: Tensor, order: tuple[int, ...]) -> Tensor:
     return q_w.permute(*order).flatten(1).long()
-
-
-def _joined(rows: Tensor, low: int = 0) -> Tensor:
-    rows = F.pad(rows, [0, rows.shape[1] % 2])
-    fields = rows & 15
-    return (fields[:, low::2] | fields[:, 1 - low :: 2] << 4).to(torch.uint8)
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -41,43 +54,20 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _reading(order: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
-    return lambda q_w: _joined(_rows(q_w, order))
-
-
-def _without_mask(q_w: Tensor) -> Tensor:
-    rows = _rows(q_w, (0, 2, 3, 1))
-    rows = F.pad(rows, [0, rows.shape[1] % 2])
-    return ((rows[:, ::2] | rows[:, 1::2] << 4) % 256).to(torch.uint8)
-
-
-def _added(q_w: Tensor) -> Tensor:
-    rows = _rows(q_w, (0, 2, 3, 1)) + 8
-    return _joined(rows)
-
-
-def _halves(q_w: Tensor) -> Tensor:
-    rows = _rows(q_w, (0, 2, 3, 1))
-    rows = F.pad(rows, [0, rows.shape[1] % 2]) & 15
+def _halves(rows: Tensor) -> tuple[Tensor, Tensor]:
     half = rows.shape[1] // 2
-    return (rows[:, :half] | rows[:, half:] << 4).to(torch.uint8)
+    return rows[:, :half], rows[:, half:]
 
 
 def _in_one_row(q_w: Tensor) -> Tensor:
     """Cut the bytes of all weights into rows, without a byte's end after each output."""
-    rows = _joined(_rows(q_w, (0, 2, 3, 1)).reshape(1, -1))
     wanted = pack_weights(q_w).numel()
+    rows = _packed(_rows(q_w, (0, 2, 3, 1)).reshape(1, -1, 1, 1))
     return F.pad(rows, [0, wanted - rows.numel()]).reshape(len(q_w), -1)
 
 
-def _repeated_last(q_w: Tensor) -> Tensor:
-    rows = _rows(q_w, (0, 2, 3, 1))
-    return _joined(torch.cat([rows, rows[:, -1:]], 1) if rows.shape[1] % 2 else rows)
-
-
-def _without_the_last(q_w: Tensor) -> Tensor:
-    rows = _rows(q_w, (0, 2, 3, 1))
-    return _joined(rows[:, : rows.shape[1] // 2 * 2])
+def _repeated_last(rows: Tensor) -> Tensor:
+    return torch.cat([rows, rows[:, -1:]], 1) if rows.shape[1] % 2 else rows
 
 
 PACK_WEIGHTS = Exercise(
@@ -99,35 +89,70 @@ PACK_WEIGHTS = Exercise(
     misconceptions=(
         Misconception(
             "keeps torch's order",
-            _reading((0, 1, 2, 3)),
+            partial(_packed, order=(0, 1, 2, 3)),
             "torch stores all of a channel's weights together. The kernel reads all channels of a "
             "pixel together: permute(0, 2, 3, 1) first.",
         ),
         Misconception(
             "exchanges rows and columns",
-            _reading((0, 3, 2, 1)),
+            partial(_packed, order=(0, 3, 2, 1)),
             "Rows come before columns: [out, rows, columns, channels] is permute(0, 2, 3, 1).",
         ),
         Misconception(
             "puts the first code into the high half",
-            lambda q_w: _joined(_rows(q_w, (0, 2, 3, 1)), low=1),
+            partial(_packed, turned=lambda low, high: (high, low)),
             "The first code goes into the lowest four bits, the second is shifted left by 4.",
         ),
         Misconception(
             "lets the sign of a code run over its neighbour",
-            _without_mask,
+            partial(_packed, field=torch.clone),
             "A negative code has ones in all higher bits, which overwrite the other code: keep "
             "four bits of it, q & 15, before you join the two.",
         ),
         Misconception(
             "adds 8 to the codes",
-            _added,
+            partial(_packed, field=lambda rows: rows + 8 & 15),
             "The kernel reads two's complement: of -1 the four bits are 15, q & 15. Nothing is "
             "added.",
         ),
         Misconception(
+            "takes the magnitude of the codes",
+            partial(_packed, field=lambda rows: rows.abs() & 15),
+            "The kernel reads two's complement: of -1 the four bits are 15, q & 15.",
+        ),
+        Misconception(
+            "keeps three bits of a code",
+            partial(_packed, field=lambda rows: rows & 7),
+            "The fourth bit is the sign: q & 15.",
+        ),
+        Misconception(
+            "shifts by 3",
+            partial(_packed, shift=3),
+            "A code has four bits, so the next one begins at the fifth: << 4.",
+        ),
+        Misconception(
+            "puts a code alone into each byte",
+            lambda q_w: (_rows(q_w, (0, 2, 3, 1)) & 15).to(torch.uint8),
+            "Two codes of four bits share a byte: low | high << 4.",
+        ),
+        Misconception(
+            "has all outputs in one row",
+            lambda q_w: pack_weights(q_w).flatten(),
+            "A row of bytes for each output: [out, bytes].",
+        ),
+        Misconception(
+            "fills an odd row at its beginning",
+            partial(_packed, filled=lambda rows: F.pad(rows, [rows.shape[1] % 2, 0])),
+            "An odd row gets its 0 at the end, in the last upper half.",
+        ),
+        Misconception(
+            "puts the outputs last",
+            partial(_packed, order=(2, 3, 1, 0)),
+            "The outputs stay first, a row each: permute(0, 2, 3, 1).",
+        ),
+        Misconception(
             "puts halves of a row together",
-            _halves,
+            partial(_packed, apart=_halves),
             "Neighbours share a byte here: codes 0 and 1, then 2 and 3.",
         ),
         Misconception(
@@ -138,12 +163,12 @@ PACK_WEIGHTS = Exercise(
         ),
         Misconception(
             "fills an odd row with its last code",
-            _repeated_last,
+            partial(_packed, filled=_repeated_last),
             "If the number of weights is odd, the last upper half is 0.",
         ),
         Misconception(
             "drops the last code of an odd row",
-            _without_the_last,
+            partial(_packed, filled=lambda rows: rows[:, : rows.shape[1] // 2 * 2]),
             "An odd row has a last byte that is half full: put a 0 at the row's end first.",
         ),
     ),

@@ -97,6 +97,31 @@ PEAK_BYTES = Exercise(
             "In the step `last` the tensor is still read: both ends count.",
         ),
         Misconception(
+            "leaves out the step that makes a tensor",
+            _with(lambda step, first, last: ((first < step) | (first == last)) & (step <= last)),
+            "In the step `first` the tensor is written already: both ends count.",
+        ),
+        Misconception(
+            "leaves out the step that makes a tensor",
+            _with(lambda step, first, last: (first < step) & (step <= last)),
+            "In the step `first` the tensor is written already: both ends count.",
+        ),
+        Misconception(
+            "leaves out both ends of a life",
+            _with(lambda step, first, last: (first < step) & (step < last)),
+            "A tensor is live from `first` to `last`, both included.",
+        ),
+        Misconception(
+            "leaves out the step that reads a tensor last",
+            _with(lambda step, first, last: (first <= step) & (step < last)),
+            "In the step `last` the tensor is still read: both ends count.",
+        ),
+        Misconception(
+            "returns the largest number of live tensors",
+            lambda sizes, first, last: peak_bytes(torch.ones_like(sizes), first, last),
+            "Tensors are of different sizes: add up bytes.",
+        ),
+        Misconception(
             "keeps dead tensors",
             _with(lambda step, first, last: first <= step),
             "After its last reader a tensor is dead, and its bytes are free.",

@@ -1,6 +1,7 @@
 """Exercise 8.8: a place in the arena for each tensor."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ Taken = list[tuple[int, int]]
 
 def place_tensors(sizes: Tensor, first: Tensor, last: Tensor) -> Tensor:
     """Return the offset of each tensor: the largest first, each at the lowest free place."""
-    return _placed(_by_size(sizes), sizes, first, last)
+    return _placed(sizes, first, last)
 
 
 def _by_size(sizes: Tensor) -> list[int]:
@@ -44,24 +45,27 @@ def _too_low(size: int, taken: Taken) -> int:
 
 
 def _placed(
-    order: Sequence[int],
     sizes: Tensor,
     first: Tensor,
     last: Tensor,
+    *,
+    order: Callable[[Tensor], Sequence[int]] = _by_size,
     lowest: Callable[[int, Taken], int] = _lowest,
-    touching: bool = True,
+    meets: Callable[[int, int, int, int], bool] = lambda a, b, c, d: a <= d and c <= b,
+    given: Callable[[Tensor, list[int]], Tensor] = lambda offsets, order: offsets,
 ) -> Tensor:
+    """Place tensors; ``meets`` gets first and last step of one and of the other."""
     n, start, end = sizes.tolist(), first.tolist(), last.tolist()
     offsets: dict[int, int] = {}
-    for i in order:
+    placing = list(order(sizes))
+    for i in placing:
         taken = [
             (offsets[j], offsets[j] + n[j])
             for j in offsets
-            if (start[j] <= end[i] and start[i] <= end[j])
-            and (touching or (start[j] < end[i] and start[i] < end[j]))
+            if meets(start[i], end[i], start[j], end[j])
         ]
         offsets[i] = lowest(n[i], taken)
-    return torch.tensor([offsets[i] for i in range(len(n))])
+    return given(torch.tensor([offsets[i] for i in range(len(n))]), placing)
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -86,12 +90,6 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _order(
-    order: Callable[[Tensor], Sequence[int]],
-) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    return lambda sizes, first, last: _placed(order(sizes), sizes, first, last)
-
-
 def _last_end(size: int, taken: Taken) -> int:
     """Go to the end of the last one in the way, even if an earlier one reaches higher."""
     offset = 0
@@ -99,6 +97,32 @@ def _last_end(size: int, taken: Taken) -> int:
         if offset + size <= start:
             break
         offset = end
+    return offset
+
+
+def _one_free(size: int, taken: Taken) -> int:
+    offset = 0
+    for start, end in sorted(taken):
+        if start <= offset + size:
+            offset = max(offset, end)
+    return offset
+
+
+def _past_each(size: int, taken: Taken) -> int:
+    """Move past every place that begins below, even one that ends below the offset already."""
+    offset = 0
+    for start, end in sorted(taken):
+        if start < offset + size:
+            offset += end - start
+    return offset
+
+
+def _over_each(size: int, taken: Taken) -> int:
+    """Go through the places in the order in which they were given, to the end."""
+    offset = 0
+    for start, end in taken:
+        if start < offset + size and offset < end:
+            offset = end
     return offset
 
 
@@ -110,10 +134,6 @@ def _as_placed(size: int, taken: Taken) -> int:
             break
         offset = max(offset, end)
     return offset
-
-
-def _in_order_of_placing(sizes: Tensor, first: Tensor, last: Tensor) -> Tensor:
-    return place_tensors(sizes, first, last)[_by_size(sizes)]
 
 
 PLACE_TENSORS = Exercise(
@@ -137,43 +157,50 @@ PLACE_TENSORS = Exercise(
     misconceptions=(
         Misconception(
             "places tensors as they are made",
-            _order(lambda sizes: range(len(sizes))),
+            partial(_placed, order=lambda sizes: range(len(sizes))),
             "Small tensors that come first leave gaps too small for large ones: begin with the "
             "largest.",
         ),
         Misconception(
             "places the smallest first",
-            _order(lambda sizes: sorted(range(len(sizes)), key=lambda i: (int(sizes[i]), i))),
+            partial(
+                _placed,
+                order=lambda sizes: sorted(range(len(sizes)), key=lambda i: (int(sizes[i]), i)),
+            ),
             "The largest tensor first: it is the hardest to fit in.",
         ),
         Misconception(
             "gives every tensor bytes of its own",
-            lambda sizes, first, last: _placed(
-                _by_size(sizes), sizes, torch.zeros_like(first), torch.full_like(last, 99)
-            ),
+            partial(_placed, meets=lambda a, b, c, d: True),
             "Tensors that are never live in the same step may share bytes: only those that meet "
             "stand in each other's way.",
         ),
         Misconception(
             "lets tensors share bytes in the step where one dies",
-            lambda sizes, first, last: _placed(_by_size(sizes), sizes, first, last, touching=False),
+            partial(
+                _placed,
+                meets=lambda a, b, c, d: a <= d and c <= b and a < d and c < b,
+            ),
             "In the step that reads a tensor last its result is written already: a step counts "
             "for both.",
         ),
         Misconception(
             "stacks tensors on top of all others",
-            lambda sizes, first, last: _placed(_by_size(sizes), sizes, first, last, _on_top),
+            partial(_placed, lowest=_on_top),
             "There may be a gap below: take the lowest place that is large enough.",
         ),
         Misconception(
             "takes a gap that is too small",
-            lambda sizes, first, last: _placed(_by_size(sizes), sizes, first, last, _too_low),
+            partial(_placed, lowest=_too_low),
             "Then two live tensors overlap: the whole tensor must fit in, start < offset + size "
             "is a collision.",
         ),
         Misconception(
             "places the later of equal sizes first",
-            _order(lambda sizes: sorted(range(len(sizes)), key=lambda i: (-int(sizes[i]), -i))),
+            partial(
+                _placed,
+                order=lambda sizes: sorted(range(len(sizes)), key=lambda i: (-int(sizes[i]), -i)),
+            ),
             "Of equal sizes the tensor with the lower number comes first.",
         ),
         Misconception(
@@ -183,18 +210,53 @@ PLACE_TENSORS = Exercise(
         ),
         Misconception(
             "forgets that an earlier place may reach higher",
-            lambda sizes, first, last: _placed(_by_size(sizes), sizes, first, last, _last_end),
+            partial(_placed, lowest=_last_end),
             "Places may lie within one another's heights: go up only, offset = max(offset, end).",
         ),
         Misconception(
             "does not sort the places",
-            lambda sizes, first, last: _placed(_by_size(sizes), sizes, first, last, _as_placed),
+            partial(_placed, lowest=_as_placed),
             "Go through the places from below: sorted by their offset, not in the order in which "
             "they were given.",
         ),
         Misconception(
+            "does not sort the places",
+            partial(_placed, lowest=_over_each),
+            "Go through the places from below: sorted by their offset, not in the order in which "
+            "they were given.",
+        ),
+        Misconception(
+            "returns where tensors end",
+            lambda sizes, first, last: place_tensors(sizes, first, last) + sizes,
+            "An offset is where a tensor begins.",
+        ),
+        Misconception(
+            "takes tensors that only begin within one another's lives for those that meet",
+            partial(_placed, meets=lambda a, b, c, d: c <= a <= d),
+            "Two lives meet as well where the other one begins later: first[a] <= last[b] and "
+            "first[b] <= last[a].",
+        ),
+        Misconception(
+            "takes tensors that only begin within one another's lives for those that meet",
+            partial(_placed, meets=lambda a, b, c, d: a <= c <= b),
+            "Two lives meet as well where the other one begins earlier: first[a] <= last[b] and "
+            "first[b] <= last[a].",
+        ),
+        Misconception(
+            "needs one byte more than there is",
+            partial(_placed, lowest=_one_free),
+            "A gap that is just large enough is taken: a place collides where start < offset + "
+            "size.",
+        ),
+        Misconception(
+            "looks at the beginning of a place alone",
+            partial(_placed, lowest=_past_each),
+            "A place that ends below the offset is in nobody's way: go on only where it reaches "
+            "above it.",
+        ),
+        Misconception(
             "returns the offsets in the order of placing",
-            _in_order_of_placing,
+            partial(_placed, given=lambda offsets, order: offsets[order]),
             "Offset i belongs to tensor i, whenever it was placed.",
         ),
         Misconception(

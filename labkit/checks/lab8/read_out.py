@@ -146,6 +146,39 @@ READ_OUT = Exercise(
             "The margin is the distance between the best and the second best, whatever k is.",
         ),
         Misconception(
+            "returns all classes",
+            lambda codes, k: (_order(codes), read_out(codes, k)[1]),
+            "Only the k best are asked for: order[:k].",
+        ),
+        Misconception(
+            "puts the k classes in the order of their numbers",
+            lambda codes, k: (_order(codes)[:k].sort().values, read_out(codes, k)[1]),
+            "The best class comes first, then the second best: leave them as argsort has them.",
+        ),
+        Misconception(
+            "returns the largest code for the margin",
+            lambda codes, k: (_order(codes)[:k], int(codes.max())),
+            "The margin is a difference: the best code less the second best.",
+        ),
+        Misconception(
+            "measures the margin between numbers of classes",
+            lambda codes, k: (_order(codes)[:k], int(_order(codes)[0] - _order(codes)[1])),
+            "The margin is that of the codes, wide[order[0]] - wide[order[1]], not of the places.",
+        ),
+        Misconception(
+            "measures the margin of what comes first in the list",
+            lambda codes, k: (_order(codes)[:k], int(codes[0].long() - codes[1].long())),
+            "The best and the second best stand anywhere: wide[order[0]] - wide[order[1]].",
+        ),
+        Misconception(
+            "ranks codes by their magnitude",
+            lambda codes, k: (
+                codes.long().abs().argsort(descending=True, stable=True)[:k],
+                read_out(codes, k)[1],
+            ),
+            "A negative code is a small logit: sort the codes with their signs.",
+        ),
+        Misconception(
             "turns the sign of bytes",
             _turned,
             "In a byte, minus 0 of uint8 is 0 and minus -128 of int8 is -128, so the worst class "

@@ -73,6 +73,38 @@ SATURATE_AND_WRAP = Exercise(
             "clamp the wide number.",
         ),
         Misconception(
+            "clamps to 8 bits whatever `bits` is",
+            _but(0, lambda x, bits: x.clamp(-128, 127)),
+            "The ends depend on bits: -2**(bits - 1) and 2**(bits - 1) - 1.",
+        ),
+        Misconception(
+            "wraps at 8 bits whatever `bits` is",
+            _but(1, lambda x, bits: x.to(torch.int8).long()),
+            "A cast to int8 keeps 8 bits. Keep `bits` of them: the remainder of 2**bits.",
+        ),
+        Misconception(
+            "clamps before it wraps",
+            _but(1, lambda x, bits: saturate_and_wrap(x, bits)[0]),
+            "What was clamped fits already, and nothing is left to wrap: take the remainder of x "
+            "itself.",
+        ),
+        Misconception(
+            "takes the remainder with the sign of x",
+            _but(1, lambda x, bits: torch.fmod(x, 1 << bits)),
+            "Wrapped numbers go from -2**(bits - 1) to 2**(bits - 1) - 1: move the range to begin "
+            "at 0, take % of 2**bits, which is never negative, and move it back.",
+        ),
+        Misconception(
+            "takes the remainder of half the wheel",
+            _but(1, lambda x, bits: (x + (1 << bits - 1)) % (1 << bits - 1) - (1 << bits - 1)),
+            "The wheel has 2**bits places, on both sides of 0 together.",
+        ),
+        Misconception(
+            "does not move the range back",
+            _but(1, lambda x, bits: (x + (1 << bits - 1)) % (1 << bits)),
+            "The range was moved to begin at 0: after the remainder take 2**(bits - 1) away again.",
+        ),
+        Misconception(
             "wraps once only",
             _but(1, _once),
             "A number far away goes round the wheel several times: take the remainder of 2**bits.",

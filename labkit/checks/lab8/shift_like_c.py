@@ -146,6 +146,26 @@ SHIFT_LIKE_C = Exercise(
             "then shift.",
         ),
         Misconception(
+            "adds a whole step",
+            _but(2, lambda x, shift: (x + (1 << shift)) >> shift),
+            "Half a step is half of 2**shift: (1 << shift) >> 1.",
+        ),
+        Misconception(
+            "cuts off after it has added the half",
+            _but(2, lambda x, shift: _quotient(x + ((1 << shift) >> 1), shift)),
+            "A negative sum has to be rounded down, as a shift does: (x + half) >> shift, not /.",
+        ),
+        Misconception(
+            "sends ties down",
+            _but(2, lambda x, shift: (x + max(((1 << shift) >> 1) - 1, 0)) >> shift),
+            "Ties go up: add half a step, not one less.",
+        ),
+        Misconception(
+            "subtracts the half from negative numbers",
+            _but(2, lambda x, shift: (x + x.sign() * ((1 << shift) >> 1)) >> shift),
+            "Half is added to negative numbers as well: a shift rounds down on both sides of zero.",
+        ),
+        Misconception(
             "adds 1 where nothing is shifted",
             _but(2, lambda x, shift: (x + (1 << max(shift - 1, 0))) >> shift),
             "Half of 2**0 is 0: for shift 0 nothing is added. (1 << shift) >> 1 gives that by "

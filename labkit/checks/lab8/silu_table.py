@@ -1,6 +1,7 @@
 """Exercise 8.3: an activation function as a table of 256 bytes."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ def silu_table(x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: 
 
     Ties go to the even neighbour; the check takes either.
     """
-    return _coded(_silu((_CODES - x_zero_point) * x_scale), y_scale, y_zero_point)
+    return _table(x_scale, x_zero_point, y_scale, y_zero_point)
 
 
 _CODES = torch.arange(-128, 128, dtype=torch.float64)
@@ -25,10 +26,21 @@ def _silu(x: Tensor) -> Tensor:
     return x * torch.sigmoid(x)
 
 
-def _coded(
-    y: Tensor, scale: float, zero_point: int, turn: Callable[[Tensor], Tensor] = torch.round
+def _table(
+    x_scale: float,
+    x_zero_point: int,
+    y_scale: float,
+    y_zero_point: int,
+    *,
+    real: Callable[[Tensor, int, float], Tensor] = lambda q, z, scale: (q - z) * scale,
+    function: Callable[[Tensor], Tensor] = _silu,
+    steps: Callable[[Tensor, float], Tensor] = torch.div,
+    turn: Callable[[Tensor], Tensor] = torch.round,
+    into: Callable[[Tensor, int], Tensor] = lambda q, z: (q + z).clamp(-128, 127).to(torch.int8),
+    ordered: Callable[[Tensor], Tensor] = torch.clone,
 ) -> Tensor:
-    return (turn(y / scale) + zero_point).clamp(-128, 127).to(torch.int8)
+    y = function(real(_CODES, x_zero_point, x_scale))
+    return ordered(into(turn(steps(y, y_scale)), y_zero_point))
 
 
 def _unrounded(
@@ -53,19 +65,6 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _on(codes: Callable[[int, float], Tensor]) -> Callable[..., Tensor]:
-    """Return the answer whose real numbers are ``codes(x_zero_point, x_scale)``."""
-    return lambda x_scale, x_zero, y_scale, y_zero: _coded(
-        _silu(codes(x_zero, x_scale)), y_scale, y_zero
-    )
-
-
-def _wraps(x_scale: float, x_zero_point: int, y_scale: float, y_zero_point: int) -> Tensor:
-    y = _silu((_CODES - x_zero_point) * x_scale)
-    q = torch.round(y / y_scale).long() + y_zero_point
-    return ((q + 128) % 256 - 128).to(torch.int8)
-
-
 SILU_TABLE = Exercise(
     id="8.3",
     title="An activation as a table",
@@ -84,28 +83,43 @@ SILU_TABLE = Exercise(
     misconceptions=(
         Misconception(
             "begins with code 0",
-            lambda *grids: silu_table(*grids).roll(128),
+            partial(_table, ordered=lambda table: table.roll(128)),
             "The first entry belongs to code -128. A table in the order of the byte begins with "
             "code 0 instead; the kernel here looks up q + 128.",
         ),
         Misconception(
             "takes the codes for 0 to 255",
-            _on(lambda zero_point, scale: (_CODES + 128 - zero_point) * scale),
+            partial(_table, real=lambda q, z, scale: (q + 128 - z) * scale),
             "Codes of int8 run from -128 to 127.",
         ),
         Misconception(
             "applies the function to codes",
-            _on(lambda zero_point, scale: _CODES),
+            partial(_table, real=lambda q, z, scale: q),
             "A code is no value: dequantize it first, (q - zero_point) * scale.",
         ),
         Misconception(
+            "forgets the scale of the input",
+            partial(_table, real=lambda q, z, scale: q - z),
+            "The value of a code is (q - zero_point) * scale.",
+        ),
+        Misconception(
             "forgets the zero point of the input",
-            _on(lambda zero_point, scale: _CODES * scale),
+            partial(_table, real=lambda q, z, scale: q * scale),
+            "The value of a code is (q - zero_point) * scale.",
+        ),
+        Misconception(
+            "adds the zero point of the input",
+            partial(_table, real=lambda q, z, scale: (q + z) * scale),
+            "The value of a code is (q - zero_point) * scale.",
+        ),
+        Misconception(
+            "divides by the scale of the input",
+            partial(_table, real=lambda q, z, scale: (q - z) / scale),
             "The value of a code is (q - zero_point) * scale.",
         ),
         Misconception(
             "forgets the zero point of the result",
-            lambda x_scale, x_zero, y_scale, y_zero: silu_table(x_scale, x_zero, y_scale, 0),
+            partial(_table, into=lambda q, z: q.clamp(-128, 127).to(torch.int8)),
             "0.0 has the code y_zero_point: add it after rounding.",
         ),
         Misconception(
@@ -114,44 +128,65 @@ SILU_TABLE = Exercise(
             "The result has a grid of its own: y_scale and y_zero_point.",
         ),
         Misconception(
+            "multiplies by the scale of the result",
+            partial(_table, steps=torch.mul),
+            "A code counts steps: divide by y_scale.",
+        ),
+        Misconception(
             "converts before it clamps",
-            _wraps,
+            partial(
+                _table,
+                into=lambda q, z: ((q.long() + z + 128) % 256 - 128).to(torch.int8),
+            ),
             "A large result wraps around in int8 and turns negative: clamp, then convert.",
         ),
         Misconception(
-            "cuts off instead of rounding",
-            lambda x_scale, x_zero, y_scale, y_zero: _coded(
-                _silu((_CODES - x_zero) * x_scale), y_scale, y_zero, torch.trunc
+            "clamps before it adds the zero point",
+            partial(
+                _table,
+                into=lambda q, z: (q.clamp(-128, 127) + z).clamp(-128, 127).to(torch.int8),
             ),
+            "What is clamped are codes: add the zero point first, clamp last.",
+        ),
+        Misconception(
+            "cuts off instead of rounding",
+            partial(_table, turn=torch.trunc),
+            "Round to the nearest code before you convert.",
+        ),
+        Misconception(
+            "rounds down",
+            partial(_table, turn=torch.floor),
             "Round to the nearest code before you convert.",
         ),
         Misconception(
             "takes the sigmoid alone",
-            lambda x_scale, x_zero, y_scale, y_zero: _coded(
-                torch.sigmoid((_CODES - x_zero) * x_scale), y_scale, y_zero
-            ),
+            partial(_table, function=torch.sigmoid),
             "SiLU is x * sigmoid(x).",
         ),
         Misconception(
             "takes the hard swish",
-            lambda x_scale, x_zero, y_scale, y_zero: _coded(
-                torch.nn.functional.hardswish((_CODES - x_zero) * x_scale), y_scale, y_zero
-            ),
+            partial(_table, function=torch.nn.functional.hardswish),
             "Hard swish is a cheaper neighbour of SiLU, made of straight lines. A table costs the "
             "same for both: x * sigmoid(x).",
         ),
         Misconception(
+            "takes the GELU",
+            partial(_table, function=torch.nn.functional.gelu),
+            "GELU is another smooth ReLU. SiLU is x * sigmoid(x).",
+        ),
+        Misconception(
+            "takes the ReLU",
+            partial(_table, function=torch.relu),
+            "SiLU is x * sigmoid(x).",
+        ),
+        Misconception(
             "clamps to the range of uint8",
-            lambda x_scale, x_zero, y_scale, y_zero: (
-                (torch.round(_silu((_CODES - x_zero) * x_scale) / y_scale) + y_zero)
-                .clamp(0, 255)
-                .to(torch.uint8)
-            ),
+            partial(_table, into=lambda q, z: (q + z).clamp(0, 255).to(torch.uint8)),
             "The result is int8: -128 to 127.",
         ),
         Misconception(
             "subtracts the zero point from the value",
-            _on(lambda zero_point, scale: _CODES * scale - zero_point),
+            partial(_table, real=lambda q, z, scale: q * scale - z),
             "The zero point is a code: (q - zero_point) * scale.",
         ),
     ),
