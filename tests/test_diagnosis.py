@@ -62,6 +62,15 @@ def test_no_argument_is_guessed_far_from_what_was_passed() -> None:
     assert 1 < max(tried) <= 2 * max(case.args[0] for case in cases)
 
 
+def test_two_misconceptions_at_a_time_are_named() -> None:
+    def wrong(x, levels):
+        chosen = [x[(x[..., None] - levels).abs().argmin(-1) == k] for k in range(len(levels))]
+        return torch.stack([values.median() for values in chosen if len(values)])
+
+    found = keys("6.2", wrong)
+    assert found == ["mistake: leaves empty clusters out, and takes the median"]
+
+
 def test_results_in_another_order_are_named() -> None:
     reference = EXERCISES["1.2"].reference
     assert keys("1.2", lambda *args: reference(*args)[::-1]) == ["result: order"]
