@@ -157,6 +157,25 @@ def test_no_change_of_an_answer_may_take_all_memory() -> None:
     assert not [source for source in after if "2 ** 2 **" in source or "2 ** (2 **" in source]
 
 
+def test_no_change_of_an_answer_is_a_tower_of_powers() -> None:
+    """2 ** 2 ** 30 has a billion bits: Python computes it for seconds, and cannot be stopped."""
+    code = """def rounded(x, shift):
+    n = 2**shift
+    return (x + n // 2) >> shift if shift else x
+"""
+    (tree,) = ast.parse(code).body
+    words = Words(counts=("shift",), scalars=("shift",))
+    after = [edit.after for source in (possible, insertions) for edit in source(tree, words)]
+    assert len(after) > 20
+    powers = [node for text in after for node in ast.walk(ast.parse(text)) if is_power(node)]
+    assert powers
+    assert not [ast.unparse(node) for node in powers if any(map(is_power, ast.walk(node.right)))]
+
+
+def is_power(node: ast.AST) -> bool:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow)
+
+
 SLOW = (
     # A network for each choice of widths.
     (

@@ -160,19 +160,13 @@ QUANTIZE_GROUPS = Exercise(
         ),
         Misconception(
             "forgets the sign",
-            partial(
-                _coded,
-                reach=lambda w, size: w.unflatten(1, (-1, size)).amax(2),
-            ),
+            partial(_coded, reach=lambda w, size: w.unflatten(1, (-1, size)).amax(2)),
             "The largest magnitude of a group may be that of a negative weight: abs() before the "
             "maximum.",
         ),
         Misconception(
             "forgets the sign",
-            partial(
-                _coded,
-                reach=lambda w, size: w.unflatten(1, (-1, size)).amax(2).abs(),
-            ),
+            partial(_coded, reach=lambda w, size: w.unflatten(1, (-1, size)).amax(2).abs()),
             "The largest magnitude of a group may be that of a negative weight: abs() before the "
             "maximum.",
         ),
@@ -206,10 +200,7 @@ QUANTIZE_GROUPS = Exercise(
         ),
         Misconception(
             "gives a group of zeros the scale 1 / qmax",
-            partial(
-                _coded,
-                scales=lambda largest, top: torch.where(largest == 0, 1.0, largest) / top,
-            ),
+            partial(_coded, scales=lambda most, top: torch.where(most == 0, 1.0, most) / top),
             "The scale itself is 1 for a group of zeros: put the 1 in after the division.",
         ),
         *(
