@@ -59,6 +59,17 @@ COUNT_VALUES = Exercise(
             "That is the largest unsigned number. 0 is a value too, so there is one more.",
         ),
         Misconception(
+            "counts whole bytes only",
+            lambda bits: 256 ** (bits // 8),
+            "bits // 8 drops what does not fill a byte, and every bit counts: 12 bits hold 4096 "
+            "values.",
+        ),
+        Misconception(
+            "counts the bytes that the bits fill",
+            lambda bits: 256 ** -(-bits // 8),
+            "That is for 8 or 16 bits; 12 of them hold 4096 values, not 65536.",
+        ),
+        Misconception(
             "keeps a bit for the sign",
             lambda bits: 2 ** (bits - 1),
             "A sign bit tells patterns apart as well: every bit doubles their number.",

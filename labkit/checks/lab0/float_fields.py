@@ -33,6 +33,23 @@ def _fields_cases(rng: torch.Generator) -> list[Case]:
     return cases + [Case("random bits, negative", (integer(rng, 2**31, 2**32),)) for _ in range(4)]
 
 
+def _of_text(pattern: int) -> tuple[int, int, int]:
+    """Cut a text of bits without the zeros in front, as bin() gives it."""
+    text = bin(pattern)[2:]
+    return int(text[0]), int(text[1:9] or "0", 2), int(text[9:] or "0", 2)
+
+
+def _of_value(zero: int) -> Callable[[int], tuple[int, int, int]]:
+    """Return the wrong answer by way of the value, whose exponent at zero is `zero`."""
+
+    def answer(pattern: int) -> tuple[int, int, int]:
+        (x,) = struct.unpack(">f", pattern.to_bytes(4, "big"))
+        m, exponent = math.frexp(abs(x))
+        return int(x < 0), exponent + 126 if x else zero, int((2 * m - 1) * 2**23)
+
+    return answer
+
+
 def _changed(
     change: Callable[[int, int, int, int], tuple[int, int, int]],
 ) -> Callable[[int], tuple[int, int, int]]:
@@ -84,6 +101,21 @@ FLOAT_FIELDS = Exercise(
             "cuts the fields of fp16",
             lambda pattern: (pattern >> 31, pattern >> 26 & 0x1F, pattern & 0x3FFFFFF),
             "float32 has 8 exponent and 23 mantissa bits; 5 exponent bits are fp16's.",
+        ),
+        Misconception(
+            "cuts a text of bits that has no zeros in front",
+            _of_text,
+            "bin() drops zeros in front, and the sign of a positive number is one. Fill up to 32 "
+            'digits: format(pattern, "032b").',
+        ),
+        *(
+            Misconception(
+                "goes by way of the value",
+                _of_value(zero),
+                "math.frexp knows no subnormals, -0.0 < 0 is False, and infinity and NaN have no "
+                "such parts. The fields stand in the pattern: shift and mask it.",
+            )
+            for zero in (126, 0)
         ),
         Misconception(
             "returns the sign as +1 or -1",

@@ -1,6 +1,8 @@
 """Exercise 0.5: the gap between neighbours."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -36,20 +38,22 @@ def _gap_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _log2_rounded_up(x: float, exponent_bits: int, mantissa_bits: int) -> float:
-    smallest = 2 - 2 ** (exponent_bits - 1)
-    exponent = max(math.ceil(math.log2(abs(x))), smallest) if x else smallest
-    return 2.0 ** (exponent - mantissa_bits)
-
-
-def _shrinks_to_zero(x: float, exponent_bits: int, mantissa_bits: int) -> float:
-    _, exponent = math.frexp(abs(x) or 2.0**-200)
-    return 2.0 ** (exponent - 1 - mantissa_bits)
-
-
-def _share_above_subnormals(x: float, exponent_bits: int, mantissa_bits: int) -> float:
-    smallest = 2.0 ** (2 - 2 ** (exponent_bits - 1))
-    return 2.0 ** (math.log2(max(abs(x), smallest)) - mantissa_bits)
+def _gapped(
+    x: float,
+    exponent_bits: int,
+    mantissa_bits: int,
+    *,
+    size: Callable[[float], float] = abs,
+    bias: Callable[[int], int] = lambda exponent_bits: 2 ** (exponent_bits - 1) - 1,
+    bounded: Callable[[float, float], float] = max,
+    octave: Callable[[float], float] = lambda v: math.frexp(v)[1] - 1,
+    last: Callable[[float, int], float] = lambda k, mantissa_bits: 2.0 ** (k - mantissa_bits),
+    at_zero: Callable[[float], float] = lambda gap: gap,
+) -> float:
+    """Return 2^(k - m), of which any part may be another one."""
+    k = octave(bounded(size(x), 2.0 ** (1 - bias(exponent_bits))) or 2.0**-200)
+    gap = last(k, mantissa_bits)
+    return gap if x else at_zero(gap)
 
 
 FLOAT_GAP = Exercise(
@@ -76,37 +80,86 @@ FLOAT_GAP = Exercise(
         ),
         Misconception(
             "takes the gap as a share of x",
-            lambda x, exponent_bits, mantissa_bits: abs(x) * 2.0**-mantissa_bits,
+            partial(
+                _gapped,
+                bounded=lambda size, smallest: size,
+                octave=math.log2,
+                at_zero=lambda gap: 0.0,
+            ),
             "Between two powers of two all gaps are equal; they double only at the next power. "
             "Round log2|x| down.",
         ),
         Misconception(
             "rounds log2 up",
-            _log2_rounded_up,
+            partial(_gapped, octave=lambda v: math.ceil(math.log2(v))),
             "3.99 still lies above 2 and below 4: round log2|x| down.",
         ),
         Misconception(
             "lets the gap shrink below the smallest normal number",
-            _shrinks_to_zero,
+            partial(_gapped, bounded=lambda size, smallest: size),
             "Subnormals keep the spacing of the smallest normal numbers, down to 0: k is never "
             "below 1 - bias.",
         ),
         Misconception(
+            "lets the gap shrink below the smallest normal number",
+            partial(_gapped, bounded=lambda size, smallest: size or smallest),
+            "Subnormals keep the spacing of the smallest normal numbers: k is never below "
+            "1 - bias, not only at 0.",
+        ),
+        Misconception(
+            "gives 0 at zero",
+            partial(_gapped, at_zero=lambda gap: 0.0),
+            "From 0 to the smallest subnormal it is as far as from any subnormal to the next: "
+            "2^(1 - bias - m).",
+        ),
+        Misconception(
+            "gives the gap of 1 at zero",
+            partial(_gapped, at_zero=lambda gap: 2.0**-7),
+            "From 0 to the smallest subnormal it is as far as from any subnormal to the next: "
+            "2^(1 - bias - m).",
+        ),
+        Misconception(
+            "cuts log2 towards 0",
+            partial(_gapped, octave=lambda v: int(math.log2(v))),
+            "Below 1 the logarithm is negative, and int() goes up there: 0.3 lies above 2^-2. Use "
+            "math.floor.",
+        ),
+        Misconception(
+            "rounds log2 to the nearest",
+            partial(_gapped, octave=lambda v: round(math.log2(v))),
+            "3.99 still lies above 2 and below 4: round log2|x| down.",
+        ),
+        Misconception(
+            "takes frexp's exponent as it is",
+            partial(_gapped, octave=lambda v: math.frexp(v)[1]),
+            "math.frexp has a mantissa from 0.5 up to 1, so that its exponent is one more than "
+            "floor(log2).",
+        ),
+        Misconception(
+            "stops falling one power of two too late",
+            partial(_gapped, bias=lambda bits: 2 ** (bits - 1)),
+            "k is never below 1 - bias, where bias is 2^(e - 1) - 1: 15 for 5 exponent bits, so "
+            "that k stops at -14.",
+        ),
+        Misconception(
+            "divides by one mantissa step too few",
+            partial(_gapped, last=lambda k, mantissa_bits: 2.0**k / (2**mantissa_bits - 1)),
+            "From 2^k to 2^(k+1) there are 2^m steps, not 2^m - 1.",
+        ),
+        Misconception(
             "looks at negative numbers as if they were small",
-            lambda x, exponent_bits, mantissa_bits: float_gap(
-                max(x, 0.0), exponent_bits, mantissa_bits
-            ),
+            partial(_gapped, size=lambda x: max(x, 0.0)),
             "The sign is a bit of its own and changes no gap: take abs(x) first.",
         ),
         Misconception(
             "gives half a gap",
-            lambda x, exponent_bits, mantissa_bits: float_gap(x, exponent_bits, mantissa_bits) / 2,
+            partial(_gapped, last=lambda k, mantissa_bits: 2.0 ** (k - mantissa_bits) / 2),
             "Half a gap is the largest rounding error; the distance between neighbours is twice "
             "that.",
         ),
         Misconception(
             "takes the gap as a share of x",
-            _share_above_subnormals,
+            partial(_gapped, octave=math.log2),
             "Between two powers of two all gaps are equal; they double only at the next power. "
             "Round log2|x| down.",
         ),

@@ -1,6 +1,7 @@
 """Exercise 0.3: the number that three fields stand for."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -46,27 +47,22 @@ def _value_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _without(
-    *, bias: int | None = None, lead: int | None = None, clamp: bool = True, scaled: bool = True
-) -> Callable[..., float]:
-    """Return equations (1) and (2) with another bias or leading digit, or with a step left out."""
-
-    def wrong(
-        sign: int, exponent: int, mantissa: int, exponent_bits: int, mantissa_bits: int
-    ) -> float:
-        taken = 2 ** (exponent_bits - 1) - 1 if bias is None else bias
-        digit = min(exponent, 1) if lead is None else lead
-        fraction = mantissa / 2**mantissa_bits if scaled else mantissa
-        power = max(exponent, 1) if clamp else exponent
-        return (-1) ** sign * (digit + fraction) * 2.0 ** (power - taken)
-
-    return wrong
-
-
-def _bias_one_too_large(
-    sign: int, exponent: int, mantissa: int, exponent_bits: int, mantissa_bits: int
+def _valued(
+    sign: int,
+    exponent: int,
+    mantissa: int,
+    exponent_bits: int,
+    mantissa_bits: int,
+    *,
+    bias: Callable[[int], int] = lambda exponent_bits: 2 ** (exponent_bits - 1) - 1,
+    lead: Callable[[int], int] = lambda exponent: min(exponent, 1),
+    power: Callable[[int], int] = lambda exponent: max(exponent, 1),
+    fraction: Callable[[int, int], float] = lambda mantissa, bits: mantissa / 2**bits,
+    signed: Callable[[float, int, int], float] = lambda x, sign, exponent: (-1) ** sign * x,
 ) -> float:
-    return float_value(sign, exponent, mantissa, exponent_bits, mantissa_bits) / 2
+    """Return equations (1) and (2), of which any part may be another one."""
+    magnitude = lead(exponent) + fraction(mantissa, mantissa_bits)
+    return signed(magnitude * 2.0 ** (power(exponent) - bias(exponent_bits)), sign, exponent)
 
 
 FLOAT_VALUE = Exercise(
@@ -88,7 +84,7 @@ FLOAT_VALUE = Exercise(
     misconceptions=(
         Misconception(
             "has no subnormals",
-            _without(lead=1, clamp=False),
+            partial(_valued, lead=lambda exponent: 1, power=lambda exponent: exponent),
             "With exponent field 0 there is no leading one (equation 2): else no pattern would "
             "stand for 0.0.",
         ),
@@ -100,46 +96,83 @@ FLOAT_VALUE = Exercise(
         ),
         Misconception(
             "takes 2^(0 - bias) for subnormals",
-            _without(clamp=False),
+            partial(_valued, power=lambda exponent: exponent),
             "Subnormals go on with the spacing of the first normal numbers: 2^(1 - bias), not "
             "2^(0 - bias).",
         ),
         Misconception(
             "forgets the leading one",
-            _without(lead=0),
+            partial(_valued, lead=lambda exponent: 0),
             "A normal number starts with a one that is not stored: 1 + M / 2^m.",
         ),
         Misconception(
             "forgets the bias",
-            _without(bias=0),
+            partial(_valued, bias=lambda bits: 0),
             "The field holds exponent + bias: subtract the bias before you take the power.",
         ),
         Misconception(
             "takes 127 as the bias of every format",
-            _without(bias=127),
+            partial(_valued, bias=lambda bits: 127),
             "127 is the bias of 8 exponent bits; 5 of them have 15: bias = 2**(exponent_bits - 1) "
             "- 1.",
         ),
         Misconception(
             "takes 2^(e - 1) as the bias",
-            _bias_one_too_large,
+            partial(_valued, bias=lambda bits: 2 ** (bits - 1)),
             "One less: 127 for 8 exponent bits, 15 for 5. Try it with 1.0.",
         ),
         Misconception(
             "forgets the sign",
-            lambda sign, *rest: float_value(0, *rest),
+            partial(_valued, signed=lambda x, sign, exponent: x),
             "The factor (-1)^s: sign 1 means minus.",
         ),
         Misconception(
             "takes the mantissa as a whole number",
-            _without(scaled=False),
+            partial(_valued, fraction=lambda mantissa, bits: mantissa),
             "M counts steps of 2^-m: divide it by 2**mantissa_bits.",
         ),
         Misconception(
             "multiplies by the sign bit",
-            lambda sign, *rest: sign * float_value(0, *rest),
+            partial(_valued, signed=lambda x, sign, exponent: sign * x),
             "The bit is 0 for plus, and plus times 0 is 0. The factor is (-1)^s: 1 for 0, -1 for "
             "1.",
+        ),
+        Misconception(
+            "multiplies by the sign bit",
+            partial(_valued, signed=lambda x, sign, exponent: -sign * x),
+            "The bit is 0 for plus, and plus times 0 is 0. The factor is (-1)^s: 1 for 0, -1 for "
+            "1.",
+        ),
+        Misconception(
+            "turns the sign round",
+            partial(_valued, signed=lambda x, sign, exponent: x if sign else -x),
+            "Sign 0 is plus, sign 1 minus: (-1)^s.",
+        ),
+        Misconception(
+            "loses the sign of subnormals",
+            partial(_valued, signed=lambda x, sign, exponent: -x if sign and exponent else x),
+            "Equation (2) has the factor (-1)^s, too: the sign belongs to both branches.",
+        ),
+        Misconception(
+            "loses the sign of normal numbers",
+            partial(_valued, signed=lambda x, sign, exponent: x if exponent else (-1) ** sign * x),
+            "Equation (1) has the factor (-1)^s, too: the sign belongs to both branches.",
+        ),
+        Misconception(
+            "divides the mantissa by one too few",
+            partial(_valued, fraction=lambda mantissa, bits: mantissa / (2**bits - 1)),
+            "M counts steps of 2^-m from 0 to 2^m - 1, and never reaches the next power of two: "
+            "divide by 2**mantissa_bits.",
+        ),
+        Misconception(
+            "takes a mantissa of 23 bits for every format",
+            partial(_valued, fraction=lambda mantissa, bits: mantissa / 2**23),
+            "23 are the bits of a float32: divide by 2**mantissa_bits.",
+        ),
+        Misconception(
+            "starts subnormals at the second normal exponent",
+            partial(_valued, power=lambda exponent: exponent or 2),
+            "Subnormals go on with the spacing of the first normal numbers: 2^(1 - bias).",
         ),
     ),
 )

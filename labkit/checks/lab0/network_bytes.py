@@ -1,6 +1,8 @@
 """Exercise 0.8: the bytes of a network."""
 
 import math
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 
@@ -36,6 +38,30 @@ def _bytes_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
+Shape = tuple[int, ...]
+
+
+def _whole_bytes(costs: Sequence[float]) -> float:
+    return sum(math.ceil(bits / 8) for bits in costs)
+
+
+def _stored(
+    shapes: list[Shape],
+    bits: int,
+    *,
+    kept: Callable[[Shape], bool] = lambda shape: True,
+    count: Callable[[Shape], int] = math.prod,
+    cost: Callable[[int, int], float] = lambda count, bits: count * bits,
+    total: Callable[[Sequence[float]], float] = _whole_bytes,
+) -> float:
+    """Return the bytes of packed tensors, of which any part may be another one."""
+    return total([cost(count(shape), bits) for shape in shapes if kept(shape)])
+
+
+def _aligned(costs: Sequence[float], unit: int) -> float:
+    return sum(unit * math.ceil(c / 8 / unit) for c in costs)
+
+
 NETWORK_BYTES = Exercise(
     id="0.8",
     title="Bytes of a network",
@@ -54,50 +80,100 @@ NETWORK_BYTES = Exercise(
     misconceptions=(
         Misconception(
             "counts bits",
-            lambda shapes, bits: sum(math.prod(shape) * bits for shape in shapes),
+            partial(_stored, total=sum),
             "A byte has 8 bits: divide by 8.",
         ),
         Misconception(
             "drops a byte that is not full",
-            lambda shapes, bits: sum(math.prod(shape) * bits // 8 for shape in shapes),
+            partial(_stored, total=lambda costs: sum(c // 8 for c in costs)),
             "Three numbers of 4 bits need two bytes: round up.",
         ),
         Misconception(
             "rounds up once for all tensors",
-            lambda shapes, bits: math.ceil(sum(map(math.prod, shapes)) * bits / 8),
+            partial(_stored, total=lambda costs: math.ceil(sum(costs) / 8)),
             "Each tensor starts at a whole byte: round up tensor by tensor, then add.",
         ),
         Misconception(
             "gives every value whole bytes",
-            lambda shapes, bits: sum(math.prod(shape) * math.ceil(bits / 8) for shape in shapes),
+            partial(_stored, cost=lambda count, bits: 8 * count * math.ceil(bits / 8)),
             "Values of fewer than 8 bits are packed: two of 4 bits in a byte. Round up after you "
             "multiply.",
         ),
         Misconception(
             "leaves the biases out",
-            lambda shapes, bits: network_bytes([s for s in shapes if len(s) > 1], bits),
+            partial(_stored, kept=lambda shape: len(shape) > 1),
             "One-dimensional tensors are parameters as well.",
         ),
         Misconception(
             "takes a tensor of shape () for an empty one",
-            lambda shapes, bits: network_bytes([s for s in shapes if s], bits),
+            partial(_stored, kept=bool),
             "Such a tensor has no dimensions, and one number: batch normalization counts its "
             "batches in one. math.prod(()) is 1.",
         ),
         Misconception(
+            "takes a tensor of shape () for an empty one",
+            partial(_stored, count=lambda shape: math.prod(shape) if shape else 0),
+            "Such a tensor has no dimensions, and one number: batch normalization counts its "
+            "batches in one. math.prod(()) is 1.",
+        ),
+        *(
+            Misconception(
+                f"starts each tensor at a multiple of {unit} bytes",
+                partial(_stored, total=partial(_aligned, unit=unit)),
+                "Engines do so for fast access. Here each tensor starts at a whole byte.",
+            )
+            for unit in (2, 4, 8, 16, 32, 64)
+        ),
+        Misconception(
+            "counts a byte more for each tensor",
+            partial(_stored, total=lambda costs: sum(c // 8 + 1 for c in costs)),
+            "Only what does not fill its last byte needs one more: math.ceil(bits / 8), or "
+            "(bits + 7) // 8.",
+        ),
+        Misconception(
+            "does not round",
+            partial(_stored, total=lambda costs: sum(c / 8 for c in costs)),
+            "Each tensor starts at a whole byte: round up tensor by tensor.",
+        ),
+        Misconception(
+            "rounds to the nearest byte",
+            partial(_stored, total=lambda costs: sum(round(c / 8) for c in costs)),
+            "One bit needs a byte as well: round up, math.ceil.",
+        ),
+        Misconception(
+            "counts kilobytes",
+            partial(_stored, total=lambda costs: sum(math.ceil(c / 8) for c in costs) / 1024),
+            "The result is in bytes.",
+        ),
+        Misconception(
+            "counts 4 bytes for each value",
+            partial(_stored, cost=lambda count, bits: 32 * count),
+            "That is float32: a value has `bits` bits here.",
+        ),
+        Misconception(
+            "counts the first dimension alone",
+            partial(_stored, count=lambda shape: shape[0] if shape else 1),
+            "len(w) is the first dimension. A tensor of shape (3, 3) has 9 numbers.",
+        ),
+        Misconception(
+            "counts the dimensions, not their product",
+            partial(_stored, count=len),
+            "A tensor of shape (3, 3) has 9 numbers: math.prod(shape).",
+        ),
+        Misconception(
             "adds the dimensions",
-            lambda shapes, bits: sum(math.ceil(sum(shape) * bits / 8) for shape in shapes),
+            partial(_stored, count=sum),
             "A tensor of shape (3, 3) has 9 numbers: multiply the dimensions.",
         ),
         Misconception(
             "has whole bytes for each value, rounded down",
-            lambda shapes, bits: sum(math.prod(s) * (bits // 8) for s in shapes),
+            partial(_stored, cost=lambda count, bits: 8 * count * (bits // 8)),
             "bits // 8 is 0 for 4 bits: multiply by the number of values first, and divide by 8 "
             "then.",
         ),
         Misconception(
             "counts tensors instead of their values",
-            lambda shapes, bits: len(shapes) * bits // 8,
+            partial(_stored, count=lambda shape: 1, total=lambda costs: sum(costs) // 8),
             "A tensor of shape (3, 3) has 9 numbers: math.prod(shape) of them.",
         ),
     ),

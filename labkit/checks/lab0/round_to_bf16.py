@@ -1,5 +1,8 @@
 """Exercise 0.6: round a float32 to bf16 by hand."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 
 from labkit.checks.exercise import Case, Exercise, Misconception
@@ -40,10 +43,19 @@ def _bf16_cases(rng: torch.Generator) -> list[Case]:
     return [Case(f"{label}, {pattern:#010x}", (pattern,)) for label, pattern in patterns]
 
 
-def _loses_the_carry(pattern: int) -> int:
-    upper, lower = divmod(pattern, 2**16)
-    up = lower > 0x8000 or (lower == 0x8000 and upper % 2 == 1)
-    return upper & 0xFF80 | (upper + up) & 0x7F
+def _rounded(
+    pattern: int,
+    *,
+    taken: Callable[[int], int] = lambda pattern: pattern,
+    middle: int = 0x8000,
+    tie: Callable[[int], int] = lambda pattern: pattern >> 16 & 1,
+    carried: Callable[[int, int], int] = lambda upper, up: upper + up,
+    given: Callable[[int], int] = lambda upper: upper,
+) -> int:
+    """Compare the lower half with its middle, of which any part may be another one."""
+    upper, lower = divmod(taken(pattern), 2**16)
+    up = int(lower > middle or (lower == middle and tie(pattern)))
+    return given(carried(upper, up))
 
 
 ROUND_TO_BF16 = Exercise(
@@ -66,37 +78,84 @@ ROUND_TO_BF16 = Exercise(
     misconceptions=(
         Misconception(
             "cuts the lower half off",
-            lambda pattern: pattern >> 16,
+            partial(_rounded, middle=2**16),
             "That always goes towards zero: half of all numbers end one gap too low. Look at the "
             "lower half.",
         ),
         Misconception(
             "rounds ties up",
-            lambda pattern: pattern + 0x8000 >> 16,
+            partial(_rounded, tie=lambda pattern: 1),
             "Exactly in the middle this always goes away from zero, which shifts a mean. Ties go "
             "to the pattern that ends in 0.",
         ),
         Misconception(
             "rounds ties down",
-            lambda pattern: pattern + 0x7FFF >> 16,
+            partial(_rounded, tie=lambda pattern: 0),
             "Exactly in the middle this always goes towards zero. Ties go to the pattern that "
-            "ends in 0.",
+            "ends in 0: the bit that decides is the last of the upper half, pattern >> 16 & 1.",
         ),
         Misconception(
             "rounds ties to odd",
-            lambda pattern: (pattern + 0x8000 - (pattern >> 16 & 1)) >> 16,
+            partial(_rounded, tie=lambda pattern: 1 - (pattern >> 16 & 1)),
             "The other way round: up from a pattern that ends in 1, so that the result ends in 0.",
         ),
         Misconception(
             "loses the carry",
-            _loses_the_carry,
+            partial(_rounded, carried=lambda upper, up: upper & 0xFF80 | (upper + up) & 0x7F),
             "A mantissa of ones that is rounded up becomes 0 and carries into the exponent: 1.9999 "
             "becomes 2. Add to the whole upper half.",
         ),
         Misconception(
             "leaves the result in 32 bits",
-            lambda pattern: round_to_bf16(pattern) << 16,
+            partial(_rounded, given=lambda upper: upper << 16),
             "A bf16 has 16 bits: shift the upper half down.",
+        ),
+        Misconception(
+            "leaves the result in 32 bits",
+            lambda pattern: pattern + 0x7FFF + (pattern >> 16 & 1),
+            "A bf16 has 16 bits: shift the upper half down.",
+        ),
+        Misconception(
+            "loses the sign",
+            partial(_rounded, given=lambda upper: upper & 0x7FFF),
+            "The highest of the 16 bits is the sign: keep it, & 0xFFFF.",
+        ),
+        Misconception(
+            "loses the sign",
+            partial(_rounded, taken=lambda pattern: pattern & 0x7FFFFFFF),
+            "The highest of the 16 bits is the sign: keep it, & 0xFFFF.",
+        ),
+        *(
+            Misconception(
+                "takes too low a number for the middle",
+                partial(_rounded, middle=middle),
+                "The lower half has 16 bits, from 0 to 0xFFFF: its middle is 0x8000.",
+            )
+            for middle in (0x4000, 0x800, 0)
+        ),
+        Misconception(
+            "rounds ties towards plus infinity",
+            partial(_rounded, tie=lambda pattern: 1 - (pattern >> 31)),
+            "A tie goes to the pattern that ends in 0, whatever its sign is.",
+        ),
+        Misconception(
+            "keeps large numbers from becoming infinity",
+            partial(
+                _rounded,
+                carried=lambda upper, up: upper + (up if (upper + up) & 0x7FFF != 0x7F80 else 0),
+            ),
+            "The carry is right up to the end: what lies nearer to the next power of two than to "
+            "the largest bf16 becomes infinity.",
+        ),
+        Misconception(
+            "adds 1 to the mantissa with |",
+            partial(_rounded, carried=lambda upper, up: upper | up),
+            "| sets a bit that may be set already. Add: a carry goes on to the left.",
+        ),
+        Misconception(
+            "takes the bits of fp16",
+            lambda pattern: pattern >> 13 & 0xFFFF,
+            "A bf16 keeps the 8 exponent bits of a float32, and so its upper 16 bits.",
         ),
         Misconception(
             "looks at the last bit of the upper half only",
