@@ -14,6 +14,7 @@ from labkit.checks.calling import call_all
 from labkit.checks.diagnosis.code.edits import edits
 from labkit.checks.diagnosis.evidence import Evidence
 from labkit.checks.diagnosis.explanations.arguments import Arguments
+from labkit.checks.diagnosis.explanations.variants import grows_what_it_reads, reachable, tree_of
 from labkit.checks.diagnosis.facts.errors import meaning
 from labkit.checks.exercise import Case
 from labkit.checks.lab import NOTEBOOK_SEED
@@ -256,6 +257,32 @@ def test_no_change_is_tried_that_may_take_all_memory() -> None:
         edit.after for edit in edits(tree) if edit.before == "pattern >> 32 - bits"
     ]
     assert len(tried) > 20
+
+
+@pytest.mark.parametrize(
+    ("code", "endless"),
+    [
+        ("errors = []\n    for a in alphas:\n        errors.append(a)", False),
+        ("errors = alphas\n    for a in alphas:\n        errors.append(a)", True),
+        ("errors = []\n    for a in errors:\n        errors += [a]", True),
+        ("errors = []\n    for i, a in enumerate(alphas):\n        alphas.insert(i, a)", True),
+        ("errors = 0\n    for a in range(errors):\n        errors += a", False),
+    ],
+)
+def test_the_reference_is_not_changed_to_a_loop_that_never_ends(code: str, endless: bool) -> None:
+    (tree,) = ast.parse(f"def f(alphas):\n    {code}\n    return errors").body
+    assert grows_what_it_reads(tree) is endless
+
+
+def test_no_reference_is_taken_for_a_loop_that_never_ends() -> None:
+    trees = [
+        tree_of(function)
+        for number in registry.STEMS
+        for exercise in registry.exercises(number)
+        for function in reachable(exercise.reference).values()
+    ]
+    assert len(trees) > 150
+    assert not [tree.name for tree in trees if grows_what_it_reads(tree)]
 
 
 def test_a_call_that_cannot_be_stopped_gives_the_screen_back(capsys, monkeypatch) -> None:

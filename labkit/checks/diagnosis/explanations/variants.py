@@ -65,7 +65,7 @@ class Variants:
     ) -> Explanation:
         functions = {n: f for n, f in space.items() if isinstance(f, types.FunctionType)}
         space.update(_rebound(functions, space))
-        works = define(edit.tree, space)
+        works = not grows_what_it_reads(edit.tree) and define(edit.tree, space)
         function = space[wanted]
 
         @cache
@@ -122,6 +122,35 @@ def _rebound(functions: dict[str, Any], space: dict[str, Any]) -> dict[str, Any]
 
 
 SPACE = "<variant>"
+GROWING = {"append", "extend", "insert", "add", "update", "setdefault"}
+
+
+def grows_what_it_reads(tree: ast.FunctionDef) -> bool:
+    """Whether a loop may go over what it adds to, also by another name: it would never end."""
+    nodes = list(ast.walk(tree))
+    same = [
+        {node.targets[0].id, node.value.id}
+        for node in nodes
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Name)
+    ]
+    for loop in (node for node in nodes if isinstance(node, ast.For)):
+        read = {node.id for node in ast.walk(loop.iter) if isinstance(node, ast.Name)}
+        for pair in same * len(same):
+            read |= pair if read & pair else set()
+        if read & {name for step in loop.body for node in ast.walk(step) for name in _grown(node)}:
+            return True
+    return False
+
+
+def _grown(node: ast.AST) -> Iterator[str]:
+    """Give the list that a call or a statement adds to."""
+    owner = node.value if isinstance(node, ast.Attribute) and node.attr in GROWING else None
+    if isinstance(node, ast.AugAssign) and isinstance(node.value, ast.List):
+        owner = node.target
+    if isinstance(owner, ast.Name):
+        yield owner.id
 
 
 def reachable(function: Callable[..., Any]) -> dict[str, Any]:
