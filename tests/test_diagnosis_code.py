@@ -104,11 +104,6 @@ def test_what_explains_one_of_two_results_is_not_said_as_if_it_were_all() -> Non
     assert found[-1].startswith("repair: ")
 
 
-def test_the_place_of_a_slip_with_a_name_is_shown() -> None:
-    code = "def twos_complement(value, bits):\n    return value % (2**bits - 1)\n"
-    assert keys("0.7", code)[1] == "place: 2 ** bits - 1 -> 2 ** bits"
-
-
 def test_a_value_that_is_thrown_away_is_seen() -> None:
     assert signs_of("    y = x + 1\n    y.clamp(low, high)\n    return y") == [
         "throws away a value"

@@ -17,7 +17,7 @@ from labkit.checks.calling import Outcome
 from labkit.checks.diagnosis.chance import tells
 from labkit.checks.diagnosis.code.advice import IN_PART
 from labkit.checks.diagnosis.code.answer import Remark, remarks
-from labkit.checks.diagnosis.code.repair import place_of_slip, repair
+from labkit.checks.diagnosis.code.repair import repair
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Weight
 from labkit.checks.diagnosis.explanations.arguments import called, copied
 from labkit.checks.diagnosis.explanations.sources import Sources
@@ -77,8 +77,7 @@ def diagnose(
     causes = code.besides(causes, complete)
     has_cause = any(finding.cause for finding in causes)
     seen = facts(evidence, list(wrong), has_cause)
-    found = (*causes, *changed(evidence), *seen)[:MOST]
-    return found if len(found) == MOST or not has_cause else (*found, *code.place(causes))
+    return (*causes, *changed(evidence), *seen)[:MOST]
 
 
 @dataclass(frozen=True)
@@ -113,13 +112,6 @@ class _Code:
             in_part = mended is None or mended.key.endswith(IN_PART)
             chosen = [remark for remark in found if in_part and (not mended or not remark.cause)]
         return (*causes, *map(_remarked, chosen[:1]))
-
-    def place(self, causes: tuple[Finding, ...]) -> tuple[Finding, ...]:
-        """Return where the slip is that has a name already."""
-        if self.answer is None or not causes or causes[0].key.startswith(("repair", "answer")):
-            return ()
-        place = place_of_slip(self.answer, self.evidence, self.wrong)
-        return (_remarked(place),) if place else ()
 
     def _mended(self, all_or_none: bool = False) -> Finding | None:
         if self.answer is None:

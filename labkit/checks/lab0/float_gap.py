@@ -136,12 +136,6 @@ FLOAT_GAP = Exercise(
             "floor(log2).",
         ),
         Misconception(
-            "stops falling one power of two too late",
-            partial(_gapped, bias=lambda bits: 2 ** (bits - 1)),
-            "k is never below 1 - bias, where bias is 2^(e - 1) - 1: 15 for 5 exponent bits, so "
-            "that k stops at -14.",
-        ),
-        Misconception(
             "divides by one mantissa step too few",
             partial(_gapped, last=lambda k, mantissa_bits: 2.0**k / (2**mantissa_bits - 1)),
             "From 2^k to 2^(k+1) there are 2^m steps, not 2^m - 1.",

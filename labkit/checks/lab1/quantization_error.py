@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -50,19 +50,55 @@ def _error_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _swapped(*args: Any) -> tuple[float, float, float]:
-    clipping, rounding, sqnr = quantization_error(*args)
-    return rounding, clipping, sqnr
+def _outside(x: Tensor, q: Tensor, low: float, high: float, ends: tuple[int, int]) -> Tensor:
+    return (x < low) | (x > high)
 
 
-def _amplitude(*args: Any) -> tuple[float, float, float]:
-    clipping, rounding, sqnr = quantization_error(*args)
-    return clipping, rounding, 2 * sqnr
+def _of_all(errors: Tensor, part: Tensor) -> float:
+    return float(errors[part].sum()) / errors.numel()
 
 
-def _power_ratio(*args: Any) -> tuple[float, float, float]:
-    clipping, rounding, sqnr = quantization_error(*args)
-    return clipping, rounding, -sqnr
+def _of_its_part(errors: Tensor, part: Tensor) -> float:
+    return float(errors[part].mean()) if part.any() else 0.0
+
+
+def _power(x: Tensor) -> float:
+    return float((x**2).mean())
+
+
+def _tens(ratio: float) -> float:
+    return 10 * float(torch.tensor(ratio, dtype=torch.float64).log10())
+
+
+def _measured(
+    x: Tensor,
+    scale: float,
+    zero_point: int,
+    qmin: int,
+    qmax: int,
+    *,
+    limit: Callable[[Tensor, int, int], Tensor] = torch.clamp,
+    reach: Callable[[int, int], int] = lambda code, zero_point: code - zero_point,
+    outside: Callable[..., Tensor] = _outside,
+    error: Callable[[Tensor], Tensor] = torch.square,
+    mean: Callable[[Tensor, Tensor], float] = _of_all,
+    signal: Callable[[Tensor], float] = _power,
+    noise: Callable[[float, float], float] = lambda clipping, rounding: clipping + rounding,
+    decibels: Callable[[float], float] = _tens,
+    given: Callable[..., tuple] = lambda *three: three,
+) -> tuple[float, float, float]:
+    """Return both errors and the SQNR, of which any part may be another one."""
+    q = torch.round(x / scale) + zero_point
+    errors = error(x - (limit(q, qmin, qmax) - zero_point) * scale)
+    low, high = (reach(end, zero_point) * scale for end in (qmin, qmax))
+    part = outside(x, q, low, high, (qmin, qmax))
+    clipping, rounding = mean(errors, part), mean(errors, ~part)
+    lost = noise(clipping, rounding)
+    return given(clipping, rounding, decibels(signal(x) / lost if lost else math.inf))
+
+
+def _ends_alone(x: Tensor, q: Tensor, low: float, high: float, ends: tuple[int, int]) -> Tensor:
+    return (q <= ends[0]) | (q >= ends[1])
 
 
 def _mean_of_part(
@@ -76,75 +112,6 @@ def _mean_of_part(
         rounding / (1 - share) if share < 1 else 0.0,
         sqnr,
     )
-
-
-def _at_the_ends(
-    x: Tensor, scale: float, zero_point: int, qmin: int, qmax: int
-) -> tuple[float, float, float]:
-    q = torch.round(x / scale) + zero_point
-    back = dequantize(q.clamp(qmin, qmax), scale, zero_point)
-    return _apart(x, back, (q < qmin) | (q > qmax))
-
-
-def _apart(x: Tensor, back: Tensor, clipped: Tensor) -> tuple[float, float, float]:
-    """Return both errors and the SQNR for a mask of what is called clipped."""
-    squared = (x - back) ** 2
-    clipping = float(squared[clipped].sum()) / x.numel()
-    rounding = float(squared[~clipped].sum()) / x.numel()
-    return clipping, rounding, 10 * math.log10(float((x**2).mean()) / (clipping + rounding))
-
-
-def _on_the_ends(
-    x: Tensor, scale: float, zero_point: int, qmin: int, qmax: int
-) -> tuple[float, float, float]:
-    q = quantize(x, scale, zero_point, qmin, qmax)
-    return _apart(x, dequantize(q, scale, zero_point), (q == qmin) | (q == qmax))
-
-
-def _upper_end(
-    x: Tensor, scale: float, zero_point: int, qmin: int, qmax: int
-) -> tuple[float, float, float]:
-    q = quantize(x, scale, zero_point, qmin, qmax)
-    return _apart(x, dequantize(q, scale, zero_point), x > (qmax - zero_point) * scale)
-
-
-def _absolute(
-    x: Tensor, scale: float, zero_point: int, qmin: int, qmax: int
-) -> tuple[float, float, float]:
-    q = quantize(x, scale, zero_point, qmin, qmax)
-    distance = (x - dequantize(q, scale, zero_point)).abs()
-    clipped = (x < (qmin - zero_point) * scale) | (x > (qmax - zero_point) * scale)
-    clipping = float(distance[clipped].sum()) / x.numel()
-    rounding = float(distance[~clipped].sum()) / x.numel()
-    return clipping, rounding, 10 * math.log10(float((x**2).mean()) / (clipping + rounding))
-
-
-def _means_of_parts(
-    x: Tensor, scale: float, zero_point: int, qmin: int, qmax: int
-) -> tuple[float, float, float]:
-    clipping, rounding, _ = _mean_of_part(x, scale, zero_point, qmin, qmax)
-    return clipping, rounding, 10 * math.log10(float((x**2).mean()) / (clipping + rounding))
-
-
-def _variance(correction: int) -> Callable[..., tuple[float, float, float]]:
-    def answer(*args: Any) -> tuple[float, float, float]:
-        clipping, rounding, _ = quantization_error(*args)
-        signal = (args[0] - args[0].mean()).square().sum() / (args[0].numel() - correction)
-        return clipping, rounding, float(10 * torch.log10(signal / (clipping + rounding)))
-
-    return answer
-
-
-def _noise_of(part: int) -> Callable[..., tuple[float, float, float]]:
-    """Return the wrong answer whose SQNR knows one of the two errors only."""
-
-    def wrong(x: Tensor, *grid: Any) -> tuple[float, float, float]:
-        errors = quantization_error(x, *grid)[:2]
-        power = float((x.double() ** 2).mean())
-        ratio = power / errors[part] if errors[part] else math.inf
-        return *errors, 10 * math.log10(ratio)
-
-    return wrong
 
 
 QUANTIZATION_ERROR = Exercise(
@@ -171,16 +138,18 @@ QUANTIZATION_ERROR = Exercise(
     ),
     misconceptions=(
         Misconception(
-            "returns the two errors in the wrong order", _swapped, "Clipping comes first."
+            "returns the two errors in the wrong order",
+            partial(_measured, given=lambda c, r, s: (r, c, s)),
+            "Clipping comes first.",
         ),
         Misconception(
             "multiplies the logarithm by 20",
-            _amplitude,
+            partial(_measured, decibels=lambda ratio: 2 * _tens(ratio)),
             "20 is for amplitudes. Squares are powers already: 10 * log10.",
         ),
         Misconception(
             "divides noise by signal",
-            _power_ratio,
+            partial(_measured, decibels=lambda ratio: -_tens(ratio)),
             "Signal over noise: a better grid has a larger SQNR.",
         ),
         Misconception(
@@ -190,49 +159,108 @@ QUANTIZATION_ERROR = Exercise(
         ),
         Misconception(
             "calls a value clipped only when its code was clamped",
-            _at_the_ends,
+            partial(_measured, outside=lambda x, q, low, high, ends: (q < ends[0]) | (q > ends[1])),
             "A value up to half a step beyond the last code is outside the range, too: compare x "
             "itself with (qmax - zero_point) * scale.",
         ),
         Misconception(
             "calls every value on the first or the last code clipped",
-            _on_the_ends,
+            partial(_measured, outside=_ends_alone),
             "A value inside the range may land on its last code, too, and is only rounded there: "
             "compare x itself with (qmax - zero_point) * scale.",
         ),
         Misconception(
             "clips at one end only",
-            _upper_end,
+            partial(_measured, outside=lambda x, q, low, high, ends: x > high),
             "Values below (qmin - zero_point) * scale are clipped as well.",
         ),
         Misconception(
-            "takes absolute errors", _absolute, "Mean squared errors: square before you sum."
+            "takes absolute errors",
+            partial(_measured, error=torch.abs),
+            "Mean squared errors: square before you sum.",
         ),
         Misconception(
             "averages each error over its own values only",
-            _means_of_parts,
+            partial(_measured, mean=_of_its_part),
             "Divide both sums by the number of all values, so that they add up to the total.",
         ),
         Misconception(
+            "does not clamp the codes",
+            partial(_measured, limit=lambda q, qmin, qmax: q),
+            "There are no codes beyond qmin and qmax: without a clamp what is clipped has a "
+            "rounding error only. Take quantize of 1.3.",
+        ),
+        Misconception(
+            "leaves the zero point out of the ends of the range",
+            partial(_measured, reach=lambda code, zero_point: code),
+            "The first code stands for (qmin - zero_point) * scale, the last one for (qmax - "
+            "zero_point) * scale.",
+        ),
+        Misconception(
+            "adds the zero point to the ends of the range",
+            partial(_measured, reach=lambda code, zero_point: code + zero_point),
+            "The first code stands for (qmin - zero_point) * scale: take the zero point away.",
+        ),
+        Misconception(
+            "counts values below the range alone as clipped",
+            partial(_measured, outside=lambda x, q, low, high, ends: x < low),
+            "Values above (qmax - zero_point) * scale are clipped as well.",
+        ),
+        Misconception(
+            "adds the squared errors up",
+            partial(_measured, mean=lambda errors, part: float(errors[part].sum())),
+            "Divide both sums by the number of all values.",
+        ),
+        Misconception(
+            "takes the roots of the mean squared errors",
+            partial(_measured, given=lambda c, r, s: (math.sqrt(c), math.sqrt(r), s)),
+            "Mean squared errors, without a root.",
+        ),
+        Misconception(
+            "takes the natural logarithm",
+            partial(_measured, decibels=lambda ratio: 10 * math.log(ratio)),
+            "Decibels belong to the logarithm to base 10: math.log10.",
+        ),
+        Misconception(
+            "forgets the factor 10",
+            partial(_measured, decibels=math.log10),
+            "A bel has ten decibels: 10 * log10.",
+        ),
+        Misconception(
+            "takes the peak for the signal",
+            partial(_measured, signal=lambda x: float(x.abs().max()) ** 2),
+            "That is a PSNR. The power of the signal is mean(x^2).",
+        ),
+        Misconception(
+            "takes the sum for the signal",
+            partial(_measured, signal=lambda x: float((x**2).sum())),
+            "Both are means: mean(x^2) over the mean squared error.",
+        ),
+        Misconception(
+            "takes magnitudes for the signal",
+            partial(_measured, signal=lambda x: float(x.abs().mean())),
+            "The power of the signal is mean(x^2).",
+        ),
+        Misconception(
             "takes the variance for the power of the signal",
-            _variance(1),
+            partial(_measured, signal=lambda x: float(x.var())),
             "The variance leaves the mean out, and the codes have to carry that as well: "
             "mean(x^2).",
         ),
         Misconception(
             "takes the variance for the power of the signal",
-            _variance(0),
+            partial(_measured, signal=lambda x: float(x.var(correction=0))),
             "The variance leaves the mean out, and the codes have to carry that as well: "
             "mean(x^2).",
         ),
         Misconception(
             "leaves the clipping error out of the SQNR",
-            _noise_of(1),
+            partial(_measured, noise=lambda clipping, rounding: rounding),
             "The noise is all that is lost: clipping and rounding together.",
         ),
         Misconception(
             "leaves the rounding error out of the SQNR",
-            _noise_of(0),
+            partial(_measured, noise=lambda clipping, rounding: clipping),
             "The noise is all that is lost: clipping and rounding together.",
         ),
     ),

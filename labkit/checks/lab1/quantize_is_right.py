@@ -64,6 +64,14 @@ QUANTIZE_IS_RIGHT = property_test(
             "lambda f: lambda *args: f(*args).to(torch.int16)",
             ANY_INTEGERS,
         ),
+        (
+            "one that adds Z before it rounds",
+            "lambda f: lambda x, scale, zero_point, qmin, qmax: torch.round(x / scale + "
+            "zero_point).clamp(qmin, qmax).to(torch.int32)",
+            "Where x / scale lies in the middle between two codes, both neighbours are right: "
+            "round(x / scale + Z) takes the other one if Z is odd. Go 0.4 of a step up and down, "
+            "not half a one.",
+        ),
     ),
     hints=(
         "What must hold for every right quantize, however it is written? Think of a value on the "
@@ -112,8 +120,7 @@ QUANTIZE_IS_RIGHT = property_test(
     ),
     reminders=(
         (
-            "A value in the middle between two codes goes to the even one before Z is added, as "
-            "torch.round has it.",
+            "In the middle between two codes both neighbours are right: leave such values out.",
             lambda x, scale, *_: bool(((x / scale).abs() % 1 == 0.5).any()),
         ),
     ),

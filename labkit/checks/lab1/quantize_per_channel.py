@@ -1,11 +1,13 @@
 """Exercise 1.8: one scale per channel."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.inputs import SCALE, neat, randn
-from labkit.checks.lab1.quantize_symmetric import quantize_symmetric
 from labkit.checks.rules import Codes
 
 
@@ -55,18 +57,42 @@ def _channel_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _one_scale(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
-    q, scale = quantize_symmetric(w, bits)
-    return q, torch.full((w.shape[axis],), scale)
+def _largest(channels: Tensor) -> Tensor:
+    return channels.abs().amax(1)
 
 
-def _signed_maximum(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
-    qmax = 2 ** (bits - 1) - 1
-    largest = _channels(w, axis).amax(dim=1)
-    scale = torch.where(largest != 0, largest / qmax, 1.0)
+def _one_for_zeros(largest: Tensor, steps: int) -> Tensor:
+    return torch.where(largest == 0, 1.0, largest / steps)
+
+
+def _coded(
+    w: Tensor,
+    axis: int,
+    bits: int,
+    *,
+    channels: Callable[[Tensor, int], Tensor] = _channels,
+    reach: Callable[[Tensor], Tensor] = _largest,
+    steps: Callable[[int], int] = lambda bits: 2 ** (bits - 1) - 1,
+    scales: Callable[[Tensor, int], Tensor] = _one_for_zeros,
+    turn: Callable[[Tensor], Tensor] = torch.round,
+    limit: Callable[[Tensor, int], Tensor] = lambda q, qmax: q.clamp(-qmax, qmax),
+    laid: Callable[[Tensor, int], Tensor] = lambda q, axis: q,
+    given: Callable[[Tensor, Tensor, int], Tensor] = lambda scale, w, axis: scale,
+) -> tuple[Tensor, Tensor]:
+    """Return codes and scales, of which any part may be another one."""
+    scale = scales(reach(channels(w, axis)), steps(bits))
     shape = [1] * w.ndim
     shape[axis] = -1
-    return torch.round(w / scale.reshape(shape)).clamp(-qmax, qmax).to(torch.int32), scale
+    q = limit(turn(w / scale.reshape(shape)), 2 ** (bits - 1) - 1)
+    return laid(q.to(torch.int32), axis), given(scale, w, axis)
+
+
+def _bounded(largest: Tensor, steps: int, least: float) -> Tensor:
+    return (largest / steps).clamp(min=least)
+
+
+def _ready_to_divide(scale: Tensor, w: Tensor, axis: int) -> Tensor:
+    return scale.reshape([len(scale) if d == axis % w.ndim else 1 for d in range(w.ndim)])
 
 
 def _always_first_axis(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
@@ -82,38 +108,11 @@ def _moved_to_the_wrong_place(w: Tensor, axis: int, bits: int) -> tuple[Tensor, 
     return q.movedim(axis, 0), scale
 
 
-def _left_in_front(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
-    q, scale = quantize_per_channel(w, axis, bits)
-    return q.movedim(axis, 0), scale
-
-
-def _zero_channel_nan(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
-    qmax = 2 ** (bits - 1) - 1
-    scale = _channels(w, axis).abs().amax(dim=1) / qmax
-    q, _ = quantize_per_channel(w, axis, bits)
-    return q, scale
-
-
 def _along_axis(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
     qmax = 2 ** (bits - 1) - 1
     scale = w.abs().amax(axis) / qmax
     scale = torch.where(scale == 0, 1.0, scale)
     return torch.round(w / scale.unsqueeze(axis)).clamp(-qmax, qmax).to(torch.int32), scale
-
-
-def _half_distance(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
-    qmax = 2 ** (bits - 1) - 1
-    channels = _channels(w, axis)
-    scale = (channels.amax(1) - channels.amin(1)) / 2 / qmax
-    scale = torch.where(scale == 0, 1.0, scale)
-    shape = [1] * w.ndim
-    shape[axis] = -1
-    return torch.round(w / scale.reshape(shape)).clamp(-qmax, qmax).to(torch.int32), scale
-
-
-def _left_exchanged(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
-    q, scale = quantize_per_channel(w, axis, bits)
-    return q.transpose(0, axis), scale
 
 
 QUANTIZE_PER_CHANNEL = Exercise(
@@ -136,12 +135,12 @@ QUANTIZE_PER_CHANNEL = Exercise(
     misconceptions=(
         Misconception(
             "uses one scale for all channels",
-            _one_scale,
+            partial(_coded, reach=lambda c: c.abs().max().expand(len(c))),
             "The largest channel decides for all, and small channels lose their codes.",
         ),
         Misconception(
             "takes the largest value instead of the largest magnitude",
-            _signed_maximum,
+            partial(_coded, reach=lambda c: c.amax(1)),
             "Use w.abs() before the maximum.",
         ),
         Misconception(
@@ -157,7 +156,7 @@ QUANTIZE_PER_CHANNEL = Exercise(
         ),
         Misconception(
             "leaves the codes with the channels in front",
-            _left_in_front,
+            partial(_coded, laid=lambda q, axis: q.movedim(axis, 0)),
             "The codes have the shape of w: move the axis back, q.movedim(0, axis).",
         ),
         Misconception(
@@ -168,7 +167,7 @@ QUANTIZE_PER_CHANNEL = Exercise(
         ),
         Misconception(
             "gives a channel of zeros the scale 0",
-            _zero_channel_nan,
+            partial(_coded, given=lambda scale, w, axis: torch.where(scale == 1, 0.0, scale)),
             "0 / 0 is NaN as soon as someone divides by that scale. Use 1.0 there.",
         ),
         Misconception(
@@ -177,15 +176,73 @@ QUANTIZE_PER_CHANNEL = Exercise(
             "That reduces `axis` itself. One number per channel must remain: reduce every axis "
             "except `axis`.",
         ),
+        *(
+            Misconception(
+                "gives a channel of zeros a tiny scale",
+                partial(_coded, scales=partial(_bounded, least=10.0**-n)),
+                "A channel of zeros has the scale 1.0: a bound from below gives it a tiny one.",
+            )
+            for n in range(4, 12)
+        ),
+        Misconception(
+            "rounds down",
+            partial(_coded, turn=torch.floor),
+            "A code is the nearest integer: torch.round.",
+        ),
+        Misconception(
+            "cuts off decimals",
+            partial(_coded, turn=torch.trunc),
+            "A conversion to integers cuts towards 0: torch.round before it.",
+        ),
+        Misconception(
+            "divides by 2^(bits-1)",
+            partial(_coded, steps=lambda bits: 2 ** (bits - 1)),
+            "The largest code is 2^(bits-1) - 1, and the largest magnitude must land on it.",
+        ),
+        Misconception(
+            "uses 2^bits - 1 steps on one side",
+            partial(_coded, steps=lambda bits: 2**bits - 1),
+            "One bit is the sign: the largest code is 2^(bits-1) - 1.",
+        ),
+        Misconception(
+            "always uses 127",
+            partial(_coded, steps=lambda bits: 127),
+            "The largest code depends on the bits: 7 for four of them.",
+        ),
+        Misconception(
+            "gives a channel of zeros the scale 1 / qmax",
+            partial(
+                _coded,
+                scales=lambda largest, steps: torch.where(largest == 0, 1.0, largest) / steps,
+            ),
+            "The scale itself is 1.0 for zeros: put it in after the division.",
+        ),
+        Misconception(
+            "keeps the axes of the scales",
+            partial(_coded, given=_ready_to_divide),
+            "The scales have one dimension, [channels]: reshape them for the division only.",
+        ),
+        Misconception(
+            "gives the scales the shape of w",
+            partial(
+                _coded, given=lambda scale, w, axis: _ready_to_divide(scale, w, axis).expand_as(w)
+            ),
+            "The scales have one dimension, [channels]: a number for each index along `axis`.",
+        ),
+        Misconception(
+            "turns the scales round",
+            partial(_coded, given=lambda scale, w, axis: 1 / scale),
+            "A scale is the length of a step, what a code is multiplied by: largest / qmax.",
+        ),
         Misconception(
             "takes half the distance from the smallest to the largest value",
-            _half_distance,
+            partial(_coded, reach=lambda c: (c.amax(1) - c.amin(1)) / 2),
             "With zero point 0 the grid reaches as far down as up: the largest magnitude decides, "
             "w.abs().",
         ),
         Misconception(
             "leaves the codes with the channels in front",
-            _left_exchanged,
+            partial(_coded, laid=lambda q, axis: q.transpose(0, axis)),
             "The codes have the shape of w: exchange the axes back, q.transpose(0, axis).",
         ),
     ),

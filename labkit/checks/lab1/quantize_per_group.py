@@ -1,6 +1,8 @@
 """Exercise 1.9: one scale per group."""
 
 import math
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -8,7 +10,6 @@ from torch import Tensor
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.inputs import SCALE, neat
 from labkit.checks.lab1.quantize_per_channel import quantize_per_channel
-from labkit.checks.lab1.quantize_symmetric import quantize_symmetric
 from labkit.checks.rules import Codes
 
 
@@ -52,41 +53,77 @@ def _groups_down(w: Tensor, group_size: int, bits: int) -> tuple[Tensor, Tensor]
     return q.t(), scale.t()
 
 
-def _drops_rest(w: Tensor, group_size: int, bits: int) -> tuple[Tensor, Tensor]:
-    whole = w.shape[1] // group_size * group_size
-    return quantize_per_group(w[:, :whole] if whole else w, group_size, bits)
+def _neighbours(columns: int, group_size: int) -> list[Sequence[int]]:
+    return [range(columns)[start : start + group_size] for start in range(0, columns, group_size)]
+
+
+def _full_ones(columns: int, group_size: int) -> list[Sequence[int]]:
+    return [group for group in _neighbours(columns, group_size) if len(group) == group_size]
+
+
+def _rest_in_last(columns: int, group_size: int) -> list[Sequence[int]]:
+    starts = range(0, max(columns - group_size + 1, 1), group_size)
+    return [
+        range(start, columns if start == starts[-1] else start + group_size) for start in starts
+    ]
+
+
+def _dealt_out(columns: int, group_size: int) -> list[Sequence[int]]:
+    groups = math.ceil(columns / group_size)
+    return [range(columns)[start::groups] for start in range(groups)]
+
+
+def _as_many_groups(columns: int, group_size: int) -> list[Sequence[int]]:
+    return [tuple(part.tolist()) for part in torch.arange(columns).chunk(group_size)]
+
+
+def _rest_first(columns: int, group_size: int) -> list[Sequence[int]]:
+    first = columns % group_size or min(group_size, columns)
+    starts = range(first, columns, group_size)
+    return [range(first), *(range(start, start + group_size) for start in starts)]
+
+
+def _one_for_zeros(largest: Tensor, steps: int) -> Tensor:
+    return torch.where(largest == 0, 1.0, largest / steps)
+
+
+def _bounded(largest: Tensor, steps: int, least: float) -> Tensor:
+    return (largest / steps).clamp(min=least)
+
+
+def _coded(
+    w: Tensor,
+    group_size: int,
+    bits: int,
+    *,
+    cut: Callable[[int, int], list[Sequence[int]]] = _neighbours,
+    reach: Callable[[Tensor], Tensor] = lambda part: part.abs().amax(1),
+    steps: Callable[[int], int] = lambda bits: 2 ** (bits - 1) - 1,
+    scales: Callable[[Tensor, int], Tensor] = _one_for_zeros,
+    turn: Callable[[Tensor], Tensor] = torch.round,
+    laid: Callable[[Tensor, int], Tensor] = lambda q, group_size: q,
+    given: Callable[[Tensor], Tensor] = lambda scale: scale,
+) -> tuple[Tensor, Tensor]:
+    """Return codes and scales, of which any part may be another one."""
+    qmax = 2 ** (bits - 1) - 1
+    groups = cut(w.shape[1], group_size)
+    scale = torch.ones(len(w), len(groups))
+    q = torch.zeros(w.shape, dtype=torch.int32)
+    for i, columns in enumerate(groups):
+        part = w[:, list(columns)]
+        scale[:, i] = scales(reach(part), steps(bits))
+        codes = turn(part / scale[:, i : i + 1]).clamp(-qmax, qmax)
+        q[:, list(columns)] = codes.to(torch.int32)
+    return laid(q, group_size), given(scale)
+
+
+def _without_the_rest(w: Tensor, group_size: int, bits: int) -> tuple[Tensor, Tensor]:
+    return _coded(w[:, : w.shape[1] // group_size * group_size], group_size, bits)
 
 
 def _scale_per_row(w: Tensor, group_size: int, bits: int) -> tuple[Tensor, Tensor]:
     q, scale = quantize_per_channel(w, 0, bits)
     return q, scale.unsqueeze(1).repeat(1, math.ceil(w.shape[1] / group_size))
-
-
-def _scale_per_column_block(w: Tensor, group_size: int, bits: int) -> tuple[Tensor, Tensor]:
-    parts = [quantize_symmetric(part, bits) for part in w.split(group_size, dim=1)]
-    scales = torch.tensor([scale for _, scale in parts])
-    return torch.cat([q for q, _ in parts], dim=1), scales.repeat(w.shape[0], 1)
-
-
-def _rest_in_last_group(w: Tensor, group_size: int, bits: int) -> tuple[Tensor, Tensor]:
-    groups = max(1, w.shape[1] // group_size)
-    sizes = [group_size] * (groups - 1) + [w.shape[1] - group_size * (groups - 1)]
-    parts = [quantize_per_channel(part, 0, bits) for part in w.split(sizes, dim=1)]
-    return torch.cat([q for q, _ in parts], dim=1), torch.stack([s for _, s in parts], dim=1)
-
-
-def _dealt_out(w: Tensor, group_size: int, bits: int) -> tuple[Tensor, Tensor]:
-    groups = math.ceil(w.shape[1] / group_size)
-    codes, scales = torch.zeros_like(w, dtype=torch.int32), []
-    for start in range(groups):
-        codes[:, start::groups], scale = quantize_per_channel(w[:, start::groups], 0, bits)
-        scales.append(scale)
-    return codes, torch.stack(scales, dim=1)
-
-
-def _as_many_groups(w: Tensor, group_size: int, bits: int) -> tuple[Tensor, Tensor]:
-    parts = [quantize_per_channel(part, 0, bits) for part in w.chunk(group_size, dim=1)]
-    return torch.cat([q for q, _ in parts], dim=1), torch.stack([s for _, s in parts], dim=1)
 
 
 QUANTIZE_PER_GROUP = Exercise(
@@ -115,8 +152,92 @@ QUANTIZE_PER_GROUP = Exercise(
         ),
         Misconception(
             "leaves out the last group when it is not full",
-            _drops_rest,
+            partial(_coded, cut=_full_ones),
             "Every value needs a code: the last group is simply smaller.",
+        ),
+        *(
+            Misconception(
+                "gives a group of zeros a tiny scale",
+                partial(_coded, scales=partial(_bounded, least=10.0**-n)),
+                "A group of zeros has the scale 1: a bound from below gives it a tiny one.",
+            )
+            for n in range(4, 12)
+        ),
+        Misconception(
+            "leaves out the last group when it is not full",
+            _without_the_rest,
+            "Every value needs a code: the last group is simply smaller.",
+        ),
+        Misconception(
+            "leaves the filling of the last group in the codes",
+            partial(
+                _coded, laid=lambda q, size: torch.nn.functional.pad(q, (0, -q.shape[1] % size))
+            ),
+            "The codes have the shape of w: cut off what was filled up, q[:, :columns].",
+        ),
+        Misconception(
+            "leaves the scale of a group of zeros at 0",
+            partial(_coded, given=lambda scale: torch.where(scale == 1, 0.0, scale)),
+            "A group of zeros has the scale 1: whoever divides by 0 gets NaN.",
+        ),
+        Misconception(
+            "gives a group of zeros the scale 1 / qmax",
+            partial(
+                _coded,
+                scales=lambda largest, steps: torch.where(largest == 0, 1.0, largest) / steps,
+            ),
+            "The scale itself is 1 for zeros: put it in after the division.",
+        ),
+        Misconception(
+            "forgets the sign",
+            partial(_coded, reach=lambda part: part.amax(1)),
+            "The largest magnitude may be that of a negative value: abs() before the maximum.",
+        ),
+        Misconception(
+            "rounds down",
+            partial(_coded, turn=torch.floor),
+            "A code is the nearest integer: torch.round.",
+        ),
+        Misconception(
+            "cuts off decimals",
+            partial(_coded, turn=torch.trunc),
+            "A conversion to integers cuts towards 0: torch.round before it.",
+        ),
+        Misconception(
+            "divides by 2^(bits-1)",
+            partial(_coded, steps=lambda bits: 2 ** (bits - 1)),
+            "The largest code is 2^(bits-1) - 1, and the largest magnitude must land on it.",
+        ),
+        Misconception(
+            "uses 2^bits - 1 steps on one side",
+            partial(_coded, steps=lambda bits: 2**bits - 1),
+            "One bit is the sign: the largest code is 2^(bits-1) - 1.",
+        ),
+        Misconception(
+            "always uses 127",
+            partial(_coded, steps=lambda bits: 127),
+            "The largest code depends on the bits: 7 for four of them.",
+        ),
+        Misconception(
+            "makes the first group of a row the smaller one",
+            partial(_coded, cut=_rest_first),
+            "Groups begin at the first column; what is left over comes last.",
+        ),
+        Misconception(
+            "has the scales in one line",
+            partial(_coded, given=lambda scale: scale.flatten()),
+            "The scales have the shape [rows, number of groups in a row].",
+        ),
+        Misconception(
+            "has the groups of the scales in rows",
+            partial(_coded, given=lambda scale: scale.t()),
+            "The scales have the shape [rows, number of groups in a row]: stack along dim 1.",
+        ),
+        Misconception(
+            "keeps an axis of the scales",
+            partial(_coded, given=lambda scale: scale[..., None]),
+            "The scales have the shape [rows, number of groups in a row]: keepdim is good for "
+            "dividing, then squeeze(-1).",
         ),
         Misconception(
             "gives all groups of a row the same scale",
@@ -125,23 +246,23 @@ QUANTIZE_PER_GROUP = Exercise(
         ),
         Misconception(
             "shares a scale between rows",
-            _scale_per_column_block,
+            partial(_coded, reach=lambda part: part.abs().max().expand(len(part))),
             "Each row has its own scale in each group: the result has shape [rows, groups].",
         ),
         Misconception(
             "puts the rest of a row into its last full group",
-            _rest_in_last_group,
+            partial(_coded, cut=_rest_in_last),
             "What is left over is a group of its own, narrower than the others, with its own "
             "scale.",
         ),
         Misconception(
             "deals the columns out in turn",
-            _dealt_out,
+            partial(_coded, cut=_dealt_out),
             "A group is group_size neighbours: the first columns together, then the next.",
         ),
         Misconception(
             "takes group_size for the number of groups",
-            _as_many_groups,
+            partial(_coded, cut=_as_many_groups),
             "group_size is how many neighbours share a scale, not how many groups a row has.",
         ),
     ),

@@ -1,5 +1,9 @@
 """Exercise 1.6: symmetric quantization."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -38,13 +42,42 @@ def _symmetric_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _unclamped(x: Tensor, scale: float) -> tuple[Tensor, float]:
+def _half(bits: int) -> int:
+    return 2 ** (bits - 1) - 1
+
+
+def _one_for_zeros(largest: float, steps: float) -> float:
+    return largest / steps or 1.0
+
+
+def _coded(
+    x: Tensor,
+    bits: int,
+    *,
+    reach: Callable[[Tensor], float] = lambda x: float(x.abs().max()),
+    steps: Callable[[int], float] = _half,
+    scales: Callable[[float, float], float] = _one_for_zeros,
+    turn: Callable[[Tensor], Tensor] = torch.round,
+    limit: Callable[[Tensor, int], Tensor] = lambda q, qmax: q.clamp(-qmax, qmax),
+    kept: torch.dtype = torch.int32,
+    given: Callable[[float, int], Any] = lambda scale, bits: scale,
+) -> tuple[Tensor, Any]:
+    """Return codes and scale, of which any part may be another one."""
+    scale = scales(reach(x), steps(bits))
+    return limit(turn(x / scale), _half(bits)).to(kept), given(scale, bits)
+
+
+def _bounded(largest: float, steps: float, least: float) -> float:
+    return max(largest / steps, least)
+
+
+def _as_they_are(q: Tensor, qmax: int) -> Tensor:
+    return q
+
+
+def _divided(x: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+    scale = x.abs().max() / _half(bits)
     return torch.round(x / scale).to(torch.int32), scale
-
-
-def _with_scale(x: Tensor, scale: float, bits: int) -> tuple[Tensor, float]:
-    qmax = 2 ** (bits - 1) - 1
-    return quantize(x, scale, 0, -qmax, qmax), scale
 
 
 def _scale_per_row(x: Tensor, bits: int) -> tuple[Tensor, Tensor]:
@@ -71,42 +104,44 @@ QUANTIZE_SYMMETRIC = Exercise(
     misconceptions=(
         Misconception(
             "takes the largest value instead of the largest magnitude",
-            lambda x, bits: _with_scale(x, float(x.max()) / (2 ** (bits - 1) - 1) or 1.0, bits),
+            partial(_coded, reach=lambda x: float(x.max())),
             "If the farthest value is negative, it is clipped. Use x.abs().max().",
         ),
         Misconception(
             "takes the largest value instead of the largest magnitude",
-            lambda x, bits: _unclamped(x, float(x.max()) / (2 ** (bits - 1) - 1) or 1.0),
+            partial(_coded, reach=lambda x: float(x.max()), limit=_as_they_are),
             "If the farthest value is negative, its code does not fit. Use x.abs().max().",
         ),
         Misconception(
             "divides by 2^(bits-1)",
-            lambda x, bits: _unclamped(x, float(x.abs().max()) / 2 ** (bits - 1) or 1.0),
+            partial(_coded, steps=lambda bits: 2 ** (bits - 1), limit=_as_they_are),
             "The largest code is 2^(bits-1) - 1, and the largest value must land on it.",
         ),
         Misconception(
             "divides by the number of steps of a signed range",
-            lambda x, bits: _unclamped(x, 2 * float(x.abs().max()) / (2**bits - 1) or 1.0),
+            partial(_coded, steps=lambda bits: (2**bits - 1) / 2, limit=_as_they_are),
             "Zero has a code of its own: on either side there are 2^(bits-1) - 1 steps.",
         ),
         Misconception(
             "divides zeros by a scale of 0",
-            lambda x, bits: _unclamped(x, x.abs().max() / (2 ** (bits - 1) - 1)),
+            _divided,
             "A tensor of zeros has the largest magnitude 0, and 0 / 0 is NaN: its scale is 1.0.",
         ),
         Misconception(
             "divides by 2^(bits-1)",
-            lambda x, bits: _with_scale(x, float(x.abs().max()) / 2 ** (bits - 1) or 1.0, bits),
+            partial(_coded, steps=lambda bits: 2 ** (bits - 1)),
             "The largest code is 2^(bits-1) - 1, so the largest value would be clipped.",
         ),
         Misconception(
             "spreads the distance from the smallest to the largest value over all codes",
-            lambda x, bits: _with_scale(x, float(x.max() - x.min()) / (2**bits - 1) or 1.0, bits),
+            partial(
+                _coded, reach=lambda x: float(x.max() - x.min()), steps=lambda bits: 2**bits - 1
+            ),
             "That is the affine rule. Symmetric codes must reach the largest magnitude from 0.",
         ),
         Misconception(
             "always uses 127",
-            lambda x, bits: _with_scale(x, float(x.abs().max()) / 127 or 1.0, bits),
+            partial(_coded, steps=lambda bits: 127),
             "The largest code depends on the bits: 7 for four of them.",
         ),
         Misconception(
@@ -126,6 +161,59 @@ QUANTIZE_SYMMETRIC = Exercise(
             "Both the scale and the clamp follow from the largest code, 2^(bits-1) - 1.",
         ),
         Misconception(
+            "rounds down",
+            partial(_coded, turn=torch.floor),
+            "A code is the nearest integer: torch.round.",
+        ),
+        Misconception(
+            "cuts off decimals",
+            partial(_coded, turn=torch.trunc),
+            "A conversion to integers cuts towards 0: torch.round before it.",
+        ),
+        Misconception(
+            "gives zeros the scale 0",
+            partial(_coded, given=lambda scale, bits: 0.0 if scale == 1 else scale),
+            "Whoever divides by it gets NaN: a tensor of zeros has the scale 1.0.",
+        ),
+        Misconception(
+            "gives zeros the scale 1 / qmax",
+            partial(_coded, scales=lambda largest, steps: (largest or 1.0) / steps),
+            "The scale itself is 1.0 for zeros: put it in after the division.",
+        ),
+        Misconception(
+            "takes the signed maximum's magnitude",
+            partial(_coded, reach=lambda x: abs(float(x.max()))),
+            "The magnitude comes before the maximum: x.abs().max().",
+        ),
+        Misconception(
+            "uses 2^bits - 1 steps on one side",
+            partial(_coded, steps=lambda bits: 2**bits - 1),
+            "One bit is the sign: the largest code is 2^(bits-1) - 1.",
+        ),
+        Misconception(
+            "turns the scale round",
+            partial(_coded, given=lambda scale, bits: 1 / scale),
+            "The scale is the length of a step, what a code is multiplied by: largest / qmax.",
+        ),
+        Misconception(
+            "has unsigned codes",
+            partial(_coded, limit=lambda q, qmax: q.clamp(0, qmax)),
+            "Symmetric codes reach from -qmax to qmax.",
+        ),
+        Misconception(
+            "takes the mean of the magnitudes",
+            partial(_coded, reach=lambda x: float(x.abs().mean())),
+            "The largest magnitude must land on the largest code, or values are clipped.",
+        ),
+        *(
+            Misconception(
+                "gives zeros a tiny scale",
+                partial(_coded, scales=partial(_bounded, least=10.0**-n)),
+                "A tensor of zeros has the scale 1.0: a bound from below gives it a tiny one.",
+            )
+            for n in range(4, 12)
+        ),
+        Misconception(
             "takes a scale for each row",
             _scale_per_row,
             "Here the whole tensor shares one scale, a number: the largest magnitude of all its "
@@ -133,9 +221,7 @@ QUANTIZE_SYMMETRIC = Exercise(
         ),
         Misconception(
             "takes half the distance from the smallest to the largest value",
-            lambda x, bits: _with_scale(
-                x, float(x.max() - x.min()) / 2 / (2 ** (bits - 1) - 1) or 1.0, bits
-            ),
+            partial(_coded, reach=lambda x: float(x.max() - x.min()) / 2),
             "With zero point 0 the grid reaches as far down as up: the largest magnitude decides, "
             "x.abs().max().",
         ),

@@ -1,6 +1,9 @@
 """Exercise 1.2: scale and zero point."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -65,41 +68,39 @@ def _scale_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _no_widening(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float, int]:
-    scale = (rmax - rmin) / (qmax - qmin) if rmax > rmin else 1.0
-    return scale, min(max(round(qmin - rmin / scale), qmin), qmax)
+def _widened(rmin: float, rmax: float) -> tuple[float, float]:
+    return min(rmin, 0.0), max(rmax, 0.0)
 
 
-def _no_widening_no_clamp(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float, int]:
-    scale = (rmax - rmin) / (qmax - qmin) if rmax > rmin else 1.0
-    return scale, round(qmin - rmin / scale)
+def _within(zero_point: int, qmin: int, qmax: int) -> int:
+    return min(max(zero_point, qmin), qmax)
 
 
-def _counts_codes(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float, int]:
-    rmin, rmax = min(rmin, 0.0), max(rmax, 0.0)
-    scale = (rmax - rmin) / (qmax - qmin + 1) if rmax > rmin else 1.0
-    return scale, min(max(round(qmin - rmin / scale), qmin), qmax)
-
-
-def _forgets_qmin(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float, int]:
-    scale, _ = scale_and_zero_point(rmin, rmax, qmin, qmax)
-    return scale, round(-min(rmin, 0.0) / scale)
-
-
-def _truncates_zero_point(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float, int]:
-    scale, _ = scale_and_zero_point(rmin, rmax, qmin, qmax)
-    return scale, int(qmin - min(rmin, 0.0) / scale)
+def _chosen(
+    rmin: float,
+    rmax: float,
+    qmin: int,
+    qmax: int,
+    *,
+    widened: Callable[[float, float], tuple[float, float]] = _widened,
+    steps: Callable[[int, int], int] = lambda qmin, qmax: qmax - qmin,
+    empty: float = 1.0,
+    place: Callable[..., float] = lambda low, high, qmin, qmax: qmin - low,
+    turn: Callable[[float], int] = round,
+    limit: Callable[[int, int, int], int] = _within,
+    given: Callable[[float], float] = lambda scale: scale,
+) -> tuple[float, int]:
+    """Return scale and zero point, of which any part may be another one."""
+    low, high = widened(rmin, rmax)
+    scale = (high - low) / steps(qmin, qmax) if high > low else empty
+    zero_point = turn(place(low / scale, high / scale, qmin, qmax))
+    return given(scale), limit(zero_point, qmin, qmax)
 
 
 def _constant_is_empty(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float, int]:
     if rmin == rmax:
         return 1.0, min(max(0, qmin), qmax)
     return scale_and_zero_point(rmin, rmax, qmin, qmax)
-
-
-def _wrong_sign(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float, int]:
-    scale, _ = scale_and_zero_point(rmin, rmax, qmin, qmax)
-    return scale, min(max(round(qmin + min(rmin, 0.0) / scale), qmin), qmax)
 
 
 def _symmetric(rmin: float, rmax: float, qmin: int, qmax: int) -> tuple[float, int]:
@@ -127,29 +128,37 @@ SCALE_AND_ZERO_POINT = Exercise(
     misconceptions=(
         Misconception(
             "does not widen the range to contain 0",
-            _no_widening,
+            partial(_chosen, widened=lambda rmin, rmax: (rmin, rmax)),
             "Without a code for 0.0 every zero (padding, ReLU) becomes something else. Use "
             "min(rmin, 0) and max(rmax, 0).",
         ),
         Misconception(
             "does not widen the range to contain 0",
-            _no_widening_no_clamp,
+            partial(
+                _chosen,
+                widened=lambda rmin, rmax: (rmin, rmax),
+                limit=lambda zero, qmin, qmax: zero,
+            ),
             "The zero point falls outside [qmin, qmax], where no code is. Use min(rmin, 0) and "
             "max(rmax, 0).",
         ),
         Misconception(
             "divides by the number of codes instead of the number of steps",
-            _counts_codes,
+            partial(_chosen, steps=lambda qmin, qmax: qmax - qmin + 1),
             "256 codes have 255 steps between them, as ten fence posts have nine gaps.",
         ),
         Misconception(
             "leaves qmin out of the zero point",
-            _forgets_qmin,
+            partial(
+                _chosen,
+                place=lambda low, high, qmin, qmax: -low,
+                limit=lambda zero, qmin, qmax: zero,
+            ),
             "-rmin / scale counts steps from the left end, and the left end is qmin, not 0.",
         ),
         Misconception(
             "cuts off the zero point's decimals",
-            _truncates_zero_point,
+            partial(_chosen, turn=int),
             "int() cuts towards 0; round() goes to the nearest.",
         ),
         Misconception(
@@ -160,8 +169,53 @@ SCALE_AND_ZERO_POINT = Exercise(
         ),
         Misconception(
             "has the wrong sign in the zero point",
-            _wrong_sign,
+            partial(_chosen, place=lambda low, high, qmin, qmax: qmin + low),
             "From (2): rmin = (qmin - zero_point) * scale, so zero_point = qmin - rmin / scale.",
+        ),
+        Misconception(
+            "rounds the zero point down",
+            partial(_chosen, turn=math.floor),
+            "round() goes to the nearest.",
+        ),
+        Misconception(
+            "rounds the zero point up",
+            partial(_chosen, turn=math.ceil),
+            "round() goes to the nearest.",
+        ),
+        Misconception(
+            "leaves qmin out of the zero point",
+            partial(_chosen, place=lambda low, high, qmin, qmax: -low),
+            "-rmin / scale counts steps from the left end, and the left end is qmin, not 0.",
+        ),
+        Misconception(
+            "takes qmax for the number of steps",
+            partial(_chosen, steps=lambda qmin, qmax: qmax),
+            "From qmin to qmax there are qmax - qmin steps.",
+        ),
+        Misconception(
+            "turns the scale round",
+            partial(_chosen, given=lambda scale: 1 / scale),
+            "The scale is a length over a number of steps: (rmax - rmin) / (qmax - qmin).",
+        ),
+        Misconception(
+            "gives a range of nothing but 0 the scale 0",
+            partial(_chosen, given=lambda scale: 0.0 if scale == 1 else scale),
+            "Nothing can be divided by it: [0, 0] has the scale 1.",
+        ),
+        Misconception(
+            "gives a range of nothing but 0 a tiny scale",
+            partial(_chosen, empty=1e-8),
+            "[0, 0] has the scale 1.",
+        ),
+        Misconception(
+            "widens below 0 only",
+            partial(_chosen, widened=lambda rmin, rmax: (min(rmin, 0.0), rmax)),
+            "A range below 0 must reach 0, too: max(rmax, 0.0).",
+        ),
+        Misconception(
+            "widens above 0 only",
+            partial(_chosen, widened=lambda rmin, rmax: (rmin, max(rmax, 0.0))),
+            "A range above 0 must reach 0, too: min(rmin, 0.0).",
         ),
         Misconception(
             "makes the grid symmetric, with zero point 0",

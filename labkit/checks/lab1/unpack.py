@@ -1,5 +1,8 @@
 """Exercise 1.11: unpack them again."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -35,9 +38,32 @@ def _unpack_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _sign_of_4_bits(packed: Tensor, bits: int, count: int, signed: bool) -> Tensor:
-    codes = unpack(packed, bits, count, False)
-    return torch.where(codes >= 8, codes - 16, codes) if signed else codes
+def _from_two(codes: Tensor, bits: int) -> Tensor:
+    return torch.where(codes >= 2 ** (bits - 1), codes - 2**bits, codes)
+
+
+def _with_a_sign(codes: Tensor, bits: int) -> Tensor:
+    half = 2 ** (bits - 1)
+    return torch.where(codes >= half, half - codes, codes)
+
+
+def _code_for_code(
+    packed: Tensor,
+    bits: int,
+    count: int,
+    signed: bool,
+    *,
+    moved: Callable[[Tensor, int], Tensor] = lambda places, bits: places * bits,
+    masked: Callable[[Tensor, int], Tensor] = lambda fields, bits: fields & (2**bits - 1),
+    laid: Callable[[Tensor], Tensor] = lambda codes: codes,
+    cut: Callable[[Tensor, int], Tensor] = lambda codes, count: codes[:count],
+    asked: Callable[[bool], bool] = lambda signed: signed,
+    negative: Callable[[Tensor, int], Tensor] = _from_two,
+) -> Tensor:
+    """Return the codes, of which any part may be another one."""
+    fields = packed.to(torch.int32)[:, None] >> moved(torch.arange(8 // bits), bits)
+    codes = cut(laid(masked(fields, bits)).flatten(), count)
+    return negative(codes, bits) if asked(signed) else codes
 
 
 UNPACK = Exercise(
@@ -61,82 +87,110 @@ UNPACK = Exercise(
     misconceptions=(
         Misconception(
             "leaves the sign out",
-            lambda packed, bits, count, signed: unpack(packed, bits, count, False),
+            partial(_code_for_code, asked=lambda signed: False),
             "In two's complement a 4-bit code of 15 is -1: subtract 2**bits where the top bit is "
             "set.",
         ),
         Misconception(
             "leaves the smallest code positive",
-            lambda packed, bits, count, signed: (
-                torch.where(
-                    unpack(packed, bits, count, signed) == -(2 ** (bits - 1)),
-                    2 ** (bits - 1),
-                    unpack(packed, bits, count, signed),
-                )
-                if signed
-                else unpack(packed, bits, count, False)
+            partial(
+                _code_for_code,
+                negative=lambda codes, bits: torch.where(
+                    codes > 2 ** (bits - 1), codes - 2**bits, codes
+                ),
             ),
             "The code 2**(bits - 1) is negative already, the smallest of all: compare with >=, "
             "not with >.",
         ),
         Misconception(
             "takes every code as signed",
-            lambda packed, bits, count, signed: unpack(packed, bits, count, True),
+            partial(_code_for_code, asked=lambda signed: True),
             "Unsigned codes keep their top bit as a number: look at `signed`.",
         ),
         Misconception(
             "takes the first code from the highest bits",
-            lambda packed, bits, count, signed: (
-                unpack(packed, bits, len(packed) * (8 // bits), signed)
-                .reshape(-1, 8 // bits)
-                .flip(1)
-                .flatten()[:count]
-            ),
+            partial(_code_for_code, moved=lambda places, bits: places.flip(0) * bits),
             "pack put the first code in the lowest bits: shift by 0 first.",
         ),
         Misconception(
             "returns the filling of the last byte as well",
-            lambda packed, bits, count, signed: unpack(
-                packed, bits, len(packed) * (8 // bits), signed
-            ),
+            partial(_code_for_code, cut=lambda codes, count: codes),
             "Only the first `count` codes were packed: cut the rest off.",
         ),
         Misconception(
             "takes an offset off every code",
-            lambda packed, bits, count, signed: (
-                unpack(packed, bits, count, False) - signed * 2 ** (bits - 1)
-            ),
+            partial(_code_for_code, negative=lambda codes, bits: codes - 2 ** (bits - 1)),
             "That is how an exponent is stored. In two's complement codes below 2**(bits - 1) stay "
             "as they are; from there up subtract 2**bits.",
         ),
         Misconception(
             "knows the sign of 4-bit codes only",
-            _sign_of_4_bits,
+            partial(_code_for_code, negative=lambda codes, bits: _from_two(codes, 4)),
             "Codes of 2 bits are negative from 2 up: compare with 2**(bits - 1), and subtract "
             "2**bits.",
         ),
         Misconception(
-            "reads a sign and a magnitude",
-            lambda packed, bits, count, signed: (
-                torch.where(
-                    unpack(packed, bits, count, True) < 0,
-                    -(2 ** (bits - 1)) - unpack(packed, bits, count, True),
-                    unpack(packed, bits, count, True),
-                )
-                if signed
-                else unpack(packed, bits, count, False)
+            "subtracts half of what it should",
+            partial(
+                _code_for_code,
+                negative=lambda codes, bits: torch.where(
+                    codes >= 2 ** (bits - 1), codes - 2 ** (bits - 1), codes
+                ),
             ),
+            "Where the top bit is set, subtract 2**bits: 15 becomes -1 in 4 bits.",
+        ),
+        Misconception(
+            "subtracts one too few",
+            partial(
+                _code_for_code,
+                negative=lambda codes, bits: torch.where(
+                    codes >= 2 ** (bits - 1), codes - 2**bits + 1, codes
+                ),
+            ),
+            "Where the top bit is set, subtract 2**bits: 15 becomes -1 in 4 bits, not 0.",
+        ),
+        Misconception(
+            "negates codes whose top bit is set",
+            partial(
+                _code_for_code,
+                negative=lambda codes, bits: torch.where(codes >= 2 ** (bits - 1), -codes, codes),
+            ),
+            "Where the top bit is set, subtract 2**bits: 15 becomes -1 in 4 bits.",
+        ),
+        Misconception(
+            "does not mask",
+            partial(_code_for_code, masked=lambda fields, bits: fields),
+            "What is left of the code comes along when it is shifted: & (2**bits - 1).",
+        ),
+        Misconception(
+            "masks 4 bits, however many a code has",
+            partial(_code_for_code, masked=lambda fields, bits: fields & 15),
+            "A code of 2 bits keeps 2: & (2**bits - 1).",
+        ),
+        Misconception(
+            "shifts by 4 bits, however many a code has",
+            partial(_code_for_code, moved=lambda places, bits: places * 4),
+            "A code of 2 bits takes 2: shift by i * bits.",
+        ),
+        Misconception(
+            "keeps one code too few",
+            partial(_code_for_code, cut=lambda codes, count: codes[: count - 1]),
+            "`count` codes were packed: codes[:count].",
+        ),
+        Misconception(
+            "drops codes in front",
+            partial(_code_for_code, cut=lambda codes, count: codes[-count:]),
+            "The filling stands at the end: codes[:count].",
+        ),
+        Misconception(
+            "reads a sign and a magnitude",
+            partial(_code_for_code, negative=_with_a_sign),
             "In two's complement a 4-bit code of 15 is -1, not -7: subtract 2**bits where the "
             "top bit is set.",
         ),
         Misconception(
             "puts the first codes of all bytes before the second ones",
-            lambda packed, bits, count, signed: (
-                unpack(packed, bits, len(packed) * (8 // bits), signed)
-                .reshape(-1, 8 // bits)
-                .t()
-                .flatten()[:count]
-            ),
+            partial(_code_for_code, laid=lambda codes: codes.t()),
             "The codes of a byte are neighbours: stack them along a last dimension (dim=1), then "
             "flatten.",
         ),

@@ -104,7 +104,7 @@ CLIPPED_SHARES = Exercise(
         Misconception(
             "counts what lies at the ends as outside",
             _shares(lambda y, low, high: (y <= low) | (y >= high)),
-            "The ends have codes of their own: < and >, without equality.",
+            "A value at an end has a code of its own: outside are y < low and y > high.",
         ),
         Misconception(
             "counts what lies inside",

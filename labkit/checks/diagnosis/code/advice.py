@@ -19,15 +19,6 @@ def one(edit: Edit) -> Remark:
     return Remark(f"repair: {edit.before} -> {edit.after}", text)
 
 
-def place(edit: Edit) -> Remark:
-    """Say where a slip is whose name is known, and leave the change to who made it."""
-    where = f"{_codes(edit, 0)}, in line {edit.line} of the cell,"
-    text = f"A change at {where} would make every call right."
-    if edit.moves:
-        text = f"If {where} came after the line below it, every call would be right."
-    return Remark(f"place: {edit.before} -> {edit.after}", text, cause=False)
-
-
 def several(edits: Sequence[Edit]) -> Remark:
     """Say which changes make every call right together."""
     ordered = sorted(edits, key=lambda edit: edit.line)

@@ -68,14 +68,11 @@ class Search:
         The calls to try it on.
     all_or_none : bool
         Ask for one change that mends every call.
-    nearby : bool
-        Leave out far-fetched ones.
     """
 
     cell: Cell
     trials: Trials
     all_or_none: bool
-    nearby: bool = False
     whole: list[Edit] = field(default_factory=list)
     alone: list[Edit] = field(default_factory=list)
     several: list[tuple[Edit, ...]] = field(default_factory=list)
@@ -122,7 +119,7 @@ class Search:
     @property
     def _most(self) -> int:
         """How far-fetched a change must not be."""
-        return 99 if self.trials.evidence.exact and not self.nearby else FAR_FETCHED + self.nearby
+        return 99 if self.trials.evidence.exact else FAR_FETCHED
 
     @cached_property
     def _stages(self) -> list[Iterator[Edit]]:
@@ -200,13 +197,6 @@ class Search:
         if best is not None:
             return advice.in_part(best.edit, best.trial, self.trials)
         return None
-
-    def place(self) -> Remark | None:
-        """Return where the slip is, if every plausible change that mends all is in one line."""
-        lines = {edit.line for edit in self.whole}
-        if len(lines) != 1 or self.whole[0].rank > FAR_FETCHED:
-            return None
-        return advice.place(self.whole[0])
 
     def _tells(self, step: _Step) -> bool:
         """Whether what a change mends is no chance: a good part of the wrong calls, and several."""

@@ -18,8 +18,6 @@ from labkit.checks.exercise import Case
 SLOW = 0.02
 WAIT = 0.5
 LOOK_IN = 0.15
-OF_PLACE = 0.5
-"""The share of the time after which a place is no more looked for."""
 
 
 def repair(
@@ -38,37 +36,6 @@ def repair(
     all_or_none : bool
         Ask for one change that mends every call.
     """
-    search = _searched(function, evidence, wrong, all_or_none)
-    return search.remark() if search else None
-
-
-def place_of_slip(
-    function: Callable[..., Any], evidence: Evidence, wrong: list[int]
-) -> Remark | None:
-    """Return where in the code a slip is whose name is known already.
-
-    Parameters
-    ----------
-    function : callable
-        The answer.
-    evidence : Evidence
-        Its calls.
-    wrong : list of int
-        Those that are not accepted.
-    """
-    if evidence.budget.over(OF_PLACE, now=True):
-        return None
-    search = _searched(function, evidence, wrong, all_or_none=True, nearby=True)
-    return search.place() if search else None
-
-
-def _searched(
-    function: Callable[..., Any],
-    evidence: Evidence,
-    wrong: list[int],
-    all_or_none: bool,
-    nearby: bool = False,
-) -> Search | None:
     if not isinstance(function, types.FunctionType) or not wrong or not evidence.budget.left:
         return None
     tree = cell_of(function)
@@ -79,7 +46,7 @@ def _searched(
     call_all(function, [evidence.cases[trials.smallest]], WAIT)
     if time.process_time() - start > SLOW:
         return None
-    search = Search(Cell(copy.deepcopy(tree), function), trials, all_or_none, nearby)
+    search = Search(Cell(copy.deepcopy(tree), function), trials, all_or_none)
     # A change may make an endless loop: it is stopped, and the search goes on behind it.
     loops = any(isinstance(node, ast.While) for node in ast.walk(tree))
     done = False
@@ -87,4 +54,4 @@ def _searched(
         seconds = LOOK_IN if loops else evidence.budget.left
         outcomes = call_all(search.run, [Case("all changes", ())], seconds)
         done = outcomes[0].status != "stopped"
-    return search
+    return search.remark()

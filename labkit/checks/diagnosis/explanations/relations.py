@@ -57,7 +57,8 @@ def _many(change: Callable[[Array], Array]) -> Callable[[Array], Array | None]:
 
 WRAPS = (
     "Numbers wrap round: they are right but for multiples of 2^{b}, as if they were kept in {b} "
-    "bits. Compute in a wider dtype, and clamp before you convert."
+    "bits on the way. Look for the first step that does not fit: compute it in a wider dtype, and "
+    "make that narrow only after the clamp."
 )
 RELATIONS = (
     Relation(

@@ -32,6 +32,11 @@ MEANINGS = (
         "Look at `dim=`, or flatten each first.",
     ),
     Meaning(
+        r"The size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\) .*dimension 0",
+        "Two tensors are not of one length: {0} numbers meet {1}. Print both shapes: which of the "
+        "two has too much, or lacks something?",
+    ),
+    Meaning(
         r"The size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\)",
         "Two tensors do not line up: {0} numbers meet {1}. Look along which dimension each one "
         "runs; `keepdim=True`, or `.reshape(-1, 1)` for one number a row, keeps them lined up.",
@@ -99,9 +104,14 @@ MEANINGS = (
         "integers with `.to(torch.int32)`, reals with `.float()` or `.double()`.",
     ),
     Meaning(
+        r"cannot convert float infinity",
+        "Infinity has no integer: `int` and `round` take finite numbers only. Treat it apart, or "
+        "leave it a float.",
+    ),
+    Meaning(
         r"int too big|overflow|Overflow|value cannot be converted to type",
-        "A number is far too large for its type. Have two arguments changed places, or is a power "
-        "or a shift much too large?",
+        "A number is far too large for its type: print it before that line. Is a power or a shift "
+        "much too large, or a number that it is divided by much too small?",
     ),
     Meaning(
         r"invalid literal for int",
@@ -137,6 +147,12 @@ MEANINGS = (
         r"a view of a leaf Variable|a leaf Variable that requires grad",
         "A tensor that collects a gradient must not be changed in place: work on a copy, or inside "
         "`with torch.no_grad():`.",
+    ),
+    Meaning(
+        r"shape '\[-1, (\d+)\]' is invalid",
+        "The numbers do not fill rows of {0}: a part is left over. Fill it up first. And where "
+        "rows are cut into parts, `reshape(-1, {0})` runs over their ends: cut each row by itself, "
+        "as `split({0}, dim=1)` does.",
     ),
     Meaning(
         r"shape '.*' is invalid for input of size",

@@ -44,7 +44,7 @@ NUMBERS: tuple[tuple[str, Callable[[Array, Array], Array], str], ...] = (
     ),
     (
         "last digits",
-        lambda got, wanted: (np.abs(got - wanted) <= NEARLY * np.abs(wanted)) & (got != 0),
+        lambda got, wanted: _near(got, wanted, NEARLY) & (got != 0),
         "What is wrong is nearly right: only its last digits are off. float32 holds 24 bits, about "
         "seven digits, and a sum in it loses more: compute in float64, or in integers that are "
         "wide enough.",
@@ -74,6 +74,11 @@ NUMBERS: tuple[tuple[str, Callable[[Array, Array], Array], str], ...] = (
 EVERYWHERE = ("too large", "too small")
 
 
+def _near(got: Array, wanted: Array, share: float) -> Array:
+    """Whether numbers differ by a small share; nothing finite is near infinity."""
+    return np.isfinite(wanted) & (np.abs(got - wanted) <= share * np.abs(wanted))
+
+
 def _half(values: Array) -> Array:
     return values.astype(np.float16).astype(np.float64)
 
@@ -87,7 +92,7 @@ def _brain(values: Array) -> Array:
 def _kept_in(got: Array, wanted: Array, narrow: Callable[[Array], Array]) -> Array:
     """Whether numbers are near the right ones, and fit into a dtype that the right ones do not."""
     with np.errstate(over="ignore", invalid="ignore"):
-        fits = (narrow(got) == got) & (np.abs(got - wanted) <= COARSE * np.abs(wanted))
+        fits = (narrow(got) == got) & _near(got, wanted, COARSE)
         return fits & (len(got) >= MANY) & bool((narrow(wanted) != wanted).mean() > 1 / 2)
 
 

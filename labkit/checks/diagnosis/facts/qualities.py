@@ -138,13 +138,13 @@ PAIRS = (
     Pair(
         _row_and_count,
         lambda v, n: v.shape[-1] % n != 0,
-        "the length of `{p}` is no multiple of `{q}`",
+        "the last dimension of `{p}` is no multiple of `{q}`",
         "it is one",
     ),
     Pair(
         _row_and_count,
         lambda v, n: v.shape[-1] > n,
-        "`{p}` is longer than `{q}`",
+        "the last dimension of `{p}` is larger than `{q}`",
         "it is not",
     ),
     Pair(_same_kind, lambda a, b: a > b, "`{p}` is larger than `{q}`", "it is not"),

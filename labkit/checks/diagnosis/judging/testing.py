@@ -94,6 +94,13 @@ def _code(exercise: Exercise, answer: Callable[..., Any]) -> Iterator[tuple[str,
             "Your test ends in the first round of its loop, whatever comes out: only the first "
             "input is ever looked at. Move the `return True` out, to the depth of the `for`.",
         )
+    if any(map(_says_yes_early, definition.body)):
+        yield (
+            "says yes in its loop",
+            "Your test says yes as soon as one input fits: a `return True` ends its loop there, "
+            "and what comes after is not looked at. Say no inside the loop, where an input does "
+            "not fit, and yes after it.",
+        )
     if any(isinstance(n, ast.Assert) and isinstance(n.test, ast.Tuple) for n in nodes):
         yield (
             "asserts a tuple",
@@ -106,6 +113,14 @@ def _code(exercise: Exercise, answer: Callable[..., Any]) -> Iterator[tuple[str,
             "Your test catches errors, a failed `assert` among them, and goes on as if all were "
             "well. Return False there, or let them through: to raise is to say no.",
         )
+
+
+def _says_yes_early(step: ast.stmt) -> bool:
+    """Whether a loop ends the function with a yes in one of its rounds, and goes on in others."""
+    if not isinstance(step, ast.For | ast.While):
+        return False
+    inner = [s for s in step.body if isinstance(s, ast.If)]
+    return any(isinstance(s, ast.Return) and _is_yes(s) for one in inner for s in one.body)
 
 
 def _swallows(handler: ast.ExceptHandler) -> bool:
