@@ -138,7 +138,7 @@ UNSEEN = {
     "3.6": ("computes in the dtype", "takes one off below zero", "goes through float64"),
     "3.10": ("moves by", "puts the channels last"),
     "3.11": ("lets relu6 end beyond", "cuts off", "rounds 6", "does not round"),
-    "4.10": ("returns zeros and ones",),
+    "4.10": ("returns zeros and ones", "sorts by size, whatever comes first"),
     "5.1": ("leaves the zero point in", "takes the zero point", "has the zero point's sign"),
     "5.2": ("rounds the gradient",),
     "5.3": ("forgets the gradient that comes from above",),

@@ -1,6 +1,7 @@
 """Exercise 4.5: a residual sum of codes on different grids."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,20 +15,14 @@ Grid = tuple[float, int]
 
 def add_codes(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
     """Return the codes, 0 to 255, of the sum of what two tensors of codes stand for."""
-    return _rounded(_real(q_a, a) + _real(q_b, b), y, relu)
+    scale, zero_point = y
+    q = torch.round((_real(q_a, a) + _real(q_b, b)) / scale) + zero_point
+    return q.clamp(zero_point if relu else 0, 255).to(torch.uint8)
 
 
 def _real(q: Tensor, grid: Grid) -> Tensor:
     scale, zero_point = grid
     return (q.double() - zero_point) * scale
-
-
-def _rounded(
-    real: Tensor, y: Grid, relu: bool, turn: Callable[[Tensor], Tensor] = torch.round
-) -> Tensor:
-    scale, zero_point = y
-    q = turn(real / scale) + zero_point
-    return q.clamp(zero_point if relu else 0, 255).to(torch.uint8)
 
 
 def _unrounded(
@@ -62,53 +57,48 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _codes_added(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
-    q = q_a.int() - a[1] + q_b.int() - b[1] + y[1]
-    return q.clamp(y[1] if relu else 0, 255).to(torch.uint8)
+def _added(
+    q_a: Tensor,
+    a: Grid,
+    q_b: Tensor,
+    b: Grid,
+    y: Grid,
+    relu: bool,
+    *,
+    second: Callable[[Grid, Grid], Grid] = lambda a, b: b,
+    centred: Callable[[Tensor, int], Tensor] = lambda q, zero_point: q.double() - zero_point,
+    steps: Callable[[Tensor, float, float], Tensor] = lambda q, scale, y_scale: q * scale / y_scale,
+    each: Callable[[Tensor, bool], Tensor] = lambda steps, relu: steps,
+    turn: Callable[[Tensor], Tensor] = torch.round,
+    shifted: Callable[[Tensor, int], Tensor] = torch.add,
+    low: Callable[[int, bool], int | None] = lambda zero_point, relu: zero_point if relu else 0,
+    high: Callable[[bool], int] = lambda relu: 255,
+    coded: Callable[[Tensor], Tensor] = lambda q: q.to(torch.int64).to(torch.uint8),
+) -> Tensor:
+    """Return the codes; every misconception changes parts of this."""
+    first, other = (
+        each(steps(centred(q, zero_point), scale, y[0]), relu)
+        for q, (scale, zero_point) in ((q_a, a), (q_b, second(a, b)))
+    )
+    q = shifted(turn(first + other), y[1])
+    return coded(q.clamp(low(y[1], relu), high(relu)))
 
 
-def _rounded_apart(steps: Callable[[Tensor, Grid, Grid], Tensor]) -> Callable[..., Tensor]:
-    """Return the answer that rounds ``steps(q, its grid, y)`` of each input for itself."""
-
-    def wrong(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
-        q = torch.round(steps(q_a, a, y)) + torch.round(steps(q_b, b, y)) + y[1]
-        return q.clamp(y[1] if relu else 0, 255).to(torch.uint8)
-
-    return wrong
+def _each_rounded(steps: Callable[[Tensor, float, float], Tensor]) -> Callable[..., Tensor]:
+    return partial(_added, steps=lambda *given: torch.round(steps(*given)))
 
 
-def _wraps(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
-    q = torch.round((_real(q_a, a) + _real(q_b, b)) / y[0]) + y[1]
-    return (q.clamp(min=y[1]) if relu else q).to(torch.int64).to(torch.uint8)
-
-
-def _in_uint8(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
-    return _rounded((q_a - a[1]).double() * a[0] + (q_b - b[1]).double() * b[0], y, relu)
-
-
-def _relu_before(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
-    first, second = _real(q_a, a), _real(q_b, b)
-    return _rounded(first.relu() + second.relu() if relu else first + second, y, relu)
-
-
-def _with_zero_points(
-    change: Callable[[Grid, Grid, Grid], tuple[Grid, Grid, Grid]],
-) -> Callable[..., Tensor]:
-    """Return the answer on other grids."""
-
-    def wrong(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
-        a, b, y = change(a, b, y)
-        return add_codes(q_a, a, q_b, b, y, relu)
-
-    return wrong
+def _wide(q: Tensor) -> Tensor:
+    return q.to(torch.int32)
 
 
 TWO_ROUNDINGS = "Two roundings lose more than one. Add first, then round once."
-
-
-def _unsaturated(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
-    q = torch.round((_real(q_a, a) + _real(q_b, b)) / y[0]) + y[1]
-    return (q.clamp(min=y[1]) if relu else q).to(torch.int32)
+NO_BOUND = 2**31
+NO_END = "There are no codes beyond 0 and 255, and none below y[1] with relu: clamp."
+TO_255 = "The codes of the result are uint8, 0 to 255: clamp(y[1] if relu else 0, 255)."
+AFTER_THE_SUM = (
+    "The ReLU comes after the sum: a negative number may still take away from the other."
+)
 
 
 ADD_CODES = Exercise(
@@ -131,91 +121,165 @@ ADD_CODES = Exercise(
     misconceptions=(
         Misconception(
             "adds the codes",
-            _codes_added,
+            partial(_added, steps=lambda q, scale, y_scale: q),
             "Codes of different scales count different steps. Bring both to the steps of the "
             "result first.",
         ),
         Misconception(
             "rounds each of the two before adding",
-            _rounded_apart(lambda q, grid, y: _real(q, grid) / y[0]),
+            _each_rounded(lambda q, scale, y_scale: q * scale / y_scale),
             TWO_ROUNDINGS,
         ),
         Misconception(
             "rounds each of the two before adding",
             # The same in the order of the formula: another last bit, and so other ties.
-            _rounded_apart(lambda q, grid, y: grid[0] / y[0] * (q.double() - grid[1])),
+            _each_rounded(lambda q, scale, y_scale: scale / y_scale * q),
             TWO_ROUNDINGS,
         ),
         Misconception(
             "leaves out the zero points of the inputs",
-            _with_zero_points(lambda a, b, y: ((a[0], 0), (b[0], 0), y)),
+            partial(_added, centred=lambda q, zero_point: q.double()),
             "A code q stands for (q - Z) S: subtract a's and b's zero point.",
         ),
         Misconception(
-            "leaves out the zero point of the result",
-            _with_zero_points(lambda a, b, y: (a, b, (y[0], 0))),
-            "0.0 has the code y[1] in the result: add it after rounding.",
+            "adds the zero points of the inputs",
+            partial(_added, centred=lambda q, zero_point: q.double() + zero_point),
+            "A code q stands for (q - Z) S: subtract a's and b's zero point.",
+        ),
+        Misconception(
+            "subtracts the zero points in uint8",
+            partial(_added, centred=lambda q, zero_point: (q - zero_point).double()),
+            "uint8 has no negative numbers: 200 - 210 is 246. Convert first, q_a.double() - a[1].",
         ),
         Misconception(
             "takes the grid of the first input for the second as well",
-            _with_zero_points(lambda a, b, y: (a, a, y)),
+            partial(_added, second=lambda a, b: a),
             "Each of the two was calibrated on its own.",
         ),
         Misconception(
+            "takes the first input's scale for the second as well",
+            partial(_added, second=lambda a, b: (a[0], b[1])),
+            "Each of the two was calibrated on its own: b[0] for q_b.",
+        ),
+        Misconception(
+            "takes the first input's zero point for the second as well",
+            partial(_added, second=lambda a, b: (b[0], a[1])),
+            "Each of the two was calibrated on its own: b[1] for q_b.",
+        ),
+        Misconception(
+            "does not divide by the scale of the result",
+            partial(_added, steps=lambda q, scale, y_scale: q * scale),
+            "The sum is a real number: over y[0] it counts steps of the result.",
+        ),
+        Misconception(
+            "multiplies by the scale of the result",
+            partial(_added, steps=lambda q, scale, y_scale: q * scale * y_scale),
+            "A real number over the scale is a code: divide by y[0].",
+        ),
+        Misconception(
+            "has the factors of the inputs upside down",
+            partial(_added, steps=lambda q, scale, y_scale: q * y_scale / scale),
+            "(q - Z) S is the real number, and over y[0] it counts steps: S_a / S_y, S_b / S_y.",
+        ),
+        Misconception(
+            "applies the ReLU to each of the two",
+            partial(_added, each=lambda steps, relu: steps.relu() if relu else steps),
+            AFTER_THE_SUM,
+        ),
+        Misconception(
+            "cuts off instead of rounding",
+            partial(_added, turn=torch.trunc),
+            "Converting to an integer dtype drops what is behind the point: torch.round first.",
+        ),
+        Misconception(
+            "rounds down",
+            partial(_added, turn=torch.floor),
+            "//, floor and a conversion to an integer dtype go to the code below: torch.round "
+            "first.",
+        ),
+        Misconception(
+            "leaves out the zero point of the result",
+            partial(_added, shifted=lambda q, zero_point: q),
+            "0.0 has the code y[1] in the result: add it after rounding.",
+        ),
+        Misconception(
+            "leaves out the zero point of the result",
+            partial(_added, shifted=lambda q, zero_point: q, low=lambda zero_point, relu: 0),
+            "0.0 has the code y[1] in the result: add it after rounding.",
+        ),
+        Misconception(
             "lets negative sums through a ReLU",
-            lambda q_a, a, q_b, b, y, relu: add_codes(q_a, a, q_b, b, y, False),
+            partial(_added, low=lambda zero_point, relu: 0),
             "With relu the lowest code is that of 0.0, the zero point of the result.",
         ),
         Misconception(
-            "saturates without a ReLU only",
-            lambda q_a, a, q_b, b, y, relu: (_wraps if relu else add_codes)(
-                q_a, a, q_b, b, y, relu
+            "clamps at the zero point whether relu is set or not",
+            partial(_added, low=lambda zero_point, relu: zero_point),
+            "Without relu the sum may be negative: the lowest code is 0.",
+        ),
+        Misconception(
+            "clamps to -128 ... 127",
+            partial(
+                _added,
+                low=lambda zero_point, relu: -128,
+                high=lambda relu: 127,
+                coded=_wide,
             ),
+            TO_255,
+        ),
+        Misconception(
+            "clamps to -128 ... 127",
+            partial(
+                _added,
+                low=lambda zero_point, relu: zero_point if relu else -128,
+                high=lambda relu: 127,
+                coded=_wide,
+            ),
+            TO_255,
+        ),
+        Misconception(
+            "clamps at 127",
+            partial(_added, high=lambda relu: 127),
+            TO_255,
+        ),
+        Misconception(
+            "saturates without a ReLU only",
+            partial(_added, high=lambda relu: NO_BOUND if relu else 255),
             "A sum beyond the grid wraps around in uint8, with a ReLU, too: clamp to 255.",
         ),
         Misconception(
             "does not saturate",
-            _wraps,
+            partial(
+                _added,
+                low=lambda zero_point, relu: zero_point if relu else -NO_BOUND,
+                high=lambda relu: NO_BOUND,
+            ),
             "A sum beyond the grid wraps around in uint8: clamp to 0 and 255 before converting.",
         ),
         Misconception(
-            "subtracts the zero points in uint8",
-            _in_uint8,
-            "uint8 has no negative numbers: 200 - 210 is 246. Convert first, q_a.double() - a[1].",
-        ),
-        Misconception(
-            "cuts off instead of rounding",
-            lambda q_a, a, q_b, b, y, relu: _rounded(
-                _real(q_a, a) + _real(q_b, b), y, relu, torch.trunc
-            ),
-            "Converting to an integer dtype drops what is behind the point: torch.round first.",
-        ),
-        Misconception(
-            "clamps at the zero point whether relu is set or not",
-            lambda q_a, a, q_b, b, y, relu: add_codes(q_a, a, q_b, b, y, True),
-            "Without relu the sum may be negative: the lowest code is 0.",
-        ),
-        Misconception(
-            "applies the ReLU to each of the two",
-            _relu_before,
-            "The ReLU comes after the sum: a negative number may still take away from the other.",
-        ),
-        Misconception(
-            "does not clamp at all",
-            lambda q_a, a, q_b, b, y, relu: (
-                torch.round((_real(q_a, a) + _real(q_b, b)) / y[0]).add(y[1]).to(torch.int64)
-            ),
-            "There are no codes beyond 0 and 255, and none below y[1] with relu: clamp.",
-        ),
-        Misconception(
             "does not clamp, and wraps around",
-            lambda q_a, a, q_b, b, y, relu: _wraps(q_a, a, q_b, b, y, False),
+            partial(_added, low=lambda zero_point, relu: -NO_BOUND, high=lambda relu: NO_BOUND),
             "There are no codes beyond 0 and 255, and none below y[1] with relu: clamp before "
             "converting to uint8.",
         ),
         Misconception(
             "does not clamp at all",
-            _unsaturated,
+            partial(
+                _added,
+                low=lambda zero_point, relu: -NO_BOUND,
+                high=lambda relu: NO_BOUND,
+                coded=_wide,
+            ),
+            NO_END,
+        ),
+        Misconception(
+            "does not clamp at all",
+            partial(
+                _added,
+                low=lambda zero_point, relu: zero_point if relu else -NO_BOUND,
+                high=lambda relu: NO_BOUND,
+                coded=_wide,
+            ),
             "There are no codes beyond 0 and 255: clamp with and without relu, before converting "
             "to uint8.",
         ),

@@ -62,7 +62,11 @@ class WithinBudget(Open):
         bits = [int(b) for b in got]
         taken = weight_bytes(layers, bits)
         if taken > budget:
-            return Mismatch(f"Your bits {bits} take {taken} bytes; the budget is {budget}.")
+            as_mean = sum(bits) * sum(w.numel() for w, _ in layers) / len(bits) <= 8 * budget
+            return Mismatch(
+                f"Your bits {bits} take {taken} bytes; the budget is {budget}."
+                + " Their mean would fit if all layers had equally many weights." * as_mean
+            )
         return agreement(layers, bits, seed)
 
     def level(self, expected: Plain, args: tuple) -> float:
@@ -222,10 +226,6 @@ def _weight_error(layers: Layers, x: Tensor, bits: int) -> Sequence[float]:
     return [float(((rounded(w, bits) - w) ** 2).sum() / (w**2).sum()) for w, _ in layers]
 
 
-def _ends_at_8_bits(layers: Layers, x: Tensor, budget: int) -> Tensor:
-    return torch.tensor([8, *[4] * (len(layers) - 2), 8])
-
-
 CHOOSE_BITS = Exercise(
     id="4.11",
     title="A budget of bytes",
@@ -248,9 +248,10 @@ CHOOSE_BITS = Exercise(
         Misconception(
             "keeps all layers at 2 bits",
             _the_same_everywhere(2),
-            "That fits, and most of the budget is left: spend it where it helps most. If you raise "
-            "one layer at a time: while all others have 2 bits, no single step helps. Start at 8 "
-            "bits and take away, or compare whole choices.",
+            "That fits, and most of the budget is left: spend it where it helps most. The budget "
+            "is in bytes: weights times bits, over 8. If you count that and raise one layer at a "
+            "time: while all others have 2 bits, no single step helps. Start at 8 bits and take "
+            "away, or compare whole choices.",
         ),
         Misconception(
             "takes 4 bits everywhere",
@@ -281,7 +282,7 @@ CHOOSE_BITS = Exercise(
         ),
         Misconception(
             "goes by a rule of thumb, 8 bits at both ends and 4 between",
-            _ends_at_8_bits,
+            lambda layers, x, budget: torch.tensor([8, *[4] * (len(layers) - 2), 8]),
             "Often right, but here the layers that suffer may be anywhere. Measure them: 4.7.",
         ),
         Misconception(

@@ -1,5 +1,8 @@
 """Exercise 4.8: bias correction."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -10,11 +13,7 @@ from labkit.checks.rules import Rule
 
 def correct_bias(bias: Tensor, y: Tensor, y_quantized: Tensor) -> Tensor:
     """Return the bias without the mean error a channel that quantized weights make."""
-    return bias - _mean_error(y, y_quantized)
-
-
-def _mean_error(y: Tensor, y_quantized: Tensor) -> Tensor:
-    return (y_quantized - y).transpose(0, 1).flatten(1).mean(1)
+    return bias - _by_channel(y_quantized - y).mean(1)
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -34,13 +33,26 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _per_image(bias: Tensor, y: Tensor, y_quantized: Tensor) -> Tensor:
-    error = (y_quantized - y)[0].reshape(len(bias), -1)
-    return bias - error.mean(1)
+def _corrected(
+    bias: Tensor,
+    y: Tensor,
+    y_quantized: Tensor,
+    *,
+    error: Callable[[Tensor, Tensor], Tensor] = torch.sub,
+    mean: Callable[[Tensor], Tensor] = lambda e: _by_channel(e).mean(1),
+    correct: Callable[[Tensor, Tensor], Tensor] = torch.sub,
+) -> Tensor:
+    return correct(bias, mean(error(y_quantized, y)))
 
 
-def _median(bias: Tensor, y: Tensor, y_quantized: Tensor) -> Tensor:
-    return bias - (y_quantized - y).transpose(0, 1).flatten(1).median(1).values
+def _by_channel(error: Tensor) -> Tensor:
+    return error.transpose(0, 1).flatten(1)
+
+
+NO_MAGNITUDES = (
+    "Errors of both signs cancel, and only what is left over can be corrected: no abs(), no square."
+)
+OVER_ALL_BUT_1 = "The mean runs over images and pixels: over every dim but 1."
 
 
 CORRECT_BIAS = Exercise(
@@ -62,52 +74,111 @@ CORRECT_BIAS = Exercise(
     misconceptions=(
         Misconception(
             "adds the error once more",
-            lambda bias, y, y_quantized: bias + _mean_error(y, y_quantized),
+            partial(_corrected, correct=torch.add),
             "If the quantized layer puts out too much, the bias must become smaller.",
         ),
         Misconception(
             "takes one mean for all channels",
-            lambda bias, y, y_quantized: bias - (y_quantized - y).mean(),
+            partial(_corrected, mean=torch.mean),
             "Each channel has its own error: keep dim 1.",
         ),
         Misconception(
             "takes the mean of the magnitudes",
-            lambda bias, y, y_quantized: bias - _mean_error(0 * y, (y_quantized - y).abs()),
-            "Errors of both signs cancel, and only what is left over can be corrected: no abs().",
+            partial(_corrected, error=lambda z, y: (z - y).abs()),
+            NO_MAGNITUDES,
+        ),
+        Misconception(
+            "takes the root of the mean square",
+            partial(_corrected, mean=lambda e: _by_channel(e).square().mean(1).sqrt()),
+            NO_MAGNITUDES,
+        ),
+        Misconception(
+            "takes the mean square",
+            partial(_corrected, error=lambda z, y: (z - y).square()),
+            NO_MAGNITUDES,
         ),
         Misconception(
             "forgets the bias that was there",
-            lambda bias, y, y_quantized: -_mean_error(y, y_quantized),
+            partial(_corrected, correct=lambda bias, drift: -drift),
             "The correction is a shift of the old bias.",
         ),
         Misconception(
+            "returns the error instead of the corrected bias",
+            partial(_corrected, correct=lambda bias, drift: drift),
+            "What the function returns is the new bias: bias - the mean error.",
+        ),
+        Misconception(
+            "takes the bias away as well",
+            partial(_corrected, correct=lambda bias, drift: drift - bias),
+            "The new bias is the old one without the mean error: bias - drift, not drift - bias.",
+        ),
+        Misconception(
             "looks at the first image only",
-            _per_image,
+            partial(_corrected, mean=lambda e: _by_channel(e[:1]).mean(1)),
             "One image tells little about the next: take the mean over all of them.",
         ),
         Misconception(
             "adds the errors up",
-            lambda bias, y, y_quantized: (
-                bias - _mean_error(y, y_quantized) * (y.numel() / len(bias))
-            ),
+            partial(_corrected, mean=lambda e: _by_channel(e).sum(1)),
             "The bias is added to every result: it takes the mean error, not the sum.",
         ),
         Misconception(
             "divides by the number of images only",
-            lambda bias, y, y_quantized: (
-                bias - _mean_error(y, y_quantized) * (y.numel() / len(bias) / len(y))
-            ),
+            partial(_corrected, mean=lambda e: _by_channel(e).sum(1) / len(e)),
             "A convolution puts out many pixels an image, and each gets the bias: the mean runs "
             "over images and pixels.",
         ),
         Misconception(
+            "divides by one less than the number of errors",
+            partial(
+                _corrected,
+                mean=lambda e: _by_channel(e).sum(1) / (_by_channel(e).shape[1] - 1),
+            ),
+            "That is for variances. A mean is the sum over the number of errors.",
+        ),
+        Misconception(
             "takes away the mean of the quantized result",
-            lambda bias, y, y_quantized: bias - _mean_error(0 * y, y_quantized),
+            partial(_corrected, error=lambda z, y: z),
             "The real layer has a mean, too, and should keep it: subtract mean(y_quantized - y).",
         ),
         Misconception(
+            "takes away the mean of the real result",
+            partial(_corrected, error=lambda z, y: y),
+            "What the quantized layer puts out too much is to go: subtract mean(y_quantized - y).",
+        ),
+        Misconception(
+            "takes the error relative to the real result",
+            partial(_corrected, error=lambda z, y: (z - y) / y),
+            "A bias is added, so the error is a difference: y_quantized - y, not divided by y.",
+        ),
+        Misconception(
+            "averages over the images only",
+            partial(_corrected, mean=lambda e: e.mean(0)),
+            OVER_ALL_BUT_1,
+        ),
+        Misconception(
+            "averages over the channels",
+            partial(_corrected, mean=lambda e: e.flatten(1).mean(1)),
+            OVER_ALL_BUT_1,
+        ),
+        Misconception(
+            "averages over the channels",
+            partial(_corrected, mean=lambda e: e.mean(1)),
+            OVER_ALL_BUT_1,
+        ),
+        Misconception(
+            "averages over the last dim only",
+            partial(_corrected, mean=lambda e: e.mean(-1)),
+            OVER_ALL_BUT_1,
+        ),
+        Misconception(
+            "averages over the pixels and leaves the images apart",
+            partial(_corrected, mean=lambda e: e.flatten(2).mean(2) if e.ndim > 2 else e),
+            OVER_ALL_BUT_1,
+        ),
+        Misconception(
             "takes the median of the errors",
-            _median,
+            partial(_corrected, mean=lambda e: _by_channel(e).median(1).values),
             "A few large errors move the mean of what the layer puts out, and the next layer adds "
             "all of them up: take the mean.",
         ),

@@ -1,7 +1,7 @@
 """Exercise 4.1: batch normalization, folded into the convolution before it."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -22,11 +22,11 @@ def fold_batchnorm(
 ) -> tuple[Tensor, Tensor]:
     """Return weight and bias of the one layer that does the work of both."""
     factor = gamma / torch.sqrt(var + eps)
-    return _scaled(weight, factor), (bias - mean) * factor + beta
+    return weight * _lined_up(factor, weight.ndim), (bias - mean) * factor + beta
 
 
-def _scaled(weight: Tensor, factor: Tensor) -> Tensor:
-    return weight * factor.reshape(-1, *[1] * (weight.ndim - 1))
+def _lined_up(factor: Tensor, dims: int) -> Tensor:
+    return factor.reshape(-1, *[1] * (dims - 1))
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -51,35 +51,40 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-Factor = Callable[[Tensor, Tensor, float], Tensor]
-Bias = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+def _folded(
+    weight: Tensor,
+    bias: Tensor,
+    mean: Tensor,
+    var: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    eps: float,
+    *,
+    spread: Callable[[Tensor, float], Tensor] = lambda var, eps: torch.sqrt(var + eps),
+    gained: Callable[[Tensor, Tensor], Tensor] = torch.div,
+    lined_up: Callable[[Tensor, int], Tensor] = _lined_up,
+    weighed: Callable[[Tensor, Tensor], Tensor] = torch.mul,
+    biased: Callable[[Tensor, Tensor], Tensor] = torch.mul,
+    centred: Callable[[Tensor, Tensor], Tensor] = torch.mul,
+    ended: Callable[[Tensor, Tensor], Tensor] = lambda beta, factor: beta,
+) -> tuple[Tensor, Tensor]:
+    """Return weight and bias; every misconception changes parts of this."""
+    factor = gained(gamma, spread(var, eps))
+    new_bias = biased(bias, factor) - centred(mean, factor) + ended(beta, factor)
+    return weighed(weight, lined_up(factor, weight.ndim)), new_bias
 
 
-def _with_factor(choose: Factor) -> Callable[..., tuple[Tensor, Tensor]]:
-    """Return the answer with another factor a channel, from gamma, var and eps."""
-
-    def wrong(weight, bias, mean, var, gamma, beta, eps):
-        factor = choose(gamma, var, eps)
-        return _scaled(weight, factor), (bias - mean) * factor + beta
-
-    return wrong
+def _without_third(weight: Tensor, factor: Tensor) -> Tensor:
+    return weight if weight.ndim == 3 else weight * factor
 
 
-def _with_bias(choose: Bias) -> Callable[..., tuple[Tensor, Tensor]]:
-    """Return the answer with another bias, from bias, mean, factor and beta."""
-
-    def wrong(weight, bias, mean, var, gamma, beta, eps):
-        factor = gamma / torch.sqrt(var + eps)
-        return _scaled(weight, factor), choose(bias, mean, factor, beta)
-
-    return wrong
-
-
-def _along_inputs(weight: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
-    _, _, var, gamma, _, eps = rest
-    factor = gamma / torch.sqrt(var + eps)
-    along = factor.reshape(1, -1, *[1] * (weight.ndim - 2))
-    return weight * along, fold_batchnorm(weight, *rest)[1]
+ANY_DIMS = (
+    "[out, ...] may have any number of dimensions: factor.reshape(-1, *[1] * (weight.ndim - 1))."
+)
+OUTPUTS = (
+    "Weights are stored as [out, in, ...], and batch normalization has a factor for each output: "
+    "reshape(-1, 1, ...)."
+)
 
 
 FOLD_BATCHNORM = Exercise(
@@ -102,86 +107,153 @@ FOLD_BATCHNORM = Exercise(
     misconceptions=(
         Misconception(
             "loses the sign of gamma",
-            _with_factor(lambda gamma, var, eps: torch.sqrt(gamma**2 / (var + eps))),
+            partial(_folded, gained=lambda gamma, spread: gamma.abs() / spread),
             "gamma may be negative: take the root of var + eps alone.",
         ),
         Misconception(
             "knows layers of two and of four dimensions only",
-            lambda weight, *rest: (
-                fold_batchnorm(weight, *rest)[0] if weight.ndim != 3 else weight,
-                fold_batchnorm(weight, *rest)[1],
-            ),
-            "[out, ...] may have any number of dimensions: "
-            "factor.reshape(-1, *[1] * (weight.ndim - 1)).",
+            partial(_folded, weighed=_without_third),
+            ANY_DIMS,
+        ),
+        Misconception(
+            "knows layers of four dimensions only",
+            partial(_folded, lined_up=lambda factor, dims: factor.reshape(-1, 1, 1, 1)),
+            ANY_DIMS,
+        ),
+        Misconception(
+            "knows layers of two dimensions only",
+            partial(_folded, lined_up=lambda factor, dims: factor[:, None]),
+            ANY_DIMS,
         ),
         Misconception(
             "leaves out eps",
-            _with_factor(lambda gamma, var, eps: gamma / torch.sqrt(var)),
+            partial(_folded, spread=lambda var, eps: torch.sqrt(var)),
             "The network was trained with it, and a dead channel divides by 0 without it: "
             "sqrt(var + eps).",
         ),
         Misconception(
             "adds eps after the square root",
-            _with_factor(lambda gamma, var, eps: gamma / (torch.sqrt(var) + eps)),
+            partial(_folded, spread=lambda var, eps: torch.sqrt(var) + eps),
             "eps belongs under the root: sqrt(var + eps).",
         ),
         Misconception(
+            "squares eps under the root",
+            partial(_folded, spread=lambda var, eps: torch.sqrt(var + eps**2)),
+            "eps is added to the variance as it is: sqrt(var + eps).",
+        ),
+        Misconception(
+            "keeps the variance above eps instead of adding it",
+            partial(_folded, spread=lambda var, eps: torch.sqrt(var.clamp(min=eps))),
+            "eps is added to every variance: sqrt(var + eps).",
+        ),
+        Misconception(
+            "takes eps away",
+            partial(_folded, spread=lambda var, eps: torch.sqrt(var - eps)),
+            "eps is added, so that the root is never 0: sqrt(var + eps).",
+        ),
+        Misconception(
             "divides by the variance",
-            _with_factor(lambda gamma, var, eps: gamma / (var + eps)),
+            partial(_folded, spread=torch.add),
             "A standard deviation is the square root of the variance: gamma / sqrt(var + eps).",
         ),
         Misconception(
-            "leaves out gamma",
-            _with_factor(lambda gamma, var, eps: 1 / torch.sqrt(var + eps)),
-            "After normalizing, batch normalization multiplies by gamma.",
-        ),
-        Misconception(
-            "leaves out beta",
-            _with_bias(lambda bias, mean, factor, beta: (bias - mean) * factor),
-            "After normalizing, batch normalization adds beta, which no factor multiplies.",
-        ),
-        Misconception(
-            "forgets the bias of the convolution",
-            _with_bias(lambda bias, mean, factor, beta: beta - mean * factor),
-            "If the layer has a bias, it passes through the normalization as well: (bias - mean) "
-            "* factor + beta.",
-        ),
-        Misconception(
-            "leaves the bias of the convolution as it is",
-            _with_bias(lambda bias, mean, factor, beta: bias - mean * factor + beta),
-            "The normalization multiplies everything that comes out of the layer, its bias too.",
-        ),
-        Misconception(
-            "adds the mean",
-            _with_bias(lambda bias, mean, factor, beta: (bias + mean) * factor + beta),
-            "Batch normalization subtracts the mean.",
-        ),
-        Misconception(
-            "subtracts the mean after multiplying",
-            _with_bias(lambda bias, mean, factor, beta: bias * factor - mean + beta),
-            "The mean is subtracted first and multiplied with all the rest: (bias - mean) * factor "
-            "+ beta.",
-        ),
-        Misconception(
-            "multiplies beta by the factor as well",
-            _with_bias(lambda bias, mean, factor, beta: (bias - mean + beta) * factor),
-            "beta comes last, after the multiplication: (bias - mean) * factor + beta.",
+            "takes var for the standard deviation, and squares it",
+            partial(_folded, spread=lambda var, eps: torch.sqrt(var**2 + eps)),
+            "var is the variance already: sqrt(var + eps).",
         ),
         Misconception(
             "uses an eps of 1e-5",
-            _with_factor(lambda gamma, var, eps: gamma / torch.sqrt(var + 1e-5)),
+            partial(_folded, spread=lambda var, eps: torch.sqrt(var + 1e-5)),
             "That is torch's default. Networks are trained with others: use the eps that is given.",
         ),
         Misconception(
+            "leaves out gamma",
+            partial(_folded, gained=lambda gamma, spread: 1 / spread),
+            "After normalizing, batch normalization multiplies by gamma.",
+        ),
+        Misconception(
+            "multiplies by the standard deviation",
+            partial(_folded, gained=torch.mul),
+            "Normalizing divides by the standard deviation: gamma / sqrt(var + eps).",
+        ),
+        Misconception(
+            "has gamma and the standard deviation upside down",
+            partial(_folded, gained=lambda gamma, spread: spread / gamma),
+            "The factor is gamma / sqrt(var + eps).",
+        ),
+        Misconception(
+            "leaves out beta",
+            partial(_folded, ended=lambda beta, factor: 0 * beta),
+            "After normalizing, batch normalization adds beta, which no factor multiplies.",
+        ),
+        Misconception(
+            "takes beta away",
+            partial(_folded, ended=lambda beta, factor: -beta),
+            "Batch normalization adds beta: (bias - mean) * factor + beta.",
+        ),
+        Misconception(
+            "multiplies beta by the factor as well",
+            partial(_folded, ended=torch.mul),
+            "beta comes last, after the multiplication: (bias - mean) * factor + beta.",
+        ),
+        Misconception(
+            "forgets the bias of the convolution",
+            partial(_folded, biased=lambda bias, factor: 0 * bias),
+            "If the layer has a bias, it passes through the normalization as well: (bias - "
+            "mean) * factor + beta.",
+        ),
+        Misconception(
+            "adds the mean",
+            partial(_folded, centred=lambda mean, factor: -mean * factor),
+            "Batch normalization subtracts the mean.",
+        ),
+        Misconception(
+            "takes the bias away from the mean",
+            partial(
+                _folded,
+                biased=lambda bias, factor: -bias * factor,
+                centred=lambda mean, factor: -mean * factor,
+            ),
+            "The layer's bias is added and the mean subtracted: (bias - mean) * factor + beta.",
+        ),
+        Misconception(
+            "leaves out the mean",
+            partial(_folded, centred=lambda mean, factor: 0 * mean),
+            "Batch normalization subtracts the mean first: (bias - mean) * factor + beta.",
+        ),
+        Misconception(
+            "does not multiply the bias by the factor",
+            partial(_folded, biased=lambda bias, factor: bias, centred=lambda mean, factor: mean),
+            "The normalization multiplies everything that comes out of the layer, its bias "
+            "too: (bias - mean) * factor + beta.",
+        ),
+        Misconception(
             "leaves the weights as they are",
-            lambda weight, *rest: (weight, fold_batchnorm(weight, *rest)[1]),
+            partial(_folded, weighed=lambda weight, factor: weight),
             "Everything that goes through batch normalization is multiplied: weights, too.",
         ),
         Misconception(
             "lines the factors up with the input channels",
-            _along_inputs,
-            "Weights are stored as [out, in, ...], and batch normalization has a factor for each "
-            "output: reshape(-1, 1, ...).",
+            partial(
+                _folded, lined_up=lambda factor, dims: factor.reshape(1, -1, *[1] * (dims - 2))
+            ),
+            OUTPUTS,
+        ),
+        Misconception(
+            "lines the factors up with the last dimension",
+            partial(_folded, lined_up=lambda factor, dims: factor),
+            OUTPUTS,
+        ),
+        Misconception(
+            "leaves the bias of the convolution as it is",
+            partial(_folded, biased=lambda bias, factor: bias),
+            "The normalization multiplies everything that comes out of the layer, its bias too.",
+        ),
+        Misconception(
+            "subtracts the mean after multiplying",
+            partial(_folded, centred=lambda mean, factor: mean),
+            "The mean is subtracted first and multiplied with all the rest: (bias - mean) * factor "
+            "+ beta.",
         ),
     ),
 )

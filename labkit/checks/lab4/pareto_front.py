@@ -1,6 +1,8 @@
 """Exercise 4.10: which networks are worth a look."""
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,14 +47,48 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _none_as_good(sizes: Tensor, accuracies: Tensor) -> Tensor:
-    as_small, as_good = sizes <= sizes[:, None], accuracies >= accuracies[:, None]
-    return (as_small & as_good).sum(1) == 1
+Compare = Callable[[Tensor, Tensor], Tensor]
 
 
-def _better_in_both(sizes: Tensor, accuracies: Tensor) -> Tensor:
-    better = (sizes < sizes[:, None]) & (accuracies > accuracies[:, None])
-    return ~better.any(1)
+def _compared(
+    sizes: Tensor,
+    accuracies: Tensor,
+    *,
+    small: Compare = torch.le,
+    good: Compare = torch.ge,
+    better: Compare = torch.logical_or,
+    kept: Callable[[Tensor], Tensor] = lambda beaten: ~beaten.any(1),
+    given: Callable[[Tensor], Tensor] = lambda front: front,
+) -> Tensor:
+    """Return the front from all pairs; misconceptions change parts of this."""
+    as_small, as_good = small(sizes, sizes[:, None]), good(accuracies, accuracies[:, None])
+    unlike = better(sizes != sizes[:, None], accuracies != accuracies[:, None])
+    return given(kept(as_small & as_good & unlike))
+
+
+def _walked(
+    sizes: Tensor,
+    accuracies: Tensor,
+    *,
+    order: Callable[[float, float], Any] = lambda size, accuracy: (size, -accuracy),
+    keeps: Callable[[float, float], bool] = lambda accuracy, best: accuracy > best,
+    alike: bool = True,
+    next_only: bool = False,
+    in_place: bool = True,
+    given: Callable[[Tensor], Tensor] = lambda front: front,
+) -> Tensor:
+    """Return the front from a walk from small to large; misconceptions change parts of this."""
+    networks = list(zip(sizes.tolist(), accuracies.tolist(), strict=True))
+    sequence = sorted(range(len(networks)), key=lambda i: order(*networks[i]))
+    front = torch.zeros(len(networks), dtype=torch.bool)
+    best = None
+    for place, i in enumerate(sequence):
+        as_best = alike and networks[i] == best
+        keep = best is None or as_best or keeps(networks[i][1], best[1])
+        front[i if in_place else place] = keep
+        if keep or next_only:
+            best = networks[i]
+    return given(front)
 
 
 def _best_ratio(sizes: Tensor, accuracies: Tensor) -> Tensor:
@@ -60,52 +96,19 @@ def _best_ratio(sizes: Tensor, accuracies: Tensor) -> Tensor:
     return ratio == ratio.max()
 
 
-def _running(keep: Callable[[float, float], bool]) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return the answer of a walk in the order given, without sorting."""
-
-    def wrong(sizes: Tensor, accuracies: Tensor) -> Tensor:
-        found, best = torch.zeros(len(sizes), dtype=torch.bool), -1.0
-        for i, accuracy in enumerate(accuracies.tolist()):
-            if keep(accuracy, best):
-                found[i], best = True, accuracy
-        return found
-
-    return wrong
-
-
-def _walk(order: Callable[[float, float], tuple]) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return the answer of a walk in another order that keeps what is more accurate."""
-
-    def wrong(sizes: Tensor, accuracies: Tensor) -> Tensor:
-        pairs = list(zip(sizes.tolist(), accuracies.tolist(), strict=True))
-        found, best = torch.zeros(len(sizes), dtype=torch.bool), -1.0
-        for i in sorted(range(len(pairs)), key=lambda i: order(*pairs[i])):
-            if pairs[i][1] > best:
-                found[i], best = True, pairs[i][1]
-        return found
-
-    return wrong
-
-
-def _as_good_later(sizes: Tensor, accuracies: Tensor) -> Tensor:
-    worse = (sizes < sizes[:, None]) & (accuracies > accuracies[:, None])
-    same_size = (sizes == sizes[:, None]) & (accuracies > accuracies[:, None])
-    return ~(worse | same_size).any(1)
-
-
-def _left_of_itself(sizes: Tensor, accuracies: Tensor) -> Tensor:
-    return ~((sizes <= sizes[:, None]) & (accuracies >= accuracies[:, None])).any(1)
-
-
-def _better_in_either(sizes: Tensor, accuracies: Tensor) -> Tensor:
-    return ~((sizes < sizes[:, None]) | (accuracies > accuracies[:, None])).any(1)
-
-
-def _next_smaller_only(sizes: Tensor, accuracies: Tensor) -> Tensor:
-    order = torch.argsort(sizes)
-    front = torch.ones(len(sizes), dtype=torch.bool)
-    front[order[1:]] = accuracies[order[1:]] > accuracies[order[:-1]]
-    return front
+NO_WORSE = (
+    "One beats another if it is no worse in either and better in one: small and bad beats nobody."
+)
+ALIKE = (
+    "Of two that agree in both numbers neither is better: keep both. At least one of the two "
+    "numbers must be better, not only as good."
+)
+FEWER = "Fewer bytes are better, more accuracy is better."
+EQUAL_SIZES = (
+    "Of networks of the same size the most accurate comes first: sort by size, then by falling "
+    "accuracy."
+)
+MASK = "The result is a mask: True or False for each network, in the order in which they came."
 
 
 PARETO_FRONT = Exercise(
@@ -127,57 +130,132 @@ PARETO_FRONT = Exercise(
     misconceptions=(
         Misconception(
             "drops networks that are exactly alike",
-            _none_as_good,
-            "Of two that agree in both numbers neither is better: keep both. At least one of the "
-            "two numbers must be better, not only as good.",
+            partial(
+                _compared,
+                better=lambda size, accuracy: ~torch.eye(len(size), dtype=torch.bool),
+            ),
+            ALIKE,
+        ),
+        Misconception(
+            "drops the second of two networks that are alike",
+            partial(_walked, alike=False),
+            ALIKE,
         ),
         Misconception(
             "asks the other one to be better in both",
-            _better_in_both,
-            "A network of the same size and a higher accuracy makes the lower one pointless, too: "
-            "as good in one, better in the other.",
+            partial(_compared, small=torch.lt, good=torch.gt),
+            "A network of the same size and a higher accuracy makes the lower one pointless, "
+            "too: as good in one, better in the other.",
+        ),
+        Misconception(
+            "keeps a larger network that is no better",
+            partial(_compared, good=torch.gt),
+            "As accurate and larger is beaten: the accuracy must grow from one to the next.",
+        ),
+        Misconception(
+            "keeps a larger network that is no better",
+            partial(_walked, keeps=lambda accuracy, best: accuracy >= best),
+            "As accurate and larger is beaten: the accuracy must grow from one to the next.",
         ),
         Misconception(
             "keeps what is beaten",
-            lambda sizes, accuracies: _beaten(sizes, accuracies).any(1),
+            partial(_compared, kept=lambda beaten: beaten.any(1)),
             "The front is what nobody beats.",
         ),
         Misconception(
-            "returns zeros and ones",
-            lambda sizes, accuracies: pareto_front(sizes, accuracies).float(),
-            "A mask is bool: with 0.0 and 1.0 nothing can be picked out, sizes[front] fails.",
+            "keeps what only one other does not beat",
+            partial(_compared, kept=lambda beaten: ~beaten.all(1)),
+            "One that beats it is enough: ~beaten.any().",
+        ),
+        Misconception(
+            "keeps what beats no other",
+            partial(_compared, kept=lambda beaten: ~beaten.any(0)),
+            "The front is what nobody beats, whatever it beats itself: look at the other ones.",
+        ),
+        Misconception(
+            "keeps what beats another",
+            partial(_compared, kept=lambda beaten: beaten.any(0)),
+            "The front is what nobody beats, whatever it beats itself: look at the other ones.",
         ),
         Misconception(
             "prefers large networks",
-            lambda sizes, accuracies: pareto_front(-sizes, accuracies),
-            "Fewer bytes are better, more accuracy is better.",
+            partial(_compared, small=torch.ge),
+            FEWER,
         ),
         Misconception(
             "prefers low accuracies",
-            lambda sizes, accuracies: pareto_front(sizes, -accuracies),
-            "Fewer bytes are better, more accuracy is better.",
+            partial(_compared, good=torch.le),
+            FEWER,
         ),
         Misconception(
-            "keeps the best ratio only",
-            _best_ratio,
-            "How much accuracy a byte is worth depends on the device: the front leaves that open "
-            "and keeps every network that is best for some budget.",
+            "prefers large networks",
+            partial(_walked, order=lambda size, accuracy: (-size, -accuracy)),
+            FEWER,
+        ),
+        Misconception(
+            "lets every network beat itself",
+            partial(_compared, better=lambda size, accuracy: torch.ones_like(size & accuracy)),
+            "A network is as small and as good as itself: who beats another is better in one "
+            "of the two at least.",
+        ),
+        Misconception(
+            "looks at the sizes only",
+            partial(_compared, good=lambda one, other: torch.ones_like(one > other)),
+            FEWER,
+        ),
+        Misconception(
+            "looks at the accuracies only",
+            partial(_compared, small=lambda one, other: torch.ones_like(one > other)),
+            FEWER,
+        ),
+        Misconception(
+            "returns zeros and ones",
+            partial(_compared, given=lambda front: front.float()),
+            "A mask is bool: with 0.0 and 1.0 nothing can be picked out, sizes[front] fails.",
+        ),
+        Misconception(
+            "returns the numbers of the networks",
+            partial(_compared, given=lambda front: front.nonzero().flatten()),
+            MASK,
+        ),
+        Misconception(
+            "returns the mask in the order of the sizes",
+            partial(_walked, in_place=False),
+            "Put each answer at the place that its network had in the input: "
+            "front[order[place]] = ..., since sorting moves the networks.",
         ),
         Misconception(
             "walks through the networks without sorting them",
-            _running(lambda accuracy, best: accuracy > best),
+            partial(_walked, order=lambda size, accuracy: 0),
             "That works once they are sorted by size.",
         ),
         Misconception(
             "sorts by size, whatever comes first of the same size",
-            _walk(lambda size, accuracy: (size, accuracy)),
-            "Of networks of the same size the most accurate comes first: sort by size, then by "
-            "falling accuracy.",
+            partial(_walked, order=lambda size, accuracy: (size, accuracy)),
+            EQUAL_SIZES,
         ),
         Misconception(
-            "keeps a larger network that is no better",
-            _as_good_later,
-            "As accurate and larger is beaten: the accuracy must grow from one to the next.",
+            "sorts by size, whatever comes first of the same size",
+            partial(_walked, order=lambda size, accuracy: size),
+            EQUAL_SIZES,
+        ),
+        Misconception(
+            "sorts by accuracy and looks at that again",
+            partial(_walked, order=lambda size, accuracy: accuracy),
+            "Sorted by size, from small to large, a network is kept if its accuracy beats all "
+            "before it.",
+        ),
+        Misconception(
+            "compares with the next smaller network only",
+            partial(_walked, next_only=True),
+            "Any smaller one may beat it: compare with the best of all that are as small or "
+            "smaller.",
+        ),
+        Misconception(
+            "keeps the best ratio only",
+            _best_ratio,
+            "How much accuracy a byte is worth depends on the device: the front leaves that "
+            "open and keeps every network that is best for some budget.",
         ),
         Misconception(
             "keeps the most accurate only",
@@ -185,22 +263,11 @@ PARETO_FRONT = Exercise(
             "A smaller network with less accuracy is worth a look, too, if nothing beats it.",
         ),
         Misconception(
-            "lets every network beat itself",
-            _left_of_itself,
-            "A network is as small and as good as itself: who beats another is better in one of "
-            "the two at least.",
-        ),
-        Misconception(
             "takes being better in one of the two for enough",
-            _better_in_either,
-            "One beats another if it is no worse in either and better in one: small and bad beats "
-            "nobody.",
-        ),
-        Misconception(
-            "compares with the next smaller network only",
-            _next_smaller_only,
-            "Any smaller one may beat it: compare with the best of all that are as small or "
-            "smaller.",
+            lambda sizes, accuracies: (
+                ~((sizes < sizes[:, None]) | (accuracies > accuracies[:, None])).any(1)
+            ),
+            NO_WORSE,
         ),
     ),
 )

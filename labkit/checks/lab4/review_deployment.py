@@ -41,7 +41,7 @@ def review_deployment(script: list[str]) -> list[str]:
 
 def _draw(rng: torch.Generator) -> Mapping[str, object]:
     at_the_edge = one(rng, 0, 1) == 1
-    threads, start = one(rng, 1, 2), 100 * one(rng, 3, 20)
+    threads, start = one(rng, 1, 2), 100 * one(rng, 4, 5)  # of 2,000 images
     batch = 2 ** one(rng, 4, 7)
     return {
         "network": ("mobilenet", "resnet")[one(rng, 0, 1)],
@@ -50,7 +50,7 @@ def _draw(rng: torch.Generator) -> Mapping[str, object]:
         "threads": threads,
         "others": 2 * threads,
         "start": start,
-        "near": start + (FEWEST - 1 if at_the_edge else 100 * one(rng, 1, 9)),
+        "near": start + (FEWEST - 1 if at_the_edge else 100 * one(rng, 6, 9)),
         "far": start + FEWEST + (0 if at_the_edge else 500),
         "few": FEWEST - 1 if at_the_edge else 100 * one(rng, 1, 9),
         "many": FEWEST if at_the_edge else 2 * FEWEST,

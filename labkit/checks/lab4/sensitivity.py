@@ -1,7 +1,7 @@
 """Exercise 4.7: which layer suffers most."""
 
-import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -16,8 +16,11 @@ Layers = Sequence[tuple[Tensor, Tensor]]
 
 def sensitivity(layers: Layers, x: Tensor, bits: int) -> Tensor:
     """Return the SQNR of the network's result, in dB, with one layer quantized at a time."""
-    y = run(layers, x)
-    return _in_db([(y, run(_changed(layers, i, rounded, bits), x)) for i in range(len(layers))])
+    y, ratios = run(layers, x), []
+    for i, (weight, bias) in enumerate(layers):
+        z = run([*layers[:i], (rounded(weight, bits), bias), *layers[i + 1 :]], x)
+        ratios.append((y**2).sum() / ((z - y) ** 2).sum())
+    return 10 * torch.log10(torch.stack(ratios))
 
 
 def run(layers: Layers, x: Tensor) -> Tensor:
@@ -32,17 +35,6 @@ def rounded(weight: Tensor, bits: int) -> Tensor:
     """Return what the weights are after symmetric codes with one scale."""
     scale = weight.abs().max() / (2 ** (bits - 1) - 1)
     return torch.round(weight / scale) * scale
-
-
-def _changed(
-    layers: Layers, index: int, change: Callable[[Tensor, int], Tensor], bits: int
-) -> Layers:
-    return [(change(w, bits) if i == index else w, b) for i, (w, b) in enumerate(layers)]
-
-
-def _in_db(pairs: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-    ratios = [(y**2).sum() / ((other - y) ** 2).sum() for y, other in pairs]
-    return 10 * torch.log10(torch.stack(ratios))
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -64,47 +56,71 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _accumulated(layers: Layers, x: Tensor, bits: int) -> Tensor:
-    y, pairs = run(layers, x), []
+Layer = tuple[Tensor, Tensor]
+Power = Callable[[Tensor], Tensor]
+
+
+def _square_sum(y: Tensor) -> Tensor:
+    return y.square().sum()
+
+
+def _one_at_a_time(layers: Layers, alone: Layers, i: int) -> Layers:
+    return [*layers[:i], alone[i], *layers[i + 1 :]]
+
+
+def _ratio(y: Tensor, error: Tensor, power: Power) -> Tensor:
+    return power(y) / power(error)
+
+
+def _measured(
+    layers: Layers,
+    x: Tensor,
+    bits: int,
+    *,
+    extent: Callable[[Tensor], Tensor] = lambda weight: weight.abs().max(),
+    top: Callable[[int], int] = lambda bits: 2 ** (bits - 1) - 1,
+    turn: Callable[[Tensor], Tensor] = torch.round,
+    back: Callable[[Tensor, Tensor], Tensor] = torch.mul,
+    biased: Callable[[Tensor, Callable[[Tensor], Tensor]], Tensor] = lambda bias, coarse: bias,
+    network: Callable[[Layers, Layers, int], Layers] = _one_at_a_time,
+    compute: Callable[[Layers, Tensor], Tensor] = run,
+    signal: Callable[[Tensor, Tensor], Tensor] = lambda y, z: y,
+    power: Power = _square_sum,
+    ratio: Callable[[Tensor, Tensor, Power], Tensor] = _ratio,
+    in_db: Callable[[Tensor], Tensor] = lambda ratio: 10 * torch.log10(ratio).mean(),
+) -> Tensor:
+    """Return the SQNR a layer; every misconception changes parts of this."""
+
+    def coarse(real: Tensor) -> Tensor:
+        scale = extent(real) / top(bits)
+        return back(turn(real / scale), scale)
+
+    y, found = compute(layers, x), []
+    alone = [(coarse(weight), biased(bias, coarse)) for weight, bias in layers]
     for i in range(len(layers)):
-        layers = _changed(layers, i, rounded, bits)
-        pairs.append((y, run(layers, x)))
-    return _in_db(pairs)
+        z = compute(network(layers, alone, i), x)
+        found.append(in_db(ratio(signal(y, z), z - y, power)))
+    return torch.stack(found)
 
 
 def _of_weights(layers: Layers, x: Tensor, bits: int) -> Tensor:
-    return _in_db([(w, rounded(w, bits)) for w, _ in layers])
+    pairs = [(w, rounded(w, bits) - w) for w, _ in layers]
+    return torch.stack([10 * torch.log10(_ratio(*pair, _square_sum)) for pair in pairs])
 
 
-def _per_channel(weight: Tensor, bits: int) -> Tensor:
-    scale = weight.abs().amax(1, keepdim=True) / (2 ** (bits - 1) - 1)
-    return torch.round(weight / scale) * scale
+def _own_result(layers: Layers, x: Tensor, bits: int) -> Tensor:
+    found = []
+    for weight, bias in layers:
+        y, error = x @ weight.t() + bias, x @ (rounded(weight, bits) - weight).t()
+        found.append(10 * torch.log10(_ratio(y, error, _square_sum)))
+        x = y.relu()
+    return torch.stack(found)
 
 
-def _too_many_levels(weight: Tensor, bits: int) -> Tensor:
-    return rounded(weight, bits + 1)
-
-
-def _with(change: Callable[[Tensor, int], Tensor]) -> Callable[[Layers, Tensor, int], Tensor]:
-    """Return the answer with weights rounded in another way."""
-
-    def wrong(layers: Layers, x: Tensor, bits: int) -> Tensor:
-        y = run(layers, x)
-        return _in_db([(y, run(_changed(layers, i, change, bits), x)) for i in range(len(layers))])
-
-    return wrong
-
-
-def _running(
-    compute: Callable[[Layers, Tensor], Tensor],
-) -> Callable[[Layers, Tensor, int], Tensor]:
-    """Return the answer for networks that compute in another way."""
-
-    def wrong(layers: Layers, x: Tensor, bits: int) -> Tensor:
-        y, indices = compute(layers, x), range(len(layers))
-        return _in_db([(y, compute(_changed(layers, i, rounded, bits), x)) for i in indices])
-
-    return wrong
+def _rounded_input(layers: Layers, x: Tensor, bits: int) -> Tensor:
+    y = run(layers, x)
+    error = run(layers, rounded(x, bits)) - y
+    return (10 * torch.log10(_ratio(y, error, _square_sum))).expand(len(layers))
 
 
 def _without_relu(layers: Layers, x: Tensor) -> Tensor:
@@ -113,39 +129,15 @@ def _without_relu(layers: Layers, x: Tensor) -> Tensor:
     return x
 
 
-def _codes(weight: Tensor, bits: int) -> Tensor:
-    return torch.round(weight / weight.abs().max() * (2 ** (bits - 1) - 1))
+def _without_bias(layers: Layers, x: Tensor) -> Tensor:
+    return run([(weight, 0 * bias) for weight, bias in layers], x)
 
 
-def _wide(weight: Tensor, bits: int) -> Tensor:
-    scale = weight.abs().max() / 2 ** (bits - 1)
-    return torch.round(weight / scale) * scale
-
-
-def _with_biases(layers: Layers, x: Tensor, bits: int) -> Tensor:
-    y, pairs = run(layers, x), []
-    for i, (weight, bias) in enumerate(layers):
-        changed = [*layers[:i], (rounded(weight, bits), rounded(bias, bits)), *layers[i + 1 :]]
-        pairs.append((y, run(changed, x)))
-    return _in_db(pairs)
-
-
-def _own_result(layers: Layers, x: Tensor, bits: int) -> Tensor:
-    pairs = []
-    for weight, bias in layers:
-        pairs.append((x @ weight.t() + bias, x @ rounded(weight, bits).t() + bias))
-        x = pairs[-1][0].relu()
-    return _in_db(pairs)
-
-
-def _rounded_input(layers: Layers, x: Tensor, bits: int) -> Tensor:
-    return _in_db([(run(layers, x), run(layers, rounded(x, bits)))] * len(layers))
-
-
-def _of_variances(layers: Layers, x: Tensor, bits: int) -> Tensor:
-    y = run(layers, x)
-    others = [run(_changed(layers, i, rounded, bits), x) for i in range(len(layers))]
-    return 10 * torch.log10(torch.stack([y.var() / (other - y).var() for other in others]))
+ONE_BY_ONE = "One at a time: start each turn from the real weights, on a copy of the list."
+ALL_TOGETHER = (
+    "The signal is the sum of all squares, the noise too, and there is one ratio: "
+    "10 * log10((y**2).sum() / ((z - y)**2).sum())."
+)
 
 
 SENSITIVITY = Exercise(
@@ -168,86 +160,141 @@ SENSITIVITY = Exercise(
     misconceptions=(
         Misconception(
             "leaves earlier layers quantized",
-            _accumulated,
-            "One at a time: start each turn from the real weights, on a copy of the list.",
+            partial(
+                _measured, network=lambda layers, alone, i: [*alone[: i + 1], *layers[i + 1 :]]
+            ),
+            ONE_BY_ONE,
         ),
         Misconception(
-            "compares the weights instead of the network's result",
-            _of_weights,
-            "The same noise in the weights may hurt much in one layer and not at all in another: "
-            "run the network.",
+            "quantizes all layers every time",
+            partial(_measured, network=lambda layers, alone, i: alone),
+            ONE_BY_ONE,
         ),
         Misconception(
             "gives each output a scale of its own",
-            _with(_per_channel),
+            partial(_measured, extent=lambda weight: weight.abs().amax(1, keepdim=True)),
             "One scale for the layer here: weight.abs().max() over the whole tensor.",
         ),
         Misconception(
+            "takes the largest weight instead of the largest magnitude",
+            partial(_measured, extent=torch.max),
+            "The largest magnitude may lie below 0: weight.abs().max().",
+        ),
+        Misconception(
             "uses one bit too many",
-            _with(_too_many_levels),
+            partial(_measured, top=lambda bits: 2**bits - 1),
             "Symmetric codes of b bits end at 2^(b-1) - 1: one bit is the sign.",
         ),
         Misconception(
-            "takes 20 log10 of a ratio of powers",
-            lambda layers, x, bits: 2 * sensitivity(layers, x, bits),
-            "20 belongs to amplitudes. Squares are powers already: 10 log10.",
+            "divides by 2^(b-1)",
+            partial(_measured, top=lambda bits: 2 ** (bits - 1)),
+            "The largest weight has the code 2^(b-1) - 1: divide by that.",
         ),
         Misconception(
-            "has signal and noise the wrong way round",
-            lambda layers, x, bits: -sensitivity(layers, x, bits),
-            "SQNR is signal over noise: it is positive while the noise is smaller.",
+            "cuts off instead of rounding",
+            partial(_measured, turn=torch.trunc),
+            "Nearest is half a step closer: torch.round.",
+        ),
+        Misconception(
+            "rounds down",
+            partial(_measured, turn=torch.floor),
+            "floor goes to the code below, off by up to a whole step: torch.round.",
+        ),
+        Misconception(
+            "leaves the weights as codes",
+            partial(_measured, back=lambda codes, scale: codes),
+            "The codes count steps. Multiply them by the scale, or the network is another one.",
+        ),
+        Misconception(
+            "rounds the biases, too",
+            partial(_measured, biased=lambda bias, coarse: coarse(bias)),
+            "Only weights are quantized here. A bias has 32 bits (4.4).",
         ),
         Misconception(
             "has a ReLU after the last layer",
-            _running(lambda layers, x: run(layers, x).relu()),
+            partial(_measured, compute=lambda layers, x: run(layers, x).relu()),
             "Logits may be negative: no ReLU after the last layer.",
         ),
         Misconception(
             "leaves the ReLUs out",
-            _running(_without_relu),
+            partial(_measured, compute=_without_relu),
             "As in 4.3: a ReLU after all layers but the last.",
         ),
         Misconception(
-            "leaves the weights as codes",
-            _with(_codes),
-            "The codes count steps. Multiply them by the scale, or the network is another one.",
+            "leaves the biases out",
+            partial(_measured, compute=_without_bias),
+            "A layer puts out x @ weight.t() + bias.",
         ),
         Misconception(
-            "divides by 2^(b-1)",
-            _with(_wide),
-            "The largest weight has the code 2^(b-1) - 1: divide by that.",
+            "takes the quantized network's result for the signal",
+            partial(_measured, signal=lambda y, z: z),
+            "The signal is what the network puts out as it is: (y**2).sum().",
+        ),
+        Misconception(
+            "takes the variance for the power",
+            partial(_measured, power=torch.var),
+            "The SQNR compares powers, sums of squares. A constant error is an error, too, and "
+            "a variance does not see it.",
+        ),
+        Misconception(
+            "takes the mean over the inputs of each one's SQNR",
+            partial(_measured, power=lambda y: y.square().sum(1)),
+            ALL_TOGETHER,
+        ),
+        Misconception(
+            "takes the mean over the classes of each one's SQNR",
+            partial(_measured, power=lambda y: y.square().sum(0)),
+            ALL_TOGETHER,
         ),
         Misconception(
             "takes 10 log10 of a ratio of amplitudes",
-            lambda layers, x, bits: sensitivity(layers, x, bits) / 2,
+            partial(_measured, power=torch.linalg.norm),
             "A norm has a root in it: 20 log10 of it, or 10 log10 of sums of squares.",
         ),
         Misconception(
+            "has signal and noise the wrong way round",
+            partial(_measured, ratio=lambda y, error, power: power(error) / power(y)),
+            "SQNR is signal over noise: it is positive while the noise is smaller.",
+        ),
+        Misconception(
+            "takes the largest result for the signal",
+            partial(
+                _measured, ratio=lambda y, error, power: y.abs().max() ** 2 / error.square().mean()
+            ),
+            "That is the PSNR. The SQNR compares the sum of the squares of all results with "
+            "that of the errors.",
+        ),
+        Misconception(
+            "takes 20 log10 of a ratio of powers",
+            partial(_measured, in_db=lambda ratio: 20 * torch.log10(ratio).mean()),
+            "20 belongs to amplitudes. Squares are powers already: 10 log10.",
+        ),
+        Misconception(
             "takes the natural logarithm",
-            lambda layers, x, bits: sensitivity(layers, x, bits) * math.log(10),
+            partial(_measured, in_db=lambda ratio: 10 * torch.log(ratio).mean()),
             "torch.log is the logarithm to base e. dB need torch.log10.",
         ),
         Misconception(
-            "rounds the biases, too",
-            _with_biases,
-            "Only weights are quantized here. A bias has 32 bits (4.4).",
+            "returns the ratio itself",
+            partial(_measured, in_db=torch.mean),
+            "In dB it is 10 * torch.log10 of that.",
+        ),
+        Misconception(
+            "compares the weights instead of the network's result",
+            _of_weights,
+            "The same noise in the weights may hurt much in one layer and not at all in "
+            "another: run the network.",
         ),
         Misconception(
             "compares what the layer itself puts out",
             _own_result,
-            "An error early in the network grows or fades on its way: compare the results of the "
-            "whole network.",
+            "An error early in the network grows or fades on its way: compare the results of "
+            "the whole network.",
         ),
         Misconception(
             "quantizes the input instead of the weights",
             _rounded_input,
             "Each layer has its turn: its weights are rounded, the input stays as it is.",
-        ),
-        Misconception(
-            "takes the variance for the power",
-            _of_variances,
-            "The SQNR compares powers, sums of squares. A constant error is an error, too, and a "
-            "variance does not see it.",
         ),
     ),
 )

@@ -17,7 +17,7 @@ def binary_weights(w: Tensor) -> tuple[Tensor, Tensor]:
 def _cases(rng: torch.Generator) -> list[Case]:
     rows = torch.tensor([0.1, 1.0, 4.0])[:, None]
     with_zeros = randn(rng, 2, 4)
-    with_zeros[0, 1] = with_zeros[1, 3] = 0
+    with_zeros[0, 1], with_zeros[1, 3] = 0.0, -0.0
     with_dead = randn(rng, 3, 5)
     with_dead[1] = 0
     return [
@@ -87,6 +87,11 @@ BINARY_WEIGHTS = Exercise(
             "gives 0 the sign -1",
             lambda w: (torch.where(w > 0, 1, -1).to(torch.int8), w.abs().flatten(1).mean(1)),
             "By agreement 0 counts as positive: w < 0 gives -1, all else 1.",
+        ),
+        Misconception(
+            "takes the sign bit",
+            lambda w: (torch.where(torch.signbit(w), -1, 1), w.abs().flatten(1).mean(1)),
+            "-0.0 has a sign bit, and is 0 all the same: w < 0 gives -1, all else 1.",
         ),
         Misconception(
             "adds the magnitudes up",
