@@ -288,7 +288,7 @@ def test_a_number_that_never_changes_is_said_where_another_would_show_what_is_wr
         "    new, c = f(w, b, 0 * ones, ones, ones, 0 * ones, 0.0)\n"
         "    return torch.allclose(new, w) and torch.allclose(c, b)\n",
     )
-    assert '`var` is 1 everywhere, so that "divides by the variance"' in fresh
+    assert '`beta` is 0 everywhere, so that "leaves out beta"' in fresh
 
 
 def test_what_is_compared_at_a_wrong_number_is_said() -> None:
