@@ -149,7 +149,7 @@ UNSEEN = {
         "measures the",
         "multiplies two",
     ),
-    "5.8": ("gives 0 the sign", "uses one scale"),
+    "5.8": ("takes the sign bit", "gives 0 the sign", "uses one scale"),
     "6.2": ("assigns the values anew",),
     "6.8": (
         "gives a block of zeros",

@@ -218,6 +218,20 @@ LEARNED_STEP = Exercise(
             "Each value has its own slope and its own dy: multiply first, then add up.",
         ),
         Misconception(
+            "has the number of codes in the factor instead of qmax",
+            lambda x, scale, qmin, qmax, dy: (
+                step_gradient(x, scale, qmin, qmax, dy) * (qmax / (qmax - qmin + 1)) ** 0.5
+            ),
+            "LSQ's factor is 1 / sqrt(N * qmax): qmax is the largest code.",
+        ),
+        Misconception(
+            "has the width of the range in the factor instead of qmax",
+            lambda x, scale, qmin, qmax, dy: (
+                step_gradient(x, scale, qmin, qmax, dy) * (qmax / (qmax - qmin)) ** 0.5
+            ),
+            "LSQ's factor is 1 / sqrt(N * qmax): qmax is the largest code.",
+        ),
+        Misconception(
             "leaves qmax out of the root",
             lambda x, scale, qmin, qmax, dy: (
                 float((_slopes(x, scale, qmin, qmax) * dy).sum()) / (x.numel() ** 0.5 * qmax)
