@@ -113,19 +113,56 @@ DRAWINGS: dict[str, Callable[[Any], Axes]] = {
 # What a picture of a few numbers does not show: other inputs than the drawn ones, a dtype, a rare
 # special case, a factor that is 1 in it. The first mistake of an exercise is never among them.
 UNSEEN = {
-    "0.3": ("forgets the sign",),
-    "0.5": ("looks at negative numbers as if they were small",),
-    "0.6": ("loses the carry",),
+    "0.2": ("goes by way of the value",),
+    "0.3": (
+        "forgets the sign",
+        "loses the sign of subnormals",
+        "loses the sign of normal numbers",
+    ),
+    "0.5": (
+        "looks at negative numbers as if they were small",
+        "gives 0 at zero",
+        "gives the gap of 1 at zero",
+        "cuts log2 towards 0",
+    ),
+    "0.6": (
+        "loses the carry",
+        "loses the sign",
+        "keeps large numbers from becoming infinity",
+    ),
     "0.7": ("converts to an integer dtype of torch",),
+    "1.2": (
+        "rounds the zero point down",
+        "gives a range of nothing but 0 the scale 0",
+        "gives a range of nothing but 0 a tiny scale",
+        "widens below 0 only",
+    ),
     "1.5": ("adds one half first", "takes what is near a tie for a tie", "converts to an"),
     "1.7": (
         "multiplies the logarithm by 20",
         "divides noise by signal",
         "takes the variance",
         "leaves the",
+        "adds the zero point to the ends of the range",
+        "takes the natural logarithm",
+        "forgets the factor 10",
+        "takes the peak for the signal",
+        "takes the sum for the signal",
+        "takes magnitudes for the signal",
+    ),
+    "1.10": (
+        "adds a byte when the last one is full",
+        "shifts by 4 bits, however many a code has",
+        "keeps four bits of every code",
+        "returns signed bytes",
     ),
     "2.3": ("counts in", "shifts by 20", "asks for", "converts"),
-    "2.6": ("takes the logarithm of empty bins", "leaves out the bins where q is 0"),
+    "2.6": (
+        "takes the logarithm of empty bins",
+        "leaves out the bins where q is 0",
+        "makes NaN of bins that are empty in both",
+        "replaces infinity by the largest float",
+    ),
     "2.7": ("divides by 0 where a whole level is empty",),
     "3.1": (
         "lets the sum reach",

@@ -181,6 +181,12 @@ BUCKET_COUNTS = Exercise(
             "- 1, add nothing.",
         ),
         Misconception(
+            "ends the result at the highest bucket that occurs",
+            lambda batches, bits: torch.bincount(torch.cat([_buckets(x, bits) for x in batches])),
+            "torch.bincount stops at the largest number it meets: with minlength=2**bits every "
+            "bucket has its place.",
+        ),
+        Misconception(
             "gives shares instead of counts",
             lambda batches, bits: bucket_counts(batches, bits) / bucket_counts(batches, bits).sum(),
             "Counts of two streams can be added, shares cannot: leave them undivided.",

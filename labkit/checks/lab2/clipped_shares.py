@@ -1,6 +1,7 @@
 """Exercise 2.13: how much of new data lies outside of the calibrated ranges."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,17 +14,22 @@ from labkit.checks.rules import Rule
 
 def clipped_shares(ranges: Tensor, outputs: list[Tensor]) -> Tensor:
     """Return the share of each layer's outputs that lies outside of its range."""
-    return _shares(lambda y, low, high: (y < low) | (y > high))(ranges, outputs)
+    return _shares(ranges, outputs)
 
 
-def _shares(outside: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
-    """Return an answer with another idea of what lies outside."""
-
-    def compute(ranges: Tensor, outputs: list[Tensor]) -> Tensor:
-        pairs = zip(ranges, outputs, strict=True)
-        return torch.stack([outside(y, *ends).double().mean() for ends, y in pairs])
-
-    return compute
+def _shares(
+    ranges: Tensor,
+    outputs: list[Tensor],
+    *,
+    outside: Callable[[Tensor, Tensor, Tensor], Tensor] = lambda y, low, high: (
+        (y < low) | (y > high)
+    ),
+    mean: Callable[[Tensor, int], Tensor] = lambda marked, layers: marked.double().mean(),
+    given: Callable[[Tensor], Tensor] = lambda shares: shares,
+) -> Tensor:
+    """Return the share of each layer, of which any part may be another one."""
+    pairs = zip(ranges, outputs, strict=True)
+    return given(torch.stack([mean(outside(y, *ends), len(outputs)) for ends, y in pairs]))
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -93,47 +99,47 @@ CLIPPED_SHARES = Exercise(
     misconceptions=(
         Misconception(
             "looks at the upper end only",
-            _shares(lambda y, low, high: y > high),
+            partial(_shares, outside=lambda y, low, high: y > high),
             "A range has two ends: y < low is clipped as well.",
         ),
         Misconception(
             "looks at the lower end only",
-            _shares(lambda y, low, high: y < low),
+            partial(_shares, outside=lambda y, low, high: y < low),
             "A range has two ends: y > high is clipped as well.",
         ),
         Misconception(
             "counts what lies at the ends as outside",
-            _shares(lambda y, low, high: (y <= low) | (y >= high)),
+            partial(_shares, outside=lambda y, low, high: (y <= low) | (y >= high)),
             "A value at an end has a code of its own: outside are y < low and y > high.",
         ),
         Misconception(
             "counts what lies inside",
-            _shares(lambda y, low, high: (y >= low) & (y <= high)),
+            partial(_shares, outside=lambda y, low, high: (y >= low) & (y <= high)),
             "Asked is the share that is clipped: the rest of it.",
         ),
         Misconception(
             "asks for both at once",
-            _shares(lambda y, low, high: (y < low) & (y > high)),
+            partial(_shares, outside=lambda y, low, high: (y < low) & (y > high)),
             "No value is below the lower and above the upper end: `|`, not `&`.",
         ),
         Misconception(
             "compares magnitudes with the upper end",
-            _shares(lambda y, low, high: y.abs() > high),
+            partial(_shares, outside=lambda y, low, high: y.abs() > high),
             "The ranges are not symmetric: compare y itself with both ends.",
         ),
         Misconception(
             "gives percent",
-            lambda ranges, outputs: 100 * clipped_shares(ranges, outputs),
+            partial(_shares, given=lambda shares: 100 * shares),
             "A share lies between 0 and 1.",
         ),
         Misconception(
             "counts instead of dividing",
-            _counts,
+            partial(_shares, mean=lambda marked, layers: marked.double().sum()),
             "Divide by how many values the layer has put out: the mean of True and False.",
         ),
         Misconception(
             "divides by the number of images",
-            _of_rows,
+            partial(_shares, mean=lambda marked, layers: marked.double().sum() / len(marked)),
             "Divide by all values of the layer, y.numel(), not by its first dimension.",
         ),
         Misconception(
@@ -153,12 +159,12 @@ CLIPPED_SHARES = Exercise(
         ),
         Misconception(
             "has the two columns of the ranges exchanged",
-            lambda ranges, outputs: clipped_shares(ranges.flip(1), outputs),
+            partial(_shares, outside=lambda y, low, high: (y < high) | (y > low)),
             "Column 0 holds the lower ends, column 1 the upper ones.",
         ),
         Misconception(
             "divides by the number of layers",
-            lambda ranges, outputs: _counts(ranges, outputs) / len(outputs),
+            partial(_shares, mean=lambda marked, layers: marked.double().sum() / layers),
             "Divide by how many values the layer has put out, y.numel().",
         ),
     ),

@@ -1,6 +1,7 @@
 """Exercise 2.8: divergence against the threshold."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -47,16 +48,6 @@ def _curve_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _dropped(counts: Tensor, levels: int) -> Tensor:
-    kept = range(levels, len(counts) + 1)
-    return _curve([(counts[:i], merge_levels(counts[:i], levels)) for i in kept])
-
-
-def _q_of_folded(counts: Tensor, levels: int) -> Tensor:
-    folded = [_folded(counts, i) for i in range(levels, len(counts) + 1)]
-    return _curve([(p, merge_levels(p, levels)) for p in folded])
-
-
 def _in_place(counts: Tensor, levels: int) -> Tensor:
     counts, divergences = counts.clone(), []
     for kept in range(levels, len(counts) + 1):
@@ -75,56 +66,43 @@ def _in_place_after_q(counts: Tensor, levels: int) -> Tensor:
     return _curve(pairs)
 
 
-def _pile(pile: Callable[[Tensor, int], Tensor]) -> Callable[[Tensor, int], Tensor]:
-    """Return the wrong answer whose P has ``pile(counts, kept)`` in its last bin."""
-
-    def wrong(counts: Tensor, levels: int) -> Tensor:
-        pairs = []
-        for kept in range(levels, len(counts) + 1):
-            p = counts[:kept].clone()
-            p[-1] = pile(counts, kept)
-            pairs.append((p, merge_levels(counts[:kept], levels)))
-        return _curve(pairs)
-
-    return wrong
-
-
-def _pile_in_q(counts: Tensor, levels: int) -> Tensor:
-    pairs = []
-    for kept in range(levels, len(counts) + 1):
-        q = merge_levels(counts[:kept], levels)
-        q[-1] += counts[kept:].sum()
-        pairs.append((_folded(counts, kept), q))
-    return _curve(pairs)
-
-
-def _merged_once(counts: Tensor, levels: int) -> Tensor:
-    q = merge_levels(counts, levels)
-    return _curve([(_folded(counts, i), q[:i]) for i in range(levels, len(counts) + 1)])
-
-
-def _without_the_last(counts: Tensor, levels: int) -> Tensor:
-    return kl_curve(counts, levels)[:-1]
-
-
-def _from_one(counts: Tensor, levels: int) -> Tensor:
-    kept = range(1, len(counts) + 1)
-    return _curve([(_folded(counts, i), merge_levels(counts[:i], levels)) for i in kept])
-
-
-def _swapped(counts: Tensor, levels: int) -> Tensor:
-    kept = range(levels, len(counts) + 1)
-    return _curve([(merge_levels(counts[:i], levels), _folded(counts, i)) for i in kept])
-
-
 def _curve(pairs: list[tuple[Tensor, Tensor]]) -> Tensor:
     return torch.tensor([kl_divergence(p, q) for p, q in pairs])
 
 
-def _spread(counts: Tensor, levels: int) -> Tensor:
-    kept = range(levels, len(counts) + 1)
-    spread = [(counts[:i] + counts[i:].sum() / i, counts[:i]) for i in kept]
-    return _curve([(p, merge_levels(q, levels)) for p, q in spread])
+def _own_levels(counts: Tensor, kept: int, levels: int) -> Tensor:
+    return merge_levels(counts[:kept], levels)
+
+
+def _piled(counts: Tensor, kept: int, pile: Callable[[Tensor, int], Tensor]) -> Tensor:
+    p = counts[:kept].clone()
+    p[-1] = pile(counts, kept)
+    return p
+
+
+def _candidates(
+    counts: Tensor,
+    levels: int,
+    *,
+    kept: Callable[[int, int], Sequence[int]] = lambda levels, n: range(levels, n + 1),
+    p_of: Callable[[Tensor, int], Tensor] = _folded,
+    q_of: Callable[[Tensor, int, int], Tensor] = _own_levels,
+    order: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = lambda p, q: (p, q),
+) -> Tensor:
+    """Return the divergence of each candidate, of which any part may be another one."""
+    pairs = [(p_of(counts, i), q_of(counts, i, levels)) for i in kept(levels, len(counts))]
+    return _curve([order(p, q) for p, q in pairs])
+
+
+def _pile(pile: Callable[[Tensor, int], Tensor]) -> Callable[[Tensor, int], Tensor]:
+    """Return P with ``pile(counts, kept)`` in its last bin."""
+    return partial(_piled, pile=pile)
+
+
+def _pile_in_q(counts: Tensor, kept: int, levels: int) -> Tensor:
+    q = merge_levels(counts[:kept], levels)
+    q[-1] += counts[kept:].sum()
+    return q
 
 
 KL_CURVE = Exercise(
@@ -148,19 +126,22 @@ KL_CURVE = Exercise(
     misconceptions=(
         Misconception(
             "leaves the outliers out of P",
-            _dropped,
+            partial(_candidates, p_of=lambda counts, kept: counts[:kept]),
             "Then clipping costs nothing and the smallest threshold wins. What is clipped piles "
             "up in the last bin kept.",
         ),
         Misconception(
             "puts the outliers into Q as well",
-            _q_of_folded,
+            partial(
+                _candidates,
+                q_of=lambda counts, kept, levels: merge_levels(_folded(counts, kept), levels),
+            ),
             "Q is built from the bins kept as they are. If it also had the pile in its last bin, "
             "clipping would cost nothing.",
         ),
         Misconception(
             "puts the outliers into Q as well",
-            _pile_in_q,
+            partial(_candidates, q_of=_pile_in_q),
             "Q is built from the bins kept as they are. If it also had the pile in its last bin, "
             "clipping would cost nothing.",
         ),
@@ -178,50 +159,69 @@ KL_CURVE = Exercise(
         ),
         Misconception(
             "replaces the last bin by the outliers",
-            _pile(
-                lambda counts, kept: counts[kept:].sum() if kept < len(counts) else counts[kept - 1]
+            partial(
+                _candidates,
+                p_of=_pile(
+                    lambda counts, kept: (
+                        counts[kept:].sum() if kept < len(counts) else counts[kept - 1]
+                    )
+                ),
             ),
             "The last bin keeps its own values, too: p[-1] += counts[i:].sum().",
         ),
         Misconception(
             "loses the first of the outliers",
-            _pile(lambda counts, kept: counts[kept - 1] + counts[kept + 1 :].sum()),
+            partial(
+                _candidates,
+                p_of=_pile(lambda counts, kept: counts[kept - 1] + counts[kept + 1 :].sum()),
+            ),
             "Bins 0 to i - 1 are kept, so the clipped ones begin at i: counts[i:].",
         ),
         Misconception(
             "merges the whole histogram once for all candidates",
-            _merged_once,
+            partial(
+                _candidates, q_of=lambda counts, kept, levels: merge_levels(counts, levels)[:kept]
+            ),
             "Each candidate has its own levels: merge_levels(counts[:i], levels).",
         ),
         Misconception(
             "starts with one bin too many",
-            lambda counts, levels: kl_curve(counts, levels)[1:],
+            partial(_candidates, kept=lambda levels, n: range(levels + 1, n + 1)),
             "As many bins as levels is the first candidate: range(levels, len(counts) + 1).",
         ),
         Misconception(
             "stops before the full range",
-            _without_the_last,
+            partial(_candidates, kept=lambda levels, n: range(levels, n)),
             "Keeping all bins, clipping nothing, is a candidate, too: range(levels, len(counts) + "
             "1).",
         ),
         Misconception(
             "starts with a single bin",
-            _from_one,
+            partial(_candidates, kept=lambda levels, n: range(1, n + 1)),
             "With fewer bins than levels there is nothing to merge: start at i = levels.",
         ),
         Misconception(
             "swaps P and Q",
-            _swapped,
+            partial(_candidates, order=lambda p, q: (q, p)),
             "kl_divergence(P, Q) asks what is lost when Q stands for P: P comes first.",
         ),
         Misconception(
+            "gives the bins kept as Q",
+            partial(_candidates, q_of=lambda counts, kept, levels: counts[:kept]),
+            "Q is what few levels leave of them: merge_levels(counts[:i], levels).",
+        ),
+        Misconception(
             "adds only the next of the outliers",
-            _pile(lambda counts, kept: counts[kept - 1 : kept + 1].sum()),
+            partial(
+                _candidates, p_of=_pile(lambda counts, kept: counts[kept - 1 : kept + 1].sum())
+            ),
             "All that lies beyond belongs into the last bin: counts[kept:].sum().",
         ),
         Misconception(
             "spreads the outliers over all bins",
-            _spread,
+            partial(
+                _candidates, p_of=lambda counts, kept: counts[:kept] + counts[kept:].sum() / kept
+            ),
             "Clipping puts what lies beyond at the threshold itself: all of it goes into the last "
             "bin of P.",
         ),

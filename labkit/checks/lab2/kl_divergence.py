@@ -1,7 +1,7 @@
 """Exercise 2.6: the divergence of two histograms."""
 
-import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -41,15 +41,29 @@ def _kl_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _not_normalized(p_counts: Tensor, q_counts: Tensor) -> float:
-    p, q = p_counts.double(), q_counts.double()
-    seen = p > 0
-    return float((p[seen] * torch.log(p[seen] / q[seen])).sum())
+def _shares(p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+    return p / p.sum(), q / q.sum()
 
 
-def _with_empty_bins(p_counts: Tensor, q_counts: Tensor) -> float:
-    p, q = p_counts.double() / p_counts.sum(), q_counts.double() / q_counts.sum()
-    return float((p * torch.log(p / q)).sum())
+def _diverged(
+    p_counts: Tensor,
+    q_counts: Tensor,
+    *,
+    shares: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = _shares,
+    kept: Callable[[Tensor, Tensor], Tensor] = lambda p, q: p > 0,
+    weight: Callable[[Tensor, Tensor], Tensor] = lambda p, q: p,
+    log: Callable[[Tensor, Tensor], Tensor] = lambda p, q: torch.log(p / q),
+    term: Callable[[Tensor], Tensor] = lambda terms: terms,
+    joined: Callable[[Tensor, Tensor], Tensor] = lambda terms, p: terms.sum(),
+) -> float:
+    """Return the sum of p log (p / q), of which any part may be another one."""
+    p, q = shares(p_counts.double(), q_counts.double())
+    here = kept(p, q)
+    return float(joined(term((weight(p, q) * log(p, q))[here]), p))
+
+
+def _all_bins(p: Tensor, q: Tensor) -> Tensor:
+    return torch.ones_like(p, dtype=torch.bool)
 
 
 def _smoothed(small: float, both: bool = True) -> Callable[[Tensor, Tensor], float]:
@@ -64,41 +78,8 @@ def _smoothed(small: float, both: bool = True) -> Callable[[Tensor, Tensor], flo
     return wrong
 
 
-def _skips_infinite(p_counts: Tensor, q_counts: Tensor) -> float:
-    p, q = p_counts.double() / p_counts.sum(), q_counts.double() / q_counts.sum()
-    both = (p > 0) & (q > 0)
-    return float((p[both] * torch.log(p[both] / q[both])).sum())
-
-
-def _where_q_is(p_counts: Tensor, q_counts: Tensor) -> float:
-    p, q = p_counts.double() / p_counts.sum(), q_counts.double() / q_counts.sum()
-    seen = q > 0
-    return float((p[seen] * torch.log(p[seen] / q[seen])).sum())
-
-
-def _one_total(p_counts: Tensor, q_counts: Tensor) -> float:
-    p, q = p_counts.double() / p_counts.sum(), q_counts.double() / p_counts.sum()
-    seen = p > 0
-    return float((p[seen] * torch.log(p[seen] / q[seen])).sum())
-
-
-def _mean(p_counts: Tensor, q_counts: Tensor) -> float:
-    return kl_divergence(p_counts, q_counts) / int((p_counts > 0).sum())
-
-
-def _cross_entropy(p_counts: Tensor, q_counts: Tensor) -> float:
-    p, q = p_counts.double() / p_counts.sum(), q_counts.double() / q_counts.sum()
-    return -float((p[p > 0] * torch.log(q[p > 0])).sum())
-
-
 def _both_ways(p_counts: Tensor, q_counts: Tensor) -> float:
     return (kl_divergence(p_counts, q_counts) + kl_divergence(q_counts, p_counts)) / 2
-
-
-def _weighed_with_q(p_counts: Tensor, q_counts: Tensor) -> float:
-    p, q = p_counts.double() / p_counts.sum(), q_counts.double() / q_counts.sum()
-    seen = p > 0
-    return float((q[seen] * torch.log(p[seen] / q[seen])).sum())
 
 
 KL_DIVERGENCE = Exercise(
@@ -121,7 +102,7 @@ KL_DIVERGENCE = Exercise(
     misconceptions=(
         Misconception(
             "does not make probabilities of the counts",
-            _not_normalized,
+            partial(_diverged, shares=lambda p, q: (p, q)),
             "Twice as many values of the same kind must give 0. Divide each histogram by its sum.",
         ),
         Misconception(
@@ -131,23 +112,23 @@ KL_DIVERGENCE = Exercise(
         ),
         Misconception(
             "uses the logarithm to base 2",
-            lambda p_counts, q_counts: kl_divergence(p_counts, q_counts) / math.log(2),
+            partial(_diverged, log=lambda p, q: torch.log2(p / q)),
             "That is in bits. This exercise asks for nats: torch.log.",
         ),
         Misconception(
             "takes the logarithm of empty bins, too",
-            _with_empty_bins,
+            partial(_diverged, kept=_all_bins),
             "Where p is 0 that gives 0 * log(0), which is NaN, and NaN spoils the sum. Leave those "
             "bins out before you take the logarithm: they add nothing.",
         ),
         Misconception(
             "takes the logarithm of Q / P",
-            lambda p_counts, q_counts: -kl_divergence(p_counts, q_counts),
+            partial(_diverged, log=lambda p, q: torch.log(q / p)),
             "A divergence is never below 0. P stands above the fraction bar: log(P / Q).",
         ),
         Misconception(
             "uses the logarithm to base 10",
-            lambda p_counts, q_counts: kl_divergence(p_counts, q_counts) / math.log(10),
+            partial(_diverged, log=lambda p, q: torch.log10(p / q)),
             "Nats belong to the natural logarithm: torch.log.",
         ),
         *(
@@ -162,31 +143,60 @@ KL_DIVERGENCE = Exercise(
         ),
         Misconception(
             "leaves out the bins where q is 0, instead of those where p is",
-            _where_q_is,
+            partial(_diverged, kept=lambda p, q: q > 0),
             "An empty bin of p adds nothing and gives NaN: leave it out. An empty bin of q where p "
             "has values makes the result inf.",
         ),
         Misconception(
             "divides both histograms by the total of p",
-            _one_total,
+            partial(_diverged, shares=lambda p, q: (p / p.sum(), q / p.sum())),
             "Each is divided by its own sum: q_counts / q_counts.sum().",
         ),
         Misconception(
             "leaves out the bins where q is 0",
-            _skips_infinite,
+            partial(_diverged, kept=lambda p, q: (p > 0) & (q > 0)),
             "Those are the worst errors: p has values where q says there are none. The result is "
             "inf.",
         ),
         Misconception(
             "takes the mean over the bins",
-            _mean,
+            partial(_diverged, joined=lambda terms, p: terms.mean()),
             "p already weighs the bins: sum them up.",
         ),
         Misconception(
             "leaves P's own entropy out",
-            _cross_entropy,
+            partial(_diverged, log=lambda p, q: -torch.log(q)),
             "-sum p log q is the cross-entropy. The divergence is sum p log (p / q): it is 0 for "
             "equal histograms.",
+        ),
+        Misconception(
+            "takes the mean over the bins",
+            partial(_diverged, joined=lambda terms, p: terms.sum() / len(p)),
+            "p already weighs the bins: sum them up.",
+        ),
+        Misconception(
+            "makes NaN of bins that are empty in both",
+            partial(_diverged, kept=lambda p, q: (p > 0) | (q == 0)),
+            "0 * log(0) is NaN, and NaN spoils the sum: leave out every bin where p is 0.",
+        ),
+        Misconception(
+            "replaces infinity by the largest float",
+            partial(
+                _diverged, kept=_all_bins, term=lambda terms: terms.float().nan_to_num().double()
+            ),
+            "nan_to_num makes numbers of inf as well. Where q is 0 and p is not, inf is right: "
+            "leave out the bins where p is 0 instead.",
+        ),
+        Misconception(
+            "replaces infinity by the largest float",
+            partial(_diverged, kept=_all_bins, term=torch.nan_to_num),
+            "nan_to_num makes numbers of inf as well. Where q is 0 and p is not, inf is right: "
+            "leave out the bins where p is 0 instead.",
+        ),
+        Misconception(
+            "takes magnitudes of the logarithm",
+            partial(_diverged, term=torch.abs),
+            "Some terms are negative, and belong to the sum as they are.",
         ),
         Misconception(
             "averages both directions",
@@ -195,7 +205,7 @@ KL_DIVERGENCE = Exercise(
         ),
         Misconception(
             "weighs the logarithm with Q",
-            _weighed_with_q,
+            partial(_diverged, weight=lambda p, q: q),
             "The weight in front of log (p / q) is p. In F.kl_div(input, target) the target is P, "
             "and the input is log Q.",
         ),

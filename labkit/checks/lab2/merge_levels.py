@@ -1,5 +1,8 @@
 """Exercise 2.7: a histogram seen through a few levels."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -41,74 +44,55 @@ def _merge_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _spread_over_empty(counts: Tensor, levels: int) -> Tensor:
-    run = torch.arange(len(counts)) * levels // len(counts)
-    total = torch.zeros(levels, dtype=torch.float64).index_add_(0, run, counts.double())
-    return total[run] / torch.bincount(run, minlength=levels)[run]
+def _borders(counts: int, levels: int) -> Tensor:
+    return torch.arange(counts) * levels // counts
 
 
-def _share_of_all_bins(counts: Tensor, levels: int) -> Tensor:
-    return _spread_over_empty(counts, levels) * (counts > 0)
+def _shared(total: Tensor, sharing: Tensor) -> Tensor:
+    return total / sharing.clamp(min=1)
 
 
-def _not_shared(counts: Tensor, levels: int) -> Tensor:
-    run = torch.arange(len(counts)) * levels // len(counts)
-    total = torch.zeros(levels, dtype=torch.float64).index_add_(0, run, counts.double())
-    return total[run] * (counts > 0)
+def _merged(
+    counts: Tensor,
+    levels: int,
+    *,
+    run: Callable[[int, int], Tensor] = _borders,
+    sharing: Callable[[Tensor], Tensor] = lambda counts: counts > 0,
+    share: Callable[[Tensor, Tensor], Tensor] = _shared,
+    filled: Callable[[Tensor], Tensor] = lambda counts: counts > 0,
+) -> Tensor:
+    """Return the histogram of a few levels, of which any part may be another one."""
+    level = run(len(counts), levels)
+    empty = torch.zeros(max(levels, int(level.max()) + 1), dtype=torch.float64)
+    total = empty.index_add(0, level, counts.double())
+    number = empty.index_add(0, level, sharing(counts).double())
+    return torch.where(filled(counts), share(total, number)[level], 0.0)
 
 
-def _rest_in_the_last(counts: Tensor, levels: int) -> Tensor:
-    run = (torch.arange(len(counts)) // (len(counts) // levels)).clamp(max=levels - 1)
-    return _spread(counts, run, levels)
+def _equal_parts(counts: int, levels: int) -> Tensor:
+    sizes = torch.tensor([len(part) for part in torch.arange(counts).tensor_split(levels)])
+    return torch.arange(levels).repeat_interleave(sizes)
 
 
-def _wide_runs(counts: Tensor, levels: int) -> Tensor:
-    width = -(-len(counts) // levels)
-    return _spread(counts, torch.arange(len(counts)) // width, levels)
+def _early_borders(counts: int, levels: int) -> Tensor:
+    borders = torch.tensor([counts * level // levels for level in range(levels + 1)])
+    return torch.arange(levels).repeat_interleave(borders.diff())
 
 
-def _equal_parts(counts: Tensor, levels: int) -> Tensor:
-    sizes = torch.tensor([len(part) for part in torch.arange(len(counts)).tensor_split(levels)])
-    return _spread(counts, torch.arange(levels).repeat_interleave(sizes), levels)
-
-
-def _one_level_more(counts: Tensor, levels: int) -> Tensor:
-    run = torch.arange(len(counts)) // (len(counts) // levels)
-    return _spread(counts, run, int(run.max()) + 1)
-
-
-def _nearest_level(counts: Tensor, levels: int) -> Tensor:
-    run = torch.round(torch.arange(len(counts)) * levels / len(counts)).long()
-    return _spread(counts, run.clamp(max=levels - 1), levels)
-
-
-def _dealt_out(counts: Tensor, levels: int) -> Tensor:
-    return _spread(counts, torch.arange(len(counts)) % levels, levels)
-
-
-def _full_share_for_all(counts: Tensor, levels: int) -> Tensor:
-    run, filled = torch.arange(len(counts)) * levels // len(counts), counts > 0
-    total = torch.zeros(levels, dtype=torch.float64).index_add_(0, run, counts.double())
-    sharing = torch.zeros(levels, dtype=torch.float64).index_add_(0, run, filled.double())
-    return (total / sharing.clamp(min=1))[run]
-
-
-def _empty_levels_divided(counts: Tensor, levels: int) -> Tensor:
-    run, filled = torch.arange(len(counts)) * levels // len(counts), counts > 0
-    total = torch.zeros(levels, dtype=torch.float64).index_add_(0, run, counts.double())
-    sharing = torch.zeros(levels, dtype=torch.float64).index_add_(0, run, filled.double())
-    return (total / sharing)[run] * filled
-
-
-def _early_borders(counts: Tensor, levels: int) -> Tensor:
-    borders = [len(counts) * level // levels for level in range(levels + 1)]
-    sizes = torch.tensor(borders).diff()
-    return _spread(counts, torch.arange(levels).repeat_interleave(sizes), levels)
+def _nearest(counts: int, levels: int) -> Tensor:
+    return torch.round(torch.arange(counts) * levels / counts).long().clamp(max=levels - 1)
 
 
 def _rest_dropped(counts: Tensor, levels: int) -> Tensor:
     full = len(counts) // levels * levels
     return torch.cat([merge_levels(counts[:full], levels), torch.zeros_like(counts[full:])])
+
+
+def _nan_of_nothing(counts: Tensor, levels: int) -> Tensor:
+    ratio = _merged(counts, levels, share=lambda total, sharing: total / sharing)
+    level = _borders(len(counts), levels)
+    empty = torch.zeros(levels, dtype=torch.float64).index_add(0, level, counts.double()) == 0
+    return torch.where(empty[level], torch.nan, ratio)
 
 
 MERGE_LEVELS = Exercise(
@@ -132,36 +116,39 @@ MERGE_LEVELS = Exercise(
     misconceptions=(
         Misconception(
             "gives counts to empty bins",
-            _spread_over_empty,
+            partial(_merged, sharing=torch.ones_like, filled=lambda counts: counts >= 0),
             "Bins that were empty stay empty, and only the others share: Q should not claim "
             "values where there are none.",
         ),
         Misconception(
             "divides by all bins of a level",
-            _share_of_all_bins,
+            partial(_merged, sharing=torch.ones_like),
             "Then a level with an empty bin loses counts. Divide by how many of its bins are not "
             "empty.",
         ),
         Misconception(
             "gives every bin the total of its level",
-            _not_shared,
+            partial(_merged, share=lambda total, sharing: total),
             "The bins of a level share its total: together they must still add up to it.",
         ),
         Misconception(
             "gives every level n // levels bins and the last one the rest",
-            _rest_in_the_last,
+            partial(
+                _merged,
+                run=lambda n, levels: (torch.arange(n) // (n // levels)).clamp(max=levels - 1),
+            ),
             "The last level would be longer than all others. Bin k belongs to the level "
             "k * levels // n.",
         ),
         Misconception(
             "gives every level n / levels bins, rounded up",
-            _wide_runs,
+            partial(_merged, run=lambda n, levels: torch.arange(n) // -(-n // levels)),
             "The last levels then get too few bins or none. Bin k belongs to the level "
             "k * levels // n.",
         ),
         Misconception(
             "makes the first levels longer",
-            _equal_parts,
+            partial(_merged, run=_equal_parts),
             "torch.tensor_split and numpy.array_split give the bins left over to the first "
             "levels. Here bin k belongs to the level k * levels // n.",
         ),
@@ -172,34 +159,49 @@ MERGE_LEVELS = Exercise(
         ),
         Misconception(
             "gives every level n // levels bins and makes one level more of the rest",
-            _one_level_more,
+            partial(_merged, run=lambda n, levels: torch.arange(n) // (n // levels)),
             "There are `levels` levels, and no more. Bin k belongs to the level k * levels // n.",
         ),
         Misconception(
             "rounds to the nearest level",
-            _nearest_level,
+            partial(_merged, run=_nearest),
             "Bin k belongs to the level k * levels / n rounded down: use //.",
         ),
         Misconception(
             "deals the bins out in turn",
-            _dealt_out,
+            partial(_merged, run=lambda n, levels: torch.arange(n) % levels),
             "A level is made of neighbours: bin k belongs to the level k * levels // n.",
         ),
         Misconception(
             "gives an empty bin the same share as its neighbours",
-            _full_share_for_all,
+            partial(_merged, filled=lambda counts: counts >= 0),
             "Bins that were empty stay empty: multiply by counts > 0.",
         ),
         Misconception(
             "divides by 0 where a whole level is empty",
-            _empty_levels_divided,
+            _nan_of_nothing,
             "0 / 0 is NaN. A level without values has nothing to share: leave its bins at 0.",
         ),
         Misconception(
             "puts the borders between levels one bin too early",
-            _early_borders,
+            partial(_merged, run=_early_borders),
             "Bin k belongs to level k * levels // n: a border that falls inside of a bin leaves "
             "this bin to the level below it.",
+        ),
+        Misconception(
+            "divides in whole numbers",
+            partial(_merged, share=lambda total, sharing: total // sharing.clamp(min=1)),
+            "The shares of a total are real numbers: / instead of //, or counts are lost.",
+        ),
+        Misconception(
+            "rounds the shares",
+            partial(_merged, share=lambda total, sharing: _shared(total, sharing).round()),
+            "The shares of a total are real numbers, or counts are lost or won.",
+        ),
+        Misconception(
+            "takes the mean of a level's bins for its total",
+            partial(_merged, share=lambda total, sharing: total / sharing.clamp(min=1) ** 2),
+            "The total is shared once: total / number of bins that are not empty.",
         ),
         Misconception(
             "gives every level n // levels bins and drops the rest",

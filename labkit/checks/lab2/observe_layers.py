@@ -1,5 +1,8 @@
 """Exercise 2.10: watching a network."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -50,21 +53,6 @@ def _observe_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _last_batch(weights: list[Tensor], batches: list[Tensor]) -> Tensor:
-    return observe_layers(weights, batches[-1:])
-
-
-def _overwritten(weights: list[Tensor], batches: list[Tensor]) -> Tensor:
-    ranges = observe_layers(weights, batches)
-    ranges[::2] = ranges[1::2]
-    return ranges
-
-
-def _from_zero(weights: list[Tensor], batches: list[Tensor]) -> Tensor:
-    ranges = observe_layers(weights, batches)
-    return torch.stack([ranges[:, 0].clamp(max=0), ranges[:, 1].clamp(min=0)], dim=1)
-
-
 def _inputs(weights: list[Tensor], batches: list[Tensor]) -> Tensor:
     return _extremes([[x, *_outputs(weights, x)[:-1]] for x in batches])
 
@@ -73,6 +61,27 @@ def _inputs_after_the_layer(weights: list[Tensor], batches: list[Tensor]) -> Ten
     ranges = _inputs(weights, batches)
     ranges[1::2] = observe_layers(weights, batches)[1::2]  # the ReLU has overwritten its input
     return ranges
+
+
+def _overwritten(ranges: Tensor) -> Tensor:
+    return ranges[1::2].repeat_interleave(2, 0)
+
+
+def _watched(
+    weights: list[Tensor],
+    batches: list[Tensor],
+    *,
+    looked_at: Callable[[list[Tensor]], list[Tensor]] = lambda batches: batches,
+    seen: Callable[[Tensor], Tensor] = lambda ranges: ranges,
+    started: Callable[[Tensor], Tensor] = lambda ranges: ranges,
+    laid: Callable[[Tensor], Tensor] = lambda ranges: ranges,
+) -> Tensor:
+    """Return the extremes, of which any part may be another one."""
+    return laid(started(seen(observe_layers(weights, looked_at(batches)))))
+
+
+def _from_zero(ranges: Tensor) -> Tensor:
+    return torch.stack([ranges[:, 0].clamp(max=0), ranges[:, 1].clamp(min=0)], dim=1)
 
 
 def _late_row(weights: list[Tensor], batches: list[Tensor]) -> Tensor:
@@ -115,18 +124,18 @@ OBSERVE_LAYERS = Exercise(
     misconceptions=(
         Misconception(
             "looks at the outputs when they are already overwritten",
-            _overwritten,
+            partial(_watched, seen=_overwritten),
             "nn.ReLU(inplace=True) writes into the tensor that your hook kept. Take the minimum "
             "and maximum inside the hook, or keep output.clone(), which needs the memory.",
         ),
         Misconception(
             "keeps the last batch only",
-            _last_batch,
+            partial(_watched, looked_at=lambda batches: batches[-1:]),
             "The hook runs once a batch: compare with what the batches before gave.",
         ),
         Misconception(
             "starts at 0",
-            _from_zero,
+            partial(_watched, started=_from_zero),
             "Here the range is what was seen, not widened. Start from inf and -inf, so that the "
             "first batch decides.",
         ),
@@ -148,13 +157,18 @@ OBSERVE_LAYERS = Exercise(
         ),
         Misconception(
             "looks at the first batch only",
-            lambda weights, batches: observe_layers(weights, batches[:1]),
+            partial(_watched, looked_at=lambda batches: batches[:1]),
             "Call model(x) for every batch: look at where your `return` stands.",
         ),
         Misconception(
             "returns the largest first",
-            lambda weights, batches: observe_layers(weights, batches).flip(1),
+            partial(_watched, laid=lambda ranges: ranges.flip(1)),
             "The smallest is in column 0, the largest in column 1.",
+        ),
+        Misconception(
+            "has the layers side by side",
+            partial(_watched, laid=lambda ranges: ranges.t()),
+            "One row for each layer, the smallest and the largest side by side: stack along dim=1.",
         ),
         Misconception(
             "averages the batches",
@@ -175,7 +189,7 @@ OBSERVE_LAYERS = Exercise(
         ),
         Misconception(
             "watches the linear layers only",
-            lambda weights, batches: observe_layers(weights, batches)[::2],
+            partial(_watched, seen=lambda ranges: ranges[::2]),
             "The ReLUs are layers of the model, too: for layer in model.",
         ),
     ),

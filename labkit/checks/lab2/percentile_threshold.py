@@ -82,6 +82,12 @@ def _interpolated(values: Tensor, counts: Tensor, percent: float) -> float:
     return below + (rank % 1) * (above - below)
 
 
+def _between_counts(values: Tensor, counts: Tensor, percent: float) -> float:
+    up_to = counts.double().cumsum(0)
+    share = percent / 100 * float(up_to[-1])
+    return float(np.interp(share, up_to.numpy(), values.double().numpy()))
+
+
 def _rank_rounded_down(values: Tensor, counts: Tensor, percent: float) -> float:
     return _value_at(values, counts, max(int(percent / 100 * int(counts.sum())) - 1, 0))
 
@@ -159,6 +165,12 @@ PERCENTILE_THRESHOLD = Exercise(
             _before,
             "The value that brings the count up to the share is the threshold itself: it must not "
             "be clipped.",
+        ),
+        Misconception(
+            "interpolates between two values",
+            _between_counts,
+            "torch.quantile and numpy.percentile do that unless told otherwise. The threshold is "
+            "one of the values: the first that the share is reached at.",
         ),
         Misconception(
             "interpolates between two values",

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -50,26 +51,38 @@ def _sqnr_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _amplitude(x: Tensor, bits: int) -> tuple[float, float]:
-    symmetric, affine = scheme_sqnr(x, bits)
-    return 2 * symmetric, 2 * affine
+def _around_zero(x: Tensor) -> tuple[float, float]:
+    return min(float(x.min()), 0.0), max(float(x.max()), 0.0)
 
 
-def _natural(x: Tensor, bits: int) -> tuple[float, float]:
-    symmetric, affine = scheme_sqnr(x, bits)
-    return symmetric * math.log(10), affine * math.log(10)
+def _tens(ratio: float) -> float:
+    return 10 * math.log10(ratio)
 
 
-def _upside_down(x: Tensor, bits: int) -> tuple[float, float]:
-    symmetric, affine = scheme_sqnr(x, bits)
-    return -symmetric, -affine
-
-
-def _not_widened(x: Tensor, bits: int) -> tuple[float, float]:
-    scale = float(x.max() - x.min()) / (2**bits - 1)
-    low = float(x.min())
-    back = torch.round((x.double() - low) / scale) * scale + low
-    return _symmetric(x.double(), bits), _sqnr(x.double(), back)
+def _compared(
+    x: Tensor,
+    bits: int,
+    *,
+    step: Callable[[Tensor, int], float] = lambda x, half: float(x.abs().max()) / (half - 1),
+    ends: Callable[[Tensor], tuple[float, float]] = _around_zero,
+    steps: Callable[[int], int] = lambda bits: 2**bits - 1,
+    zero_point: Callable[[float], float] = round,
+    turn: Callable[[Tensor], Tensor] = torch.round,
+    back: Callable[[Tensor, float], Tensor] = lambda q, zero: q - zero,
+    power: Callable[[Tensor], Tensor] = lambda x: (x**2).mean(),
+    decibels: Callable[[float], float] = _tens,
+    order: Callable[[float, float], tuple[float, float]] = lambda one, other: (one, other),
+) -> tuple[float, float]:
+    """Return the SQNR of both schemes, of which any part may be another one."""
+    x = x.double()
+    length = step(x, 2 ** (bits - 1))
+    rmin, rmax = ends(x)
+    scale = (rmax - rmin) / steps(bits)
+    zero = zero_point(-rmin / scale)
+    q = (turn(x / scale) + zero).clamp(0, 2**bits - 1)
+    errors = x - turn(x / length) * length, x - back(q, zero) * scale
+    one, other = (decibels(float(power(x) / power(error))) for error in errors)
+    return order(one, other)
 
 
 def _zero_point_not_rounded(x: Tensor, bits: int) -> tuple[float, float]:
@@ -79,56 +92,16 @@ def _zero_point_not_rounded(x: Tensor, bits: int) -> tuple[float, float]:
     return _symmetric(x, bits), _sqnr(x, torch.round((x - rmin) / scale) * scale + rmin)
 
 
-def _steps(x: Tensor, scale: float) -> float:
-    return _sqnr(x, torch.round(x / scale) * scale)
-
-
-def _other_symmetric(scale_of: Callable[[Tensor, int], float]) -> Callable[..., tuple]:
-    """Return the wrong answer whose symmetric step is ``scale_of(x, half)``, half of the codes."""
-
-    def wrong(x: Tensor, bits: int) -> tuple[float, float]:
-        x = x.double()
-        return _steps(x, scale_of(x, 2 ** (bits - 1))), scheme_sqnr(x, bits)[1]
-
-    return wrong
-
-
-def _other_affine(
-    ends: Callable[[Tensor], tuple[float, float]] = lambda x: (
-        min(float(x.min()), 0.0),
-        max(float(x.max()), 0.0),
-    ),
-    steps: Callable[[int], int] = lambda bits: 2**bits - 1,
-    zero_point: Callable[[float], int] = lambda real: round(real),
-    back: Callable[[Tensor, int], Tensor] = lambda q, zero: q - zero,
-) -> Callable[..., tuple]:
-    """Return the wrong answer whose affine codes differ in one thing."""
-
-    def wrong(x: Tensor, bits: int) -> tuple[float, float]:
-        x = x.double()
-        rmin, rmax = ends(x)
-        scale = (rmax - rmin) / steps(bits)
-        zero = zero_point(-rmin / scale)
-        q = (torch.round(x / scale) + zero).clamp(0, 2**bits - 1)
-        return _symmetric(x, bits), _sqnr(x, back(q, zero) * scale)
-
-    return wrong
+def _not_widened(x: Tensor, bits: int) -> tuple[float, float]:
+    scale = float(x.max() - x.min()) / (2**bits - 1)
+    low = float(x.min())
+    back = torch.round((x.double() - low) / scale) * scale + low
+    return _symmetric(x.double(), bits), _sqnr(x.double(), back)
 
 
 def _signed_codes_for_both(x: Tensor, bits: int) -> tuple[float, float]:
     x = x.double()
     return _symmetric(x, bits), _affine(x, min(float(x.min()), 0.0), bits - 1)
-
-
-def _variances(x: Tensor, bits: int) -> tuple[float, float]:
-    step = x.abs().max() / (2 ** (bits - 1) - 1)
-    rmin, top = min(float(x.min()), 0.0), 2**bits - 1
-    scale = (max(float(x.max()), 0.0) - rmin) / top
-    zero_point = min(max(round(-rmin / scale), 0), top)
-    codes = (torch.round(x / scale) + zero_point).clamp(0, top)
-    errors = x - torch.round(x / step) * step, x - (codes - zero_point) * scale
-    first, second = (10 * math.log10(float(x.var() / error.var())) for error in errors)
-    return first, second
 
 
 SCHEME_SQNR = Exercise(
@@ -151,22 +124,22 @@ SCHEME_SQNR = Exercise(
     misconceptions=(
         Misconception(
             "takes 20 log10 of a ratio of powers",
-            _amplitude,
+            partial(_compared, decibels=lambda ratio: 2 * _tens(ratio)),
             "20 belongs to amplitudes. Squares are powers already: 10 log10.",
         ),
         Misconception(
             "takes the natural logarithm",
-            _natural,
+            partial(_compared, decibels=lambda ratio: 10 * math.log(ratio)),
             "Decibels belong to the logarithm to base 10: torch.log10 or math.log10.",
         ),
         Misconception(
             "divides the error by the signal",
-            _upside_down,
+            partial(_compared, decibels=lambda ratio: -_tens(ratio)),
             "A good quantizer has many dB: the signal stands above the fraction bar.",
         ),
         Misconception(
             "returns the affine scheme first",
-            lambda x, bits: scheme_sqnr(x, bits)[::-1],
+            partial(_compared, order=lambda one, other: (other, one)),
             "The symmetric one comes first: return symmetric, affine.",
         ),
         Misconception(
@@ -182,23 +155,23 @@ SCHEME_SQNR = Exercise(
         ),
         Misconception(
             "does not widen the affine range to contain 0",
-            _other_affine(ends=lambda x: (float(x.min()), float(x.max()))),
+            partial(_compared, ends=lambda x: (float(x.min()), float(x.max()))),
             "The numbers look better, but 0.0 has no code any more. rmin = min(x.min(), 0) and "
             "rmax = max(x.max(), 0).",
         ),
         Misconception(
             "gives the symmetric scheme codes up to 2^bits - 1",
-            _other_symmetric(lambda x, half: float(x.abs().max()) / (2 * half - 1)),
+            partial(_compared, step=lambda x, half: float(x.abs().max()) / (2 * half - 1)),
             "Its codes are signed: half of them lie below 0, so the largest is 2^(bits-1) - 1.",
         ),
         Misconception(
             "divides by 2^(bits-1) in the symmetric scheme",
-            _other_symmetric(lambda x, half: float(x.abs().max()) / half),
+            partial(_compared, step=lambda x, half: float(x.abs().max()) / half),
             "The largest code is 2^(bits-1) - 1, and stands for max|x|.",
         ),
         Misconception(
             "takes the largest value instead of the largest magnitude",
-            _other_symmetric(lambda x, half: float(x.max()) / (half - 1)),
+            partial(_compared, step=lambda x, half: float(x.max()) / (half - 1)),
             "The symmetric scheme covers both sides: x.abs().max().",
         ),
         Misconception(
@@ -208,33 +181,53 @@ SCHEME_SQNR = Exercise(
         ),
         Misconception(
             "divides by 2^bits in the affine scheme",
-            _other_affine(steps=lambda bits: 2**bits),
+            partial(_compared, steps=lambda bits: 2**bits),
             "2^bits codes have 2^bits - 1 steps between them.",
         ),
         Misconception(
             "starts the affine range at 0 always",
-            _other_affine(ends=lambda x: (0.0, max(float(x.max()), 1e-9))),
+            partial(_compared, ends=lambda x: (0.0, max(float(x.max()), 1e-9))),
             "Values below 0 must be covered, too: rmin = min(x.min(), 0).",
         ),
         Misconception(
             "gives the zero point the wrong sign",
-            _other_affine(zero_point=lambda real: -round(real)),
+            partial(_compared, zero_point=lambda real: -round(real)),
             "rmin is not above 0, so the zero point round(-rmin / scale) is not below it.",
         ),
         Misconception(
             "does not take the zero point away on the way back",
-            _other_affine(back=lambda q, zero: q),
+            partial(_compared, back=lambda q, zero: q),
             "What comes back is (q - zero_point) * scale.",
         ),
         Misconception(
             "clamps without the zero point",
-            _other_affine(zero_point=lambda real: 0),
+            partial(_compared, zero_point=lambda real: 0),
             "All negative values are clipped that way. Add round(-rmin / scale) before you clamp, "
             "and take it away afterwards.",
         ),
         Misconception(
+            "rounds down",
+            partial(_compared, turn=torch.floor),
+            "A code is the nearest integer: torch.round.",
+        ),
+        Misconception(
+            "cuts off decimals",
+            partial(_compared, turn=torch.trunc),
+            "A code is the nearest integer: torch.round.",
+        ),
+        Misconception(
+            "rounds the zero point down",
+            partial(_compared, zero_point=math.floor),
+            "The zero point is the nearest code: round(-rmin / scale).",
+        ),
+        Misconception(
+            "forgets the factor 10",
+            partial(_compared, decibels=math.log10),
+            "A bel has ten decibels: 10 * log10.",
+        ),
+        Misconception(
             "takes the variance for the power",
-            _variances,
+            partial(_compared, power=torch.var),
             "The power is the mean of the squares: the mean of the values belongs to the signal, "
             "and a constant error to the noise.",
         ),
