@@ -139,6 +139,14 @@ def _zero_point_rounded(
     return rounding_right_shift(product, 31 + shift).clamp(qmin, qmax)
 
 
+def _rounded_twice_then_raised(
+    acc: Tensor, mantissa: int, shift: int, zero_point: int, qmin: int, qmax: int
+) -> Tensor:
+    high = rounding_right_shift(acc.to(torch.int64) * mantissa, 31)
+    q = rounding_right_shift(high << max(-shift, 0), max(shift, 0)) + zero_point
+    return q.clamp(qmin, qmax)
+
+
 def _rounded_twice_up(
     acc: Tensor, mantissa: int, shift: int, zero_point: int, qmin: int, qmax: int
 ) -> Tensor:
@@ -207,6 +215,12 @@ REQUANTIZE = Exercise(
         Misconception(
             "rounds twice",
             _rounded_twice,
+            "The first rounding can make a tie of what was none: 2.4999 becomes 2.5, and 3. Shift "
+            "once, by 31 + shift.",
+        ),
+        Misconception(
+            "rounds twice",
+            _rounded_twice_then_raised,
             "The first rounding can make a tie of what was none: 2.4999 becomes 2.5, and 3. Shift "
             "once, by 31 + shift.",
         ),

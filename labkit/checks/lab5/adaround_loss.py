@@ -176,6 +176,11 @@ ADAROUND_LOSS = Exercise(
             "Without the second term h stays between 0 and 1, where no code is.",
         ),
         Misconception(
+            "takes the power of 2 h - 1 without its magnitude",
+            _answer(push=lambda h, beta: (1 - (2 * h - 1) ** beta).sum()),
+            "2 h - 1 is negative below h = 0.5, and so is an odd power of it: |2 h - 1| ** beta.",
+        ),
+        Misconception(
             "rewards decisions that are not made",
             _answer(push=lambda h, beta: (2 * h - 1).abs().pow(beta).sum()),
             "The term must be 0 where h is 0 or 1, and largest at one half: 1 - |2h - 1|^beta.",
