@@ -55,6 +55,7 @@ def name_the_slip(
     minutes: tuple[int, int],
     signs: Mapping[str, str],
     points: int = 2,
+    given: Callable[[Any], Any] = lambda output: output,
 ) -> Exercise:
     """Declare an exercise in which the slip of a hidden implementation is named from its output.
 
@@ -71,6 +72,8 @@ def name_the_slip(
         Answers that take `one` for `other`, with what to tell who does.
     signs : mapping
         For names of slips how an output of each is known, in a sentence.
+    given : callable
+        How an output is handed over: a float32 as the decimal number that it stands for.
 
     Returns
     -------
@@ -83,7 +86,7 @@ def name_the_slip(
         found: list[Case] = []
         for i in torch.randperm(len(asked), generator=rng).tolist():
             args = _telling(rng, slips, inputs)
-            output = slips[asked[i]](*args)
+            output = given(slips[asked[i]](*args))
             found.append(Case(f"hidden output {len(found) + 1}", (*args, output)))
         return found
 

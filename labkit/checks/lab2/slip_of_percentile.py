@@ -8,6 +8,7 @@ from labkit.checks.lab2.percentile_threshold import PERCENTILE_THRESHOLD, percen
 from labkit.checks.slip_names import likeliest, name_the_slip
 
 WRONG = {mistake.name: mistake.wrong for mistake in PERCENTILE_THRESHOLD.misconceptions}
+DIGITS = 6  # 0.9, which no float32 is, for the float32 next to it
 SLIPS = {
     "right": percentile_threshold,
     "counts ignored": WRONG["ignores the counts"],
@@ -24,7 +25,7 @@ def slip_of_percentile(values: Tensor, counts: Tensor, percent: float, threshold
 
 
 def _inputs(rng: torch.Generator) -> tuple[Tensor, Tensor, float]:
-    values = (0.1 + torch.rand(12, generator=rng)).cumsum(0)
+    values = (0.1 + torch.rand(12, generator=rng)).cumsum(0).mul(100).round() / 100
     # Where large values are rare, counts that are ignored give too much, and else too little.
     trend = torch.linspace(1.4, 0.6, 12)
     trend = trend.flip(0) if uniform(rng, 0, 1) < 0.5 else trend
@@ -46,6 +47,7 @@ SLIP_OF_PERCENTILE = name_the_slip(
     reference=slip_of_percentile,
     slips=SLIPS,
     inputs=_inputs,
+    given=lambda threshold: round(float(threshold), DIGITS),
     hints=(
         "How many percent of all that was counted do not exceed the threshold? And of the values, "
         "each taken once?",
@@ -79,7 +81,8 @@ SLIP_OF_PERCENTILE = name_the_slip(
         "counts ignored": "With counts ignored it is the percentile of the values, each taken "
         "once: it may lie above or below the right one.",
         "share of the largest": "A share of the largest is percent / 100 * values[-1], and none "
-        "of the values. It is a product of real numbers: compare with math.isclose, not ==.",
+        "of the values. It is a product of real numbers: compare with "
+        "math.isclose(..., rel_tol=1e-5), not ==.",
         "small end clipped": "With the small end clipped it is the percentile of 100 - percent, "
         "one of the small values.",
         "one value too far": "One value too far is the value that follows the right one, no other "
