@@ -45,6 +45,7 @@ STORED: dict[str, dict[str, float]] = json.loads(STORE.read_text("utf-8"))
 QUICK_SECONDS = 0.1  # of 6,000 tests, the 360 that take longer take more than all others
 LATE = 10  # times that, since it was stored: said at the end
 FILES_SHOWN = 10
+SECONDS_TO_SEARCH = 4.0
 SOME_TIME = 0.1  # seconds in which a server or a kernel may have computed
 
 
@@ -58,6 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers; refuse to store a part of a file."""
     config.addinivalue_line("markers", "slow: takes long; what is not slow is quick")
     config.addinivalue_line("markers", "quick: all tests that are not slow; given by conftest.py")
+    config.addinivalue_line("markers", "as_learners_wait: cards are searched for no longer")
     part = config.option.markexpr or config.option.keyword or "::" in "".join(config.args)
     if config.getoption("store_seconds") and part:
         raise pytest.UsageError("--store-seconds takes whole files: leave out -m, -k and ::")
@@ -104,6 +106,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         os.environ.pop("LABKIT_CACHE", None)
         if folder := _FOLDER.name if item.path.parent.name == "labs" else MODELS:
             os.environ["LABKIT_CACHE"] = folder
+
+
+@pytest.fixture(autouse=True)
+def _time_to_search(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let cards be searched for longer than a learner waits, so that slow machines say the same."""
+    waits = request.node.get_closest_marker("as_learners_wait")
+    if request.path.name.startswith(("test_diagnosis", "test_checks_")) and not waits:
+        monkeypatch.setattr("labkit.checks.diagnosis.budget.SECONDS", SECONDS_TO_SEARCH)
 
 
 _marked: set[str] = set()

@@ -42,7 +42,7 @@ MENDED = (
     p, q = p / p.sum(), q / q.sum()
     return float((p * torch.log10(p / q)).sum())
 """,
-        ("`torch.log10(p / q)` in line 3", "`.sum` in line 3 of the cell (try `.nansum`)"),
+        ("takes the logarithm of empty bins, too, and uses the logarithm to base 10",),
     ),
     # Two that bring the results nearer only together.
     (
@@ -59,7 +59,7 @@ MENDED = (
     real = (q_a.double() - a[1]) / a[0] + (q_b.double() - b[1]) / b[0]
     return (torch.round(real / y[0]) + y[1]).clamp(y[1] if relu else 0, 255).long()
 """,
-        ("`(q_a.double() - a[1]) / a[0]` and `(q_b.double() - b[1]) / b[0]`, in line 2",),
+        ("`(q.double() - zero_point) / scale`",),
     ),
     # An end of a clamp that another clamp has.
     (
@@ -213,6 +213,7 @@ SLOW = (
 )
 
 
+@pytest.mark.as_learners_wait
 @pytest.mark.parametrize(("exercise_id", "code"), SLOW)
 def test_no_card_computes_for_more_than_a_second(exercise_id, code) -> None:
     torch.set_num_threads(1)

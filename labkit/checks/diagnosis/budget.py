@@ -17,8 +17,8 @@ class Budget:
     calls that take long, is what hardly ever fits.
     """
 
-    def __init__(self, seconds: float = SECONDS) -> None:
-        self._seconds = seconds
+    def __init__(self) -> None:
+        self._seconds = SECONDS
         self._start = time.process_time()
         self._asked, self._spent = 0, 0.0
 
