@@ -9,6 +9,7 @@ from diagnosis import Answer, around, run
 
 from labkit.checks import registry
 from labkit.checks.diagnosis.code.edits import insertions, possible
+from labkit.checks.diagnosis.code.exponents import compiled
 from labkit.checks.diagnosis.code.insertions import Words
 from labkit.checks.diagnosis.code.signs import signs
 from labkit.checks.verdict import Verdict
@@ -165,6 +166,23 @@ def test_no_change_of_an_answer_is_a_tower_of_powers() -> None:
     powers = [node for text in after for node in ast.walk(ast.parse(text)) if is_power(node)]
     assert powers
     assert not [ast.unparse(node) for node in powers if any(map(is_power, ast.walk(node.right)))]
+
+
+@pytest.mark.parametrize(
+    ("line", "bits"),
+    [("2**n", 9_000_000_000), ("1 << n", 9_000_000_000), ("2 ** (n + 0)", 5000), ("2**n", 62)],
+)
+def test_changed_code_makes_no_number_of_thousands_of_bits(line: str, bits: int) -> None:
+    """Such as 2 ** shift with a shift of billions, which takes all memory there is."""
+    module, space = ast.parse(f"def f(n):\n    return {line}\n"), {}
+    before = ast.unparse(module)
+    exec(compiled(module.body, "<changed>", space), space)
+    assert ast.unparse(module) == before
+    if bits == 62:
+        assert space["f"](bits) == 2**62
+    else:
+        with pytest.raises(OverflowError, match="expected 4096 at most"):
+            space["f"](bits)
 
 
 def is_power(node: ast.AST) -> bool:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from labkit.checks.diagnosis.code.edits import Edit
+from labkit.checks.diagnosis.code.exponents import compiled
 
 SPACE = "<repair>"
 KEPT = ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom
@@ -69,7 +70,7 @@ class Cell:
 def _defined(nodes: list[Any], space: dict[str, Any]) -> bool:
     try:
         with warnings.catch_warnings(action="ignore"):
-            exec(compile(ast.Module(nodes, []), SPACE, "exec"), space)
+            exec(compiled(nodes, SPACE, space), space)
     except Exception:
         return False
     return True

@@ -13,6 +13,7 @@ from typing import Any
 
 from labkit.checks import syntax
 from labkit.checks.diagnosis.code.edits import Edit, edits
+from labkit.checks.diagnosis.code.exponents import compiled
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Raised
 from labkit.checks.diagnosis.explanations.arguments import called, copied
 from labkit.checks.values import Plain
@@ -189,7 +190,7 @@ def define(tree: ast.FunctionDef, space: dict[str, Any]) -> bool:
     """Run a definition in `space`; False if it does not compile."""
     try:
         with warnings.catch_warnings(action="ignore"):
-            exec(compile(ast.Module([tree], []), SPACE, "exec"), space)
+            exec(compiled([tree], SPACE, space), space)
     except (SyntaxError, ValueError, TypeError, RecursionError, NameError, AttributeError):
         return False
     return True
