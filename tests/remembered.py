@@ -31,7 +31,9 @@ class Recall:
 
     def __init__(self, function: Callable[..., object]):
         functools.update_wrapper(self, function)
+        # The diagnosis reads both.
         self.__code__ = getattr(function, "__code__", None)
+        self.__globals__ = getattr(function, "__globals__", {})
         self._results: dict[object, object] = {}
 
     def __call__(self, *args: object) -> object:
