@@ -12,9 +12,10 @@ from diagnosis import Answer, answers, around, row, run
 from labkit.checks import registry
 from labkit.checks.calling import call_all
 from labkit.checks.diagnosis.code.edits import edits
+from labkit.checks.diagnosis.code.harmless import grows_what_it_reads
 from labkit.checks.diagnosis.evidence import Evidence
 from labkit.checks.diagnosis.explanations.arguments import Arguments
-from labkit.checks.diagnosis.explanations.variants import grows_what_it_reads, reachable, tree_of
+from labkit.checks.diagnosis.explanations.variants import reachable, tree_of
 from labkit.checks.diagnosis.facts.errors import meaning
 from labkit.checks.exercise import Case
 from labkit.checks.lab import NOTEBOOK_SEED

@@ -9,7 +9,7 @@ from diagnosis import Answer, around, run
 
 from labkit.checks import registry
 from labkit.checks.diagnosis.code.edits import insertions, possible
-from labkit.checks.diagnosis.code.exponents import compiled
+from labkit.checks.diagnosis.code.harmless import compiled
 from labkit.checks.diagnosis.code.insertions import Words
 from labkit.checks.diagnosis.code.signs import signs
 from labkit.checks.verdict import Verdict

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from labkit.checks import syntax
+from labkit.checks.diagnosis.calls import called
 from labkit.checks.diagnosis.code.edits import edits
-from labkit.checks.diagnosis.explanations.arguments import called
 from labkit.checks.exercise import Case, Exercise
 from labkit.checks.implementation import Implementation
 from labkit.checks.values import Plain, as_array

@@ -7,6 +7,7 @@ arrays and Python scalars before anything compares them, so that no object of th
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -162,6 +163,11 @@ def input_size(value: object) -> int:
 def steady(text: str) -> str:
     """Remove what differs from run to run (memory addresses), and what cannot be displayed."""
     return UNPRINTABLE.sub("?", ADDRESS.sub("0x...", text))
+
+
+def enumerated(words: Sequence[str]) -> str:
+    """Write words one after the other: "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def shortened(text: str, most: int) -> str:

@@ -10,16 +10,15 @@ which calls are right, and what an error means.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from labkit.checks.calling import Outcome
+from labkit.checks.diagnosis.calls import result_of
 from labkit.checks.diagnosis.chance import tells
 from labkit.checks.diagnosis.code.advice import IN_PART
 from labkit.checks.diagnosis.code.answer import Remark, remarks
 from labkit.checks.diagnosis.code.repair import repair
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Weight
-from labkit.checks.diagnosis.explanations.arguments import called, copied
 from labkit.checks.diagnosis.explanations.sources import Sources
 from labkit.checks.diagnosis.explanations.stored import (
     NEXT_TO_ALL,
@@ -65,7 +64,7 @@ def diagnose(
     expected : sequence, optional
         What the reference gives for each call, where that is known.
     """
-    wanted = expected or [called(partial(exercise.reference, *copied(c.args))) for c in cases]
+    wanted = expected or [result_of(exercise.reference, case.args) for case in cases]
     evidence = Evidence(exercise, cases, outcomes, wanted)
     sources, code = Sources(evidence), _Code(answer, evidence, list(wrong))
     causes: tuple[Finding, ...] = ()

@@ -36,6 +36,11 @@ class Raised:
     name: str
 
 
+def parts_of(exercise: Exercise, value: Plain) -> tuple[Plain, ...]:
+    """Return a result as a tuple with one item for each name of an exercise."""
+    return value if exercise.names and isinstance(value, tuple) else (value,)
+
+
 @dataclass(frozen=True)
 class Explanation:
     """Something that may have gone wrong, and what each call would give if it had.
@@ -157,9 +162,7 @@ class Evidence:
 
     def parts(self, value: Plain) -> tuple[Plain, ...]:
         """Return a result as a tuple with one item for each name of the exercise."""
-        if not self.exercise.names:
-            return (value,)
-        return value if isinstance(value, tuple) else (value,)
+        return parts_of(self.exercise, value)
 
     def _masks(self, i: int) -> tuple[np.ndarray | None, ...] | None:
         given, wanted = self.parts(self.got(i)), self.parts(self.expected[i])

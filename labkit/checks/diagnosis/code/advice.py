@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from labkit.checks.diagnosis.code.answer import Remark
 from labkit.checks.diagnosis.code.edits import Edit
 from labkit.checks.diagnosis.code.trials import Trial, Trials
-from labkit.checks.values import shortened
+from labkit.checks.values import enumerated, shortened
 
 LONGEST_PLACE = 60
 MOST_LABELS = 2
@@ -67,7 +67,7 @@ def _code(source: str) -> str:
 
 def _where(edit: Edit) -> str:
     lines = sorted({place[3].lineno for place, _ in edit.spots})
-    listed = _joined([str(line) for line in lines])
+    listed = enumerated([str(line) for line in lines])
     if len(lines) == 1 or edit.moves:
         return f"Look at {_codes(edit, 0)}, in line {edit.line} of the cell."
     return f"Look at {_codes(edit, 0)}, in lines {listed} of the cell."
@@ -78,11 +78,7 @@ def _codes(edit: Edit, which: int) -> str:
     if len(edit.spots) == 1 or edit.moves:
         return _code((edit.before, edit.after)[which])
     nodes = [(place[3], new)[which] for place, new in edit.spots]
-    return _joined([_code(text) for text in dict.fromkeys(map(ast.unparse, nodes))])
-
-
-def _joined(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+    return enumerated([_code(text) for text in dict.fromkeys(map(ast.unparse, nodes))])
 
 
 def _instead(edit: Edit) -> str:

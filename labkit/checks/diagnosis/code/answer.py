@@ -22,6 +22,7 @@ from labkit.checks.calling import call_all
 from labkit.checks.diagnosis.agreement import same
 from labkit.checks.diagnosis.code.signs import signs
 from labkit.checks.diagnosis.evidence import Evidence
+from labkit.checks.values import enumerated
 
 WAIT = 0.5
 
@@ -74,7 +75,7 @@ def remarks(function: Callable[..., Any], evidence: Evidence, wrong: list[int]) 
         )
     if unread:
         names = [f"`{name}`" for name in unread]
-        listed = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+        listed = enumerated(names)
         text = (
             f"Your code never reads its argument {listed}. What is it for?"
             if len(names) == 1

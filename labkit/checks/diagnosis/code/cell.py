@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from labkit.checks.diagnosis.code.edits import Edit
-from labkit.checks.diagnosis.code.exponents import compiled
+from labkit.checks.diagnosis.code.harmless import compiled
 
 SPACE = "<repair>"
 KEPT = ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom

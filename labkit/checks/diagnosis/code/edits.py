@@ -12,19 +12,23 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from labkit.checks.diagnosis.code.harmless import (
+    allocates,
+    exponents,
+    grows_what_it_reads,
+    is_power,
+    may_explode,
+    narrow,
+)
 from labkit.checks.diagnosis.code.insertions import Words, missing
 from labkit.checks.diagnosis.code.places import Place, around, holding, places, put
 from labkit.checks.diagnosis.code.rarer import neighbourhood, rarer
 from labkit.checks.diagnosis.code.slips import Change, changes
-from labkit.checks.diagnosis.code.statements import exchanged
+from labkit.checks.diagnosis.code.statements import exchanged, parameters
 
-# Functions that take as much memory as a number in their arguments says.
-ALLOCATING = {"bincount", "zeros", "ones", "empty", "full", "arange", "eye", "linspace"}
 MOST_NAMES = 4
 MOST_NAMED = 8
 MOST_ALIKE = 4
-POWERS = (ast.Pow, ast.LShift)
-SHRINKING = (ast.RShift, ast.FloorDiv, ast.Mod, ast.BitAnd)
 QUOTED = re.compile(r"`[^`]*`")
 
 
@@ -109,7 +113,7 @@ def edits(function: ast.FunctionDef) -> Iterator[Edit]:
         The code.
     """
     copied = copy.deepcopy(function)
-    names = _arguments(function)
+    names = parameters(function)
     names += [name for name in _assigned(function) if name not in names][:MOST_NAMES]
     everywhere: dict[tuple[str, str], list[_Found]] = {}
     for found in _sensible(copied, lambda p: changes(p[3], names)):
@@ -123,7 +127,8 @@ def edits(function: ast.FunctionDef) -> Iterator[Edit]:
 
 def _made(edit: Edit) -> Iterator[Edit]:
     edit.put()
-    yield edit
+    if not grows_what_it_reads(edit.tree):
+        yield edit
     edit.take_back()
 
 
@@ -141,12 +146,11 @@ def _sensible(
     function: ast.FunctionDef, slips: Callable[[Place], Iterator[Change]]
 ) -> Iterator[_Found]:
     """Give every slip in every place that does not fill the memory."""
-    allocates = any(_name(node) in ALLOCATING for node in ast.walk(function))
-    exponents = _exponents(function)
+    fills, above = allocates(function), exponents(function)
     for place in list(places(function)):
         for number, (rank, does, new) in enumerate(slips(place)):
-            tower = id(place[3]) in exponents and any(map(_is_power, ast.walk(new)))
-            if not (tower or (allocates and _may_explode(place, new))):
+            tower = id(place[3]) in above and any(map(is_power, ast.walk(new)))
+            if not (tower or (fills and may_explode(place, new))):
                 yield _Found(place, number, rank, does, new)
 
 
@@ -160,24 +164,22 @@ def possible(function: ast.FunctionDef, words: Words) -> Iterator[Edit]:
     words : Words
         What is known of its expressions, and of the numbers of right code.
     """
-    names = _arguments(function)
-    names += [name for name in _named(function) if name not in names][:MOST_NAMED]
+    names = parameters(function)
+    names += [name for name in named(function) if name not in names][:MOST_NAMED]
     known = {n.id: words.kind(n) for n in ast.walk(function) if isinstance(n, ast.Name)}
-    near = neighbourhood(function)
-
-    narrow = _narrow(function)
+    near, fixed = neighbourhood(function), narrow(function)
 
     def slips(place: Place) -> Iterator[Change]:
         node, alike = place[3], names
         if isinstance(node, ast.Name):
-            if id(node) in narrow:
+            if id(node) in fixed:
                 return
             kind = words.kind(node)
             alike = [n for n in names if n == node.id or known.get(n, "") in ("", kind) or not kind]
-            if _is_power(place[0]):
+            if is_power(place[0]):
                 alike = [n for n in alike if n == node.id or n in words.counts]
         yield from changes(node, alike)
-        if id(node) not in narrow:
+        if id(node) not in fixed:
             yield from rarer(node, words.numbers, near)
 
     for rank, does, spots in exchanged(function):
@@ -187,10 +189,10 @@ def possible(function: ast.FunctionDef, words: Words) -> Iterator[Edit]:
 
 def insertions(function: ast.FunctionDef, words: Words) -> Iterator[Edit]:
     """Give every change that puts in what an answer may be missing, as `possible` does."""
-    narrow = _narrow(function)
+    fixed = narrow(function)
 
     def slips(place: Place) -> Iterator[Change]:
-        if id(place[3]) not in narrow and not _is_power(place[0]):
+        if id(place[3]) not in fixed and not is_power(place[0]):
             yield from missing(place, words)
 
     yield from _all_of(function, slips)
@@ -226,17 +228,13 @@ def _shape(place: Place) -> str:
     return f"{field if lone else ''} {index} {re.sub(r'[A-Za-z_][A-Za-z_0-9]*', '_', text)}"
 
 
-def _arguments(function: ast.FunctionDef) -> list[str]:
-    return [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
-
-
 def _assigned(function: ast.FunctionDef) -> list[str]:
     """Return the names that a function gives to what it computes, each alone on its left."""
     names = [node.targets[0] for node in ast.walk(function) if isinstance(node, ast.Assign)]
     return list(dict.fromkeys(name.id for name in names if isinstance(name, ast.Name)))
 
 
-def _named(function: ast.FunctionDef) -> list[str]:
+def named(function: ast.FunctionDef) -> list[str]:
     """Return all names that a function gives a value, from above to below."""
     stored = [
         node
@@ -245,41 +243,3 @@ def _named(function: ast.FunctionDef) -> list[str]:
     ]
     stored.sort(key=lambda node: (node.lineno, node.col_offset))
     return list(dict.fromkeys(node.id for node in stored))
-
-
-def _name(node: ast.AST) -> str:
-    called = node.func if isinstance(node, ast.Call) else None
-    return getattr(called, "attr", getattr(called, "id", ""))
-
-
-def _narrow(function: ast.FunctionDef) -> set[int]:
-    """Return what decides how much memory a function takes: nothing much may be changed there."""
-    nodes = list(ast.walk(function))
-    if not any(_name(node) in ALLOCATING for node in nodes):
-        return set()
-    inner = [node for node in nodes if _name(node) in ALLOCATING or _is_power(node)]
-    inner += [n for n in nodes if isinstance(n, ast.BinOp) and isinstance(n.op, SHRINKING)]
-    return {id(below) for node in inner for below in ast.walk(node)}
-
-
-def _exponents(function: ast.FunctionDef) -> set[int]:
-    """Return what stands in exponents. A power there, as in 2 ** 2 ** 30, takes seconds alone."""
-    powers = [n for n in ast.walk(function) if isinstance(n, ast.BinOp) and _is_power(n)]
-    return {id(below) for power in powers for below in ast.walk(power.right)}
-
-
-def _is_power(node: ast.AST) -> bool:
-    return isinstance(node, ast.BinOp) and isinstance(node.op, POWERS)
-
-
-def _may_explode(place: Place, new: ast.AST) -> bool:
-    """Whether a change may make a number so large that as many items fill the memory.
-
-    That is so where a power gets other parts, and where what makes a number small is left out.
-    """
-    parent, _, _, node = place
-    if _is_power(parent):
-        return True
-    outer = isinstance(node, ast.BinOp) and isinstance(node.op, SHRINKING)
-    kept = isinstance(new, ast.BinOp) and isinstance(new.op, SHRINKING)
-    return outer and not kept

@@ -3,14 +3,13 @@
 import ast
 import copy
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import torch
 
+from labkit.checks.diagnosis.calls import result_of
 from labkit.checks.diagnosis.code.insertions import insertable
 from labkit.checks.diagnosis.code.places import places, put
-from labkit.checks.diagnosis.explanations.arguments import called, copied
 from labkit.checks.exercise import Case
 
 SEEN = "__seen"
@@ -49,7 +48,7 @@ def kinds_of(functions: Sequence[ast.FunctionDef], define: Define, cases: Sequen
     if answer is None:
         return kinds
     for case in cases:
-        called(partial(answer, *copied(case.args)))
+        result_of(answer, case.args)
     return kinds
 
 

@@ -30,9 +30,6 @@ OF_SINGLE = 0.85
 """The share of the time after which no more single changes are tried, where some have helped."""
 OF_ONE_PLACE = 2
 MOST_STEPS = 4
-LOOK_IN = 0.15
-SLOW = 0.02
-WAIT = 0.5
 FAR_FETCHED = 4
 AS_FAR_FETCHED = 1
 SEVERAL = 2

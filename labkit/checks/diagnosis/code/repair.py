@@ -1,7 +1,6 @@
 """The door to the search for what would mend an answer."""
 
 import ast
-import copy
 import time
 import types
 from collections.abc import Callable
@@ -46,7 +45,7 @@ def repair(
     call_all(function, [evidence.cases[trials.smallest]], WAIT)
     if time.process_time() - start > SLOW:
         return None
-    search = Search(Cell(copy.deepcopy(tree), function), trials, all_or_none)
+    search = Search(Cell(tree, function), trials, all_or_none)
     # A change may make an endless loop: it is stopped, and the search goes on behind it.
     loops = any(isinstance(node, ast.While) for node in ast.walk(tree))
     done = False

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from labkit.checks.diagnosis.code.brackets import BITS
-from labkit.checks.diagnosis.code.statements import loaded, stored, thrown_away
+from labkit.checks.diagnosis.code.statements import loaded, parameters, stored, thrown_away
 from labkit.checks.values import shortened
 
 LONGEST = 60
@@ -101,7 +101,7 @@ def _collected(statement: ast.stmt) -> Iterator[str]:
 
 def _overwritten(function: ast.FunctionDef) -> Iterator[Sign]:
     """Say that an argument is overwritten before anything reads it."""
-    unread = {a.arg for a in (*function.args.posonlyargs, *function.args.args)}
+    unread = set(parameters(function))
     for statement in function.body:
         if not isinstance(statement, ast.Assign | ast.Expr):
             return

@@ -120,6 +120,11 @@ def _depend(first: ast.stmt, second: ast.stmt) -> bool:
     return bool(made & loaded(second) | needed & loaded(first) | made & needed)
 
 
+def parameters(function: ast.FunctionDef) -> list[str]:
+    """Return the names of the arguments that a function takes by their places."""
+    return [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)]
+
+
 def stored(tree: ast.AST) -> set[str]:
     """Return the names that a statement gives values, also to their items."""
     found = set()

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from labkit.checks.diagnosis.agreement import same
+from labkit.checks.diagnosis.calls import result_of
 from labkit.checks.diagnosis.evidence import Evidence, Raised
-from labkit.checks.diagnosis.explanations.arguments import called, copied
 from labkit.checks.rules import Codes, Rule
 from labkit.checks.values import Plain, as_array, input_size
 
@@ -137,7 +137,7 @@ class Trials:
         return outcome.value if outcome.status == "returned" else Raised(outcome.status)
 
     def _give(self, changed: Callable[..., Any], i: int) -> Plain | Raised:
-        return called(lambda: changed(*copied(self.evidence.cases[i].args)))
+        return result_of(changed, self.evidence.cases[i].args)
 
     def _level(self, i: int, given: Plain | Raised) -> Levels:
         if isinstance(given, Raised):

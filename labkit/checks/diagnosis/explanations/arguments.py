@@ -5,7 +5,6 @@ of `labkit.checks.diagnosis.explanations.changes` say what can happen to one arg
 reads.
 """
 
-import copy
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -14,9 +13,10 @@ from typing import Any
 
 import torch
 
+from labkit.checks.diagnosis.calls import result_of
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Raised
 from labkit.checks.diagnosis.explanations.changes import CHANGES, Change, is_list
-from labkit.checks.values import Plain, Unplain, plain
+from labkit.checks.values import Plain
 
 USUAL_RANGES = ((-128, 127), (0, 255), (-127, 127), (-8, 7), (0, 15))
 USUAL_NUMBERS = (0, 1, 2, 4, 7, 8, 16, 32, 127, 128, 255)
@@ -144,34 +144,13 @@ class Arguments:
             yield self._explanation(f"argument: qmin and qmax {word} zero_point", text, shifted)
 
     def _explanation(self, key: str, text: str, edit: Callable[[tuple], tuple]) -> Explanation:
+        reference = self.evidence.exercise.reference
+
         @cache
         def predict(i: int) -> Plain | Raised:
-            args = copied(self.evidence.cases[i].args)
-            return called(lambda: self.evidence.exercise.reference(*edit(args)))
+            return result_of(lambda *args: reference(*edit(args)), self.evidence.cases[i].args)
 
         return Explanation(key, text, predict)
-
-
-def copied(value: Any) -> Any:
-    """Return a copy of what a call gets, for code that may change it.
-
-    What ``copy.deepcopy`` does, several times faster for tensors: a search makes thousands.
-    """
-    if isinstance(value, torch.Tensor):
-        return value.detach().clone()
-    if type(value) in (list, tuple):
-        return type(value)(map(copied, value))
-    return value if type(value) in (int, float, bool, str) else copy.deepcopy(value)
-
-
-def called(compute: Callable[[], Any]) -> Plain | Raised:
-    """Return what a computation gives, as plain values, or how it ended."""
-    try:
-        return plain(compute())
-    except Unplain:
-        return Raised("Unplain")
-    except Exception as error:
-        return Raised(type(error).__name__)
 
 
 def _sort(value: Any) -> object:

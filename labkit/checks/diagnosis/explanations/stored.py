@@ -5,8 +5,8 @@ from functools import cache, partial
 from itertools import combinations
 
 from labkit.checks.diagnosis.agreement import same
+from labkit.checks.diagnosis.calls import result_of
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Raised, Weight
-from labkit.checks.diagnosis.explanations.arguments import called, copied
 from labkit.checks.exercise import Exercise, Misconception
 from labkit.checks.values import Plain, as_array
 
@@ -97,8 +97,7 @@ def _as_explanation(
 
     @cache
     def predict(i: int) -> Plain | Raised:
-        args = copied(evidence.cases[i].args)
-        return called(lambda: mistake.wrong(*args))
+        return result_of(mistake.wrong, evidence.cases[i].args)
 
     text = f"Your code {mistake.name}. {mistake.message}"
     return Explanation(f"mistake: {mistake.name}", text, predict, component)

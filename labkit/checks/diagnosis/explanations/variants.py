@@ -12,10 +12,10 @@ from functools import cache
 from typing import Any
 
 from labkit.checks import syntax
-from labkit.checks.diagnosis.code.edits import Edit, edits
-from labkit.checks.diagnosis.code.exponents import compiled
+from labkit.checks.diagnosis.calls import result_of
+from labkit.checks.diagnosis.code.edits import Edit, edits, named
+from labkit.checks.diagnosis.code.harmless import compiled
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Raised
-from labkit.checks.diagnosis.explanations.arguments import called, copied
 from labkit.checks.values import Plain
 
 MOST = 400
@@ -41,11 +41,9 @@ class Variants:
             define(tree, space)
         count = 0
         for tree in trees.values():
-            nodes = list(ast.walk(tree))
-            if any(isinstance(node, ast.While) for node in nodes):
+            if any(isinstance(node, ast.While) for node in ast.walk(tree)):
                 continue
-            stored = [n for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-            made = {node.id for node in stored}
+            made = set(named(tree))
             for edit in edits(tree):
                 count += 1
                 if count > MOST:
@@ -66,15 +64,14 @@ class Variants:
     ) -> Explanation:
         functions = {n: f for n, f in space.items() if isinstance(f, types.FunctionType)}
         space.update(_rebound(functions, space))
-        works = not grows_what_it_reads(edit.tree) and define(edit.tree, space)
+        works = define(edit.tree, space)
         function = space[wanted]
 
         @cache
         def predict(i: int) -> Plain | Raised:
             if not works:
                 return Raised("SyntaxError")
-            args = copied(self.evidence.cases[i].args)
-            return called(lambda: function(*args))
+            return result_of(function, self.evidence.cases[i].args)
 
         key = f"variant: {edit.before} -> {edit.after}"
         return Explanation(
@@ -123,35 +120,6 @@ def _rebound(functions: dict[str, Any], space: dict[str, Any]) -> dict[str, Any]
 
 
 SPACE = "<variant>"
-GROWING = {"append", "extend", "insert", "add", "update", "setdefault"}
-
-
-def grows_what_it_reads(tree: ast.FunctionDef) -> bool:
-    """Whether a loop may go over what it adds to, also by another name: it would never end."""
-    nodes = list(ast.walk(tree))
-    same = [
-        {node.targets[0].id, node.value.id}
-        for node in nodes
-        if isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Name)
-        and isinstance(node.value, ast.Name)
-    ]
-    for loop in (node for node in nodes if isinstance(node, ast.For)):
-        read = {node.id for node in ast.walk(loop.iter) if isinstance(node, ast.Name)}
-        for pair in same * len(same):
-            read |= pair if read & pair else set()
-        if read & {name for step in loop.body for node in ast.walk(step) for name in _grown(node)}:
-            return True
-    return False
-
-
-def _grown(node: ast.AST) -> Iterator[str]:
-    """Give the list that a call or a statement adds to."""
-    owner = node.value if isinstance(node, ast.Attribute) and node.attr in GROWING else None
-    if isinstance(node, ast.AugAssign) and isinstance(node.value, ast.List):
-        owner = node.target
-    if isinstance(owner, ast.Name):
-        yield owner.id
 
 
 def reachable(function: Callable[..., Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from labkit.checks.calling import BROKEN, Outcome
 from labkit.checks.diagnosis.facts.errors import meaning
 from labkit.checks.diagnosis.finding import MOST, Finding
-from labkit.checks.values import Plain
+from labkit.checks.values import Plain, enumerated
 
 HINTS = 2
 ALWAYS_HOLDS = "Look at its first condition: it always holds, or nothing after it ever does."
@@ -230,5 +230,4 @@ def _missed(named: Named, pairs: Counter[tuple[str, str]]) -> Iterator[tuple[str
 
 
 def _listed(names: Sequence[str]) -> str:
-    quoted = [f'"{name}"' for name in names]
-    return " and ".join(filter(None, (", ".join(quoted[:-1]), quoted[-1])))
+    return enumerated([f'"{name}"' for name in names])

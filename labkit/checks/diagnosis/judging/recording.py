@@ -14,7 +14,7 @@ import torch
 
 from labkit.checks import syntax
 from labkit.checks.calling import call_all
-from labkit.checks.diagnosis.explanations.arguments import copied
+from labkit.checks.diagnosis.calls import copied
 from labkit.checks.exercise import Case
 from labkit.checks.implementation import Implementation
 from labkit.checks.values import Plain, Unplain, as_array, plain

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from labkit.checks.diagnosis.code.slips import called_name
 from labkit.checks.diagnosis.judging.recording import Call, plain_or_none, value_of
 from labkit.checks.values import as_array, number, shortened
 
@@ -123,7 +124,7 @@ def comparisons(
         if holds is not None and fails is not None:
             yield node.left, node.comparators[0], holds if asked else fails
     elif isinstance(node, ast.Call) and len(node.args) > 1:
-        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        name = called_name(node)
         if name in SAME:
             yield node.args[0], node.args[1], SAME[name]
     for child in ast.iter_child_nodes(node):

@@ -5,15 +5,14 @@ The test is run again on what it accepts, and on what is right: only in a notebo
 
 import ast
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
+from labkit.checks.diagnosis.calls import copied, result_of
 from labkit.checks.diagnosis.code.answer import code_of
-from labkit.checks.diagnosis.evidence import Raised
-from labkit.checks.diagnosis.explanations.arguments import called, copied
+from labkit.checks.diagnosis.evidence import Raised, parts_of
 from labkit.checks.diagnosis.facts.qualities import is_tensor
 from labkit.checks.diagnosis.judging.recording import Call, plain_or_none, record, value_of
 from labkit.checks.diagnosis.judging.sides import comparisons, source
@@ -93,10 +92,10 @@ def overlooking(
 
 def is_wrong(tested: Exercise, call: Call) -> bool:
     """Whether a call gave what its exercise does not accept."""
-    expected = called(partial(tested.reference, *copied(call.args)))
+    expected = result_of(tested.reference, call.args)
     if isinstance(expected, Raised):
         return False
-    got, wanted = _parts(tested, call.result), _parts(tested, expected)
+    got, wanted = parts_of(tested, call.result), parts_of(tested, expected)
     if len(got) != len(wanted):
         return True
     for rule, one, other in zip(tested.rules, got, wanted, strict=True):
@@ -107,7 +106,7 @@ def is_wrong(tested: Exercise, call: Call) -> bool:
 
 
 def _goes_wrong(tested: Exercise, implementation: Implementation, args: tuple) -> bool:
-    result = called(partial(implementation, *copied(args)))
+    result = result_of(implementation, args)
     return isinstance(result, Raised) or is_wrong(tested, Call(args, result))
 
 
@@ -199,7 +198,7 @@ def _named(labels: Sequence[str]) -> str:
 def _difference(tested: Exercise, call: Call) -> tuple[str, str]:
     """Say what a wrong call gives, and what is right: one number where they can be compared."""
     expected = plain(tested.reference(*copied(call.args)))
-    parts = _parts(tested, call.result), _parts(tested, expected)
+    parts = parts_of(tested, call.result), parts_of(tested, expected)
     for name, rule, got, wanted in zip(tested.names or ("",), tested.rules, *parts, strict=True):
         mismatch = rule.mismatch("", got, wanted, call.args)
         if mismatch is not None and mismatch.rows:
@@ -236,10 +235,6 @@ def _for(call: Call, where: str) -> str:
     if first is None or result is None or first.shape != result.shape:
         return ""
     return f", for {number(first[tuple(ast.literal_eval(where))].item())}"
-
-
-def _parts(tested: Exercise, value: Plain) -> tuple[Plain, ...]:
-    return value if tested.names and isinstance(value, tuple) else (value,)
 
 
 def arguments(call: Call) -> str:
