@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.grids import bounded, of_steps, of_turning, one_before_division, one_for_zeros
 from labkit.checks.inputs import SCALE, neat, randn
 from labkit.checks.rules import Codes
 
@@ -61,10 +62,6 @@ def _largest(channels: Tensor) -> Tensor:
     return channels.abs().amax(1)
 
 
-def _one_for_zeros(largest: Tensor, steps: int) -> Tensor:
-    return torch.where(largest == 0, 1.0, largest / steps)
-
-
 def _coded(
     w: Tensor,
     axis: int,
@@ -73,7 +70,7 @@ def _coded(
     channels: Callable[[Tensor, int], Tensor] = _channels,
     reach: Callable[[Tensor], Tensor] = _largest,
     steps: Callable[[int], int] = lambda bits: 2 ** (bits - 1) - 1,
-    scales: Callable[[Tensor, int], Tensor] = _one_for_zeros,
+    scales: Callable[[Tensor, int], Tensor] = one_for_zeros,
     turn: Callable[[Tensor], Tensor] = torch.round,
     limit: Callable[[Tensor, int], Tensor] = lambda q, qmax: q.clamp(-qmax, qmax),
     laid: Callable[[Tensor, int], Tensor] = lambda q, axis: q,
@@ -85,10 +82,6 @@ def _coded(
     shape[axis] = -1
     q = limit(turn(w / scale.reshape(shape)), 2 ** (bits - 1) - 1)
     return laid(q.to(torch.int32), axis), given(scale, w, axis)
-
-
-def _bounded(largest: Tensor, steps: int, least: float) -> Tensor:
-    return (largest / steps).clamp(min=least)
 
 
 def _ready_to_divide(scale: Tensor, w: Tensor, axis: int) -> Tensor:
@@ -179,42 +172,16 @@ QUANTIZE_PER_CHANNEL = Exercise(
         *(
             Misconception(
                 "gives a channel of zeros a tiny scale",
-                partial(_coded, scales=partial(_bounded, least=10.0**-n)),
+                partial(_coded, scales=partial(bounded, least=10.0**-n)),
                 "A channel of zeros has the scale 1.0: a bound from below gives it a tiny one.",
             )
             for n in range(4, 12)
         ),
-        Misconception(
-            "rounds down",
-            partial(_coded, turn=torch.floor),
-            "A code is the nearest integer: torch.round.",
-        ),
-        Misconception(
-            "cuts off decimals",
-            partial(_coded, turn=torch.trunc),
-            "A conversion to integers cuts towards 0: torch.round before it.",
-        ),
-        Misconception(
-            "divides by 2^(bits-1)",
-            partial(_coded, steps=lambda bits: 2 ** (bits - 1)),
-            "The largest code is 2^(bits-1) - 1, and the largest magnitude must land on it.",
-        ),
-        Misconception(
-            "uses 2^bits - 1 steps on one side",
-            partial(_coded, steps=lambda bits: 2**bits - 1),
-            "One bit is the sign: the largest code is 2^(bits-1) - 1.",
-        ),
-        Misconception(
-            "always uses 127",
-            partial(_coded, steps=lambda bits: 127),
-            "The largest code depends on the bits: 7 for four of them.",
-        ),
+        *of_turning(_coded),
+        *of_steps(_coded),
         Misconception(
             "gives a channel of zeros the scale 1 / qmax",
-            partial(
-                _coded,
-                scales=lambda largest, steps: torch.where(largest == 0, 1.0, largest) / steps,
-            ),
+            partial(_coded, scales=one_before_division),
             "The scale itself is 1.0 for zeros: put it in after the division.",
         ),
         Misconception(

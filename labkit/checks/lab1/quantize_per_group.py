@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.grids import bounded, of_steps, of_turning, one_before_division, one_for_zeros
 from labkit.checks.inputs import SCALE, neat
 from labkit.checks.lab1.quantize_per_channel import quantize_per_channel
 from labkit.checks.rules import Codes
@@ -83,14 +84,6 @@ def _rest_first(columns: int, group_size: int) -> list[Sequence[int]]:
     return [range(first), *(range(start, start + group_size) for start in starts)]
 
 
-def _one_for_zeros(largest: Tensor, steps: int) -> Tensor:
-    return torch.where(largest == 0, 1.0, largest / steps)
-
-
-def _bounded(largest: Tensor, steps: int, least: float) -> Tensor:
-    return (largest / steps).clamp(min=least)
-
-
 def _coded(
     w: Tensor,
     group_size: int,
@@ -99,7 +92,7 @@ def _coded(
     cut: Callable[[int, int], list[Sequence[int]]] = _neighbours,
     reach: Callable[[Tensor], Tensor] = lambda part: part.abs().amax(1),
     steps: Callable[[int], int] = lambda bits: 2 ** (bits - 1) - 1,
-    scales: Callable[[Tensor, int], Tensor] = _one_for_zeros,
+    scales: Callable[[Tensor, int], Tensor] = one_for_zeros,
     turn: Callable[[Tensor], Tensor] = torch.round,
     laid: Callable[[Tensor, int], Tensor] = lambda q, group_size: q,
     given: Callable[[Tensor], Tensor] = lambda scale: scale,
@@ -158,7 +151,7 @@ QUANTIZE_PER_GROUP = Exercise(
         *(
             Misconception(
                 "gives a group of zeros a tiny scale",
-                partial(_coded, scales=partial(_bounded, least=10.0**-n)),
+                partial(_coded, scales=partial(bounded, least=10.0**-n)),
                 "A group of zeros has the scale 1: a bound from below gives it a tiny one.",
             )
             for n in range(4, 12)
@@ -182,10 +175,7 @@ QUANTIZE_PER_GROUP = Exercise(
         ),
         Misconception(
             "gives a group of zeros the scale 1 / qmax",
-            partial(
-                _coded,
-                scales=lambda largest, steps: torch.where(largest == 0, 1.0, largest) / steps,
-            ),
+            partial(_coded, scales=one_before_division),
             "The scale itself is 1 for zeros: put it in after the division.",
         ),
         Misconception(
@@ -193,31 +183,8 @@ QUANTIZE_PER_GROUP = Exercise(
             partial(_coded, reach=lambda part: part.amax(1)),
             "The largest magnitude may be that of a negative value: abs() before the maximum.",
         ),
-        Misconception(
-            "rounds down",
-            partial(_coded, turn=torch.floor),
-            "A code is the nearest integer: torch.round.",
-        ),
-        Misconception(
-            "cuts off decimals",
-            partial(_coded, turn=torch.trunc),
-            "A conversion to integers cuts towards 0: torch.round before it.",
-        ),
-        Misconception(
-            "divides by 2^(bits-1)",
-            partial(_coded, steps=lambda bits: 2 ** (bits - 1)),
-            "The largest code is 2^(bits-1) - 1, and the largest magnitude must land on it.",
-        ),
-        Misconception(
-            "uses 2^bits - 1 steps on one side",
-            partial(_coded, steps=lambda bits: 2**bits - 1),
-            "One bit is the sign: the largest code is 2^(bits-1) - 1.",
-        ),
-        Misconception(
-            "always uses 127",
-            partial(_coded, steps=lambda bits: 127),
-            "The largest code depends on the bits: 7 for four of them.",
-        ),
+        *of_turning(_coded),
+        *of_steps(_coded),
         Misconception(
             "makes the first group of a row the smaller one",
             partial(_coded, cut=_rest_first),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.grids import of_turning
 from labkit.checks.inputs import INT8, SCALE, neat
 from labkit.checks.lab1.quantize import quantize
 from labkit.checks.rules import Codes
@@ -160,16 +161,7 @@ QUANTIZE_SYMMETRIC = Exercise(
             ),
             "Both the scale and the clamp follow from the largest code, 2^(bits-1) - 1.",
         ),
-        Misconception(
-            "rounds down",
-            partial(_coded, turn=torch.floor),
-            "A code is the nearest integer: torch.round.",
-        ),
-        Misconception(
-            "cuts off decimals",
-            partial(_coded, turn=torch.trunc),
-            "A conversion to integers cuts towards 0: torch.round before it.",
-        ),
+        *of_turning(_coded),
         Misconception(
             "gives zeros the scale 0",
             partial(_coded, given=lambda scale, bits: 0.0 if scale == 1 else scale),

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.grids import bounded, one_before_division
 from labkit.checks.inputs import SCALE, one, randn
 from labkit.checks.lab7.drawing import real_piece
 from labkit.checks.rules import Codes, Rule
@@ -95,11 +96,6 @@ def _nan(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor, float]:
     scale = _largest(w, group_size) / (2 ** (bits - 1) - 1)
     steps = w / scale.repeat_interleave(group_size, dim=1)
     return torch.round(steps), scale, bits + 16 / group_size
-
-
-def _bounded(largest: Tensor, top: int, least: float, before: bool) -> Tensor:
-    """Bound the maxima from below, or the scales."""
-    return largest.clamp(min=least) / top if before else (largest / top).clamp(min=least)
 
 
 def _whole_range(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor, float]:
@@ -200,13 +196,13 @@ QUANTIZE_GROUPS = Exercise(
         ),
         Misconception(
             "gives a group of zeros the scale 1 / qmax",
-            partial(_coded, scales=lambda most, top: torch.where(most == 0, 1.0, most) / top),
+            partial(_coded, scales=one_before_division),
             "The scale itself is 1 for a group of zeros: put the 1 in after the division.",
         ),
         *(
             Misconception(
                 "gives a group of zeros a tiny scale",
-                partial(_coded, scales=partial(_bounded, least=10.0**-n, before=before)),
+                partial(_coded, scales=partial(bounded, least=10.0**-n, before=before)),
                 "A group of zeros gets the scale 1: a bound from below gives it a tiny one. Put "
                 "the 1 in where the scale is 0: torch.where(scale == 0, 1.0, scale).",
             )

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.grids import bounded, one_before_division
 from labkit.checks.inputs import SCALE, randn
 from labkit.checks.lab7.drawing import outlying, real_piece
 from labkit.checks.rules import Codes
@@ -58,11 +59,6 @@ def _cases(rng: torch.Generator) -> list[Case]:
 def _per_channel(x: Tensor) -> tuple[Tensor, Tensor]:
     codes, scale = quantize_tokens(x.T)
     return codes.T, scale
-
-
-def _bounded(largest: Tensor, top: int, least: float, before: bool) -> Tensor:
-    """Bound the maxima from below, or the scales."""
-    return largest.clamp(min=least) / top if before else (largest / top).clamp(min=least)
 
 
 def _zeros_are_nan(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -183,16 +179,13 @@ QUANTIZE_TOKENS = Exercise(
         ),
         Misconception(
             "gives a token of zeros the scale 1 / 127",
-            partial(
-                _coded,
-                scales=lambda largest, top: torch.where(largest == 0, 1.0, largest) / top,
-            ),
+            partial(_coded, scales=one_before_division),
             "The scale itself is 1 for a token of zeros: put the 1 in after the division.",
         ),
         *(
             Misconception(
                 "gives a token of zeros a tiny scale",
-                partial(_coded, scales=partial(_bounded, least=10.0**-n, before=before)),
+                partial(_coded, scales=partial(bounded, least=10.0**-n, before=before)),
                 _BOUND,
             )
             for n in range(4, 10)
