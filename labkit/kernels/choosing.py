@@ -7,6 +7,7 @@ weights), never what a calibration saw.
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 import labkit.kernels.engines as engines
 import labkit.kernels.qnnpack as qnnpack
@@ -15,6 +16,7 @@ from labkit.kernels.layer import Layer
 from labkit.kernels.output_stage import INT32_MAX
 from labkit.kernels.pairs import INT16_MAX, Split, halves, split
 
+PAIRS = "the processor adds pairs of products in int16, which they may leave"
 FASTER = 'Use activations of 7 bits: `Scheme(7, signed=False)`, in a network "fast".'
 
 
@@ -55,6 +57,32 @@ def choice(layer: Layer, backend: str = "torch", saturates: bool | None = None) 
     ValueError
         If there is no such backend.
     """
+    return chosen(layer, backend, saturates)[0]
+
+
+def chosen(
+    layer: Layer, backend: str, saturates: bool | None = None
+) -> tuple[Choice, Split | None]:
+    """Return the `choice`, and the weights as an engine gets them; None where no engine computes.
+
+    Raises
+    ------
+    ValueError
+        If there is no such backend.
+    """
+    known = _whatever_the_pairs(layer, backend, saturates)
+    if known is not None:
+        return known, Split(_in_int8(layer)) if known.road == "int8" else None
+    weights = _split(layer)
+    if weights.copied is None:
+        reason = "no sum of two neighbouring channels' products can leave int16"
+        return Choice("int8", reason), weights
+    road = "int8 twice" if weights.copied == slice(None) else "int8 half twice"
+    return Choice(road, PAIRS, FASTER), weights
+
+
+def _whatever_the_pairs(layer: Layer, backend: str, saturates: bool | None) -> Choice | None:
+    """Return the choice, unless it depends on which weights are neighbours."""
     if backend == "reference":
         return Choice("reference", "the formulas were asked for", 'Use the backend "torch".')
     if backend != "torch":
@@ -96,23 +124,23 @@ def choice(layer: Layer, backend: str = "torch", saturates: bool | None = None) 
         saturates = engines.saturates(depthwise=is_depthwise(layer))
     if not saturates:
         return Choice("int8", "the processor does not add pairs of products in int16")
-    reason = "the processor adds pairs of products in int16, which they may leave"
     if layer.window is not None and layer.window.groups > 1:
-        return Choice("float32", reason, FASTER)
-    copied = split_weights(layer).copied
-    if copied is None:
-        return Choice("int8", "no sum of two neighbouring channels' products can leave int16")
-    return Choice("int8 twice" if copied == slice(None) else "int8 half twice", reason, FASTER)
+        return Choice("float32", PAIRS, FASTER)
+    return None
 
 
-def split_weights(layer: Layer) -> Split:
+def _split(layer: Layer) -> Split:
     """Return the weights that a processor multiplies which adds pairs of products in int16."""
-    scheme = layer.x_qparams.scheme
-    weight = (layer.q_w.to(torch.int16) - layer.w_zero_point).to(torch.int8)
+    weight, scheme = _in_int8(layer), layer.x_qparams.scheme
     # In fours the channels come to the engine; what it does with a rest is its own affair.
     if weight.shape[1] % 4 or (engines.usable() and not engines.adds_neighbours()):
         return halves(weight)
     return split(weight, scheme.qmax - scheme.qmin)
+
+
+def _in_int8(layer: Layer) -> Tensor:
+    """Return the weights less their zero points, where 8 bits hold them."""
+    return (layer.q_w.to(torch.int16) - layer.w_zero_point).to(torch.int8)
 
 
 def is_depthwise(layer: Layer) -> bool:

@@ -32,7 +32,7 @@ import labkit.kernels.engines as engines
 import labkit.kernels.kept as kept
 import labkit.kernels.qnnpack as qnnpack
 import labkit.kernels.reference as reference
-from labkit.kernels.choosing import choice, split_weights
+from labkit.kernels.choosing import chosen
 from labkit.kernels.exact import ExactRoad
 from labkit.kernels.layer import Layer
 from labkit.kernels.output_stage import OutputStage
@@ -193,18 +193,14 @@ def choose_road(layer: Layer, backend: str) -> Road:
     ValueError
         If there is no such backend.
     """
-    name = choice(layer, backend).road
-    if name == "reference":
+    choice, weights = chosen(layer, backend)
+    if choice.road == "reference":
         return ReferenceRoad(layer)
-    if name == "float32":
+    if weights is None:
         return ExactRoad(layer)
-    if name == "int8":
-        weights = Split((layer.q_w.to(torch.int16) - layer.w_zero_point).to(torch.int8))
-    else:
-        weights = split_weights(layer)
     if layer.window is None:
-        return EngineRoad(layer, name, weights)
-    return EngineConvolutionRoad(layer, layer.window, name, weights)
+        return EngineRoad(layer, choice.road, weights)
+    return EngineConvolutionRoad(layer, layer.window, choice.road, weights)
 
 
 def _random_codes(scheme: Scheme, shape: Sequence[int]) -> Tensor:
