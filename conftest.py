@@ -100,12 +100,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
     Both share what `tests/shared_results.py` names.
     """
-    os.environ.pop("PYTHONSTARTUP", None)
-    if item.path.suffix == ".ipynb":
-        os.environ["PYTHONSTARTUP"] = str(KERNEL_STARTUP)
-        os.environ.pop("LABKIT_CACHE", None)
-        if folder := _FOLDER.name if item.path.parent.name == "labs" else MODELS:
-            os.environ["LABKIT_CACHE"] = folder
+    notebook = item.path.suffix == ".ipynb"
+    lab = notebook and item.path.parent.name == "labs"
+    wanted = {
+        "PYTHONSTARTUP": str(KERNEL_STARTUP) if notebook else None,
+        "LABKIT_CACHE": _FOLDER.name if lab else MODELS,
+    }
+    for name, value in wanted.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
 
 
 @pytest.fixture(autouse=True)
