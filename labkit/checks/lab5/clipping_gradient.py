@@ -1,5 +1,8 @@
 """Exercise 5.3: the gradient of fake quantization."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -26,14 +29,18 @@ def fake_quantize_backward(
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
-    def case(label: str, zero_point: int, ends: tuple[int, int], *shape: int) -> Case:
-        scale = uniform(rng, 0.05, 0.8)
+    def case(
+        label: str, zero_point: int, ends: tuple[int, int], *shape: int, least: float = 0.05
+    ) -> Case:
+        scale = uniform(rng, least, least + 0.75)
         low, high = ends[0] - zero_point - 6, ends[1] - zero_point + 6
         x = between_ties(rng, scale, low, high, *shape)
         low, high = ends[0] - zero_point, ends[1] - zero_point
         x = clear_of_ends(x, scale, low, high)
         # Clipped, if barely: floor and ceil would take them for the last codes.
         x.view(-1)[:2] = scale * torch.tensor([low - 0.7, high + 0.7])
+        # The first code and the last one.
+        x.view(-1)[2:4] = scale * torch.tensor([low + 0.2, high - 0.2])
         return Case(label, (x, scale, zero_point, *ends, gradients(rng, *shape)))
 
     middle = torch.tensor([0.3, -0.2, 9.0])[torch.randperm(3, generator=rng)]
@@ -41,15 +48,38 @@ def _cases(rng: torch.Generator) -> list[Case]:
         Case("two inside, one clipped", (middle, 0.1, 0, *INT4, gradients(rng, 3))),
         case("symmetric", 0, INT4, 20),
         case("a zero point that is not 0", 5, UINT4, 20),
-        case("a matrix", -3, INT4, 4, 6),
+        case("a scale above 1", -3, INT4, 4, 6, least=1.1),
         case("ternary", 0, TERNARY, 4, 3, 2),
         case("8 bits, unsigned", 200, UINT8, 60),
     ]
 
 
-def _clipped(x: Tensor, scale: float, zero_point: int, qmin: int, qmax: int) -> Tensor:
-    code = torch.round(x / scale) + zero_point
-    return (code < qmin) | (code > qmax)
+def _within(q: Tensor, qmin: int, qmax: int) -> Tensor:
+    return (q >= qmin) & (q <= qmax)
+
+
+def _as_it_is(x: Tensor, other: float) -> Tensor:
+    return x
+
+
+def _passed(
+    x: Tensor,
+    scale: float,
+    zero_point: int,
+    qmin: int,
+    qmax: int,
+    dy: Tensor,
+    *,
+    steps: Callable[[Tensor, float], Tensor] = torch.div,
+    turn: Callable[[Tensor], Tensor] = torch.round,
+    shifted: Callable[[Tensor, int], Tensor] = torch.add,
+    inside: Callable[[Tensor, int, int], Tensor] = _within,
+    back: Callable[[Tensor, Tensor, Tensor], Tensor] = lambda dy, inside, x: dy * inside,
+    factor: Callable[[float], float] = lambda scale: 1.0,
+) -> Tensor:
+    """Return the gradient of x, of which any part may be another one."""
+    q = shifted(turn(steps(x, scale)), zero_point)
+    return back(dy, inside(q, qmin, qmax), x) * factor(scale)
 
 
 CLIPPING_GRADIENT = Exercise(
@@ -71,82 +101,117 @@ CLIPPING_GRADIENT = Exercise(
     misconceptions=(
         Misconception(
             "lets the gradient of clipped values through",
-            lambda x, scale, zero_point, qmin, qmax, dy: dy.clone(),
+            partial(_passed, inside=lambda q, qmin, qmax: torch.ones_like(q)),
             "A clipped value gives the same result wherever it goes, so its slope is 0: keep dy "
             "only where qmin <= code <= qmax, with the code as it is before the clamp.",
         ),
         Misconception(
             "keeps what is clipped and drops what is not",
-            lambda x, scale, zero_point, qmin, qmax, dy: (
-                dy * _clipped(x, scale, zero_point, qmin, qmax)
-            ),
+            partial(_passed, inside=lambda q, qmin, qmax: ~_within(q, qmin, qmax)),
             "The mask is the wrong way round: inside the range dy goes through.",
         ),
         Misconception(
             "leaves out the zero point",
-            lambda x, scale, zero_point, qmin, qmax, dy: dy * ~_clipped(x, scale, 0, qmin, qmax),
+            partial(_passed, shifted=_as_it_is),
             "qmin and qmax are codes: compare them with round(x / scale) + zero_point.",
         ),
         Misconception(
             "compares real numbers with codes",
-            lambda x, scale, zero_point, qmin, qmax, dy: dy * ((x >= qmin) & (x <= qmax)),
+            partial(_passed, steps=_as_it_is, turn=torch.clone, shifted=_as_it_is),
             "x is in units of the data, qmin and qmax count steps: divide x by scale first.",
         ),
         Misconception(
+            "does not divide by the scale",
+            partial(_passed, steps=_as_it_is),
+            "A code is round(x / scale) + zero_point: divide x by scale before you round it.",
+        ),
+        Misconception(
+            "multiplies x by the scale",
+            partial(_passed, steps=torch.mul),
+            "scale is the length of a step: x / scale counts the steps.",
+        ),
+        Misconception(
             "multiplies by the scale",
-            lambda x, scale, zero_point, qmin, qmax, dy: (
-                dy * ~_clipped(x, scale, zero_point, qmin, qmax) * scale
-            ),
+            partial(_passed, factor=lambda scale: scale),
             "Dividing by scale on the way in and multiplying on the way out cancel: the slope is "
             "1.",
         ),
         Misconception(
             "checks only the upper end",
-            lambda x, scale, zero_point, qmin, qmax, dy: (
-                dy * (torch.round(x / scale) + zero_point <= qmax)
-            ),
+            partial(_passed, inside=lambda q, qmin, qmax: q <= qmax),
             "Values below qmin are clipped as well.",
         ),
         Misconception(
             "checks only the lower end",
-            lambda x, scale, zero_point, qmin, qmax, dy: (
-                dy * (torch.round(x / scale) + zero_point >= qmin)
-            ),
+            partial(_passed, inside=lambda q, qmin, qmax: q >= qmin),
             "Values above qmax are clipped as well.",
         ),
         Misconception(
             "leaves the last codes out",
-            lambda x, scale, zero_point, qmin, qmax, dy: (
-                dy * ~_clipped(x, scale, zero_point, qmin + 1, qmax - 1)
-            ),
+            partial(_passed, inside=lambda q, qmin, qmax: (q > qmin) & (q < qmax)),
             "What rounds to qmin or qmax is rounded, not clipped: use <=, not <.",
         ),
         Misconception(
+            "leaves the last code out",
+            partial(_passed, inside=lambda q, qmin, qmax: (q >= qmin) & (q < qmax)),
+            "What rounds to qmax is rounded, not clipped: <= qmax, not <.",
+        ),
+        Misconception(
+            "leaves the first code out",
+            partial(_passed, inside=lambda q, qmin, qmax: (q > qmin) & (q <= qmax)),
+            "What rounds to qmin is rounded, not clipped: >= qmin, not >.",
+        ),
+        Misconception(
+            "takes the range for symmetric",
+            partial(_passed, inside=lambda q, qmin, qmax: q.abs() <= qmax),
+            "Not every range reaches as far down as up: compare with qmin on the lower side.",
+        ),
+        Misconception(
             "subtracts the zero point",
-            lambda x, scale, zero_point, qmin, qmax, dy: (
-                dy * ~_clipped(x, scale, -zero_point, qmin, qmax)
-            ),
+            partial(_passed, shifted=torch.sub),
             "A code is round(x / scale) + zero_point: the zero point is added on the way in.",
         ),
         Misconception(
             "goes to the code below",
-            lambda x, scale, zero_point, qmin, qmax, dy: (
-                dy * ~_clipped(torch.floor(x / scale), 1.0, zero_point, qmin, qmax)
-            ),
+            partial(_passed, turn=torch.floor),
             "Whether a value is clipped is decided by the code that it rounds to: torch.round.",
         ),
         Misconception(
+            "cuts off instead of rounding",
+            partial(_passed, turn=torch.trunc),
+            "A conversion to integers goes towards 0, and a clipped value seems to fit: "
+            "torch.round before you compare.",
+        ),
+        Misconception(
             "gives no gradient at all",
-            lambda x, scale, zero_point, qmin, qmax, dy: torch.zeros_like(dy),
+            partial(_passed, inside=lambda q, qmin, qmax: torch.zeros_like(q)),
             "That is the true slope of a staircase (5.1). Straight through: inside the range "
             "rounding counts as slope 1.",
         ),
         Misconception(
             "forgets the gradient that comes from above",
-            lambda x, scale, zero_point, qmin, qmax, dy: (
-                ~_clipped(x, scale, zero_point, qmin, qmax)
-            ).float(),
+            partial(_passed, back=lambda dy, inside, x: inside.float()),
             "The mask is the slope of this step. Multiply it by dy.",
+        ),
+        Misconception(
+            "multiplies x instead of dy by the mask",
+            partial(_passed, back=lambda dy, inside, x: x * inside),
+            "What passes inside the range is the gradient that comes from above: dy.",
+        ),
+        Misconception(
+            "multiplies by x",
+            partial(_passed, back=lambda dy, inside, x: dy * inside * x),
+            "The slope of this step is 1 inside and 0 outside, whatever x is: dy alone.",
+        ),
+        Misconception(
+            "turns the sign of clipped gradients",
+            partial(_passed, back=lambda dy, inside, x: torch.where(inside, dy, -dy)),
+            "Outside the range the slope is 0, not -1.",
+        ),
+        Misconception(
+            "adds the gradients up",
+            partial(_passed, back=lambda dy, inside, x: (dy * inside).sum()),
+            "Each value of x has a gradient of its own: the result has the shape of x.",
         ),
         Misconception(
             "compares x with -1 and 1, as in binary networks",
@@ -155,32 +220,32 @@ CLIPPING_GRADIENT = Exercise(
             "+ zero_point.",
         ),
         Misconception(
-            "divides the gradient by the scale",
+            "adds the zero point to x",
             lambda x, scale, zero_point, qmin, qmax, dy: (
-                fake_quantize_backward(x, scale, zero_point, qmin, qmax, dy) / scale
+                dy * _within(torch.round((x + zero_point) / scale), qmin, qmax)
             ),
+            "zero_point counts steps: divide x by scale first, then add it.",
+        ),
+        Misconception(
+            "divides the gradient by the scale",
+            partial(_passed, factor=lambda scale: 1 / scale),
             "The way back multiplies by the scale again: the two cancel, and the slope inside is "
             "1.",
         ),
-        Misconception(
-            "clamps the gradient",
-            lambda x, scale, zero_point, qmin, qmax, dy: dy.clamp(
-                (qmin - zero_point) * scale, (qmax - zero_point) * scale
-            ),
-            "dy itself has no range to keep: it passes whole, or not at all. The codes of x "
-            "decide.",
-        ),
-        Misconception(
-            "clamps the gradient",
-            lambda x, scale, zero_point, qmin, qmax, dy: dy.clamp(qmin * scale, qmax * scale),
-            "dy itself has no range to keep: it passes whole, or not at all. The codes of x "
-            "decide.",
-        ),
-        Misconception(
-            "clamps the gradient",
-            lambda x, scale, zero_point, qmin, qmax, dy: dy.clamp(qmin, qmax),
-            "dy itself has no range to keep: it passes whole, or not at all. The codes of x "
-            "decide.",
+        *(
+            Misconception(
+                "clamps the gradient",
+                clamped,
+                "dy itself has no range to keep: it passes whole, or not at all. The codes of x "
+                "decide.",
+            )
+            for clamped in (
+                lambda x, scale, zero_point, qmin, qmax, dy: dy.clamp(
+                    (qmin - zero_point) * scale, (qmax - zero_point) * scale
+                ),
+                lambda x, scale, zero_point, qmin, qmax, dy: dy.clamp(qmin * scale, qmax * scale),
+                lambda x, scale, zero_point, qmin, qmax, dy: dy.clamp(qmin, qmax),
+            )
         ),
     ),
 )

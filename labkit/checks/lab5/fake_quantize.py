@@ -1,5 +1,8 @@
 """Exercise 5.1: fake quantization."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -37,6 +40,38 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
+def _within(q: Tensor, qmin: int, qmax: int) -> Tensor:
+    return q.clamp(qmin, qmax)
+
+
+def _as_it_is(q: Tensor, other: float) -> Tensor:
+    return q
+
+
+def _there_and_back(
+    x: Tensor,
+    scale: float,
+    zero_point: int,
+    qmin: int,
+    qmax: int,
+    *,
+    steps: Callable[[Tensor, float], Tensor] = torch.div,
+    turn: Callable[[Tensor], Tensor] = torch.round,
+    shifted: Callable[[Tensor, int], Tensor] = torch.add,
+    limit: Callable[[Tensor, int, int], Tensor] = _within,
+    centred: Callable[[Tensor, int], Tensor] = torch.sub,
+    back: Callable[[Tensor, float], Tensor] = torch.mul,
+) -> Tensor:
+    """Return fake-quantized values, of which any part may be another one."""
+    q = limit(shifted(turn(steps(x, scale)), zero_point), qmin, qmax)
+    return back(centred(q, zero_point), scale)
+
+
+def _in_int32(q: Tensor, qmin: int, qmax: int) -> Tensor:
+    whole = q.clamp(qmin, qmax).clamp(-(2.0**31), 2.0**31).to(torch.int64)
+    return whole.to(torch.int32)
+
+
 FAKE_QUANTIZE = Exercise(
     id="5.1",
     title="Fake quantization",
@@ -55,57 +90,68 @@ FAKE_QUANTIZE = Exercise(
     misconceptions=(
         Misconception(
             "returns the codes",
-            lambda x, scale, zero_point, qmin, qmax: (torch.round(x / scale) + zero_point).clamp(
-                qmin, qmax
-            ),
+            partial(_there_and_back, centred=_as_it_is, back=_as_it_is),
             "The next layer computes with real numbers: turn the codes back, (q - Z) * scale.",
         ),
         Misconception(
             "leaves the zero point in",
-            lambda x, scale, zero_point, qmin, qmax: (
-                (torch.round(x / scale) + zero_point).clamp(qmin, qmax) * scale
-            ),
+            partial(_there_and_back, centred=_as_it_is),
             "On the way back the zero point comes off again: (q - Z) * scale.",
         ),
         Misconception(
+            "leaves the zero point out",
+            partial(_there_and_back, shifted=_as_it_is),
+            "A code is round(x / scale) + zero_point: add it before you clamp.",
+        ),
+        Misconception(
             "does not clamp",
-            lambda x, scale, zero_point, qmin, qmax: torch.round(x / scale) * scale,
+            partial(_there_and_back, limit=lambda q, qmin, qmax: q),
             "Codes beyond qmin and qmax do not exist. Without the clamp the network learns to use "
             "numbers that it will not have.",
         ),
         Misconception(
+            "clamps above only",
+            partial(_there_and_back, limit=lambda q, qmin, qmax: q.clamp(max=qmax)),
+            "Codes end on both sides: clamp to qmin as well.",
+        ),
+        Misconception(
+            "clamps below only",
+            partial(_there_and_back, limit=lambda q, qmin, qmax: q.clamp(min=qmin)),
+            "Codes end on both sides: clamp to qmax as well.",
+        ),
+        Misconception(
             "clamps before it adds the zero point",
-            lambda x, scale, zero_point, qmin, qmax: (
-                torch.round(x / scale).clamp(qmin, qmax) * scale
-            ),
+            partial(_there_and_back, shifted=_as_it_is, centred=_as_it_is),
             "qmin and qmax are codes: add zero_point first, then clamp.",
         ),
         Misconception(
             "rounds down",
-            lambda x, scale, zero_point, qmin, qmax: (
-                ((torch.floor(x / scale) + zero_point).clamp(qmin, qmax) - zero_point) * scale
-            ),
+            partial(_there_and_back, turn=torch.floor),
             "floor goes to the code below, off by up to a whole step. Use torch.round.",
         ),
         Misconception(
+            "rounds up",
+            partial(_there_and_back, turn=torch.ceil),
+            "ceil goes to the code above, off by up to a whole step. Use torch.round.",
+        ),
+        Misconception(
             "multiplies by the scale on the way in",
-            lambda x, scale, zero_point, qmin, qmax: (
-                ((torch.round(x * scale) + zero_point).clamp(qmin, qmax) - zero_point) / scale
-            ),
+            partial(_there_and_back, steps=torch.mul, back=torch.div),
             "scale is the length of a step: divide to count steps, multiply to come back.",
         ),
         Misconception(
+            "divides by the scale on the way back",
+            partial(_there_and_back, back=torch.div),
+            "A code counts steps of length scale: multiply to come back.",
+        ),
+        Misconception(
             "does not round",
-            lambda x, scale, zero_point, qmin, qmax: (
-                ((x / scale + zero_point).clamp(qmin, qmax) - zero_point) * scale
-            ),
+            partial(_there_and_back, turn=torch.clone),
             "Without torch.round nothing is quantized: only whole codes exist.",
         ),
         Misconception(
             "cuts off instead of rounding",
-            lambda x, scale, zero_point, qmin, qmax: (
-                ((torch.trunc(x / scale) + zero_point).clamp(qmin, qmax) - zero_point) * scale
-            ),
+            partial(_there_and_back, turn=torch.trunc),
             "Converting to an integer dtype drops what is behind the point (and the gradient). Use "
             "torch.round, and stay real.",
         ),
@@ -118,28 +164,24 @@ FAKE_QUANTIZE = Exercise(
         ),
         Misconception(
             "goes through int32",
-            lambda x, scale, zero_point, qmin, qmax: (
-                (
-                    (
-                        (torch.round(x / scale) + zero_point)
-                        .clamp(qmin, qmax)
-                        .clamp(-(2.0**31), 2.0**31)
-                    )
-                    .to(torch.int64)
-                    .to(torch.int32)
-                    - zero_point
-                )
-                * scale
-            ),
+            partial(_there_and_back, limit=_in_int32),
             "A conversion to an integer dtype cuts the gradient off, and int32 ends at 2^31. Stay "
             "real: torch.round and clamp do.",
         ),
         Misconception(
             "clamps to 8 bits",
-            lambda x, scale, zero_point, qmin, qmax: (
-                ((torch.round(x / scale) + zero_point).clamp(-128, 127) - zero_point) * scale
-            ),
+            partial(_there_and_back, limit=lambda q, qmin, qmax: q.clamp(-128, 127)),
             "The range is an argument: clamp to qmin and qmax.",
+        ),
+        Misconception(
+            "clamps to -qmax on the lower side",
+            partial(_there_and_back, limit=lambda q, qmin, qmax: q.clamp(-qmax, qmax)),
+            "Not every range is symmetric: clamp to qmin and qmax.",
+        ),
+        Misconception(
+            "puts 0 for what is out of range",
+            partial(_there_and_back, limit=lambda q, qmin, qmax: q * ((q >= qmin) & (q <= qmax))),
+            "What is out of range gets the code at that end: clamp(qmin, qmax).",
         ),
         Misconception(
             "takes the zero point off after scaling",
@@ -149,11 +191,21 @@ FAKE_QUANTIZE = Exercise(
             "zero_point is a code: take it off first, then multiply by the scale.",
         ),
         Misconception(
-            "has the zero point's sign turned round",
-            lambda x, scale, zero_point, qmin, qmax: fake_quantize(
-                x, scale, -zero_point, qmin, qmax
+            "adds the zero point to x",
+            lambda x, scale, zero_point, qmin, qmax: (
+                (torch.round((x + zero_point) / scale).clamp(qmin, qmax) - zero_point) * scale
             ),
+            "zero_point is a code: add it to round(x / scale), not to x.",
+        ),
+        Misconception(
+            "has the zero point's sign turned round",
+            partial(_there_and_back, shifted=torch.sub, centred=torch.add),
             "q = round(x / scale) + zero_point on the way in, q - zero_point on the way back.",
+        ),
+        Misconception(
+            "adds the zero point on the way back, too",
+            partial(_there_and_back, centred=torch.add),
+            "On the way back the zero point comes off again: (q - Z) * scale.",
         ),
     ),
 )

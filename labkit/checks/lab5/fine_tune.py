@@ -1,6 +1,7 @@
 """Exercise 5.6: the fine-tuning loop."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -46,52 +47,48 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _run(
-    step: Callable[[Tensor, Tensor], Tensor],
+def _moved(
     w: Tensor,
     x: Tensor,
     labels: Tensor,
     scale: float,
     steps: int,
+    rate: float,
+    *,
+    count: Callable[[int], int] = lambda steps: steps,
+    batch: Callable[[int, int], slice] = lambda step, images: slice(None),
+    seen: Callable[[Tensor, Tensor, float], Tensor] = lambda w, first, scale: _ternary(w, scale),
+    gradient: Callable[[Tensor, Tensor, Tensor], Tensor] = _gradient,
+    through: Callable[[Tensor, Tensor, float], Tensor] = lambda dw, w, scale: dw,
+    kept: Callable[[Tensor, Tensor], Tensor] = lambda dw, before: dw,
+    base: Callable[[Tensor, Tensor], Tensor] = lambda w, seen: w,
+    length: Callable[[float, int, int], float] = lambda rate, step, images: rate,
+    after: Callable[[Tensor, float], Tensor] = lambda w, scale: w,
+    given: Callable[[Tensor, float], Tensor] = lambda w, scale: w,
 ) -> Tensor:
-    """Descend with a step of one's own, from w and the straight-through gradient."""
-    for _ in range(steps):
-        w = step(w, _gradient(_ternary(w, scale), x, labels))
-    return w
+    """Return the weights after some steps, of which any part may be another one."""
+    first, before = w, torch.zeros_like(w)
+    for step in range(count(steps)):
+        some = batch(step, len(x))
+        now = seen(w, first, scale)
+        before = kept(through(gradient(now, x[some], labels[some]), w, scale), before)
+        w = after(base(w, now) - length(rate, step, len(x)) * before, scale)
+    return given(w, scale)
 
 
-def _real_weights(
-    w: Tensor, x: Tensor, labels: Tensor, scale: float, steps: int, rate: float
-) -> Tensor:
-    for _ in range(steps):
-        w = w - rate * _gradient(w, x, labels)
-    return w
+def _softmax_twice(w: Tensor, x: Tensor, labels: Tensor) -> Tensor:
+    w = w.clone().requires_grad_()
+    loss = F.cross_entropy((x @ w.t()).softmax(1), labels)
+    return torch.autograd.grad(loss, w)[0]
 
 
-def _softmax_twice(
-    w: Tensor, x: Tensor, labels: Tensor, scale: float, steps: int, rate: float
-) -> Tensor:
-    for _ in range(steps):
-        grid = _ternary(w, scale).requires_grad_()
-        loss = F.cross_entropy((x @ grid.t()).softmax(1), labels)
-        w = w - rate * torch.autograd.grad(loss, grid)[0]
-    return w
+def _squared_errors(w: Tensor, x: Tensor, labels: Tensor) -> Tensor:
+    off = x @ w.t() - F.one_hot(labels, len(w))
+    return 2 * off.t() @ x / off.numel()
 
 
-def _accumulated(
-    w: Tensor, x: Tensor, labels: Tensor, scale: float, steps: int, rate: float
-) -> Tensor:
-    total = torch.zeros_like(w)
-    for _ in range(steps):
-        total = total + _gradient(_ternary(w, scale), x, labels)
-        w = w - rate * total
-    return w
-
-
-def _never_rounded_again(
-    w: Tensor, x: Tensor, labels: Tensor, scale: float, steps: int, rate: float
-) -> Tensor:
-    return w - steps * rate * _gradient(_ternary(w, scale), x, labels)
+def _without_softmax(w: Tensor, x: Tensor, labels: Tensor) -> Tensor:
+    return -F.one_hot(labels, len(w)).float().t() @ x / len(x)
 
 
 def _adam(w: Tensor, x: Tensor, labels: Tensor, scale: float, steps: int, rate: float) -> Tensor:
@@ -101,34 +98,6 @@ def _adam(w: Tensor, x: Tensor, labels: Tensor, scale: float, steps: int, rate: 
         w.grad = _gradient(_ternary(w.detach(), scale), x, labels)
         optimizer.step()
     return w.detach()
-
-
-def _one_image(
-    w: Tensor, x: Tensor, labels: Tensor, scale: float, steps: int, rate: float
-) -> Tensor:
-    for i in range(steps):
-        one = slice(i % len(x), i % len(x) + 1)
-        w = w - rate * _gradient(_ternary(w, scale), x[one], labels[one])
-    return w
-
-
-def _with_momentum(
-    w: Tensor, x: Tensor, labels: Tensor, scale: float, steps: int, rate: float
-) -> Tensor:
-    velocity = torch.zeros_like(w)
-    for _ in range(steps):
-        velocity = 0.9 * velocity + _gradient(_ternary(w, scale), x, labels)
-        w = w - rate * velocity
-    return w
-
-
-def _squared_errors(
-    w: Tensor, x: Tensor, labels: Tensor, scale: float, steps: int, rate: float
-) -> Tensor:
-    for _ in range(steps):
-        off = x @ _ternary(w, scale).t() - F.one_hot(labels, len(w))
-        w = w - rate * 2 * off.t() @ x / off.numel()
-    return w
 
 
 FINE_TUNE = Exercise(
@@ -151,111 +120,112 @@ FINE_TUNE = Exercise(
     misconceptions=(
         Misconception(
             "changes the ternary weights instead of the real ones",
-            lambda w, x, labels, scale, steps, rate: _run(
-                lambda w, gradient: _ternary(w, scale) - rate * gradient,
-                w,
-                x,
-                labels,
-                scale,
-                steps,
-            ),
+            partial(_moved, base=lambda w, seen: seen),
             "Small steps are rounded away before they add up. Keep the real weights, and move "
             "those.",
         ),
         Misconception(
             "rounds the weights after each step",
-            lambda w, x, labels, scale, steps, rate: _run(
-                lambda w, gradient: _ternary(w - rate * gradient, scale),
-                w,
-                x,
-                labels,
-                scale,
-                steps,
-            ),
+            partial(_moved, after=_ternary),
             "Small steps are rounded away before they add up. Keep the real weights.",
         ),
         Misconception(
             "takes the softmax before the cross entropy",
-            _softmax_twice,
+            partial(_moved, gradient=_softmax_twice),
             "cross_entropy takes logits: it has the softmax inside.",
         ),
         Misconception(
             "computes the loss with the real weights",
-            _real_weights,
+            partial(_moved, seen=lambda w, first, scale: w),
             "That is ordinary training: the loss must feel the rounding. Use ternary(w, scale).",
         ),
         Misconception(
             "never forgets old gradients",
-            _accumulated,
+            partial(_moved, kept=torch.add),
             "backward adds to w.grad. Set w.grad = None, or call zero_grad, in every step.",
         ),
         Misconception(
             "climbs",
-            lambda w, x, labels, scale, steps, rate: fine_tune(w, x, labels, scale, steps, -rate),
+            partial(_moved, length=lambda rate, step, images: -rate),
             "The gradient points uphill: subtract it.",
         ),
         Misconception(
             "returns the ternary weights",
-            lambda w, x, labels, scale, steps, rate: _ternary(
-                fine_tune(w, x, labels, scale, steps, rate), scale
-            ),
+            partial(_moved, given=_ternary),
             "Return the real ones: training could go on from them, not from their shadows.",
         ),
         Misconception(
             "adds up the loss of the images instead of taking the mean",
-            lambda w, x, labels, scale, steps, rate: fine_tune(
-                w, x, labels, scale, steps, rate * len(x)
-            ),
+            partial(_moved, length=lambda rate, step, images: rate * images),
             "The loss is the mean over the images, as nn.functional.cross_entropy gives it.",
         ),
         Misconception(
+            "divides by the number of images once more",
+            partial(_moved, length=lambda rate, step, images: rate / images),
+            "nn.functional.cross_entropy is the mean over the images already.",
+        ),
+        Misconception(
             "takes one step too many",
-            lambda w, x, labels, scale, steps, rate: fine_tune(
-                w, x, labels, scale, steps + 1, rate
-            ),
+            partial(_moved, count=lambda steps: steps + 1),
             "range(steps) is the right number of steps, 0 of them included.",
         ),
         Misconception(
             "takes one step too few",
-            lambda w, x, labels, scale, steps, rate: fine_tune(
-                w, x, labels, scale, steps - 1, rate
-            ),
+            partial(_moved, count=lambda steps: steps - 1),
             "range(steps) is the right number of steps: return after the loop.",
         ),
         Misconception(
             "returns inside the loop",
-            lambda w, x, labels, scale, steps, rate: fine_tune(
-                w, x, labels, scale, min(steps, 1), rate
-            ),
+            partial(_moved, count=lambda steps: min(steps, 1)),
             "After the first step it is over. Move the return out of the loop.",
         ),
         Misconception(
             "leaves the weights as they were",
-            lambda w, x, labels, scale, steps, rate: w.clone(),
+            partial(_moved, count=lambda steps: 0),
             "Is the gradient 0? Then the loss has torch.round in it without the straight-through "
             "slope: use ternary(w, scale). Else assign what you compute: w = w - rate * gradient.",
         ),
         Misconception(
             "makes the ternary weights only once",
-            _never_rounded_again,
+            partial(_moved, seen=lambda w, first, scale: _ternary(first, scale)),
             "After each step the real weights are others: call ternary(w, scale) inside the loop.",
         ),
         Misconception(
             "leaves out the rate",
-            lambda w, x, labels, scale, steps, rate: fine_tune(w, x, labels, scale, steps, 1.0),
+            partial(_moved, length=lambda rate, step, images: 1.0),
             "Each step goes against the gradient by rate times its length.",
         ),
         Misconception(
+            "makes the steps shorter and shorter",
+            partial(_moved, length=lambda rate, step, images: rate / (step + 1)),
+            "The rate stays the same in every step: w - rate * gradient.",
+        ),
+        Misconception(
             "gives clipped weights no gradient",
-            lambda w, x, labels, scale, steps, rate: _run(
-                lambda w, gradient: w - rate * gradient * (w.abs() <= 1.5 * scale),
-                w,
-                x,
-                labels,
-                scale,
-                steps,
-            ),
+            partial(_moved, through=lambda dw, w, scale: dw * (w.abs() <= 1.5 * scale)),
             "That is 5.3. Here the gradient passes for all weights, as ternary(w, scale) does it.",
+        ),
+        Misconception(
+            "gives weights beyond the scale no gradient",
+            partial(_moved, through=lambda dw, w, scale: dw * (w.abs() <= scale)),
+            "`ternary` passes the gradient straight through for all weights: use it as it is "
+            "given, without a clamp of your own in the way.",
+        ),
+        Misconception(
+            "gives weights that round to 0 no gradient",
+            partial(_moved, through=lambda dw, w, scale: dw * (w.abs() > 0.5 * scale)),
+            "Weights at 0 must learn, too, or they never leave it: the gradient passes for all.",
+        ),
+        Misconception(
+            "multiplies the gradient by the scale",
+            partial(_moved, through=lambda dw, w, scale: dw * scale),
+            "`ternary` claims the slope 1: the scale is no part of it. Let autograd go through "
+            "ternary(w, scale) as it is given.",
+        ),
+        Misconception(
+            "takes the sign of the gradient",
+            partial(_moved, through=lambda dw, w, scale: dw.sign()),
+            "A step is as long as its gradient says: w - rate * gradient.",
         ),
         Misconception(
             "uses Adam",
@@ -264,35 +234,43 @@ FINE_TUNE = Exercise(
             "momentum. In 5.9 you are free.",
         ),
         Misconception(
-            "gives weights beyond the scale no gradient",
-            lambda w, x, labels, scale, steps, rate: _run(
-                lambda w, gradient: w - rate * gradient * (w.abs() <= scale),
-                w,
-                x,
-                labels,
-                scale,
-                steps,
-            ),
-            "`ternary` passes the gradient straight through for all weights: use it as it is "
-            "given, without a clamp of your own in the way.",
-        ),
-        Misconception(
             "takes one image in each step",
-            _one_image,
+            partial(_moved, batch=lambda step, images: slice(step % images, step % images + 1)),
             "All images take part in every step: x @ ternary(w, scale).t(), and the mean of their "
             "losses.",
         ),
         Misconception(
             "has a momentum",
-            _with_momentum,
+            partial(_moved, kept=lambda dw, before: 0.9 * before + dw),
             "Plain gradient descent is asked for: w - rate * gradient, without what earlier steps "
             "left.",
         ),
         Misconception(
             "takes squared errors instead of the cross entropy",
-            _squared_errors,
+            partial(_moved, gradient=_squared_errors),
             "The loss is nn.functional.cross_entropy(logits, labels), which takes labels as they "
             "are.",
+        ),
+        Misconception(
+            "takes no softmax",
+            partial(_moved, gradient=_without_softmax),
+            "nll_loss wants log_softmax(logits). nn.functional.cross_entropy takes the logits "
+            "themselves.",
+        ),
+        Misconception(
+            "does not clamp the codes",
+            partial(_moved, seen=lambda w, first, scale: torch.round(w / scale) * scale),
+            "Ternary means -1, 0 and 1: use ternary(w, scale) as it is given.",
+        ),
+        Misconception(
+            "computes with codes",
+            partial(_moved, seen=lambda w, first, scale: torch.round(w / scale).clamp(-1, 1)),
+            "The layer computes with -scale, 0 and scale: use ternary(w, scale) as it is given.",
+        ),
+        Misconception(
+            "lets the weights decay",
+            partial(_moved, base=lambda w, seen: 0.99 * w),
+            "Plain gradient descent is asked for: without weight decay.",
         ),
     ),
 )

@@ -1,6 +1,7 @@
 """Exercise 5.2: the straight-through estimator."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -34,10 +35,24 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _answer(x: Tensor, target: Tensor, slope: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-    """Return the right loss with another slope, made from ``round(x) - target``."""
-    error = torch.round(x) - target
-    return error.square().sum(), slope(error)
+def _twice(error: Tensor, x: Tensor, target: Tensor) -> Tensor:
+    return 2 * error
+
+
+def _found(
+    x: Tensor,
+    target: Tensor,
+    *,
+    turn: Callable[[Tensor], Tensor] = torch.round,
+    apart: Callable[[Tensor, Tensor], Tensor] = torch.sub,
+    total: Callable[[Tensor], Tensor] = lambda error: error.square().sum(),
+    slope: Callable[[Tensor, Tensor, Tensor], Tensor] = _twice,
+    back: Callable[[Tensor, Tensor], Tensor] = lambda dy, x: dy,
+    weight: Callable[[Tensor], float] = lambda x: 1.0,
+) -> tuple[Tensor, Tensor]:
+    """Return loss and slope, of which any part may be another one."""
+    error = apart(turn(x), target)
+    return weight(x) * total(error), weight(x) * back(slope(error, x, target), x)
 
 
 ROUND_STRAIGHT_THROUGH = Exercise(
@@ -59,66 +74,135 @@ ROUND_STRAIGHT_THROUGH = Exercise(
     misconceptions=(
         Misconception(
             "has the slope of rounding itself, which is 0",
-            lambda x, target: ((torch.round(x) - target).square().sum(), torch.zeros_like(x)),
+            partial(_found, back=lambda dy, x: torch.zeros_like(x)),
             "With it nothing ever learns. Return dy from backward: claim that rounding is not "
             "there.",
         ),
         Misconception(
             "does not round",
-            lambda x, target: ((x - target).square().sum(), 2 * (x - target)),
+            partial(_found, turn=torch.clone),
             "forward must return what the hardware will compute with: torch.round(x).",
         ),
         Misconception(
             "rounds the gradient, too",
-            lambda x, target: (
-                (torch.round(x) - target).square().sum(),
-                torch.round(2 * (torch.round(x) - target)),
-            ),
+            partial(_found, back=lambda dy, x: torch.round(dy)),
             "Gradients stay real: small ones are all that fine-tuning has. Return dy as it is.",
         ),
         Misconception(
             "returns a slope of 1 whatever comes",
-            lambda x, target: ((torch.round(x) - target).square().sum(), torch.ones_like(x)),
+            partial(_found, back=lambda dy, x: torch.ones_like(x)),
             "backward multiplies what comes, dy, by the slope of this step: 1 times dy is dy.",
         ),
         Misconception(
             "multiplies the gradient by x",
-            lambda x, target: (
-                (torch.round(x) - target).square().sum(),
-                2 * (torch.round(x) - target) * x,
-            ),
+            partial(_found, back=torch.mul),
             "The claimed slope of rounding is 1, not x. Return dy.",
         ),
         Misconception(
             "forgets the factor 2",
-            lambda x, target: _answer(x, target, lambda error: error),
+            partial(_found, slope=lambda error, x, target: error),
             "The slope of a square is twice what is squared: 2 (round(x) - target). Leave it to "
             "backward() on the loss.",
         ),
         Misconception(
             "takes the slope at x instead of round(x)",
-            lambda x, target: (loss_and_slope(x, target)[0], 2 * (x - target)),
+            partial(_found, slope=lambda error, x, target: 2 * (x - target)),
             "The loss is made of round(x), so its slope is, too: 2 (round(x) - target).",
         ),
         Misconception(
             "takes the mean instead of the sum",
-            lambda x, target: tuple(part / x.numel() for part in loss_and_slope(x, target)),
+            partial(_found, weight=lambda x: 1 / x.numel()),
             "The loss is the sum over all numbers: .sum().",
         ),
         Misconception(
+            "takes the mean for the loss",
+            partial(_found, total=lambda error: error.square().mean()),
+            "The loss is the sum over all numbers: .sum(). Let the slope come from that loss, by "
+            "backward().",
+        ),
+        Misconception(
             "adds the slopes up",
-            lambda x, target: _answer(x, target, lambda error: (2 * error).sum()),
+            partial(_found, back=lambda dy, x: dy.sum()),
             "Each number has a slope of its own: x.grad has the shape of x.",
         ),
         Misconception(
             "has its sign turned round",
-            lambda x, target: _answer(x, target, lambda error: -2 * error),
+            partial(_found, slope=lambda error, x, target: -2 * error),
             "The slope points uphill: where round(x) is above the target it is positive.",
         ),
         Misconception(
             "lets the gradient through near 0 only",
-            lambda x, target: _answer(x, target, lambda error: 2 * error * (x.abs() <= 1)),
+            partial(_found, back=lambda dy, x: dy * (x.abs() <= 1)),
             "That is the clipped estimator for signs. Here it passes everywhere: return dy.",
+        ),
+        Misconception(
+            "rounds down",
+            partial(_found, turn=torch.floor),
+            "floor goes to the integer below, not to the nearest one: torch.round in forward.",
+        ),
+        Misconception(
+            "cuts off instead of rounding",
+            partial(_found, turn=torch.trunc),
+            "Cutting off goes towards 0, not to the nearest integer: torch.round in forward.",
+        ),
+        Misconception(
+            "subtracts the target before it rounds",
+            partial(_found, turn=torch.clone, apart=lambda x, target: torch.round(x - target)),
+            "Only x is rounded: torch.round(x) - target.",
+        ),
+        Misconception(
+            "rounds the target, too",
+            partial(_found, apart=lambda rounded, target: rounded - torch.round(target)),
+            "The target stays as it is: torch.round(x) - target.",
+        ),
+        Misconception(
+            "has a half before the loss",
+            partial(_found, weight=lambda x: 0.5),
+            "The loss is the plain sum of the squares, without 1 / 2 before it.",
+        ),
+        Misconception(
+            "takes absolute errors",
+            partial(
+                _found,
+                total=lambda error: error.abs().sum(),
+                slope=lambda error, x, target: error.sign(),
+            ),
+            "The loss squares the differences: (round(x) - target) ** 2.",
+        ),
+        Misconception(
+            "does not add up the loss",
+            partial(_found, total=torch.square),
+            "The loss is one number: .sum() over all squares.",
+        ),
+        Misconception(
+            "adds up before it squares",
+            partial(_found, total=lambda error: error.sum().square()),
+            "Errors of both signs cancel in that sum: square each of them first, then add up.",
+        ),
+        Misconception(
+            "takes the root of the sum",
+            partial(
+                _found,
+                total=torch.linalg.vector_norm,
+                slope=lambda error, x, target: error / torch.linalg.vector_norm(error),
+            ),
+            "The loss is the sum of the squares itself, without a root.",
+        ),
+        Misconception(
+            "claims the slope of tanh",
+            partial(_found, back=lambda dy, x: dy * (1 - torch.tanh(x) ** 2)),
+            "Straight through means the slope 1 everywhere: return dy from backward.",
+        ),
+        Misconception(
+            "multiplies the gradient by round(x)",
+            partial(_found, back=lambda dy, x: dy * torch.round(x)),
+            "What forward returned is no slope. Return dy from backward.",
+        ),
+        Misconception(
+            "counts the gradient twice",
+            partial(_found, slope=lambda error, x, target: 4 * error),
+            "backward() adds to a gradient that is there already: call it once, on a fresh copy "
+            "of x.",
         ),
     ),
 )
