@@ -176,8 +176,14 @@ UNSEEN = {
     "3.10": ("moves by", "puts the channels last"),
     "3.11": ("lets relu6 end beyond", "cuts off", "rounds 6", "does not round"),
     "4.10": ("returns zeros and ones", "sorts by size, whatever comes first"),
-    "5.1": ("leaves the zero point in", "takes the zero point", "has the zero point's sign"),
-    "5.2": ("rounds the gradient",),
+    "5.1": (
+        "leaves the zero point in",
+        "takes the zero point",
+        "has the zero point's sign",
+        "clamps to -qmax",
+        "adds the zero point on the way back",
+    ),
+    "5.2": ("rounds the gradient", "rounds the target"),
     "5.3": ("forgets the gradient that comes from above",),
     "5.4": (
         "takes the mean instead",
@@ -186,7 +192,15 @@ UNSEEN = {
         "measures the",
         "multiplies two",
     ),
-    "5.8": ("takes the sign bit", "gives 0 the sign", "uses one scale"),
+    "5.8": (
+        "takes the sign bit",
+        "gives 0 the sign",
+        "uses one scale",
+        "returns one number",
+        "has one scale for each row of a kernel",
+        "keeps an axis",
+        "takes the mean over weights that are not 0",
+    ),
     "6.2": ("assigns the values anew",),
     "6.8": (
         "gives a block of zeros",
