@@ -1,5 +1,8 @@
 """Exercise 3.4: what can be computed ahead."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -31,8 +34,35 @@ def _fold_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _wraps(q_bias: Tensor, q_w: Tensor, x_zero_point: int) -> Tensor:
-    return q_bias - (q_w.to(torch.int32) * x_zero_point).to(torch.int8).sum(dim=1)
+def _folded(
+    q_bias: Tensor,
+    q_w: Tensor,
+    x_zero_point: int,
+    *,
+    weights: Callable[[Tensor, int], Tensor] = lambda q_w, zero_point: q_w,
+    summed: Callable[[Tensor], Tensor] = lambda q_w: q_w.sum(dim=1),
+    times: Callable[[Tensor, int, int], Tensor] = lambda sums, zero_point, length: (
+        zero_point * sums
+    ),
+    biased: Callable[[Tensor], Tensor] = lambda q_bias: q_bias,
+    joined: Callable[[Tensor, Tensor], Tensor] = torch.sub,
+    ended: Callable[[Tensor], Tensor] = lambda folded: folded,
+) -> Tensor:
+    """Return the bias with the correction; every misconception changes parts of this."""
+    sums = summed(weights(q_w, x_zero_point))
+    return ended(joined(biased(q_bias), times(sums, x_zero_point, q_w.shape[1])))
+
+
+ALONG_INPUTS = "q_w is [out, in]: sum over the inputs, dim 1, for one number an output."
+NO_MEAN = (
+    "The zero point meets every weight of an output, so it counts as often as there are inputs: "
+    "sum, not mean."
+)
+IN_INT32 = "Biases are int32, like the accumulators: they need all of their bits."
+EIGHT_BITS = (
+    "q_w is int8, and so is q_w * x_zero_point: it wraps. Sum first (torch sums in int64), then "
+    "multiply, or convert q_w to int32."
+)
 
 
 FOLD_ZERO_POINT = Exercise(
@@ -51,34 +81,126 @@ FOLD_ZERO_POINT = Exercise(
     misconceptions=(
         Misconception(
             "adds the correction",
-            lambda q_bias, q_w, x_zero_point: q_bias + x_zero_point * q_w.sum(dim=1),
+            partial(_folded, joined=torch.add),
             "The term has a minus: sum (q_x - Z_x) q_w = sum q_x q_w - Z_x sum q_w.",
         ),
         Misconception(
             "sums over all weights",
-            lambda q_bias, q_w, x_zero_point: q_bias - x_zero_point * q_w.sum(),
+            partial(_folded, summed=lambda q_w: q_w.sum()),
             "Each output has a sum of its own, over its inputs: sum along dim 1.",
         ),
         Misconception(
             "leaves out the bias",
-            lambda q_bias, q_w, x_zero_point: -x_zero_point * q_w.sum(dim=1),
+            partial(_folded, biased=lambda q_bias: 0 * q_bias),
             "One number an output is to hold both: q_bias minus the correction.",
         ),
         Misconception(
             "leaves out the zero point",
-            lambda q_bias, q_w, x_zero_point: q_bias - q_w.sum(dim=1),
+            partial(_folded, times=lambda sums, zero_point, length: sums),
             "The sum of the weights counts x_zero_point times.",
         ),
         Misconception(
             "takes the bias away from the correction",
-            lambda q_bias, q_w, x_zero_point: x_zero_point * q_w.sum(dim=1) - q_bias,
+            partial(_folded, joined=lambda q_bias, correction: correction - q_bias),
             "It is the other way round: the bias stays as it is, the correction is taken away.",
         ),
         Misconception(
+            "takes the bias away as well",
+            partial(_folded, joined=lambda q_bias, correction: -q_bias - correction),
+            "Only the correction is taken away: q_bias - x_zero_point * q_w.sum(dim=1).",
+        ),
+        Misconception(
             "multiplies in 8 bits",
-            _wraps,
-            "q_w is int8, and so is q_w * x_zero_point: it wraps. Sum first (torch sums in int64), "
-            "then multiply, or convert q_w to int32.",
+            partial(
+                _folded,
+                weights=lambda q_w, zero_point: (q_w.int() * zero_point).char(),
+                times=lambda sums, zero_point, length: sums,
+            ),
+            EIGHT_BITS,
+        ),
+        Misconception(
+            "adds up in 8 bits",
+            partial(_folded, summed=lambda q_w: q_w.sum(dim=1, dtype=torch.int8).int()),
+            "The sum of an output's weights does not fit into int8 and wraps: q_w.sum(dim=1) "
+            "alone is int64.",
+        ),
+        Misconception(
+            "adds up in 16 bits",
+            partial(_folded, summed=lambda q_w: q_w.sum(dim=1, dtype=torch.int16).int()),
+            "The sum of many weights does not fit into int16 and wraps: q_w.sum(dim=1) alone is "
+            "int64.",
+        ),
+        Misconception(
+            "sums over the outputs",
+            partial(_folded, summed=lambda q_w: q_w.sum(dim=0)),
+            ALONG_INPUTS,
+        ),
+        Misconception(
+            "sums over the outputs and keeps the axis",
+            partial(_folded, summed=lambda q_w: q_w.sum(dim=0, keepdim=True)),
+            ALONG_INPUTS,
+        ),
+        Misconception(
+            "keeps the axis of the sums",
+            partial(_folded, summed=lambda q_w: q_w.sum(dim=1, keepdim=True)),
+            "The sums would be [out, 1], and with the bias [out] a whole matrix: sum without "
+            "keepdim.",
+        ),
+        Misconception(
+            "takes the mean instead of the sum",
+            partial(_folded, summed=lambda q_w: q_w.double().mean(dim=1)),
+            NO_MEAN,
+        ),
+        Misconception(
+            "takes the mean instead of the sum",
+            partial(_folded, summed=lambda q_w: q_w.double().mean(dim=1), ended=torch.Tensor.int),
+            NO_MEAN,
+        ),
+        Misconception(
+            "adds up magnitudes",
+            partial(_folded, summed=lambda q_w: q_w.int().abs().sum(dim=1)),
+            "Weights have signs, and their sum has one: no abs().",
+        ),
+        Misconception(
+            "multiplies the zero point by the number of inputs",
+            partial(_folded, times=lambda sums, zero_point, length: length * zero_point + 0 * sums),
+            "Each input's zero point meets another weight: x_zero_point times the sum of the "
+            "weights, q_w.sum(dim=1).",
+        ),
+        Misconception(
+            "multiplies by the number of inputs as well",
+            partial(_folded, times=lambda sums, zero_point, length: length * zero_point * sums),
+            "The sum has all inputs in it already: x_zero_point * q_w.sum(dim=1).",
+        ),
+        Misconception(
+            "takes the zero point away from the weights",
+            partial(
+                _folded,
+                weights=lambda q_w, zero_point: q_w.int() - zero_point,
+                times=lambda sums, zero_point, length: sums,
+            ),
+            "It belongs to the input, not to the weights, and it is multiplied by their sum: "
+            "x_zero_point * q_w.sum(dim=1).",
+        ),
+        Misconception(
+            "clamps the result to 8 bits",
+            partial(_folded, ended=lambda folded: folded.clamp(-128, 127)),
+            IN_INT32,
+        ),
+        Misconception(
+            "clamps the result to 16 bits",
+            partial(_folded, ended=lambda folded: folded.clamp(-(2**15), 2**15 - 1)),
+            IN_INT32,
+        ),
+        Misconception(
+            "cuts the result to 16 bits",
+            partial(_folded, ended=torch.Tensor.short),
+            IN_INT32,
+        ),
+        Misconception(
+            "cuts the result to 8 bits",
+            partial(_folded, ended=torch.Tensor.char),
+            IN_INT32,
         ),
     ),
 )

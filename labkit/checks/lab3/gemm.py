@@ -1,5 +1,8 @@
 """Exercise 3.2: multiply matrices of codes."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -33,8 +36,51 @@ def _gemm_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _through_float32(q_lhs: Tensor, q_rhs: Tensor) -> Tensor:
-    return (q_lhs.to(torch.float32) @ q_rhs.to(torch.float32)).to(torch.int32)
+def _multiplied(
+    q_lhs: Tensor,
+    q_rhs: Tensor,
+    *,
+    left: Callable[[Tensor], Tensor] = torch.Tensor.long,
+    right: Callable[[Tensor], Tensor] = torch.Tensor.long,
+    length: Callable[[int], int] = lambda length: length,
+    summed: Callable[[Tensor, Tensor], Tensor] = torch.matmul,
+    ended: Callable[[Tensor], Tensor] = torch.Tensor.int,
+) -> Tensor:
+    """Return the product of the operands; every misconception changes parts of this."""
+    used = length(q_lhs.shape[1])
+    return ended(summed(left(q_lhs[:, :used]), right(q_rhs[:used])))
+
+
+def _in(dtype: torch.dtype) -> Callable[..., Tensor]:
+    """Return a product of operands of one dtype, in which their sums stay."""
+    return partial(_multiplied, left=lambda q: q.to(dtype), right=lambda q: q.to(dtype))
+
+
+def _each_product(lhs: Tensor, rhs: Tensor) -> Tensor:
+    return (lhs.unsqueeze(2) * rhs.unsqueeze(0)).sum(1)
+
+
+def _in_short_sums(count: int, saturated: bool) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a product whose sums of `count` terms are kept in 16 bits before they are added."""
+
+    def summed(lhs: Tensor, rhs: Tensor) -> Tensor:
+        parts = zip(lhs.split(count, dim=1), rhs.split(count), strict=True)
+        short = torch.stack([one @ other for one, other in parts])
+        kept = short.clamp(-(2**15), 2**15 - 1) if saturated else short.to(torch.int16).long()
+        return kept.sum(0)
+
+    return summed
+
+
+def _unsigned_less_128(q: Tensor) -> Tensor:
+    return q.long() - 128 * (q.dtype == torch.uint8)
+
+
+SHORT_SUMS = (
+    "Two products of the largest codes need 17 bits (exercise 3.1): add up in int32 from the "
+    "first one on."
+)
+WHOLE_LENGTH = "A sum runs over all of K, whatever multiple it is: q_lhs.shape[1] products."
 
 
 GEMM = Exercise(
@@ -47,49 +93,145 @@ GEMM = Exercise(
     rules=(Codes(),),
     hints=(
         "torch computes in the dtype of what it is given. In which dtype is the product of two "
-        "int8 tensors? Try torch.tensor([100]).char() * 2.",
-        "Make room first: convert both operands to int32, and only then multiply.",
-        "q_lhs.to(torch.int32) @ q_rhs.to(torch.int32).",
+        "int8 tensors? Try torch.tensor([100]).char() * 2.Make room first: convert both operands "
+        "to int32, and only then multiply.q_lhs.to(torch.int32) @ q_rhs.to(torch.int32).",
     ),
     misconceptions=(
         Misconception(
             "multiplies in 8 bits",
-            lambda q_lhs, q_rhs: (q_lhs.unsqueeze(2) * q_rhs.unsqueeze(0)).sum(1),
-            "A product of two int8 tensors is int8 again, and wraps. Convert both to int32 before "
-            "you multiply; converting the result comes too late.",
+            partial(_multiplied, left=lambda q: q, right=lambda q: q, summed=_each_product),
+            "A product of two int8 tensors is int8 again, and wraps. Convert both to int32 "
+            "before you multiply; converting the result comes too late.",
         ),
         Misconception(
             "adds up in 8 bits",
-            lambda q_lhs, q_rhs: q_lhs.to(torch.int8) @ q_rhs.to(torch.int8),
+            _in(torch.int8),
             "An int8 product wraps at 127, and codes of uint8 above 127 become negative. Convert "
             "both to int32 first.",
         ),
         Misconception(
             "adds up in 16 bits",
-            lambda q_lhs, q_rhs: q_lhs.to(torch.int16) @ q_rhs.to(torch.int16),
+            _in(torch.int16),
             "int16 holds one product of the largest codes and no second one (exercise 3.1). Use "
             "int32.",
         ),
         Misconception(
             "adds up in float32",
-            _through_float32,
+            _in(torch.float32),
             "float32 has 24 bits for the number: beyond 2^24 it cannot count by one any more. "
             "Convert to int32, not to float32.",
         ),
         Misconception(
+            "adds up in float16",
+            partial(_in(torch.float16), ended=lambda acc: acc.float()),
+            "float16 has 11 bits for the number and ends at 65504: beyond 2048 it cannot count "
+            "by one any more. Convert to int32.",
+        ),
+        Misconception(
+            "adds up in bfloat16",
+            partial(_in(torch.bfloat16), ended=lambda acc: acc.float()),
+            "bfloat16 has 8 bits for the number: beyond 256 it cannot count by one any more. "
+            "Convert to int32.",
+        ),
+        Misconception(
             "reads unsigned codes as signed ones",
-            lambda q_lhs, q_rhs: gemm(q_lhs.to(torch.int8), q_rhs.to(torch.int8)),
+            partial(_multiplied, left=lambda q: q.char().long(), right=lambda q: q.char().long()),
             "In int8 the code 255 of uint8 becomes -1. Convert each operand straight to int32.",
         ),
         Misconception(
             "takes the left operand for unsigned, whatever its dtype",
-            lambda q_lhs, q_rhs: gemm(q_lhs.to(torch.uint8), q_rhs),
+            partial(_multiplied, left=lambda q: q.byte().long()),
             "In uint8 the code -1 of int8 becomes 255. Convert each operand straight to int32.",
         ),
         Misconception(
+            "takes the right operand for unsigned",
+            partial(_multiplied, right=lambda q: q.byte().long()),
+            "In uint8 the code -1 of int8 becomes 255. Convert each operand straight to int32.",
+        ),
+        Misconception(
+            "takes 128 off unsigned codes",
+            partial(_multiplied, left=_unsigned_less_128),
+            "That makes other codes of them, and the zero point would have to move as well. "
+            "Convert q_lhs to int32 as it is.",
+        ),
+        Misconception(
+            "clamps unsigned codes to 127",
+            partial(_multiplied, left=lambda q: q.long().clamp(max=127)),
+            "The codes 128 to 255 of uint8 are lost that way. Convert q_lhs straight to int32.",
+        ),
+        Misconception(
+            "takes the magnitudes of the codes",
+            partial(_multiplied, left=lambda q: q.long().abs(), right=lambda q: q.long().abs()),
+            "Codes have signs, and so have their products: no abs().",
+        ),
+        Misconception(
+            "adds two products at a time in 16 bits, saturated",
+            partial(_multiplied, summed=_in_short_sums(2, True)),
+            SHORT_SUMS,
+        ),
+        Misconception(
+            "adds two products at a time in 16 bits",
+            partial(_multiplied, summed=_in_short_sums(2, False)),
+            SHORT_SUMS,
+        ),
+        Misconception(
+            "adds four products at a time in 16 bits",
+            partial(_multiplied, summed=_in_short_sums(4, False)),
+            SHORT_SUMS,
+        ),
+        Misconception(
+            "adds eight products at a time in 16 bits",
+            partial(_multiplied, summed=_in_short_sums(8, False)),
+            SHORT_SUMS,
+        ),
+        Misconception(
+            "leaves the last product out",
+            partial(_multiplied, length=lambda length: length - 1),
+            "range(K) runs to K - 1 already: the sum has q_lhs.shape[1] products.",
+        ),
+        Misconception(
+            "drops what is beyond a multiple of 4",
+            partial(_multiplied, length=lambda length: length - length % 4),
+            WHOLE_LENGTH,
+        ),
+        Misconception(
+            "drops what is beyond a multiple of 2",
+            partial(_multiplied, length=lambda length: length - length % 2),
+            WHOLE_LENGTH,
+        ),
+        Misconception(
+            "drops what is beyond a multiple of 8",
+            partial(_multiplied, length=lambda length: length - length % 8),
+            WHOLE_LENGTH,
+        ),
+        Misconception(
+            "transposes the right operand",
+            partial(_multiplied, summed=lambda lhs, rhs: lhs @ rhs.t()),
+            "q_rhs is [K, N] already, unlike the weights of F.linear: q_lhs @ q_rhs.",
+        ),
+        Misconception(
+            "transposes the left operand",
+            partial(_multiplied, summed=lambda lhs, rhs: lhs.t() @ rhs),
+            "q_lhs is [M, K] already: q_lhs @ q_rhs.",
+        ),
+        Misconception(
+            "takes the mean instead of the sum",
+            partial(
+                _multiplied,
+                ended=lambda acc: acc,
+                summed=lambda lhs, rhs: (lhs @ rhs) / lhs.shape[1],
+            ),
+            "A product of matrices adds up: no division by K.",
+        ),
+        Misconception(
             "clamps the sums to 8 bits",
-            lambda q_lhs, q_rhs: gemm(q_lhs, q_rhs).clamp(-128, 127),
+            partial(_multiplied, ended=lambda acc: acc.clamp(-128, 127)),
             "These sums are accumulators, not codes yet: they need all of their 32 bits.",
+        ),
+        Misconception(
+            "clamps the sums to 16 bits",
+            partial(_multiplied, ended=lambda acc: acc.clamp(-(2**15), 2**15 - 1)),
+            "These sums are accumulators: they need all of their 32 bits.",
         ),
     ),
 )

@@ -1,5 +1,9 @@
 """Exercise 3.1: how long a sum may be."""
 
+import operator
+from collections.abc import Callable
+from functools import partial
+
 import torch
 
 from labkit.checks.exercise import Case, Exercise, Misconception
@@ -29,6 +33,24 @@ def _overflow_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
+def _fitted(
+    largest_x: int,
+    largest_w: int,
+    bits: int,
+    *,
+    width: Callable[[int], int] = lambda bits: bits,
+    end: Callable[[int], int] = lambda bits: 2 ** (bits - 1) - 1,
+    product: Callable[[int, int], float] = operator.mul,
+    divided: Callable[[int, float], float] = operator.floordiv,
+    counted: Callable[[float], float] = lambda count: count,
+) -> float:
+    """Return how many products fit; every misconception changes parts of this."""
+    return counted(divided(end(width(bits)), product(largest_x, largest_w)))
+
+
+PRODUCTS = "What is added up are products: divide by largest_x * largest_w."
+
+
 OVERFLOW_LENGTH = Exercise(
     id="3.1",
     title="How long a sum may be",
@@ -40,76 +62,128 @@ OVERFLOW_LENGTH = Exercise(
     rules=(Codes(),),
     hints=(
         "How large is the largest number in a signed integer of 8 bits? Of n bits? How large is "
-        "one product?",
-        "The largest number is 2**(bits - 1) - 1. Count how many whole products fit below it.",
-        "(2**(bits - 1) - 1) // (largest_x * largest_w), with // so that the result is an integer.",
+        "one product?The largest number is 2**(bits - 1) - 1. Count how many whole products fit "
+        "below it.(2**(bits - 1) - 1) // (largest_x * largest_w), with // so that the result is "
+        "an integer.",
     ),
     misconceptions=(
         Misconception(
             "takes the accumulator for unsigned",
-            lambda largest_x, largest_w, bits: (2**bits - 1) // (largest_x * largest_w),
+            partial(_fitted, end=lambda bits: 2**bits - 1),
             "Products can be negative, so one bit is the sign: the largest is 2**(bits - 1) - 1.",
         ),
         Misconception(
+            "takes the accumulator for unsigned, and one beyond its largest number",
+            partial(_fitted, end=lambda bits: 2**bits),
+            "One bit is the sign, and one number is 0: the largest is 2**(bits - 1) - 1.",
+        ),
+        Misconception(
             "lets the sum reach 2**(bits - 1)",
-            lambda largest_x, largest_w, bits: 2 ** (bits - 1) // (largest_x * largest_w),
+            partial(_fitted, end=lambda bits: 2 ** (bits - 1)),
             "That number does not exist: signed integers end one below it, 127 for 8 bits.",
         ),
         Misconception(
+            "takes two bits away for signs",
+            partial(_fitted, end=lambda bits: 2 ** (bits - 2) - 1),
+            "The accumulator has one sign, however many factors have one: 2**(bits - 1) - 1.",
+        ),
+        Misconception(
             "counts the product that overflows",
-            lambda largest_x, largest_w, bits: overflow_length(largest_x, largest_w, bits) + 1,
+            partial(_fitted, counted=lambda count: count + 1),
             "Asked is how many still fit, not which one is too many.",
         ),
         Misconception(
+            "counts one product less than fit",
+            partial(_fitted, counted=lambda count: count - 1),
+            "The quotient, rounded down, already is the number that fits: take nothing away.",
+        ),
+        Misconception(
+            "says that one product always fits",
+            partial(_fitted, counted=lambda count: max(count, 1)),
+            "In a narrow accumulator not even one does, and then the answer is 0: return the "
+            "quotient as it is.",
+        ),
+        Misconception(
             "divides to a real number",
-            lambda largest_x, largest_w, bits: (2 ** (bits - 1) - 1) / (largest_x * largest_w),
+            partial(_fitted, divided=operator.truediv),
             "A count is whole: use // instead of /.",
         ),
         Misconception(
             "cuts off a quotient of floats",
-            lambda largest_x, largest_w, bits: int((2 ** (bits - 1) - 1) / (largest_x * largest_w)),
+            partial(_fitted, divided=lambda end, product: int(end / product)),
             "/ makes a float of 53 bits, in which 2**63 - 1 is 2**63. // stays in integers.",
         ),
         Misconception(
             "rounds to the nearest",
-            lambda largest_x, largest_w, bits: round(
-                (2 ** (bits - 1) - 1) / (largest_x * largest_w)
-            ),
+            partial(_fitted, divided=lambda end, product: round(end / product)),
             "A product that fits by half does not fit: round down.",
         ),
         Misconception(
+            "rounds up",
+            partial(_fitted, divided=lambda end, product: -(-end // product)),
+            "A product that fits in part does not fit: round down, with //.",
+        ),
+        Misconception(
             "adds the two codes instead of multiplying them",
-            lambda largest_x, largest_w, bits: (2 ** (bits - 1) - 1) // (largest_x + largest_w),
+            partial(_fitted, product=operator.add),
             "What is added up are products: largest_x * largest_w each.",
         ),
         Misconception(
             "takes ^ for a power",
-            lambda largest_x, largest_w, bits: (2 ^ (bits - 1) - 1) // (largest_x * largest_w),
+            partial(_fitted, end=lambda bits: (2 ^ (bits - 1)) - 1),
+            "In Python ^ combines bits (exclusive or). A power is written 2 ** n.",
+        ),
+        Misconception(
+            "takes ^ for a power",
+            partial(_fitted, end=lambda bits: 2 ^ (bits - 1) - 1),
             "In Python ^ combines bits (exclusive or). A power is written 2 ** n.",
         ),
         Misconception(
             "ignores `bits`",
-            lambda largest_x, largest_w, bits: overflow_length(largest_x, largest_w, 32),
-            "The accumulator is not always one of 32 bits: its largest number is "
-            "2**(bits - 1) - 1.",
+            partial(_fitted, width=lambda bits: 32),
+            "The accumulator is not always one of 32 bits: its largest number is 2**(bits - 1) - "
+            "1.",
         ),
         Misconception(
             "ignores `bits`",
-            lambda largest_x, largest_w, bits: overflow_length(largest_x, largest_w, 16),
-            "The accumulator is not always one of 16 bits: its largest number is "
-            "2**(bits - 1) - 1.",
+            partial(_fitted, width=lambda bits: 16),
+            "The accumulator is not always one of 16 bits: its largest number is 2**(bits - 1) - "
+            "1.",
         ),
         Misconception(
             "divides in float32",
-            lambda largest_x, largest_w, bits: int(
-                torch.tensor(2.0 ** (bits - 1) - 1) / (largest_x * largest_w)
-            ),
+            partial(_fitted, divided=lambda end, product: int(torch.tensor(float(end)) / product)),
             "float32 counts by one up to 2^24 only. Divide Python's integers, with //.",
         ),
         Misconception(
             "divides by one of the two codes only",
-            lambda largest_x, largest_w, bits: (2 ** (bits - 1) - 1) // max(largest_x, largest_w),
-            "What is added up are products: divide by largest_x * largest_w.",
+            partial(_fitted, product=max),
+            PRODUCTS,
+        ),
+        Misconception(
+            "divides by `largest_x` only",
+            partial(_fitted, product=lambda x, w: x),
+            PRODUCTS,
+        ),
+        Misconception(
+            "divides by `largest_w` only",
+            partial(_fitted, product=lambda x, w: w),
+            PRODUCTS,
+        ),
+        Misconception(
+            "squares `largest_x`",
+            partial(_fitted, product=lambda x, w: x * x),
+            PRODUCTS,
+        ),
+        Misconception(
+            "squares `largest_w`",
+            partial(_fitted, product=lambda x, w: w * w),
+            PRODUCTS,
+        ),
+        Misconception(
+            "counts the codes, 0 among them, instead of taking the largest",
+            partial(_fitted, product=lambda x, w: (x + 1) * (w + 1)),
+            "largest_x and largest_w are magnitudes already: no 1 is added to them.",
         ),
     ),
 )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -42,79 +43,53 @@ def _multiplier_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _cut_off(multiplier: float) -> tuple[int, int]:
+Two = tuple[float, float]
+
+
+def _normalized(
+    multiplier: float,
+    *,
+    given: Callable[[float], float] = lambda multiplier: multiplier,
+    split: Callable[[float], Two] = math.frexp,
+    bits: int = 31,
+    turn: Callable[[float], float] = round,
+    carried: Callable[[float, float, float], Two] = lambda mantissa, exponent, end: (
+        (mantissa / 2, exponent + 1) if mantissa == end else (mantissa, exponent)
+    ),
+    right: Callable[[float], float] = lambda exponent: -exponent,
+    ordered: Callable[[float, float], Two] = lambda mantissa, shift: (mantissa, shift),
+) -> Two:
+    """Return mantissa and shift; every misconception changes parts of this."""
+    fraction, exponent = split(given(multiplier))
+    mantissa, exponent = carried(turn(fraction * 2**bits), exponent, 2**bits)
+    whole = int(mantissa) if mantissa == int(mantissa) else mantissa
+    return ordered(whole, right(exponent))
+
+
+def _never_halved(multiplier: float) -> Two:
+    return math.frexp(multiplier) if multiplier < 1 else (multiplier, 0)
+
+
+def _never_doubled(multiplier: float) -> Two:
+    return math.frexp(multiplier) if multiplier >= 0.5 else (multiplier, 0)
+
+
+def _from_one_to_two(multiplier: float) -> Two:
     fraction, exponent = math.frexp(multiplier)
-    return int(fraction * 2**31), -exponent
+    return 2 * fraction, exponent - 1
 
 
-def _no_carry(multiplier: float) -> tuple[int, int]:
-    fraction, exponent = math.frexp(multiplier)
-    return round(fraction * 2**31), -exponent
+def _up_to_one(multiplier: float) -> Two:
+    exponent = math.ceil(math.log2(multiplier))
+    return multiplier / 2.0**exponent, exponent
 
 
-def _float32(multiplier: float) -> tuple[int, int]:
-    return quantize_multiplier(float(torch.tensor(multiplier)))
+def _not_carried(mantissa: float, exponent: float, end: float) -> Two:
+    return mantissa, exponent
 
 
-def _never_above_one(multiplier: float) -> tuple[int, int]:
-    shift = 0
-    while multiplier < 0.5:
-        multiplier, shift = 2 * multiplier, shift + 1
-    mantissa = round(multiplier * 2**31)
-    return (2**30, shift - 1) if mantissa == 2**31 else (mantissa, shift)
-
-
-def _shift_of(change: int, factor: int) -> Callable[[float], tuple[int, int]]:
-    def wrong(multiplier: float) -> tuple[int, int]:
-        mantissa, shift = quantize_multiplier(multiplier)
-        return mantissa, factor * shift + change
-
-    return wrong
-
-
-def _mantissa_of(bits: int, moved: int = 0) -> Callable[[float], tuple[int, int]]:
-    """Return the wrong answer whose mantissa has another number of bits, the shift moved."""
-
-    def wrong(multiplier: float) -> tuple[int, int]:
-        fraction, exponent = math.frexp(multiplier)
-        mantissa = round(fraction * 2**bits)
-        if mantissa == 2**bits:
-            mantissa, exponent = mantissa // 2, exponent + 1
-        return mantissa, moved - exponent
-
-    return wrong
-
-
-def _carried(change: int) -> Callable[[float], tuple[int, int]]:
-    """Return the wrong answer that halves a mantissa of 2^31 and adds `change` to the shift."""
-
-    def wrong(multiplier: float) -> tuple[int, int]:
-        mantissa, shift = _no_carry(multiplier)
-        return (2**30, shift + change) if mantissa == 2**31 else (mantissa, shift)
-
-    return wrong
-
-
-def _clamped(multiplier: float) -> tuple[int, int]:
-    mantissa, shift = _no_carry(multiplier)
-    return min(mantissa, 2**31 - 1), shift
-
-
-def _fraction_of_one(multiplier: float) -> tuple[int, int]:
-    shift = -math.ceil(math.log2(multiplier))
-    return round(multiplier * 2.0 ** (31 + shift)), shift
-
-
-def _fraction(multiplier: float) -> tuple[float, int]:
-    fraction, exponent = math.frexp(multiplier)
-    return fraction, -exponent
-
-
-def _below_one_and_no_carry(multiplier: float) -> tuple[int, int]:
-    shift = 0
-    while multiplier < 0.5:
-        multiplier, shift = 2 * multiplier, shift + 1
-    return round(multiplier * 2**31), shift
+SIGNED = "int32 has a sign: the mantissa must stay below 2^31."
+STEPS = "The fraction counts in steps of 2^-31: round(fraction * 2**31)."
 
 
 QUANTIZE_MULTIPLIER = Exercise(
@@ -129,100 +104,188 @@ QUANTIZE_MULTIPLIER = Exercise(
     names=("mantissa", "shift"),
     hints=(
         "0.3 is 0.6 / 2, and 0.6 lies in [0.5, 1). How often do you have to double 0.02?",
-        "math.frexp(0.02) returns (0.64, -5): a fraction in [0.5, 1) and an exponent. The mantissa "
-        "is the fraction in steps of 2^-31, rounded.",
-        "fraction, exponent = math.frexp(multiplier); mantissa = round(fraction * 2**31). If that "
-        "is 2**31, use 2**30 and exponent + 1 instead. Return mantissa, -exponent.",
+        "math.frexp(0.02) returns (0.64, -5): a fraction in [0.5, 1) and an exponent. The "
+        "mantissa is the fraction in steps of 2^-31, rounded.fraction, exponent = "
+        "math.frexp(multiplier); mantissa = round(fraction * 2**31). If that is 2**31, use 2**30 "
+        "and exponent + 1 instead. Return mantissa, -exponent.",
     ),
     misconceptions=(
         Misconception(
             "cuts off the mantissa's decimals",
-            _cut_off,
+            partial(_normalized, turn=int),
             "int() cuts towards 0; the nearest integer is half as far away on average: round().",
         ),
         Misconception(
             "lets the mantissa reach 2^31",
-            _no_carry,
+            partial(_normalized, carried=_not_carried),
             "2^31 is no int32. A fraction that rounds up to 1 is one half at twice the power: "
             "mantissa 2**30, shift - 1.",
         ),
         Misconception(
             "goes through float32",
-            _float32,
+            partial(_normalized, given=lambda multiplier: float(torch.tensor(multiplier))),
             "float32 knows 24 bits of the multiplier, the mantissa has 31. Compute with Python's "
             "floats or float64.",
         ),
         Misconception(
             "handles multipliers below 1 only",
-            _never_above_one,
+            partial(_normalized, split=_never_halved),
             "From 1 on the fraction must be halved until it lies in [0.5, 1): shift is negative.",
         ),
         Misconception(
             "handles multipliers below 1 only, and no mantissa that rounds up",
-            _below_one_and_no_carry,
-            "From 1 on halve until it lies in [0.5, 1), which makes shift negative. And 2^31 is no "
-            "int32: use 2**30 and a shift that is smaller by 1.",
+            partial(_normalized, split=_never_halved, carried=_not_carried),
+            "From 1 on halve until it lies in [0.5, 1), which makes shift negative. And 2^31 is "
+            "no int32: use 2**30 and a shift that is smaller by 1.",
+        ),
+        Misconception(
+            "handles multipliers of one half and more only",
+            partial(_normalized, split=_never_doubled),
+            "A smaller one must be doubled until it lies in [0.5, 1), and each doubling counts: "
+            "shift is positive.",
         ),
         Misconception(
             "counts the 31 bits of the mantissa as shift",
-            _shift_of(31, 1),
+            partial(_normalized, right=lambda exponent: 31 - exponent),
+            "The factor 2^-31 stands in the equation on its own; shift counts what is left.",
+        ),
+        Misconception(
+            "takes the 31 bits of the mantissa off the shift",
+            partial(_normalized, right=lambda exponent: -31 - exponent),
             "The factor 2^-31 stands in the equation on its own; shift counts what is left.",
         ),
         Misconception(
             "returns the shift with the opposite sign",
-            _shift_of(0, -1),
+            partial(_normalized, right=lambda exponent: exponent),
             "shift is to the right: 0.02 = 0.64 * 2^-5 has the shift 5.",
         ),
         Misconception(
-            "uses 32 bits for the mantissa",
-            _mantissa_of(32, moved=1),
-            "int32 has a sign: the mantissa must stay below 2^31.",
+            "has a shift that is larger by 1",
+            partial(_normalized, right=lambda exponent: 1 - exponent),
+            "math.frexp's fraction lies in [0.5, 1) already, and its exponent fits: the shift is "
+            "-exponent.",
+        ),
+        Misconception(
+            "has a shift that is smaller by 1",
+            partial(_normalized, right=lambda exponent: -1 - exponent),
+            "math.frexp's fraction lies in [0.5, 1) already, and its exponent fits: the shift is "
+            "-exponent.",
+        ),
+        Misconception(
+            "never shifts to the left",
+            partial(_normalized, right=lambda exponent: max(-exponent, 0)),
+            "A multiplier of 1 and more needs it: its shift is negative.",
+        ),
+        Misconception(
+            "loses the sign of the shift",
+            partial(_normalized, right=abs),
+            "From 1 on the shift is negative, to the left: -exponent, without abs().",
         ),
         Misconception(
             "uses 32 bits for the mantissa",
-            _mantissa_of(32),
-            "int32 has a sign: the mantissa must stay below 2^31.",
+            partial(_normalized, bits=32, right=lambda exponent: 1 - exponent),
+            SIGNED,
+        ),
+        Misconception(
+            "uses 32 bits for the mantissa",
+            partial(_normalized, bits=32),
+            SIGNED,
         ),
         Misconception(
             "uses 30 bits for the mantissa",
-            _mantissa_of(30),
-            "The fraction counts in steps of 2^-31: round(fraction * 2**31).",
+            partial(_normalized, bits=30),
+            STEPS,
+        ),
+        Misconception(
+            "uses 15 bits for the mantissa",
+            partial(_normalized, bits=15),
+            STEPS,
+        ),
+        Misconception(
+            "uses 16 bits for the mantissa",
+            partial(_normalized, bits=16),
+            STEPS,
         ),
         Misconception(
             "halves the mantissa and leaves the shift",
-            _carried(0),
-            "2^30 is half of 2^31, so the number would be halved. Twice the power is a shift that "
-            "is smaller by 1.",
+            partial(
+                _normalized,
+                carried=lambda mantissa, exponent, end: (
+                    (mantissa / 2, exponent) if mantissa == end else (mantissa, exponent)
+                ),
+            ),
+            "2^30 is half of 2^31, so the number would be halved. Twice the power is a shift "
+            "that is smaller by 1.",
         ),
         Misconception(
             "changes the shift in the wrong direction",
-            _carried(1),
+            partial(
+                _normalized,
+                carried=lambda mantissa, exponent, end: (
+                    (mantissa / 2, exponent - 1) if mantissa == end else (mantissa, exponent)
+                ),
+            ),
             "2^30 is half of 2^31, so the power must double: a shift that is smaller by 1.",
         ),
         Misconception(
+            "changes the shift and leaves the mantissa",
+            partial(
+                _normalized,
+                carried=lambda mantissa, exponent, end: (
+                    (mantissa, exponent + 1) if mantissa == end else (mantissa, exponent)
+                ),
+            ),
+            "2^31 is no int32, and twice the power needs half the mantissa: 2**30.",
+        ),
+        Misconception(
             "clamps the mantissa to 2^31 - 1",
-            _clamped,
+            partial(
+                _normalized,
+                carried=lambda mantissa, exponent, end: (min(mantissa, end - 1), exponent),
+            ),
             "The nearest is 2^31, which is 2^30 at twice the power: mantissa 2**30, shift - 1.",
         ),
         Misconception(
             "takes a power of two for a fraction of 1",
-            _fraction_of_one,
+            partial(_normalized, split=_up_to_one, carried=_not_carried),
             "The fraction lies in [0.5, 1), without 1: 0.25 is 0.5 * 2^-1. math.frexp does that.",
         ),
         Misconception(
+            "brings the fraction to [1, 2)",
+            partial(_normalized, split=_from_one_to_two, carried=_not_carried),
+            "The fraction lies in [0.5, 1), or the mantissa is no int32: halve it once more, and "
+            "the shift is smaller by 1.",
+        ),
+        Misconception(
+            "brings the fraction to [1, 2), in 31 bits",
+            partial(_normalized, split=_from_one_to_two, bits=30, carried=_not_carried),
+            "The fraction lies in [0.5, 1) and counts in steps of 2^-31: the mantissa is the "
+            "same, and the shift smaller by 1.",
+        ),
+        Misconception(
             "does not normalize",
-            lambda multiplier: (round(multiplier * 2**31), 0),
+            partial(_normalized, split=lambda multiplier: (multiplier, 0), carried=_not_carried),
             "A small multiplier keeps few digits that way. Double it until it lies in [0.5, 1), "
             "and count.",
         ),
         Misconception(
             "returns the fraction itself",
-            _fraction,
+            partial(_normalized, bits=0, turn=lambda steps: steps),
             "A chip with integers only has no 0.64: return round(fraction * 2**31).",
         ),
         Misconception(
+            "does not round the mantissa",
+            partial(_normalized, turn=lambda steps: steps),
+            "An int32 has nothing behind the point: round(fraction * 2**31).",
+        ),
+        Misconception(
+            "rounds the mantissa up",
+            partial(_normalized, turn=math.ceil),
+            "The nearest integer is half as far away on average: round().",
+        ),
+        Misconception(
             "returns the shift first",
-            lambda multiplier: quantize_multiplier(multiplier)[::-1],
+            partial(_normalized, ordered=lambda mantissa, shift: (shift, mantissa)),
             "The mantissa comes first: return mantissa, shift.",
         ),
     ),

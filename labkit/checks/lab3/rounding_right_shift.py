@@ -1,5 +1,8 @@
 """Exercise 3.6: divide by a power of two and round, in integers."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -43,46 +46,54 @@ def _shift_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _ties_up(x: Tensor, shift: int) -> Tensor:
-    return (x.to(torch.int64) + ((1 << shift) >> 1)) >> shift
+def _magnitude(x: Tensor) -> tuple[Tensor, Tensor | int]:
+    return x.abs(), x.sign()
 
 
-def _through_int32(x: Tensor, shift: int) -> Tensor:
-    half = (1 << shift) >> 1
-    return ((x.to(torch.int64) + half).to(torch.int32) >> min(shift, 31)).to(torch.int64)
+def _as_it_is(x: Tensor) -> tuple[Tensor, Tensor | int]:
+    return x, 1
 
 
-def _in_its_own_dtype(x: Tensor, shift: int) -> Tensor:
-    return x.sign() * ((x.abs() + ((1 << shift) >> 1)) >> shift)
+def _half(x: Tensor, shift: int) -> Tensor | int:
+    return (1 << shift) >> 1
 
 
-def _half_away(x: Tensor, shift: int) -> Tensor:
-    return (x.to(torch.int64) + x.sign() * ((1 << shift) >> 1)) >> shift
+def _shifted(
+    x: Tensor,
+    shift: int,
+    *,
+    wide: Callable[[Tensor], Tensor] = lambda x: x.to(torch.int64),
+    sides: Callable[[Tensor], tuple[Tensor, Tensor | int]] = _magnitude,
+    added: Callable[[Tensor, int], Tensor | int] = _half,
+    held: Callable[[Tensor], Tensor] = lambda total: total,
+    by: Callable[[int], int] = lambda shift: shift,
+    ended: Callable[[Tensor], Tensor] = lambda q: q,
+) -> Tensor:
+    """Return x / 2^shift, rounded; misconceptions change parts of this."""
+    x = wide(x)
+    size, sign = sides(x)
+    return ended(sign * (held(size + added(x, shift)) >> by(shift)))
 
 
-def _one_less_below_zero(x: Tensor, shift: int) -> Tensor:
-    x = x.to(torch.int64)
-    return (x + ((1 << shift) >> 1) - (x < 0).to(torch.int64)) >> shift
+def _divided(
+    x: Tensor,
+    shift: int,
+    *,
+    real: Callable[[Tensor], Tensor] = torch.Tensor.double,
+    turn: Callable[[Tensor], Tensor] = torch.round,
+) -> Tensor:
+    """Return x / 2^shift by way of real numbers; misconceptions change parts of this."""
+    return turn(real(x) / 2**shift).to(torch.int64)
 
 
-def _through_float64(x: Tensor, shift: int) -> Tensor:
-    real = x.double() / 2**shift
-    return (real.sign() * torch.floor(real.abs() + 0.5)).to(torch.int64)
+def _half_away_from_zero(real: Tensor) -> Tensor:
+    return real.sign() * torch.floor(real.abs() + 0.5)
 
 
-def _always_away(x: Tensor, shift: int) -> Tensor:
-    x = x.to(torch.int64)
-    return x.sign() * ((x.abs() + (1 << shift) - 1) >> shift)
-
-
-def _ties_to_zero(x: Tensor, shift: int) -> Tensor:
-    x = x.to(torch.int64)
-    return x.sign() * ((x.abs() + max((1 << shift) // 2 - 1, 0)) >> shift)
-
-
-def _half_away_in_its_own_dtype(x: Tensor, shift: int) -> Tensor:
-    half = (1 << shift) >> 1
-    return torch.where(x >= 0, (x + half) >> shift, (x - half) >> shift)
+def _ties_to_even(x: Tensor, shift: int) -> Tensor | int:
+    """Return what is added so that ties go to the even neighbour."""
+    odd = (x.abs() >> shift) & 1
+    return ((1 << shift) >> 1) - 1 + odd if shift else 0
 
 
 ROUNDING_RIGHT_SHIFT = Exercise(
@@ -95,100 +106,144 @@ ROUNDING_RIGHT_SHIFT = Exercise(
     cases=_shift_cases,
     rules=(Codes(dtype="int64"),),
     hints=(
-        "x >> shift rounds down, towards minus infinity. What must be added to x first so that it "
-        "rounds to the nearest?",
-        "Half of the divisor: (1 << shift) >> 1. That sends ties up. To send them away from zero, "
-        "compute with x.abs() and give the sign back at the end.",
-        "x = x.to(torch.int64); return x.sign() * ((x.abs() + ((1 << shift) >> 1)) >> shift).",
+        "x >> shift rounds down, towards minus infinity. What must be added to x first so that "
+        "it rounds to the nearest?Half of the divisor: (1 << shift) >> 1. That sends ties up. To "
+        "send them away from zero, compute with x.abs() and give the sign back at the end.x = "
+        "x.to(torch.int64); return x.sign() * ((x.abs() + ((1 << shift) >> 1)) >> shift).",
     ),
     misconceptions=(
         Misconception(
             "only shifts",
-            lambda x, shift: x.to(torch.int64) >> shift,
+            partial(_shifted, sides=_as_it_is, added=lambda x, shift: 0),
             "A shift rounds down: 7 >> 3 is 0, where 1 is nearest. Add half of the divisor first.",
         ),
         Misconception(
             "sends ties up",
-            _ties_up,
+            partial(_shifted, sides=_as_it_is),
             "-2.5 becomes -2 that way, and here it must become -3. Round x.abs(), then give the "
             "sign back.",
         ),
         Misconception(
             "sends ties down",
-            lambda x, shift: -_ties_up(-x.to(torch.int64), shift),
-            "2.5 becomes 2 that way, and here it must become 3. Round x.abs(), then give the sign "
-            "back.",
+            partial(_shifted, sides=lambda x: (-x, -1)),
+            "2.5 becomes 2 that way, and here it must become 3. Round x.abs(), then give the "
+            "sign back.",
         ),
         Misconception(
             "sends ties towards zero",
-            _ties_to_zero,
+            partial(_shifted, added=lambda x, shift: max((1 << shift) // 2 - 1, 0)),
             "2.5 must become 3 here: add the whole half of the divisor, (1 << shift) >> 1.",
         ),
         Misconception(
+            "sends ties to the even neighbour",
+            partial(_shifted, added=_ties_to_even),
+            "2.5 must become 3 here, not 2: add (1 << shift) >> 1 to every magnitude.",
+        ),
+        Misconception(
             "rounds everything away from zero",
-            _always_away,
+            partial(_shifted, added=lambda x, shift: (1 << shift) - 1),
             "Only ties go away from zero: 2.1 is nearest to 2. Add half of the divisor, not all.",
         ),
         Misconception(
+            "adds the whole divisor",
+            partial(_shifted, added=lambda x, shift: 1 << shift),
+            "That makes every result larger by 1. Half of the divisor is (1 << shift) >> 1.",
+        ),
+        Misconception(
             "adds half of the shift, not half of the divisor",
-            lambda x, shift: x.sign() * ((x.to(torch.int64).abs() + (shift >> 1)) >> shift),
+            partial(_shifted, added=lambda x, shift: shift >> 1),
             "It divides by 2^shift: half of that is (1 << shift) >> 1. With shift 7 this is 64, "
             "not 3.",
         ),
         Misconception(
+            "shifts by one too few",
+            partial(_shifted, by=lambda shift: max(shift - 1, 0)),
+            "x / 2^shift is x >> shift, and only what is added is half of 2^shift.",
+        ),
+        Misconception(
             "loses the sign",
-            lambda x, shift: rounding_right_shift(x, shift).abs(),
+            partial(_shifted, sides=lambda x: (x.abs(), 1)),
             "Treat x.abs(), then multiply by x.sign().",
         ),
         Misconception(
             "takes half away below zero and then shifts, which rounds down once more",
-            _half_away,
+            partial(
+                _shifted, sides=_as_it_is, added=lambda x, shift: x.sign() * ((1 << shift) >> 1)
+            ),
             "Shift a magnitude, which is never negative, and give the sign back afterwards.",
         ),
         Misconception(
+            "adds the half above zero only",
+            partial(
+                _shifted, sides=_as_it_is, added=lambda x, shift: (x > 0) * ((1 << shift) >> 1)
+            ),
+            "Below zero a shift alone rounds down, away from zero: round x.abs(), then give the "
+            "sign back.",
+        ),
+        Misconception(
             "cuts off what is behind the point",
-            lambda x, shift: torch.div(x.to(torch.int64), 1 << shift, rounding_mode="trunc"),
+            partial(_shifted, added=lambda x, shift: 0),
             "Nearest means that 7 / 8 becomes 1. Add half of the divisor to the magnitude first.",
         ),
         Misconception(
             "divides real numbers with torch.round",
-            lambda x, shift: torch.round(x.double() / 2**shift).to(torch.int64),
-            "torch.round sends ties to the even neighbour, and float64 cannot hold 62 bits. "
-            "Stay in integers.",
+            partial(_divided),
+            "torch.round sends ties to the even neighbour, and float64 cannot hold 62 bits. Stay "
+            "in integers.",
         ),
         Misconception(
             "goes through float32",
-            lambda x, shift: torch.round(x.float() / 2**shift).to(torch.int64),
+            partial(_divided, real=torch.Tensor.float),
             "float32 holds 24 bits, a product of accumulator and mantissa up to 62; and "
             "torch.round sends ties to the even neighbour. Stay in integers.",
         ),
         Misconception(
             "rounds in int32",
-            _through_int32,
+            partial(
+                _shifted,
+                sides=_as_it_is,
+                held=lambda total: total.to(torch.int32),
+                by=lambda shift: min(shift, 31),
+                ended=lambda q: q.to(torch.int64),
+            ),
             "The product of accumulator and mantissa has up to 62 bits: use int64 until the end.",
         ),
         Misconception(
+            "returns int32",
+            partial(_shifted, ended=lambda q: q.to(torch.int32)),
+            "With a small shift the result needs more bits than 32 and wraps: return int64.",
+        ),
+        Misconception(
             "computes in the dtype of `x`",
-            _in_its_own_dtype,
-            "In int32 the sum with half of the divisor wraps, and -2^31 has no magnitude. Convert "
-            "x to int64 first.",
+            partial(_shifted, wide=lambda x: x),
+            "In int32 the sum with half of the divisor wraps, and -2^31 has no magnitude. "
+            "Convert x to int64 first.",
         ),
         Misconception(
             "takes one off below zero even where nothing is shifted",
-            _one_less_below_zero,
+            partial(
+                _shifted,
+                sides=_as_it_is,
+                added=lambda x, shift: ((1 << shift) >> 1) - (x < 0).to(torch.int64),
+            ),
             "With shift 0 there are no ties, and x must stay as it is: treat x.abs().",
         ),
         Misconception(
             "goes through float64",
-            _through_float64,
+            partial(_divided, turn=_half_away_from_zero),
             "float64 holds 53 bits, a product of accumulator and mantissa up to 62. Stay in "
             "integers.",
         ),
         Misconception(
             "takes half away below zero and then shifts, in the dtype of `x`",
-            _half_away_in_its_own_dtype,
-            "Shift a magnitude, and give the sign back afterwards. Convert to int64 first: adding "
-            "the half may wrap round.",
+            partial(
+                _shifted,
+                wide=lambda x: x,
+                sides=_as_it_is,
+                added=lambda x, shift: torch.where(x >= 0, 1, -1).to(x.dtype) * ((1 << shift) >> 1),
+            ),
+            "Shift a magnitude, and give the sign back afterwards. Convert to int64 first: "
+            "adding the half may wrap round.",
         ),
     ),
 )

@@ -68,15 +68,19 @@ def pairs(evidence: Evidence, component: int | None) -> Iterator[tuple[Misconcep
 
 @cache
 def _together(exercise: Exercise) -> tuple[Misconception, ...]:
-    """Return the misconceptions that are made of two: other parts of one function are changed."""
+    """Return the misconceptions that are made of two: other parts of one function are changed.
+
+    Those of an exercise stand in the order in which people make them, and so do these.
+    """
     parted = [(m, m.wrong) for m in exercise.misconceptions if isinstance(m.wrong, partial)]
+    both = sorted(combinations(range(len(parted)), 2), key=sum)
     return tuple(
         Misconception(
             f"{one.name}, and {other.name}",
             partial(slip, **another.keywords),
             f"{one.message} {other.message}",
         )
-        for (one, slip), (other, another) in combinations(parted, 2)
+        for (one, slip), (other, another) in ((parted[i], parted[j]) for i, j in both)
         if one.name != other.name
         and slip.func is another.func
         and not set(slip.keywords) & set(another.keywords)
