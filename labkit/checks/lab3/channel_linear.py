@@ -94,6 +94,16 @@ def _cases(rng: torch.Generator) -> list[Case]:
         case("everything at once", layer, five, 0.3, UINT8, (131, 100), 20000),
         case("results beyond the codes", signed, six, 0.2, INT8, (-12, 9)),
         case("the lower end at the zero point", signed, six, 1.5, (30, 127), (7, 30)),
+        # Below 1 a multiplier hides whether the bias was rounded.
+        case(
+            "multipliers above 1",
+            (whole(rng, 0, 2, 6, 3).byte(), whole(rng, -4, 4, 6, 3).char()),
+            scales(1.0, 1.1, 1.2, 1.3, 1.4, 1.5),
+            0.005,
+            INT8,
+            (1, 0),
+            largest_bias=8,
+        ),
     ]
 
 
@@ -289,6 +299,12 @@ CHANNEL_LINEAR = Exercise(
             _with(q_bias=lambda b, s, w, y: b.double() / (s * w.double() / y)),
             "The bias belongs to the accumulator, in steps of S_x * w_scale[c]: divide and round "
             "it first.",
+        ),
+        Misconception(
+            "does not round the bias",
+            _with(q_bias=lambda b, s, w, y: b.double() / (s * w.double())),
+            "The layer stores its bias as an integer: round it to whole steps of S_x * w_scale[c] "
+            "before you add it.",
         ),
     ),
 )
