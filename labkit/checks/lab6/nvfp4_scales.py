@@ -42,6 +42,11 @@ def _cases(rng: torch.Generator) -> list[Case]:
     uneven = randn(rng, 64) * torch.logspace(-3, 1, 4).repeat_interleave(16)
     outlier = randn(rng, 96)
     outlier[50] = -300.0
+
+    def with_zeros() -> Tensor:
+        sizes = torch.tensor([0.0, 1.0, 1e-7])  # the last is too small for E4M3
+        return (sizes[torch.randperm(3, generator=rng)][:, None] * randn(rng, 3, 16)).flatten()
+
     return [
         Case("one block", (randn(rng, 16),)),
         Case("four blocks", (randn(rng, 64),)),
@@ -49,6 +54,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         Case("large values", (1e4 * randn(rng, 48),)),
         Case("blocks of different sizes", (uneven,)),
         Case("a negative outlier", (outlier,)),
+        Case("a block of zeros, and one too small for E4M3", (with_zeros(),)),
     ]
 
 
@@ -89,6 +95,12 @@ NVFP4_SCALES = Exercise(
             partial(_scales, stored=lambda scales: scales.round().clamp(1, 448)),
             "E4M3 is a float: three bits of mantissa, at any size. "
             ".to(torch.float8_e4m3fn).float().",
+        ),
+        Misconception(
+            "keeps the block scales above 0",
+            partial(_scales, stored=lambda scales: _e4m3(scales).clamp(min=2.0**-9)),
+            "A block of zeros has the scale 0, and so has one too small for E4M3: round, and leave "
+            "it at that.",
         ),
         Misconception(
             "forgets to divide by the tensor's scale",
