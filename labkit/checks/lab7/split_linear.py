@@ -24,6 +24,12 @@ def _back(x: Tensor) -> Tensor:
     return codes * scale[:, None]
 
 
+def _unguarded(x: Tensor) -> Tensor:
+    """Return what the rows come back as; NaN for a row of zeros."""
+    scale = x.abs().amax(1, keepdim=True) / 127
+    return torch.round(x / scale) * scale
+
+
 def _split(
     x: Tensor,
     w: Tensor,
@@ -43,7 +49,7 @@ def _split(
 def _reals(x: Tensor, w: Tensor, threshold: float) -> Tensor:
     inner = x.abs().amax(0) < threshold
     rows = [t[:, inner] for t in (x, w) if bool(inner.any())]
-    scaled = [(t / (t.abs().amax(1, keepdim=True) / 127)).flatten() for t in rows]
+    scaled = [(t / quantize_tokens(t)[1][:, None]).flatten() for t in rows]
     return torch.cat([*scaled, torch.zeros(1)])
 
 
@@ -53,6 +59,13 @@ def _cases(rng: torch.Generator) -> list[Case]:
         for channel, value in zip(torch.randperm(width, generator=rng), outliers, strict=False):
             x[one(rng, 0, tokens - 1), channel] = value
         return x, randn(rng, out, width), 6.0
+
+    def nothing_else() -> tuple:
+        x, w, threshold = layer(3, 5, 3, 30.0)
+        inner = x.abs().amax(0) < threshold
+        x[one(rng, 0, 2), inner] = 0
+        w[one(rng, 0, 2), inner] = 0
+        return x, w, threshold
 
     def real() -> tuple:
         x, w = real_piece(rng, "q", 4, 9)
@@ -67,6 +80,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         ("nothing but outliers", lambda: (8 + randn(rng, 3, 2).abs(), randn(rng, 4, 2), 6.0)),
         ("as many tokens as outputs", lambda: layer(5, 6, 5, 30.0)),
         ("a real layer", real),
+        ("a token and a row that are 0 but for the outlier", nothing_else),
     ]
     return [Case(label, clear(draw, _reals)) for label, draw in drawn]
 
@@ -141,6 +155,16 @@ SPLIT_LINEAR = Exercise(
             partial(_split, outliers=lambda x, w: torch.zeros(len(x), len(w))),
             "The product of the outlier channels, in float, has to be added: they carry most of "
             "the result.",
+        ),
+        Misconception(
+            "divides 0 by 0",
+            partial(
+                _split,
+                inputs=lambda x, inner: _unguarded(x[:, inner]),
+                weights=lambda w, inner: _unguarded(w[:, inner]),
+            ),
+            "Without the outliers a row of x or w may be all 0. Its scale is 1, as in 7.3: "
+            "quantize_tokens does it.",
         ),
         Misconception(
             "splits values instead of channels",
