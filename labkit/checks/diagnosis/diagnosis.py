@@ -22,7 +22,7 @@ from labkit.checks.diagnosis.evidence import Evidence, Explanation, Weight
 from labkit.checks.diagnosis.explanations.sources import Sources
 from labkit.checks.diagnosis.explanations.stored import (
     NEXT_TO_ALL,
-    OF_STORED,
+    OF_PAIRS,
     of_form,
     pairs,
     stored,
@@ -191,7 +191,7 @@ def _best(
                     consider(kind, rank, _finding(narrowed), evidence.weigh(narrowed))
     if not _explained(standing) and telling and len(evidence.wrong) >= SEVERAL:
         for rank, (both, told) in enumerate(pairs(evidence, component)):
-            if evidence.budget.over(OF_STORED, now=True):
+            if evidence.budget.over(OF_PAIRS, now=True):
                 break
             weight = evidence.weigh(told)
             if weight.explained > NEXT_TO_ALL and weight.whole >= SEVERAL:

@@ -1,5 +1,9 @@
 """Exercise 3.8: the bias on the accumulator's grid."""
 
+import operator
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -35,13 +39,35 @@ def _bias_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _unsaturated(bias: Tensor, x_scale: float, w_scale: float) -> Tensor:
-    return torch.round(bias.double() / (x_scale * w_scale)).to(torch.int64)
+def _counted(
+    bias: Tensor,
+    x_scale: float,
+    w_scale: float,
+    *,
+    real: Callable[[Tensor], Tensor] = torch.Tensor.double,
+    step: Callable[[float, float], float] = operator.mul,
+    steps: Callable[[Tensor, float], Tensor] = torch.div,
+    turn: Callable[[Tensor], Tensor] = torch.round,
+    saturated: Callable[[Tensor], Tensor] = lambda q: q.clamp(*INT32),
+    ended: Callable[[Tensor], Tensor] = torch.Tensor.long,
+) -> Tensor:
+    """Return the bias in steps of the accumulators; misconceptions change parts of this."""
+    return ended(saturated(turn(steps(real(bias), step(x_scale, w_scale)))))
 
 
-def _lowest_for_all(bias: Tensor, x_scale: float, w_scale: float) -> Tensor:
-    q = _unsaturated(bias, x_scale, w_scale)
-    return torch.where((q < INT32[0]) | (q > INT32[1]), INT32[0], q)
+def _kept(low: int, high: int) -> Callable[[Tensor], Tensor]:
+    return lambda q: q.clamp(low, high)
+
+
+def _lowest_for_all(q: Tensor) -> Tensor:
+    return torch.where((q < INT32[0]) | (q > INT32[1]), float(INT32[0]), q)
+
+
+STEPS = "Accumulators are counted in steps of x_scale * w_scale."
+ITS_BITS = (
+    "The bias is added to a 32-bit accumulator, so it may have 32 bits, and it needs them: its "
+    "steps are tiny."
+)
 
 
 QUANTIZE_BIAS = Exercise(
@@ -55,91 +81,153 @@ QUANTIZE_BIAS = Exercise(
     hints=(
         "The bias is added to sums of q_x * q_w. What is the length of one step of such a sum?",
         "One step is x_scale * w_scale. Count the steps, round, and keep to int32: -2**31 to "
-        "2**31 - 1.",
-        "torch.round(bias.double() / (x_scale * w_scale)).clamp(-(2**31), 2**31 - 1)"
-        ".to(torch.int32). In float32 the end 2**31 - 1 would itself be rounded, to 2**31.",
+        "2**31 - 1.torch.round(bias.double() / (x_scale * w_scale)).clamp(-(2**31), 2**31 - "
+        "1).to(torch.int32). In float32 the end 2**31 - 1 would itself be rounded, to 2**31.",
     ),
     misconceptions=(
         Misconception(
             "divides by the scale of the weights",
-            lambda bias, x_scale, w_scale: quantize_bias(bias, 1.0, w_scale),
-            "Accumulators are counted in steps of x_scale * w_scale.",
+            partial(_counted, step=lambda x_scale, w_scale: w_scale),
+            STEPS,
         ),
         Misconception(
             "divides by the scale of the activations",
-            lambda bias, x_scale, w_scale: quantize_bias(bias, x_scale, 1.0),
-            "Accumulators are counted in steps of x_scale * w_scale.",
+            partial(_counted, step=lambda x_scale, w_scale: x_scale),
+            STEPS,
+        ),
+        Misconception(
+            "does not divide by the scales",
+            partial(_counted, step=lambda x_scale, w_scale: 1.0),
+            STEPS,
         ),
         Misconception(
             "multiplies by the scales",
-            lambda bias, x_scale, w_scale: quantize_bias(bias, 1 / x_scale, 1 / w_scale),
+            partial(_counted, steps=torch.mul),
             "A scale is the length of a step: divide to count the steps.",
         ),
         Misconception(
+            "divides by the one scale and multiplies by the other",
+            partial(_counted, step=lambda x_scale, w_scale: x_scale / w_scale),
+            "Python goes from left to right: bias / x_scale * w_scale multiplies by w_scale. "
+            "Brackets: bias / (x_scale * w_scale).",
+        ),
+        Misconception(
+            "divides by the one scale and multiplies by the other",
+            partial(_counted, step=lambda x_scale, w_scale: w_scale / x_scale),
+            "Python goes from left to right: bias / w_scale * x_scale multiplies by x_scale. "
+            "Brackets: bias / (x_scale * w_scale).",
+        ),
+        Misconception(
+            "adds the scales",
+            partial(_counted, step=operator.add),
+            "A step of q_x * q_w is a product of two steps: x_scale * w_scale.",
+        ),
+        Misconception(
+            "takes the root of the product of the scales",
+            partial(_counted, step=lambda x_scale, w_scale: (x_scale * w_scale) ** 0.5),
+            "A step of q_x * q_w is the product of the two scales itself: x_scale * w_scale.",
+        ),
+        Misconception(
             "keeps the bias to 8 bits",
-            lambda bias, x_scale, w_scale: quantize_bias(bias, x_scale, w_scale).clamp(-128, 127),
-            "The bias is added to a 32-bit accumulator, so it may have 32 bits, and it needs them: "
-            "its steps are tiny.",
+            partial(_counted, saturated=_kept(-128, 127)),
+            ITS_BITS,
+        ),
+        Misconception(
+            "keeps the bias to -127 ... 127",
+            partial(_counted, saturated=_kept(-127, 127)),
+            ITS_BITS,
         ),
         Misconception(
             "keeps the bias to 16 bits",
-            lambda bias, x_scale, w_scale: quantize_bias(bias, x_scale, w_scale).clamp(
-                -(2**15), 2**15 - 1
-            ),
-            "The bias is added to a 32-bit accumulator, so it may have 32 bits, and it needs them: "
-            "its steps are tiny.",
+            partial(_counted, saturated=_kept(-(2**15), 2**15 - 1)),
+            ITS_BITS,
+        ),
+        Misconception(
+            "cuts the bias to 8 bits",
+            partial(_counted, ended=lambda q: q.long().char()),
+            ITS_BITS,
+        ),
+        Misconception(
+            "cuts the bias to 16 bits",
+            partial(_counted, ended=lambda q: q.long().short()),
+            ITS_BITS,
         ),
         Misconception(
             "cuts off decimals",
-            lambda bias, x_scale, w_scale: (
-                (bias.double() / (x_scale * w_scale)).clamp(*INT32).to(torch.int32)
-            ),
+            partial(_counted, turn=torch.trunc),
+            "A conversion to integers cuts towards 0: torch.round first.",
+        ),
+        Misconception(
+            "cuts off decimals",
+            partial(_counted, real=torch.Tensor.float, turn=torch.trunc),
             "A conversion to integers cuts towards 0: torch.round first.",
         ),
         Misconception(
             "rounds down",
-            lambda bias, x_scale, w_scale: (
-                torch.floor(bias.double() / (x_scale * w_scale)).clamp(*INT32).to(torch.int32)
-            ),
+            partial(_counted, turn=torch.floor),
             "// and torch.floor round down: the nearest number of steps is torch.round's.",
         ),
         Misconception(
+            "rounds up",
+            partial(_counted, turn=torch.ceil),
+            "The nearest number of steps is torch.round's.",
+        ),
+        Misconception(
+            "does not round",
+            partial(_counted, turn=lambda steps: steps, ended=lambda q: q),
+            "A bias among integers is an integer: torch.round first, then convert.",
+        ),
+        Misconception(
             "ends at -(2**31 - 1)",
-            lambda bias, x_scale, w_scale: quantize_bias(bias, x_scale, w_scale).clamp(
-                min=-(2**31) + 1
-            ),
+            partial(_counted, saturated=_kept(-(2**31) + 1, 2**31 - 1)),
             "int32 has one number more below zero than above: clamp to -2**31.",
         ),
         Misconception(
             "lets the upper end be 2**31",
-            lambda bias, x_scale, w_scale: _unsaturated(bias, x_scale, w_scale).clamp(
-                -(2**31), 2**31
-            ),
+            partial(_counted, saturated=_kept(-(2**31), 2**31)),
             "The largest int32 is 2**31 - 1.",
         ),
         Misconception(
+            "takes the largest number that float32 has for the upper end",
+            partial(_counted, saturated=_kept(-(2**31), 2**31 - 128)),
+            "int32 ends at 2**31 - 1, which float32 has not: clamp in float64, bias.double().",
+        ),
+        Misconception(
+            "saturates at 32 bits without a sign",
+            partial(_counted, saturated=_kept(0, 2**32 - 1)),
+            "A bias may be negative: int32 runs from -2**31 to 2**31 - 1.",
+        ),
+        Misconception(
+            "does not saturate above",
+            partial(_counted, saturated=lambda q: q.clamp(min=INT32[0])),
+            "A bias may be too large on either side: clamp to [-2**31, 2**31 - 1].",
+        ),
+        Misconception(
+            "does not saturate below",
+            partial(_counted, saturated=lambda q: q.clamp(max=INT32[1])),
+            "A bias may be too large on either side: clamp to [-2**31, 2**31 - 1].",
+        ),
+        Misconception(
             "does not saturate, in float32",
-            lambda bias, x_scale, w_scale: torch.round(bias / (x_scale * w_scale)).to(torch.int64),
-            "A bias of more than 2^31 steps does not fit into int32: clamp it to [-2**31, 2**31 - "
-            "1] before you convert, in float64, which has the upper end.",
+            partial(_counted, real=torch.Tensor.float, saturated=lambda q: q),
+            "A bias of more than 2^31 steps does not fit into int32: clamp it to [-2**31, 2**31 "
+            "- 1] before you convert, in float64, which has the upper end.",
         ),
         Misconception(
             "does not saturate",
-            _unsaturated,
-            "A bias of more than 2^31 steps does not fit into int32: clamp it to [-2**31, 2**31 - "
-            "1] before you convert.",
+            partial(_counted, saturated=lambda q: q),
+            "A bias of more than 2^31 steps does not fit into int32: clamp it to [-2**31, 2**31 "
+            "- 1] before you convert.",
         ),
         Misconception(
             "converts a number to int32 that int32 cannot hold",
-            _lowest_for_all,
+            partial(_counted, saturated=_lowest_for_all),
             "Such a number becomes another one, on x86 the lowest. Clamp to [-2**31, 2**31 - 1] "
             "first, and in float64: float32 rounds the upper end to 2**31.",
         ),
         Misconception(
             "wraps beyond int32",
-            lambda bias, x_scale, w_scale: (
-                torch.round(bias.double() / (x_scale * w_scale)).to(torch.int64).to(torch.int32)
-            ),
+            partial(_counted, saturated=lambda q: q, ended=lambda q: q.long().int()),
             "A conversion to int32 wraps: clamp to int32's ends before you convert.",
         ),
         Misconception(

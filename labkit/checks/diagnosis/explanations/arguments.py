@@ -20,6 +20,8 @@ from labkit.checks.values import Plain
 
 USUAL_RANGES = ((-128, 127), (0, 255), (-127, 127), (-8, 7), (0, 15))
 USUAL_NUMBERS = (0, 1, 2, 4, 7, 8, 16, 32, 127, 128, 255)
+FAR = 2**20
+"""Times the largest of any call: 2**shift of such a number takes long, and fits nothing."""
 
 
 class Arguments:
@@ -148,9 +150,22 @@ class Arguments:
 
         @cache
         def predict(i: int) -> Plain | Raised:
+            if self._is_far(edit(self.evidence.cases[i].args)):
+                return Raised("OverflowError")
             return result_of(lambda *args: reference(*edit(args)), self.evidence.cases[i].args)
 
         return Explanation(key, text, predict)
+
+    def _is_far(self, changed: tuple) -> bool:
+        """Whether an integer is larger by far than any call's there: a mantissa for a shift."""
+        passed = zip(*(case.args for case in self.evidence.cases), strict=True)
+        return any(
+            type(value) is int
+            and abs(value) > FAR
+            and abs(value)
+            > FAR * max((abs(v) for v in values if type(v) in (int, float)), default=0)
+            for value, values in zip(changed, passed, strict=True)
+        )
 
 
 def _sort(value: Any) -> object:

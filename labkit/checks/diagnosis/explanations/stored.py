@@ -14,6 +14,9 @@ NEXT_TO_ALL = 0.999
 OF_STORED = 0.5
 """The share of the time for guesses that goes to stored mistakes, at most."""
 
+OF_PAIRS = 0.75
+"""The share that is spent when two mistakes at a time are tried no longer; relations come first."""
+
 Consider = Callable[[Misconception, Explanation, Weight], None]
 
 
