@@ -179,8 +179,8 @@ UNSEEN = {
         "goes through float64",
         "returns int32",
     ),
-    "3.10": ("moves by", "puts the channels last"),
-    "3.11": ("lets relu6 end beyond", "cuts off", "rounds 6", "does not round"),
+    "3.10": ("moves by", "puts the channels last", "pads by half", "reads unsigned"),
+    "3.11": ("lets relu6 end beyond", "ends at 255", "cuts off", "rounds 6", "does not round"),
     "4.10": ("returns zeros and ones", "sorts by size, whatever comes first"),
     "5.1": (
         "leaves the zero point in",

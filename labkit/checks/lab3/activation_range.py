@@ -1,7 +1,8 @@
 """Exercise 3.11: an activation function for free."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 
 import torch
 
@@ -51,38 +52,36 @@ def _activation_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _zero_as_low(
-    activation: str, scale: float, zero_point: int, qmin: int, qmax: int
-) -> tuple[int, int]:
-    low, high = activation_range(activation, scale, zero_point, qmin, qmax)
-    return (low if activation == "none" else 0), high
+BOTH = frozenset({"relu", "relu6"})
 
 
-def _beyond_qmax(
-    activation: str, scale: float, zero_point: int, qmin: int, qmax: int
-) -> tuple[int, int]:
-    return activation_range(
-        activation, scale, zero_point, qmin, qmax if activation != "relu6" else 2**31
-    )
+def _ranged(
+    activation: str,
+    scale: float,
+    zero_point: int,
+    qmin: int,
+    qmax: int,
+    *,
+    zero: Callable[[int], int] = lambda zero_point: zero_point,
+    least: Callable[[int, int], int] = lambda zero, qmin: zero,
+    low_for: Collection[str] = BOTH,
+    steps: Callable[[float], float] = lambda scale: round(6 / scale),
+    six: Callable[[float, int], float] = lambda steps, zero: zero + steps,
+    capped: Callable[[float, int], float] = min,
+    high_for: Collection[str] = frozenset({"relu6"}),
+    ordered: Callable[[float, float], tuple[float, float]] = lambda low, high: (low, high),
+) -> tuple[float, float]:
+    """Return the ends of the codes; every misconception changes parts of this."""
+    code = zero(zero_point)
+    low = least(code, qmin) if activation in low_for else qmin
+    high = capped(six(steps(scale), code), qmax) if activation in high_for else qmax
+    return ordered(low, high)
 
 
-def _six_at(end: Callable[[float, int], float]) -> Callable[..., tuple[int, float]]:
-    """Return a range whose relu6 ends at ``end(scale, zero_point)``, or at qmax."""
-
-    def wrong(
-        activation: str, scale: float, zero_point: int, qmin: int, qmax: int
-    ) -> tuple[int, float]:
-        low, high = activation_range(activation, scale, zero_point, qmin, qmax)
-        return low, min(qmax, end(scale, zero_point)) if activation == "relu6" else high
-
-    return wrong
-
-
-def _relu6_from_qmin(
-    activation: str, scale: float, zero_point: int, qmin: int, qmax: int
-) -> tuple[int, int]:
-    low, high = activation_range(activation, scale, zero_point, qmin, qmax)
-    return (qmin if activation == "relu6" else low), high
+NEAREST = "The code of 6.0 is the nearest, as in quantization: round(6 / scale)."
+IS_ZERO = "0.0 has the code zero_point: that is where relu clamps."
+FROM_ZERO = "0.0 lies at zero_point, so 6.0 lies at zero_point + round(6 / scale)."
+NO_SUCH_CODE = "A code above qmax does not exist: min(qmax, ...)."
 
 
 ACTIVATION_RANGE = Exercise(
@@ -98,89 +97,144 @@ ACTIVATION_RANGE = Exercise(
     hints=(
         "relu(y) = max(y, 0). Which code stands for 0.0?",
         "Clamping at zero_point from below is relu. For relu6 find the code of 6.0 as in lab 1.",
-        "low = zero_point for relu and relu6, else qmin. high = min(qmax, zero_point + "
-        "round(6 / scale)) for relu6, else qmax.",
+        "low = zero_point for relu and relu6, else qmin. high = min(qmax, zero_point + round(6 / "
+        "scale)) for relu6, else qmax.",
     ),
     misconceptions=(
         Misconception(
             "forgets the zero point",
-            lambda activation, scale, zero_point, qmin, qmax: activation_range(
-                activation, scale, 0, qmin, qmax
-            ),
+            partial(_ranged, zero=lambda zero_point: 0),
             "0.0 has the code zero_point, and 6.0 lies round(6 / scale) steps above it.",
         ),
         Misconception(
             "clamps at the code 0",
-            _zero_as_low,
-            "0.0 has the code zero_point: that is where relu clamps.",
+            partial(_ranged, least=lambda zero, qmin: 0),
+            IS_ZERO,
+        ),
+        Misconception(
+            "clamps at the larger of the zero point and the code 0",
+            partial(_ranged, least=lambda zero, qmin: max(zero, 0)),
+            IS_ZERO,
+        ),
+        Misconception(
+            "clamps one above the zero point",
+            partial(_ranged, least=lambda zero, qmin: zero + 1),
+            "0.0 itself is a result of relu, with the code zero_point: clamp there.",
+        ),
+        Misconception(
+            "clamps at minus the zero point",
+            partial(_ranged, least=lambda zero, qmin: -zero),
+            IS_ZERO,
+        ),
+        Misconception(
+            "clamps above `qmin` by the zero point",
+            partial(_ranged, least=lambda zero, qmin: qmin + zero),
+            IS_ZERO,
         ),
         Misconception(
             "lets relu6 end beyond qmax",
-            _beyond_qmax,
-            "A code above qmax does not exist: min(qmax, ...).",
+            partial(_ranged, capped=lambda code, qmax: code),
+            NO_SUCH_CODE,
+        ),
+        Misconception(
+            "takes the larger of the two upper ends",
+            partial(_ranged, capped=max),
+            "Both ends hold, so the lower one of the two counts: min(qmax, zero_point + round(6 "
+            "/ scale)).",
+        ),
+        Misconception(
+            "ends at 255, whatever qmax is",
+            partial(_ranged, capped=lambda code, qmax: min(code, 255)),
+            "Codes may be signed, or have 4 bits: min(qmax, ...).",
         ),
         Misconception(
             "counts the steps up to 6 from the code 0",
-            _six_at(lambda scale, zero_point: round(6 / scale)),
-            "0.0 lies at zero_point, so 6.0 lies at zero_point + round(6 / scale).",
+            partial(_ranged, six=lambda steps, zero: steps),
+            FROM_ZERO,
         ),
         Misconception(
             "takes 6 for a number of codes",
-            _six_at(lambda scale, zero_point: zero_point + 6),
+            partial(_ranged, steps=lambda scale: 6),
             "6 is a real number: it is 6 / scale steps above 0.0.",
         ),
         Misconception(
             "takes 6 for a code",
-            _six_at(lambda scale, zero_point: 6),
+            partial(_ranged, steps=lambda scale: 6, six=lambda steps, zero: steps),
             "6 is a real number: it is 6 / scale steps above 0.0, and 0.0 lies at zero_point.",
         ),
         Misconception(
             "multiplies 6 by the scale",
-            _six_at(lambda scale, zero_point: zero_point + round(6 * scale)),
+            partial(_ranged, steps=lambda scale: round(6 * scale)),
             "scale is the length of a step: 6 is 6 / scale steps.",
         ),
         Misconception(
             "takes the zero point away",
-            _six_at(lambda scale, zero_point: round(6 / scale) - zero_point),
+            partial(_ranged, six=lambda steps, zero: steps - zero),
             "On the way to codes it is added: zero_point + round(6 / scale).",
         ),
         Misconception(
+            "takes the steps off the zero point",
+            partial(_ranged, six=lambda steps, zero: zero - steps),
+            "6.0 lies above 0.0: zero_point + round(6 / scale).",
+        ),
+        Misconception(
             "cuts off the decimals of 6 / scale",
-            _six_at(lambda scale, zero_point: zero_point + int(6 / scale)),
-            "The code of 6.0 is the nearest, as in quantization: round(6 / scale).",
+            partial(_ranged, steps=lambda scale: int(6 / scale)),
+            NEAREST,
         ),
         Misconception(
             "rounds 6 / scale up",
-            _six_at(lambda scale, zero_point: zero_point + math.ceil(6 / scale)),
-            "The code of 6.0 is the nearest, as in quantization: round(6 / scale).",
+            partial(_ranged, steps=lambda scale: math.ceil(6 / scale)),
+            NEAREST,
         ),
         Misconception(
             "does not round 6 / scale",
-            _six_at(lambda scale, zero_point: zero_point + 6 / scale),
+            partial(_ranged, steps=lambda scale: 6 / scale),
             "A code is whole: round(6 / scale).",
         ),
         Misconception(
+            "divides 1 by the scale",
+            partial(_ranged, steps=lambda scale: round(1 / scale)),
+            "relu6 ends at 6.0, which is 6 / scale steps above 0.0.",
+        ),
+        Misconception(
             "treats relu6 as relu",
-            lambda activation, scale, zero_point, qmin, qmax: activation_range(
-                activation[:4], scale, zero_point, qmin, qmax
-            ),
+            partial(_ranged, high_for=()),
             "relu6 has an upper end as well, the code of 6.0.",
         ),
         Misconception(
+            "ends relu at 6 as well",
+            partial(_ranged, high_for=BOTH),
+            'relu has no upper end: only relu6 has, so ask for "relu6" exactly.',
+        ),
+        Misconception(
             "leaves out the lower end of relu6",
-            _relu6_from_qmin,
+            partial(_ranged, low_for=("relu",)),
             "relu6 is relu with an upper end: clamp at zero_point as well.",
         ),
         Misconception(
+            "leaves out the lower end of relu",
+            partial(_ranged, low_for=("relu6",)),
+            "relu(y) = max(y, 0): both of them clamp at zero_point.",
+        ),
+        Misconception(
+            "leaves out the lower ends",
+            partial(_ranged, low_for=()),
+            "relu(y) = max(y, 0): relu and relu6 clamp at zero_point.",
+        ),
+        Misconception(
             "returns the upper end first",
-            lambda *args: activation_range(*args)[::-1],
+            partial(_ranged, ordered=lambda low, high: (high, low)),
             "The lower end comes first: return low, high.",
         ),
         Misconception(
             "applies relu even where there is none",
-            lambda activation, scale, zero_point, qmin, qmax: activation_range(
-                "relu" if activation == "none" else activation, scale, zero_point, qmin, qmax
-            ),
+            partial(_ranged, low_for=("none", "relu", "relu6")),
+            'With "none" all codes are allowed, from qmin to qmax.',
+        ),
+        Misconception(
+            "applies relu6 even where there is none",
+            partial(_ranged, low_for=("none", "relu", "relu6"), high_for=("none", "relu6")),
             'With "none" all codes are allowed, from qmin to qmax.',
         ),
     ),
