@@ -8,6 +8,7 @@ which calls are right, and what an error means.
 """
 
 import re
+import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +17,7 @@ from labkit.checks.calling import Outcome
 from labkit.checks.diagnosis.calls import result_of
 from labkit.checks.diagnosis.chance import tells
 from labkit.checks.diagnosis.code.advice import IN_PART
-from labkit.checks.diagnosis.code.answer import Remark, remarks
+from labkit.checks.diagnosis.code.answer import Remark, never_read, remarks
 from labkit.checks.diagnosis.code.repair import repair
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Weight
 from labkit.checks.diagnosis.explanations.sources import Sources
@@ -38,6 +39,7 @@ SEVERAL = 2
 AS_FAR_FETCHED = 2
 # What comes in is found in results by chance sooner than a change that mends every call.
 BESIDE_AN_ARGUMENT = re.compile(r"result: (\w+ )?(plus|minus|times|over) [^,]*$")
+LEFT_OUT = re.compile(r"argument: (\w+) left out, ")
 NARROW = ("numbers: float16", "numbers: bfloat16")
 
 
@@ -98,7 +100,7 @@ class _Code:
             mended = self._mended()
             if mended is not None and not mended.key.endswith(IN_PART):
                 return (*(cause for cause in causes if cause.misconception), mended)
-        if causes and all(map(BESIDE_AN_ARGUMENT.match, (finding.key for finding in causes))):
+        if causes and all(map(self._may_be_told_better, causes)):
             mended = self._mended(all_or_none=True)
             if mended is not None:
                 return (mended,)
@@ -111,6 +113,16 @@ class _Code:
             in_part = mended is None or mended.key.endswith(IN_PART)
             chosen = [remark for remark in found if in_part and (not mended or not remark.cause)]
         return (*causes, *map(_remarked, chosen[:1]))
+
+    def _may_be_told_better(self, finding: Finding) -> bool:
+        """Whether a change that mends every call tells more.
+
+        What an argument gives may get lost in code that reads it, in a quotient that is always 0.
+        """
+        left_out = LEFT_OUT.match(finding.key)
+        if left_out is not None and isinstance(self.answer, types.FunctionType):
+            return left_out[1] not in never_read(self.answer)
+        return bool(BESIDE_AN_ARGUMENT.match(finding.key))
 
     def _mended(self, all_or_none: bool = False) -> Finding | None:
         if self.answer is None:

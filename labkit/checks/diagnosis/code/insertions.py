@@ -2,13 +2,14 @@
 
 import ast
 import copy
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
 from labkit.checks import syntax
 from labkit.checks.diagnosis.code.places import Place, places, put
-from labkit.checks.diagnosis.code.slips import MODULES, Change
+from labkit.checks.diagnosis.code.slips import MODULES, Change, called_name
 
 # What one step may be missing of a number, of a tensor, and of either.
 OF_NUMBERS = ("round({e})", "min(0.0, {e})", "max(0.0, {e})", "math.floor({e})", "({e} or 1)")
@@ -35,6 +36,7 @@ MISSING = {
 }
 HOLE = "expression_"
 DOES = {"torch.where({e} == 0, 1, {e})": "has 1 wherever this is 0"}
+TAKEN = re.compile(r"(?:^leaves out `(\w+)`|where `(\w+)` belongs)$")
 POWERS_OF_TWO = ("2 ** {e}", "2 ** {e} - 1", "2 ** ({e} - 1)", "2 ** ({e} - 1) - 1")
 WITH_COUNT = ("{e}[:{p}]", "{e} & 2 ** {p} - 1")
 WITH_ARGUMENT = ("{e} - {p}", "{e} + {p}", "{e} * {p}", "{e} / {p}")
@@ -56,6 +58,10 @@ class Words:
         Those of them that are small integers in every call.
     kinds : mapping
         For expressions, by where they stand: "tensor", "number" or "other".
+    rounding : Call, optional
+        Where it rounds, if that is one place, and as the other answer does.
+    same_rounding : bool
+        Whether it rounds the same there, word for word.
     """
 
     numbers: tuple[int | float, ...] = ()
@@ -63,11 +69,22 @@ class Words:
     scalars: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
     kinds: Mapping[tuple[int, int, int, int], str] = field(default_factory=dict)
+    rounding: ast.Call | None = None
+    same_rounding: bool = False
 
     def kind(self, node: ast.expr) -> str:
         """Return what an expression has been; "" if it is not known."""
         where = node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0
         return self.kinds.get(where, "")
+
+    def spoils_rounding(self, place: ast.AST, does: str) -> bool:
+        """Whether a change would take away, or replace, a rounding that must be there."""
+        if self.rounding is None:
+            return False
+        if self.same_rounding and any(node is place for node in ast.walk(self.rounding)):
+            return True
+        taken = TAKEN.search(does)
+        return taken is not None and called_name(self.rounding) in taken.groups()
 
 
 def insertable(place: Place) -> bool:

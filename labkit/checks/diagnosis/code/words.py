@@ -7,10 +7,12 @@ from labkit.checks.diagnosis.code.answer import never_read
 from labkit.checks.diagnosis.code.cell import Cell
 from labkit.checks.diagnosis.code.insertions import Words
 from labkit.checks.diagnosis.code.kinds import kinds_of
+from labkit.checks.diagnosis.code.slips import called_name
 from labkit.checks.diagnosis.evidence import Evidence
 from labkit.checks.diagnosis.explanations.variants import reachable, tree_of
 
 MOST = 2
+ROUNDING = {"round", "floor", "ceil", "trunc", "rint"}
 LARGEST_COUNT = 64
 
 
@@ -40,17 +42,32 @@ def words_of(cell: Cell, evidence: Evidence, calls: Sequence[int]) -> Words:
     read = [node.id for node in nodes if isinstance(node, ast.Name)]
     others = sorted((n for n in scalars if n not in unread), key=read.count)
     kinds = kinds_of(cell.functions, cell.defined, [evidence.cases[i] for i in calls])
-    return Words(_numbers(evidence), tuple(unread), tuple(others[:MOST]), tuple(counts), kinds)
+    wanted = list(_nodes_of_the_reference(evidence))
+    rounded, asked = list(_roundings(nodes)), list(_roundings(wanted))
+    as_asked = len(rounded) == 1 and called_name(rounded[0]) in map(called_name, asked)
+    return Words(
+        tuple(dict.fromkeys(_numbers(wanted))),
+        tuple(unread),
+        tuple(others[:MOST]),
+        tuple(counts),
+        kinds,
+        rounded[0] if as_asked else None,
+        as_asked and ast.unparse(rounded[0]) in map(ast.unparse, asked),
+    )
 
 
-def _numbers(evidence: Evidence) -> tuple[int | float, ...]:
-    """Return the numbers that stand in the reference."""
-    return tuple(dict.fromkeys(_all_numbers(evidence)))
-
-
-def _all_numbers(evidence: Evidence) -> Iterator[int | float]:
+def _nodes_of_the_reference(evidence: Evidence) -> Iterator[ast.AST]:
     for function in reachable(evidence.exercise.reference).values():
-        for node in ast.walk(tree_of(function)):
-            value = node.value if isinstance(node, ast.Constant) else None
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                yield value
+        yield from ast.walk(tree_of(function))
+
+
+def _numbers(nodes: Sequence[ast.AST]) -> Iterator[int | float]:
+    for node in nodes:
+        value = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield value
+
+
+def _roundings(nodes: Sequence[ast.AST]) -> Iterator[ast.Call]:
+    calls = (node for node in nodes if isinstance(node, ast.Call))
+    yield from (call for call in calls if called_name(call) in ROUNDING)

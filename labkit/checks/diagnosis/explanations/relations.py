@@ -32,6 +32,16 @@ def _wrapped(bits: int, signed: bool) -> Callable[[Array], Array | None]:
     return lambda w: remainder(w, bits, offset) if w.dtype.kind in "iu" else None
 
 
+def _signed(bits: int) -> Callable[[Array], Array | None]:
+    """Return what reads unsigned integers of `bits` bits as signed ones."""
+
+    def read(w: Array) -> Array | None:
+        fits = w.dtype.kind in "iu" and w.size and w.min() >= 0 and w.max() < 1 << bits
+        return remainder(w, bits, 1 << bits - 1) if fits else None
+
+    return read
+
+
 def remainder(w: Array, bits: int, offset: int) -> Array:
     """Return integers as they are kept in `bits` bits, from -offset up."""
     wrapped = [(int(v) + offset) % (1 << bits) - offset for v in w.reshape(-1)]
@@ -59,6 +69,11 @@ WRAPS = (
     "Numbers wrap round: they are right but for multiples of 2^{b}, as if they were kept in {b} "
     "bits on the way. Look for the first step that does not fit: compute it in a wider dtype, and "
     "make that narrow only after the clamp."
+)
+AS_SIGNED = (
+    "The numbers are right, read as signed integers of {b} bits: what is 2^{n} or more comes out "
+    "negative, 2^{b} less. Return them as unsigned integers, or in a wider dtype, without a step "
+    "through int{b} on the way."
 )
 RELATIONS = (
     Relation(
@@ -113,6 +128,10 @@ RELATIONS = (
         "cut off",
         _real(np.trunc),
         "The right result has lost its decimals, as by int() or //: leave them.",
+    ),
+    *(
+        Relation(f"wrapped to {b} bits, signed", _signed(b), AS_SIGNED.format(b=b, n=b - 1))
+        for b in (8, 16, 32)
     ),
     *(
         Relation(f"wrapped to {b} bits", _wrapped(b, signed), WRAPS.format(b=b))

@@ -89,6 +89,11 @@ MEANINGS = (
         "others. Add something to its diagonal before, or look at what was added, and where.",
     ),
     Meaning(
+        r"Invalid integer data type|data type 'u?int\d+' not understood",
+        "numpy and torch have integers of 8, 16, 32 and 64 bits only, and other numbers of bits "
+        "are asked for: compute the limits from powers of 2.",
+    ),
+    Meaning(
         r"negative shift count",
         "A shift by less than 0 does not exist: for a shift of 0 there is nothing to round. Treat "
         "it apart.",

@@ -3,6 +3,7 @@
 import ast
 import difflib
 import re
+import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +13,8 @@ from labkit.checks.calling import BROKEN, Outcome, call_all
 from labkit.checks.diagnosis.code.answer import code_of
 from labkit.checks.diagnosis.facts.errors import meaning
 from labkit.checks.diagnosis.finding import MOST, Finding
-from labkit.checks.diagnosis.judging.sides import source
+from labkit.checks.diagnosis.judging.recording import returned
+from labkit.checks.diagnosis.judging.sides import differences, source
 from labkit.checks.exercise import Case, Exercise
 from labkit.checks.reviews import Names
 from labkit.checks.scripts import Sight
@@ -71,7 +73,7 @@ def reviewed(
     form += [*_same_list(shown), *_one_at_most(shown)]
     if answer is not None:
         form += _by_place(exercise, answer, shown)
-    asks = partial(_asks, code_of(answer))
+    asks = partial(_asks, answer)
     about = [(f"asks about {name}", asks(name)) for name in settled if asks(name)]
     about += _errors(rule, shown, more, settled, asks)
     return (*map(_fact, form), *found, *map(_fact, about))[:MOST]
@@ -93,7 +95,10 @@ def _pairs(
 
 
 def _names(outcome: Outcome) -> frozenset[str] | None:
-    value: Plain = outcome.value
+    return _listed(outcome.value)
+
+
+def _listed(value: Plain) -> frozenset[str] | None:
     texts = isinstance(value, tuple) and all(isinstance(word, str) for word in value)
     return frozenset(value) if texts else None
 
@@ -132,16 +137,30 @@ def _unknown(rule: Names, outcomes: Sequence[Outcome]) -> Iterator[tuple[str, st
         )
 
 
-def _asks(code: ast.FunctionDef | None, name: str) -> str:
-    """Say under which condition the code reports a name, if it has one for it alone."""
+def _asks(answer: Callable[..., Any] | None, name: str, script: list[str] | None = None) -> str:
+    """Say under which condition the code reports a name, and what that compares in a script."""
+    condition = _condition(code_of(answer), name)
+    if condition is None:
+        return ""
+    text = f'For "{name}" your code asks `{source(condition)}`.'
+    if script is None or not isinstance(answer, types.FunctionType):
+        return text
+    ended = returned(answer, Case("", (list(script),)))
+    reports = name in (_listed(ended[0].result) or ()) if ended else False
+    compared = next(differences(condition, ended[0], not reports), None) if ended else None
+    return f"{text} There {compared}." if compared else text
+
+
+def _condition(code: ast.FunctionDef | None, name: str) -> ast.expr | None:
+    """Return the condition under which the code reports a name, if it has one for it alone."""
     for node in ast.walk(code) if code else ():
         if isinstance(node, ast.If) and any(_holds(step, name) for step in node.body):
-            return f'For "{name}" your code asks `{source(node.test)}`.'
+            return node.test
         if isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
                 if isinstance(key, ast.Constant) and key.value == name:
-                    return f'For "{name}" your code asks `{source(value)}`.'
-    return ""
+                    return value
+    return None
 
 
 def _holds(step: ast.stmt, name: str) -> bool:
@@ -189,7 +208,7 @@ def _errors(
     shown: Sequence[Reviewed],
     more: Sequence[Reviewed],
     settled: frozenset[str],
-    asks: Callable[[str], str],
+    asks: Callable[..., str],
 ) -> list[tuple[str, str]]:
     """Say of each name how often it is missed or reported for nothing, and where."""
     found = []
@@ -209,12 +228,14 @@ def _errors(
             wide = [one for one in more if (name in one.wanted) is there and one.got is not None]
             bad = [one for one in wide if _errs(name, one)]
             apart = _contrast(rule, name, bad, [one for one in wide if not _errs(name, one)])
-            seen = rule.sight(name, bad[0].script).words
-            where = f"It is {verb} where {seen}, for instance."
+            seen = [rule.sight(name, one.script).words for one in bad]
+            where = f"It is {verb} where {seen[0]}, for instance."
+            script: list[str] | None = bad[0].script
             if apart:
                 where = f"It is {verb} where {apart[0]}; not where {apart[1]}."
+                script = bad[seen.index(apart[0])].script if apart[0] in seen else None
             told = f'"{name}" is {verb} in {many}. {where}'
-            text = " ".join(filter(None, (told, asks(name), message)))
+            text = " ".join(filter(None, (told, asks(name, script), message)))
             found.append((-off, key, text, name))
     return [(f"{name} {key}", text) for _, key, text, name in sorted(found)]
 

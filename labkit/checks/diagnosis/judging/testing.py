@@ -4,7 +4,8 @@ Facts. Those about its calls need the test itself, which only a notebook may run
 """
 
 import ast
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from labkit.checks.calling import Outcome
@@ -12,13 +13,20 @@ from labkit.checks.diagnosis.code.answer import code_of, ends_in_first_round
 from labkit.checks.diagnosis.facts.qualities import is_tensor
 from labkit.checks.diagnosis.finding import MOST, Finding
 from labkit.checks.diagnosis.judging.recording import Call, record, statement_of
-from labkit.checks.diagnosis.judging.sides import LONGEST_LINE, Difference, differences
+from labkit.checks.diagnosis.judging.sides import (
+    LONGEST_LINE,
+    Difference,
+    comparisons,
+    differences,
+)
 from labkit.checks.diagnosis.judging.surviving import arguments, short, survival
 from labkit.checks.exercise import Case, Exercise
 from labkit.checks.property_test import REFERENCE
 from labkit.checks.values import describe, shortened
 
 REFUSES = "test: refuses"
+COPIED = re.compile(r"\.(?:clone|detach)\(\)")
+CONVERSIONS = {"clone", "detach", "long", "int", "float", "double", "to", "tolist", "item"}
 
 
 def misjudged(
@@ -101,6 +109,14 @@ def _code(exercise: Exercise, answer: Callable[..., Any]) -> Iterator[tuple[str,
             "and what comes after is not looked at. Say no inside the loop, where an input does "
             "not fit, and yes after it.",
         )
+    itself = _with_itself(definition, given)
+    if itself:
+        yield (
+            "compares with itself",
+            f"Your test compares `{itself}` with the same call: `{given}`, in there, is the "
+            "implementation that is to be judged, whatever another cell calls by that name. Say "
+            "what is right without it: write the rule down once more, or numbers that you know.",
+        )
     if any(isinstance(n, ast.Assert) and isinstance(n.test, ast.Tuple) for n in nodes):
         yield (
             "asserts a tuple",
@@ -113,6 +129,35 @@ def _code(exercise: Exercise, answer: Callable[..., Any]) -> Iterator[tuple[str,
             "Your test catches errors, a failed `assert` among them, and goes on as if all were "
             "well. Return False there, or let them through: to raise is to say no.",
         )
+
+
+def _with_itself(definition: ast.FunctionDef, given: str) -> str:
+    """Return a call of what is judged, if nothing is compared but that call with itself."""
+    made = {
+        target.id: node.value
+        for node in ast.walk(definition)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    compared = [(left, right) for left, right, _ in comparisons(definition, True)]
+    calls = [[_call_of(side, given, made) for side in sides] for sides in compared]
+    if calls and all(one and one == other for one, other in calls):
+        return calls[0][0]
+    return ""
+
+
+def _call_of(node: ast.expr, given: str, made: Mapping[str, ast.expr]) -> str:
+    """Return the call behind a value, without conversions and copies; "" if it is none."""
+    if isinstance(node, ast.Name) and node.id in made:
+        return _call_of(made[node.id], given, {k: v for k, v in made.items() if k != node.id})
+    if not isinstance(node, ast.Call):
+        return ""
+    if isinstance(node.func, ast.Name) and node.func.id == given:
+        return COPIED.sub("", ast.unparse(node))
+    if isinstance(node.func, ast.Attribute) and node.func.attr in CONVERSIONS:
+        return _call_of(node.func.value, given, made)
+    return ""
 
 
 def _says_yes_early(step: ast.stmt) -> bool:
