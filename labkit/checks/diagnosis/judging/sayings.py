@@ -18,6 +18,7 @@ from labkit.checks.diagnosis.code.answer import code_of, ends_in_first_round
 from labkit.checks.diagnosis.finding import MOST, Finding
 from labkit.checks.diagnosis.judging.deciding import Decision, about, decided, place
 from labkit.checks.diagnosis.judging.naming import Named, one_name
+from labkit.checks.diagnosis.judging.recording import record
 from labkit.checks.diagnosis.judging.reviewing import reviewed
 from labkit.checks.diagnosis.judging.surviving import overlooking
 from labkit.checks.diagnosis.judging.testing import misjudged
@@ -59,12 +60,15 @@ def judged(
         facts = reviewed(exercise, cases, outcomes, answer, found, settled)
         found = loop
     elif isinstance(rule, Name):
+        found = found[:1]
         named = _named(exercise, rule, cases, outcomes, answer)
         facts = _reason(named) if found else one_name(named)
         found = loop or found
     else:
         survivors = [cases[i] for i in wrong if not cases[i].must]
-        found = tuple(f for f in found if _overlooks_as(exercise, f, survivors, answer))
+        accepted = [case for i, case in enumerate(cases) if case.must and i not in wrong]
+        likely = (f for f in found if _overlooks_as(exercise, f, survivors, answer))
+        found = tuple(f for f in likely if _asks_as(exercise, f, accepted, answer))[:1]
         facts = misjudged(exercise, cases, outcomes, wrong, answer)
         # What it is that a right implementation fails tells more, and is no "always".
         if facts:
@@ -135,10 +139,30 @@ def _overlooks_as(
     return one == other
 
 
+def _asks_as(
+    exercise: Exercise,
+    finding: Finding,
+    accepted: Sequence[Case],
+    answer: Callable[..., Any] | None,
+) -> bool:
+    """Whether the calls of an answer have in common what those of a stored test have."""
+    mistake = finding.misconception
+    if mistake is None or answer is None or not accepted:
+        return True
+    one, other = (_common(exercise, test, accepted[0]) for test in (answer, mistake.wrong))
+    return other <= one
+
+
+def _common(exercise: Exercise, test: Callable[..., Any], right: Case) -> set[str]:
+    """Return the traits that all calls of a test have, when it is given what it accepts."""
+    calls = record(test, right)
+    return {words for words, holds in exercise.traits if all(holds(*call.args) for call in calls)}
+
+
 def alike(
     exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]
 ) -> tuple[tuple[Finding, ...], frozenset[str]]:
-    """Return the stored misconceptions that say the same on every call, two at most.
+    """Return the stored misconceptions that say the same on every call, the likeliest first.
 
     A list of names is looked at name by name, so that two that are missed are both said; with
     them come the names of which something is said.
@@ -146,10 +170,12 @@ def alike(
     rule = exercise.rules[0]
     if isinstance(rule, Names):
         return _name_by_name(exercise, rule, cases, outcomes)
-    for mistake in exercise.misconceptions:
-        if all(map(_same, outcomes, _said_by(exercise, mistake.wrong, cases))):
-            return (_finding(mistake),), frozenset()
-    return (), frozenset()
+    found = (
+        _finding(mistake)
+        for mistake in exercise.misconceptions
+        if all(map(_same, outcomes, _said_by(exercise, mistake.wrong, cases)))
+    )
+    return tuple(found), frozenset()
 
 
 def _name_by_name(
