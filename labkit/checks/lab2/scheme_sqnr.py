@@ -55,6 +55,10 @@ def _around_zero(x: Tensor) -> tuple[float, float]:
     return min(float(x.min()), 0.0), max(float(x.max()), 0.0)
 
 
+def _of_the_data(x: Tensor) -> tuple[float, float]:
+    return float(x.min()), float(x.max())
+
+
 def _tens(ratio: float) -> float:
     return 10 * math.log10(ratio)
 
@@ -67,6 +71,7 @@ def _compared(
     ends: Callable[[Tensor], tuple[float, float]] = _around_zero,
     steps: Callable[[int], int] = lambda bits: 2**bits - 1,
     zero_point: Callable[[float], float] = round,
+    among: Callable[[float, int], float] = lambda zero, qmax: min(max(zero, 0), qmax),
     turn: Callable[[Tensor], Tensor] = torch.round,
     back: Callable[[Tensor, float], Tensor] = lambda q, zero: q - zero,
     power: Callable[[Tensor], Tensor] = lambda x: (x**2).mean(),
@@ -78,7 +83,7 @@ def _compared(
     length = step(x, 2 ** (bits - 1))
     rmin, rmax = ends(x)
     scale = (rmax - rmin) / steps(bits)
-    zero = zero_point(-rmin / scale)
+    zero = among(zero_point(-rmin / scale), 2**bits - 1)
     q = (turn(x / scale) + zero).clamp(0, 2**bits - 1)
     errors = x - turn(x / length) * length, x - back(q, zero) * scale
     one, other = (decibels(float(power(x) / power(error))) for error in errors)
@@ -155,9 +160,15 @@ SCHEME_SQNR = Exercise(
         ),
         Misconception(
             "does not widen the affine range to contain 0",
-            partial(_compared, ends=lambda x: (float(x.min()), float(x.max()))),
+            partial(_compared, ends=_of_the_data, among=lambda zero, qmax: zero),
             "The numbers look better, but 0.0 has no code any more. rmin = min(x.min(), 0) and "
             "rmax = max(x.max(), 0).",
+        ),
+        Misconception(
+            "does not widen the affine range, so that the zero point ends at an end of the codes",
+            partial(_compared, ends=_of_the_data),
+            "Values far from 0 are clipped then. rmin = min(x.min(), 0) and rmax = max(x.max(), "
+            "0): the zero point is one of the codes by itself.",
         ),
         Misconception(
             "gives the symmetric scheme codes up to 2^bits - 1",
@@ -191,7 +202,7 @@ SCHEME_SQNR = Exercise(
         ),
         Misconception(
             "gives the zero point the wrong sign",
-            partial(_compared, zero_point=lambda real: -round(real)),
+            partial(_compared, zero_point=lambda real: -round(real), among=lambda zero, qmax: zero),
             "rmin is not above 0, so the zero point round(-rmin / scale) is not below it.",
         ),
         Misconception(
