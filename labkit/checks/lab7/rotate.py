@@ -22,14 +22,15 @@ def _rotated(
     x: Tensor,
     *,
     signs: tuple[int, int, int, int] = (1, 1, 1, -1),
+    first: int = 1,
     divisor: Callable[[Tensor], float] = lambda x: x.shape[1] ** 0.5,
 ) -> Tensor:
-    return x @ _doubled(x.shape[1], signs) / divisor(x)
+    return x @ _doubled(x.shape[1], signs, first) / divisor(x)
 
 
-def _doubled(n: int, signs: tuple[int, int, int, int] = (1, 1, 1, -1)) -> Tensor:
+def _doubled(n: int, signs: tuple[int, int, int, int] = (1, 1, 1, -1), first: int = 1) -> Tensor:
     a, b, c, d = signs
-    h = torch.ones(1, 1)
+    h = torch.eye(min(first, n))
     while len(h) < n:
         h = torch.cat([torch.cat([a * h, b * h], dim=1), torch.cat([c * h, d * h], dim=1)])
     return h
@@ -53,6 +54,11 @@ def _tokens(x: Tensor) -> Tensor:
     n = 1 << (len(x) - 1).bit_length()
     padded = torch.cat([x, torch.zeros(n - len(x), x.shape[1])])
     return (_doubled(n) @ padded / n**0.5)[: len(x)]
+
+
+def _halves(x: Tensor) -> Tensor:
+    half = max(x.shape[1] // 2, 1)
+    return (x.unflatten(1, (-1, half)) @ _doubled(half)).flatten(1) / x.shape[1] ** 0.5
 
 
 def _neighbours(x: Tensor) -> Tensor:
@@ -147,6 +153,17 @@ ROTATE = Exercise(
             partial(_rotated, signs=(2, 1, -1, -1)),
             "In each step a - b is written where b stood, and a + b is then made of the new b. "
             "Compute both first, or on a copy: a, b = a + b, a - b.",
+        ),
+        Misconception(
+            "leaves out the first step, which mixes neighbours",
+            partial(_rotated, first=2),
+            "The first pairs are 1 apart: channels 0 and 1, 2 and 3. Begin with h = 1, the matrix "
+            "[[1]].",
+        ),
+        Misconception(
+            "leaves out the last step, which mixes the two halves",
+            _halves,
+            "The last pairs are n / 2 apart: go on while len(h) < n.",
         ),
         Misconception(
             "turns the sign of the whole lower half",
