@@ -1,13 +1,11 @@
 """Exercise 3.15: a multiplier and a bias scale for each output channel."""
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.exercise import Case, Exercise
 from labkit.checks.inputs import INT8, UINT8, uniform, whole
+from labkit.checks.lab3.channel_slips import MISCONCEPTIONS
 from labkit.checks.lab3.gemm import gemm
 from labkit.checks.lab3.inputs import INT32, int8_codes, uint8_codes, weight_codes
 from labkit.checks.rules import Codes
@@ -107,73 +105,6 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _scaled(scale_of: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
-    """Return the wrong answer that uses ``scale_of(w_scale)`` throughout."""
-
-    def wrong(
-        q_x: Tensor,
-        q_w: Tensor,
-        bias: Tensor,
-        x_scale: float,
-        x_zero_point: int,
-        w_scale: Tensor,
-        *output: float,
-    ) -> Tensor:
-        scale = scale_of(w_scale).expand(len(w_scale))
-        changed: Any = (q_x, q_w, bias, x_scale, x_zero_point, scale, *output)
-        return channel_linear(*changed)
-
-    return wrong
-
-
-_Part = Callable[[Tensor, float, Tensor, float], Tensor]
-
-
-def _steps(bias: Tensor, x_scale: float, w_scale: Tensor, y_scale: float) -> Tensor:
-    return _in_steps(bias, x_scale * w_scale.double())
-
-
-def _multiplier(bias: Tensor, x_scale: float, w_scale: Tensor, y_scale: float) -> Tensor:
-    return x_scale * w_scale.double() / y_scale
-
-
-def _with(
-    q_bias: _Part = _steps,
-    multiplier: _Part = _multiplier,
-    rounded: Callable[[Tensor], Tensor] = torch.round,
-    sums: Callable[[Tensor, Tensor, int], Tensor] = _sums,
-) -> Callable[..., Tensor]:
-    """Return the wrong answer with another bias, multiplier, rounding or sum."""
-
-    def wrong(
-        q_x: Tensor,
-        q_w: Tensor,
-        bias: Tensor,
-        x_scale: float,
-        x_zero_point: int,
-        w_scale: Tensor,
-        y_scale: float,
-        zero_point: int,
-        qmin: int,
-        qmax: int,
-    ) -> Tensor:
-        given = (bias, x_scale, w_scale, y_scale)
-        acc = sums(q_x, q_w, x_zero_point) + q_bias(*given)
-        return (rounded(acc * multiplier(*given)) + zero_point).clamp(qmin, qmax).to(torch.int32)
-
-    return wrong
-
-
-def _clamped_to_int8(*args: Any) -> Tensor:
-    changed = (*args[:-2], *INT8)
-    return channel_linear(*changed)
-
-
-def _without_zero_point(*args: Any) -> Tensor:
-    changed = (*args[:-3], 0, *args[-2:])
-    return channel_linear(*changed)
-
-
 CHANNEL_LINEAR = Exercise(
     id="3.15",
     title="A multiplier per channel",
@@ -193,118 +124,5 @@ CHANNEL_LINEAR = Exercise(
         "integer_linear(q_x, q_w[c : c + 1], q_bias, ...) is column c: join the columns with "
         "torch.cat(columns, dim=1).",
     ),
-    misconceptions=(
-        Misconception(
-            "uses the largest scale for all channels",
-            _scaled(lambda w_scale: w_scale.max()),
-            "That is one scale for the whole layer again. Output c has the multiplier "
-            "S_x * w_scale[c] / S_y.",
-        ),
-        Misconception(
-            "uses the first channel's scale for all",
-            _scaled(lambda w_scale: w_scale[:1]),
-            "Each output has its own scale: w_scale[c], for the bias and for the multiplier.",
-        ),
-        Misconception(
-            "uses the mean of the scales for all channels",
-            _scaled(lambda w_scale: w_scale.mean()),
-            "No layer has such a scale. Output c has the multiplier S_x * w_scale[c] / S_y.",
-        ),
-        Misconception(
-            "counts all biases in the same steps",
-            _with(q_bias=lambda b, s, w, y: _in_steps(b, s * w.double().max())),
-            "The bias is added to the accumulator, whose steps are S_x * w_scale[c]: they differ "
-            "from output to output.",
-        ),
-        Misconception(
-            "counts all biases in the steps of the first channel",
-            _with(q_bias=lambda b, s, w, y: _in_steps(b, s * w.double()[0])),
-            "The bias is added to the accumulator, whose steps are S_x * w_scale[c]: they differ "
-            "from output to output.",
-        ),
-        Misconception(
-            "counts the bias in steps of the weights",
-            _with(q_bias=lambda b, s, w, y: _in_steps(b, w.double())),
-            "A product of codes has steps of S_x * w_scale[c]; so must the bias.",
-        ),
-        Misconception(
-            "adds the bias to the codes of the result",
-            _with(q_bias=lambda b, s, w, y: torch.round(b.double() / y) / (s * w.double() / y)),
-            "The bias belongs to the accumulator, in steps of S_x * w_scale[c], before the only "
-            "rounding.",
-        ),
-        Misconception(
-            "leaves the bias out",
-            _with(q_bias=lambda b, s, w, y: torch.zeros(len(b))),
-            "Count the bias in steps of S_x * w_scale[c] and add it to the accumulator.",
-        ),
-        Misconception(
-            "uses one multiplier for all channels",
-            _with(multiplier=lambda b, s, w, y: s * w.double().max() / y),
-            "Each output leaves the accumulator by its own multiplier, S_x * w_scale[c] / S_y.",
-        ),
-        Misconception(
-            "uses the first channel's multiplier for all",
-            _with(multiplier=lambda b, s, w, y: s * w.double()[0] / y),
-            "Each output leaves the accumulator by its own multiplier, S_x * w_scale[c] / S_y.",
-        ),
-        Misconception(
-            "has the multiplier upside down",
-            _with(multiplier=lambda b, s, w, y: y / (s * w.double())),
-            "From steps of the accumulator to steps of the result: S_x * w_scale[c] / S_y.",
-        ),
-        Misconception(
-            "leaves the scale of the result out of the multiplier",
-            _with(multiplier=lambda b, s, w, y: s * w.double()),
-            "That gives real numbers. Divide by y_scale to count steps of the result.",
-        ),
-        Misconception(
-            "leaves the scale of the input out of the multiplier",
-            _with(multiplier=lambda b, s, w, y: w.double() / y),
-            "A product of codes has steps of S_x * w_scale[c]: both scales belong in.",
-        ),
-        Misconception(
-            "leaves out the zero point of the input",
-            _with(sums=lambda q_x, q_w, z: gemm(q_x, q_w.t())),
-            "Take x_zero_point times the sum of each output's weights off: fold_zero_point of 3.4 "
-            "does.",
-        ),
-        Misconception(
-            "cuts off instead of rounding",
-            _with(rounded=torch.trunc),
-            "Round to the nearest code: your requantize of 3.7 does.",
-        ),
-        Misconception(
-            "rounds down",
-            _with(rounded=torch.floor),
-            "Round to the nearest code: your requantize of 3.7 does.",
-        ),
-        Misconception(
-            "returns the outputs as rows",
-            lambda *args: channel_linear(*args).t(),
-            "The result is [M, out]: one column for each output. torch.cat(columns, dim=1).",
-        ),
-        Misconception(
-            "clamps to int8, whatever qmin and qmax are",
-            _clamped_to_int8,
-            "The ends of the codes are arguments: clamp to qmin and qmax.",
-        ),
-        Misconception(
-            "leaves out the zero point of the result",
-            _without_zero_point,
-            "After rounding, add zero_point; then clamp.",
-        ),
-        Misconception(
-            "adds the real bias to the codes of the result",
-            _with(q_bias=lambda b, s, w, y: b.double() / (s * w.double() / y)),
-            "The bias belongs to the accumulator, in steps of S_x * w_scale[c]: divide and round "
-            "it first.",
-        ),
-        Misconception(
-            "does not round the bias",
-            _with(q_bias=lambda b, s, w, y: b.double() / (s * w.double())),
-            "The layer stores its bias as an integer: round it to whole steps of S_x * w_scale[c] "
-            "before you add it.",
-        ),
-    ),
+    misconceptions=MISCONCEPTIONS,
 )

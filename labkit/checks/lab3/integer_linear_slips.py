@@ -99,9 +99,7 @@ def _added_late(q: Tensor, q_bias: Tensor, low: int, high: int) -> Tensor:
 
 
 EITHER_SIDE = "A result may lie beyond the codes on either side: clamp to [qmin, qmax]."
-PASS_ON = (
-    "The codes of the result may be unsigned, or begin at the zero point: pass qmin and qmax on."
-)
+PASS_ON = "Codes of the result may be unsigned, or begin at the zero point: pass qmin and qmax on."
 NINE_BITS = "q_x - x_zero_point needs 9 bits and wraps. Your fold_zero_point does it afterwards."
 
 
