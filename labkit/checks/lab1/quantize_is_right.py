@@ -61,7 +61,8 @@ QUANTIZE_IS_RIGHT = property_test(
         ("one that returns int64", "lambda f: lambda *args: f(*args).long()", ANY_INTEGERS),
         (
             "one that returns int16",
-            "lambda f: lambda *args: f(*args).to(torch.int16)",
+            "lambda f: lambda x, scale, zero_point, qmin, qmax: f(x, scale, zero_point, qmin, qmax)"
+            ".to(torch.int16 if -(2**15) <= qmin and qmax < 2**15 else torch.int32)",
             ANY_INTEGERS,
         ),
         (

@@ -147,7 +147,7 @@ REVIEW_SQNR = review(
     hints=(
         "Take the errors one by one. Which line would have to be another one? Some lines only look "
         "like errors: say what each of them does before you report it.",
-        "Find the line first, then ask one question of it: does the line with randperm have "
+        "Find the line first, then ask it something: does the line with randperm have "
         "generator=g, does the line that appends to signal name back, does the line that adds to "
         "stored know of 32 bits, is there a loop in the line that computes sqnr?",
         "next(line for line in script if 'stored += ' in line) is a line. Not all layers is a "
