@@ -364,3 +364,39 @@ def test_one_number_and_none_are_shifted_by_every_right_implementation() -> None
         if case.must:
             assert int(case.args[0](torch.tensor(12), 3)) == 2
             assert case.args[0](torch.tensor([], dtype=torch.int64), 3).tolist() == []
+
+
+def rights(key: str) -> dict:
+    return {case.label: case.args[0] for case in EXERCISES[key].draw(0) if case.must}
+
+
+@pytest.mark.parametrize(("qmin", "qmax"), [(0, 65535), (-32768, 32767), (0, 255), (-1, 1)])
+def test_every_range_of_16_bits_may_be_asked_of_a_right_quantize(qmin, qmax) -> None:
+    x = torch.tensor([-1e6, 0.2, 1e6])
+    for label, quantize in rights("1.12").items():
+        assert quantize(x, 1.0, 0, qmin, qmax).tolist() == [qmin, 0, qmax], label
+
+
+@pytest.mark.parametrize("total", [100, 700, 99_900, 100 * 2**24])
+def test_right_percentiles_are_exact_at_whole_percentages(total) -> None:
+    values = torch.tensor([0.0, 1.0])
+    for label, percentile in rights("2.11").items():
+        for percent in range(1, 100):
+            reached = total * percent // 100
+            for first, wanted in ((reached, 0.0), (reached - 1, 1.0)):
+                found = percentile(values, torch.tensor([first, total - first]), percent)
+                assert float(found) == wanted, (label, percent)
+
+
+def test_folding_stays_in_the_dtype_that_a_test_gives() -> None:
+    rng = torch.Generator().manual_seed(0)
+    weight, (bias, mean, gamma, beta) = torch.randn(4, 3, generator=rng), torch.randn(4, 4)
+    given = [t.double() for t in (weight, bias, mean, torch.rand(4) + 0.1, gamma, beta)]
+    for label, fold in rights("4.12").items():
+        assert {t.dtype for t in fold(*given, 0.02)} == {torch.float64}, label
+
+
+def test_a_right_fake_quantization_rounds_what_float32_holds_no_half_of() -> None:
+    x = torch.tensor([2.0**23 + 1, 2.0**24 - 1, 0.49999997])
+    for label, fake_quantize in rights("5.10").items():
+        assert fake_quantize(x, 1.0, 0, 0, 2**40).tolist() == [2**23 + 1, 2**24 - 1, 0], label

@@ -57,6 +57,19 @@ def test_who_tells_right_from_wrong_only_earns_nothing(exercise) -> None:
     assert judge(exercise, cases, call_all(right_or_not, cases)).points == 0
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_the_texts_say_of_what_is_drawn_holds(seed) -> None:
+    drawn = {e.id: [case.args for case in e.draw(seed)] for e in SLIPS}
+    assert all(zero_point for _, _, zero_point, *_ in drawn["1.13"])
+    for _, counts, percent, _ in drawn["2.12"]:
+        share = percent * int(counts.sum()) / 100
+        up_to = counts.cumsum(0).double()
+        assert up_to[-2] >= share, "the right value is the last one"
+        assert (up_to - share).abs().min() > 1e-4
+    assert all(lhs and rhs for _, _, lhs, rhs, _ in drawn["3.13"])
+    assert all(bias.abs().min() > 0.5 for _, bias, *_ in drawn["4.13"])
+
+
 def test_a_name_that_is_not_in_the_list_is_answered_with_the_list() -> None:
     rule = Name(names=("right", "wrapped"))
     assert rule.mismatch("The result", "right", "right", ()) is None

@@ -86,7 +86,7 @@ FOLDING_IS_RIGHT = property_test(
     right=(
         (
             "one that computes in float64",
-            "lambda f: lambda *args: tuple(t.float() for t in f(*(a.double() if "
+            "lambda f: lambda *args: tuple(t.to(args[0].dtype) for t in f(*(a.double() if "
             "isinstance(a, torch.Tensor) else a for a in args)))",
             OTHER_DIGITS,
         ),
