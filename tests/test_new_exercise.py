@@ -43,7 +43,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def python(project: Path, *arguments: str) -> subprocess.CompletedProcess:
-    around = os.environ | {"PYTHONPATH": str(project)}
+    around = os.environ | {"PYTHONPATH": str(project), "PYTEST_ADDOPTS": ""}
     command = [sys.executable, "-m", *arguments]
     return subprocess.run(command, cwd=project, env=around, capture_output=True, text=True)
 

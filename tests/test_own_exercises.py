@@ -85,7 +85,8 @@ def test_the_lab_of_the_class_has_it_behind_the_others(course: Path) -> None:
 
 @pytest.mark.slow
 def test_the_tests_of_exercises_take_it(course: Path) -> None:
-    around = os.environ | {"LABKIT_COURSE": str(course / "course.toml")}
+    own = {"LABKIT_COURSE": str(course / "course.toml"), "PYTEST_ADDOPTS": ""}
+    around = os.environ | own
     quiet = ("-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider")
     said = run(ROOT, around, *quiet, "tests/test_exercises.py", "-k", NUMBER, "--tb=short", "-rA")
     for style in skeleton.STYLES:
