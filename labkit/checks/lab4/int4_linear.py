@@ -1,6 +1,7 @@
 """Exercise 4.6: a linear layer whose weights are packed 4-bit codes."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -41,49 +42,48 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _with(
-    unpack: Callable[[Tensor], Tensor] = _unpacked,
-    dequantize: Callable[[Tensor, Tensor], Tensor] = _dequantized,
-) -> Callable[..., Tensor]:
-    """Return a layer that unpacks or dequantizes in another way."""
-    return lambda x, packed, scales: x @ dequantize(unpack(packed), scales).t()
+Decode = Callable[[Tensor], Tensor]
 
 
-def _swapped(packed: Tensor) -> Tensor:
-    return _unpacked((packed << 4) | (packed >> 4))
+def _from(least: int, less: int = 16) -> Decode:
+    """Return what makes codes from `least` on negative."""
+    return lambda codes: torch.where(codes >= least, codes - less, codes)
 
 
-def _unsigned(packed: Tensor) -> Tensor:
-    return _unpacked(packed) & 15
+TWOS_COMPLEMENT = _from(8)
 
 
-def _offset(packed: Tensor) -> Tensor:
-    return _unsigned(packed) - 8
+def _multiplied(
+    x: Tensor,
+    packed: Tensor,
+    scales: Tensor,
+    *,
+    low: Decode = TWOS_COMPLEMENT,
+    high: Decode = TWOS_COMPLEMENT,
+    masked: Callable[[Tensor], tuple[Tensor, Tensor]] = lambda packed: (packed & 15, packed >> 4),
+    order: tuple[int, int] = (0, 1),
+    joined: Callable[[Tensor, Tensor], Tensor] = lambda first, second: torch.stack(
+        [first, second], dim=-1
+    ).flatten(1),
+    spread: Callable[[Tensor, int], Tensor] = lambda scales, size: scales.repeat_interleave(
+        size, dim=1
+    ),
+    scaled: Callable[[Tensor, Tensor], Tensor] = torch.mul,
+) -> Tensor:
+    """Return the product; every misconception changes parts of this."""
+    halves = [half.int() for half in masked(packed)]
+    decoded = low(halves[0]), high(halves[1])
+    q_w = joined(*(decoded[k] for k in order))
+    return x @ scaled(q_w, spread(scales, q_w.shape[1] // scales.shape[1])).float().t()
 
 
-def _wrapped(packed: Tensor) -> Tensor:
-    return _unpacked(packed) & 255
+def _both(decode: Decode) -> Callable[..., Tensor]:
+    return partial(_multiplied, low=decode, high=decode)
 
 
-def _signed_from(packed: Tensor, least: int) -> Tensor:
-    codes = _unsigned(packed)
-    return torch.where(codes >= least, codes - 16, codes)
-
-
-def _halves(packed: Tensor) -> Tensor:
-    codes = _unpacked(packed)
-    return torch.cat([codes[:, ::2], codes[:, 1::2]], dim=1)
-
-
-def _tiled(q_w: Tensor, scales: Tensor) -> Tensor:
-    return q_w * scales.repeat(1, q_w.shape[1] // scales.shape[1])
-
-
-def _half_signed(packed: Tensor, unsigned: int) -> Tensor:
-    """Return the codes with those at even (0) or odd (1) places without their sign."""
-    codes = _unpacked(packed).clone()
-    codes[:, unsigned::2] &= 15
-    return codes
+BOTH_HALVES = (
+    "Both halves of a byte hold a code in two's complement: from 8 up they stand for code - 16."
+)
 
 
 INT4_LINEAR = Exercise(
@@ -97,83 +97,148 @@ INT4_LINEAR = Exercise(
     rules=(Rule(relative=1e-3, absolute=1e-4),),
     hints=(
         "From bytes to codes (lab 1), from codes to weights, then a product. How many weights "
-        "share a scale? The shapes tell.",
-        "packed & 15 are the weights 0, 2, 4, ..., packed >> 4 the weights 1, 3, 5, ...; stack "
-        "them on a last dim and flatten(1). A code above 7 stands for code - 16.",
-        "codes = torch.stack([packed & 15, packed >> 4], dim=-1).flatten(1).int(); codes = "
-        "torch.where(codes > 7, codes - 16, codes); group = codes.shape[1] // scales.shape[1]; "
-        "return x @ (codes * scales.repeat_interleave(group, dim=1)).t().",
+        "share a scale? The shapes tell.packed & 15 are the weights 0, 2, 4, ..., packed >> 4 "
+        "the weights 1, 3, 5, ...; stack them on a last dim and flatten(1). A code above 7 "
+        "stands for code - 16.codes = torch.stack([packed & 15, packed >> 4], "
+        "dim=-1).flatten(1).int(); codes = torch.where(codes > 7, codes - 16, codes); group = "
+        "codes.shape[1] // scales.shape[1]; return x @ (codes * scales.repeat_interleave(group, "
+        "dim=1)).t().",
     ),
     misconceptions=(
         Misconception(
             "takes the upper four bits first",
-            _with(_swapped),
+            partial(_multiplied, order=(1, 0)),
             "The first weight lies in the lowest four bits: packed & 15.",
         ),
         Misconception(
             "reads the codes as unsigned",
-            _with(_unsigned),
+            _both(lambda codes: codes),
             "They run from -8 to 7: 15 stands for -1. Subtract 16 from codes above 7.",
         ),
         Misconception(
             "subtracts 8 from every code",
-            _with(_offset),
+            _both(lambda codes: codes - 8),
             "That is another format. These are two's complement, as in lab 1: only codes above 7 "
             "become negative, code - 16.",
         ),
         Misconception(
+            "subtracts 16 from every code",
+            _both(lambda codes: codes - 16),
+            "Only codes above 7 stand for negative ones: torch.where(codes > 7, codes - 16, "
+            "codes).",
+        ),
+        Misconception(
+            "reads the codes as sign and magnitude",
+            _both(lambda codes: torch.where(codes > 7, 8 - codes, codes)),
+            "These are two's complement, as in lab 1: 15 stands for -1, codes above 7 for code - "
+            "16.",
+        ),
+        Misconception(
+            "subtracts 15 from negative codes",
+            _both(_from(8, 15)),
+            "Four bits have 16 codes, so 15 stands for -1: code - 16.",
+        ),
+        Misconception(
+            "subtracts 8 from negative codes",
+            _both(_from(8, 8)),
+            "Four bits have 16 codes, so 15 stands for -1: code - 16.",
+        ),
+        Misconception(
             "puts all lower halves before all upper ones",
-            _with(_halves),
+            partial(_multiplied, joined=lambda first, second: torch.cat([first, second], dim=1)),
             "Neighbours share a byte: weight 0 and weight 1 come from byte 0. Stack on a last "
             "dim, then flatten.",
         ),
         Misconception(
             "gives neighbours different scales",
-            _with(dequantize=_tiled),
+            partial(_multiplied, spread=lambda scales, size: scales.repeat(1, size)),
             "A group is a run of neighbours: repeat_interleave repeats each scale in its place, "
             "repeat repeats the whole row.",
         ),
         Misconception(
             "uses one scale a row",
-            _with(dequantize=lambda q_w, scales: q_w * scales[:, :1]),
+            partial(_multiplied, spread=lambda scales, size: scales[:, :1]),
+            "Each row has a scale for each group: expand them over group_size neighbours.",
+        ),
+        Misconception(
+            "uses the last scale of a row",
+            partial(_multiplied, spread=lambda scales, size: scales[:, -1:]),
+            "Each row has a scale for each group: expand them over group_size neighbours.",
+        ),
+        Misconception(
+            "uses the largest scale of a row",
+            partial(_multiplied, spread=lambda scales, size: scales.amax(1, keepdim=True)),
             "Each row has a scale for each group: expand them over group_size neighbours.",
         ),
         Misconception(
             "leaves the scales out",
-            _with(dequantize=lambda q_w, scales: q_w.float()),
+            partial(_multiplied, scaled=lambda q_w, scales: q_w),
             "A code is a number of steps: times its group's scale it is a weight.",
         ),
         Misconception(
+            "divides by the scales",
+            partial(_multiplied, scaled=torch.div),
+            "A scale is the length of a step, and a code a number of steps: multiply them.",
+        ),
+        Misconception(
             "subtracts 16 in uint8",
-            _with(_wrapped),
+            _both(lambda codes: TWOS_COMPLEMENT(codes) & 255),
             "uint8 has no negative numbers: 15 - 16 is 255. Convert to int32 first.",
         ),
         Misconception(
             "takes the code 8 for 8",
-            _with(lambda packed: _signed_from(packed, 9)),
+            _both(_from(9)),
             "Four bits end at 7: 8 is 1000, the lowest negative code, -8.",
         ),
         Misconception(
             "takes the code 7 for a negative one",
-            _with(lambda packed: _signed_from(packed, 7)),
+            _both(_from(7)),
             "7 is 0111, the largest positive code. Negative ones start with a 1: 8 to 15.",
         ),
         Misconception(
+            "clamps the code -8 to -7",
+            _both(lambda codes: TWOS_COMPLEMENT(codes).clamp(min=-7)),
+            "Stored codes are taken as they are: 8 stands for -8.",
+        ),
+        Misconception(
             "multiplies by the mean of a row's scales",
-            _with(dequantize=lambda q_w, scales: q_w * scales.mean(1, keepdim=True)),
+            partial(_multiplied, spread=lambda scales, size: scales.mean(1, keepdim=True)),
             "Each group has its own scale: expand them over group_size neighbours.",
         ),
         Misconception(
             "reads the lower codes as unsigned",
-            _with(lambda packed: _half_signed(packed, 0)),
-            "Both halves of a byte hold a code in two's complement: from 8 up they stand for code "
-            "- 16.",
+            partial(_multiplied, low=lambda codes: codes),
+            BOTH_HALVES,
         ),
         Misconception(
             "reads the upper codes as unsigned",
-            _with(lambda packed: _half_signed(packed, 1)),
-            "Both halves of a byte hold a code in two's complement: from 8 up they stand for code "
-            "- 16.",
+            partial(_multiplied, high=lambda codes: codes),
+            BOTH_HALVES,
+        ),
+        Misconception(
+            "keeps three bits of the lower codes",
+            partial(_multiplied, masked=lambda packed: (packed & 7, packed >> 4)),
+            "A code has four bits: packed & 15.",
+        ),
+        Misconception(
+            "takes the lower codes twice",
+            partial(_multiplied, masked=lambda packed: (packed & 15, packed & 15)),
+            "The second weight of a byte lies in its upper four bits: packed >> 4.",
+        ),
+        Misconception(
+            "takes the upper codes twice",
+            partial(_multiplied, masked=lambda packed: (packed >> 4, packed >> 4)),
+            "The first weight of a byte lies in its lowest four bits: packed & 15.",
+        ),
+        Misconception(
+            "reads the bytes from the right",
+            partial(
+                _multiplied,
+                joined=lambda first, second: (
+                    torch.stack([first, second], dim=-1).flip(1).flatten(1)
+                ),
+            ),
+            "Byte 0 holds the weights 0 and 1, byte 1 the weights 2 and 3: keep their order.",
         ),
     ),
 )

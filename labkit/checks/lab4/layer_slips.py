@@ -1,0 +1,273 @@
+"""Slips in making a layer's weights and bias integers, for exercise 4.4."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from labkit.checks.exercise import Misconception
+from labkit.checks.grids import one_before_division, one_for_zeros
+
+Turn = Callable[[Tensor], Tensor]
+Three = tuple[Tensor, Tensor, Tensor]
+
+
+def _largest(weight: Tensor) -> Tensor:
+    return weight.abs().flatten(1).amax(1)
+
+
+def _per_output(scale: Tensor, weight: Tensor) -> Tensor:
+    return scale.reshape(-1, *[1] * (weight.ndim - 1))
+
+
+def _quantized(
+    weight: Tensor,
+    bias: Tensor,
+    x_scale: float,
+    *,
+    largest: Turn = _largest,
+    steps: int = 127,
+    guarded: Callable[[Tensor, int], Tensor] = one_for_zeros,
+    shaped: Callable[[Tensor, Tensor], Tensor] = lambda scale, weight: scale,
+    lined_up: Callable[[Tensor, Tensor], Tensor] = _per_output,
+    turn: Turn = torch.round,
+    clamped: Turn = lambda q_w: q_w.clamp(-127, 127),
+    kept: Turn = lambda q_w: q_w.to(torch.int64).to(torch.int8),
+    real: Callable[[Tensor, Tensor], Tensor] = lambda q_w, scale: q_w,
+    step: Callable[[float, Tensor], Tensor] = lambda x_scale, w_scale: x_scale * w_scale,
+    counted: Callable[[Tensor, Tensor], Tensor] = torch.div,
+    bias_turn: Turn = torch.round,
+    bias_kept: Turn = lambda q_bias: q_bias.to(torch.int32),
+    ordered: Callable[[Tensor, Tensor, Tensor], Three] = lambda q_w, scale, q_bias: (
+        q_w,
+        scale,
+        q_bias,
+    ),
+) -> Three:
+    """Return weights, scales and bias; every misconception changes parts of this."""
+    scale = guarded(largest(weight), steps)
+    lined = lined_up(scale, weight)
+    q_w = kept(clamped(turn(weight / lined).nan_to_num()))
+    returned = shaped(scale, weight)
+    q_bias = bias_kept(bias_turn(counted(bias, step(x_scale, returned))))
+    return ordered(real(q_w, lined), returned, q_bias)
+
+
+def _of_layer(weight: Tensor) -> Tensor:
+    return weight.abs().amax().expand(len(weight)).clone()
+
+
+def _as_they_are(q_w: Tensor) -> Tensor:
+    return q_w
+
+
+def _turned(scale: Tensor, weight: Tensor) -> Tensor:
+    """Return the scales of the inputs, which stand in dim 1."""
+    return _per_output(one_for_zeros(_largest(weight.transpose(0, 1)), 127), weight).transpose(0, 1)
+
+
+def _with_keepdim(scale: Tensor, weight: Tensor) -> Tensor:
+    return _per_output(scale, weight)
+
+
+BRACKETS = (
+    "Python goes from left to right: bias / x_scale * w_scale multiplies by w_scale. Put brackets "
+    "round the product: bias / (x_scale * w_scale)."
+)
+NO_ABS = "A channel may have its largest weight below 0: take abs() first."
+TINY = (
+    "That avoids 0 / 0, but its bias would then count billions of steps. A channel of zeros has "
+    "the scale 1 here."
+)
+BY_127 = "The largest weight has the code 127: divide its magnitude by 127."
+ONE_STEP = "The bias joins sums of q_x q_w: its step is x_scale * w_scale."
+INT32 = "The bias is an int32, like the accumulator it is added to."
+
+
+MISCONCEPTIONS: tuple[Misconception, ...] = (
+    Misconception(
+        "uses one scale for the whole layer",
+        partial(_quantized, largest=_of_layer),
+        "Each output channel has its own scale: w_scale has shape [out].",
+    ),
+    Misconception(
+        "looks at the largest weight instead of the largest magnitude",
+        partial(_quantized, largest=lambda weight: weight.flatten(1).amax(1).abs()),
+        NO_ABS,
+    ),
+    Misconception(
+        "looks at the largest weight instead of the largest magnitude, so that codes wrap",
+        partial(
+            _quantized, largest=lambda weight: weight.flatten(1).amax(1).abs(), clamped=_as_they_are
+        ),
+        NO_ABS,
+    ),
+    Misconception(
+        "divides by 128",
+        partial(_quantized, steps=128),
+        BY_127,
+    ),
+    Misconception(
+        "divides by 128, and uses the code -128",
+        partial(_quantized, steps=128, clamped=lambda q_w: q_w.clamp(-128, 127)),
+        BY_127,
+    ),
+    Misconception(
+        "divides by 128, so that the largest weight wraps",
+        partial(_quantized, steps=128, clamped=_as_they_are),
+        BY_127,
+    ),
+    Misconception(
+        "divides by 255",
+        partial(_quantized, steps=255),
+        BY_127,
+    ),
+    Misconception(
+        "divides by 255, so that codes wrap",
+        partial(_quantized, steps=255, clamped=_as_they_are),
+        BY_127,
+    ),
+    Misconception(
+        "gives a channel of zeros the scale 0",
+        partial(_quantized, guarded=torch.div),
+        "A channel of zeros has no range, and 0 / 0 is NaN: take the scale 1 for it.",
+    ),
+    Misconception(
+        "gives a channel of zeros the scale 1 / 127",
+        partial(_quantized, guarded=one_before_division),
+        "The scale itself is 1 for a channel of zeros: replace it after the division by 127.",
+    ),
+    Misconception(
+        "gives a channel of zeros a tiny scale",
+        partial(_quantized, guarded=lambda largest, steps: largest.clamp(min=1e-8) / steps),
+        TINY,
+    ),
+    Misconception(
+        "gives a channel of zeros a tiny scale",
+        partial(_quantized, guarded=lambda largest, steps: (largest / steps).clamp(min=1e-8)),
+        TINY,
+    ),
+    Misconception(
+        "bounds all scales by 1",
+        partial(_quantized, guarded=lambda largest, steps: (largest / steps).clamp(min=1)),
+        "Only a channel of zeros has the scale 1: torch.where(scale == 0, 1.0, scale).",
+    ),
+    Misconception(
+        "keeps the dimensions of the weights in the scales",
+        partial(_quantized, shaped=_with_keepdim),
+        "w_scale has the shape [out]: reshape it to [-1, 1, ...] for the division of the weights "
+        "only, or the bias becomes a matrix.",
+    ),
+    Misconception(
+        "keeps the dimensions of the weights in the scales",
+        partial(
+            _quantized,
+            shaped=_with_keepdim,
+            step=lambda x_scale, w_scale: x_scale * w_scale.flatten(),
+        ),
+        "w_scale has the shape [out]: flatten it before you return it.",
+    ),
+    Misconception(
+        "counts the bias in steps of the weights",
+        partial(_quantized, step=lambda x_scale, w_scale: w_scale),
+        "The bias joins sums of q_x q_w: its step is x_scale * w_scale.",
+    ),
+    Misconception(
+        "counts the bias in steps of the input",
+        partial(_quantized, step=lambda x_scale, w_scale: x_scale * w_scale**0),
+        "The bias joins sums of q_x q_w: its step is x_scale * w_scale, another one for each "
+        "output.",
+    ),
+    Misconception(
+        "divides the bias by the one scale and multiplies it by the other",
+        partial(_quantized, step=lambda x_scale, w_scale: x_scale / w_scale),
+        BRACKETS,
+    ),
+    Misconception(
+        "divides the bias by the one scale and multiplies it by the other",
+        partial(_quantized, step=lambda x_scale, w_scale: w_scale / x_scale),
+        BRACKETS,
+    ),
+    Misconception(
+        "counts the bias in steps of the largest scale",
+        partial(_quantized, step=lambda x_scale, w_scale: x_scale * w_scale.max()),
+        "Each output's accumulator has its own steps: x_scale * w_scale, without max().",
+    ),
+    Misconception(
+        "multiplies the bias by its step",
+        partial(_quantized, counted=torch.mul),
+        "A scale is the length of a step: divide to count the steps.",
+    ),
+    Misconception(
+        "keeps the bias to 8 bits",
+        partial(_quantized, bias_kept=lambda q_bias: q_bias.clamp(-127, 127).int()),
+        INT32,
+    ),
+    Misconception(
+        "keeps the bias to 8 bits",
+        partial(_quantized, bias_kept=lambda q_bias: q_bias.clamp(-128, 127).int()),
+        INT32,
+    ),
+    Misconception(
+        "cuts the bias to 8 bits",
+        partial(_quantized, bias_kept=lambda q_bias: q_bias.long().char()),
+        INT32,
+    ),
+    Misconception(
+        "keeps the bias to 16 bits",
+        partial(_quantized, bias_kept=lambda q_bias: q_bias.clamp(-(2**15), 2**15 - 1).int()),
+        INT32,
+    ),
+    Misconception(
+        "cuts the bias to 16 bits",
+        partial(_quantized, bias_kept=lambda q_bias: q_bias.long().short()),
+        INT32,
+    ),
+    Misconception(
+        "leaves the bias real",
+        partial(
+            _quantized,
+            counted=lambda bias, step: bias,
+            bias_turn=_as_they_are,
+            bias_kept=_as_they_are,
+        ),
+        "The accumulators are integers, and so is what is added: torch.round(bias / (x_scale * "
+        "w_scale)).",
+    ),
+    Misconception(
+        "cuts weights and bias off instead of rounding them",
+        partial(_quantized, turn=torch.trunc, bias_turn=torch.trunc),
+        "Converting to an integer dtype drops what is behind the point: torch.round first.",
+    ),
+    Misconception(
+        "cuts the weights off instead of rounding them",
+        partial(_quantized, turn=torch.trunc),
+        "Converting to int8 drops what is behind the point: torch.round first.",
+    ),
+    Misconception(
+        "rounds the weights down",
+        partial(_quantized, turn=torch.floor),
+        "A code is the nearest integer: torch.round.",
+    ),
+    Misconception(
+        "makes the weights real again",
+        partial(_quantized, real=torch.mul),
+        "The layer stores codes. Multiplying them by the scale is the product's business.",
+    ),
+    Misconception(
+        "cuts the bias off instead of rounding it",
+        partial(_quantized, bias_turn=torch.trunc),
+        "Converting to int32 drops what is behind the point: torch.round first.",
+    ),
+    Misconception(
+        "returns the bias before the scales",
+        partial(_quantized, ordered=lambda q_w, scale, q_bias: (q_w, q_bias, scale)),
+        "The order is q_w, w_scale, q_bias.",
+    ),
+    Misconception(
+        "divides the weights by scales along the inputs",
+        partial(_quantized, lined_up=_turned),
+        "w_scale[c] belongs to output c, dim 0 of the weights: reshape it to [-1, 1, ...].",
+    ),
+)
