@@ -1,6 +1,7 @@
 """What a card says about a slip: the share that is named, and the sources one by one."""
 
 import ast
+import gc
 import math
 import threading
 from dataclasses import replace
@@ -72,6 +73,22 @@ def test_two_misconceptions_at_a_time_are_named() -> None:
 
     found = keys("6.2", wrong)
     assert found == ["mistake: leaves empty clusters out, and takes the median"]
+
+
+def test_the_collector_of_garbage_takes_no_time_of_a_search() -> None:
+    seen = []
+
+    def wrong(bits):
+        seen.append(gc.isenabled())
+        return 0
+
+    known = replace(EXERCISES["1.1"].misconceptions[0], wrong=wrong)
+    exercise = replace(EXERCISES["1.1"], misconceptions=(known,))
+    cases = exercise.draw(NOTEBOOK_SEED)
+    assert judge(exercise, cases, call_all(lambda *args: 0, cases)).findings
+    assert seen
+    assert not any(seen)
+    assert gc.isenabled()
 
 
 def test_results_in_another_order_are_named() -> None:

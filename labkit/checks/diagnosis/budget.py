@@ -1,6 +1,9 @@
 """How long the searches of one card may compute, all of them together."""
 
+import gc
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 SECONDS = 0.8
 """Of processor time, beyond the calls of the answer itself."""
@@ -33,3 +36,18 @@ class Budget:
         if now or self._asked % EVERY == 0:
             self._spent = time.process_time() - self._start
         return self._spent > share * self._seconds
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Keep the collector of garbage away: in a large process one pass takes as long as a search.
+
+    What a search leaves behind in its second is little.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from labkit.checks.calling import Outcome
+from labkit.checks.diagnosis.budget import uninterrupted
 from labkit.checks.diagnosis.calls import result_of
 from labkit.checks.diagnosis.chance import tells
 from labkit.checks.diagnosis.code.advice import IN_PART
@@ -43,6 +44,7 @@ LEFT_OUT = re.compile(r"argument: (\w+) left out, ")
 NARROW = ("numbers: float16", "numbers: bfloat16")
 
 
+@uninterrupted()
 def diagnose(
     exercise: Exercise,
     cases: Sequence[Case],
