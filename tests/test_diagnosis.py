@@ -76,18 +76,18 @@ def test_two_misconceptions_at_a_time_are_named() -> None:
 
 
 def test_the_collector_of_garbage_takes_no_time_of_a_search() -> None:
-    seen = []
+    collects = []
 
-    def wrong(bits):
-        seen.append(gc.isenabled())
-        return 0
+    def wrong(*args):
+        collects.append(gc.isenabled())
+        return 0, 0
 
     known = replace(EXERCISES["1.1"].misconceptions[0], wrong=wrong)
     exercise = replace(EXERCISES["1.1"], misconceptions=(known,))
     cases = exercise.draw(NOTEBOOK_SEED)
-    assert judge(exercise, cases, call_all(lambda *args: 0, cases)).findings
-    assert seen
-    assert not any(seen)
+    outcomes = call_all(lambda *args: (0, 0), cases)
+    assert judge(exercise, cases, outcomes).diagnosis == known
+    assert not any(collects)
     assert gc.isenabled()
 
 
