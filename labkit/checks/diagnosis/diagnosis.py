@@ -9,7 +9,7 @@ which calls are right, and what an error means.
 
 import re
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -204,18 +204,32 @@ def _best(
                     )
                     consider(kind, rank, _finding(narrowed), evidence.weigh(narrowed))
     if not _explained(standing) and telling and len(evidence.wrong) >= SEVERAL:
-        for rank, (both, told) in enumerate(pairs(evidence, component)):
-            if evidence.budget.over(OF_PAIRS, now=True):
-                break
-            weight = evidence.weigh(told)
-            if weight.explained > NEXT_TO_ALL and weight.whole >= SEVERAL:
-                consider(_TWO_AT_A_TIME, rank, _finding(told, both), weight, partial=False)
+        for rank, both, told, weight in _two_at_a_time(evidence, component):
+            consider(_TWO_AT_A_TIME, rank, _finding(told, both), weight, partial=False)
     if not _explained(standing) and telling:
         for rank, explanation in sources.variants():
             narrowed = replace(explanation, component=component)
             weight = evidence.weigh(narrowed)
             consider(_SLIP_OF_THE_PEN, rank, _finding(narrowed), weight, narrowed.partial)
     return _first(standing) if standing else None
+
+
+def _two_at_a_time(
+    evidence: Evidence, component: int | None
+) -> Iterator[tuple[int, Misconception, Explanation, Weight]]:
+    """Give the pairs of misconceptions that explain all; to the last digits first."""
+    found = False
+    both_ways = list(pairs(evidence, component))
+    for tolerant in False, True:
+        for rank, (both, told) in enumerate(both_ways):
+            if evidence.budget.over(OF_PAIRS, now=True):
+                return
+            weight = evidence.weigh(told, tolerant)
+            if weight.explained > NEXT_TO_ALL and weight.whole >= SEVERAL:
+                found = found or weight.stands
+                yield rank, both, told, weight
+        if found:
+            return
 
 
 # What contradicts it, minus the share it explains, which source, how far-fetched, what is said.
