@@ -1,5 +1,8 @@
 """Exercise 1.4: dequantize."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -37,12 +40,26 @@ def _dequantize_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _wraps(q: Tensor, scale: float, zero_point: int) -> Tensor:
-    return (q - torch.tensor(zero_point).to(q.dtype)) * scale
+def _valued(
+    q: Tensor,
+    scale: float,
+    zero_point: int,
+    *,
+    wide: Callable[[Tensor], Tensor] = lambda q: q.to(torch.int32),
+    centred: Callable[[Tensor, int], Tensor] = torch.sub,
+    back: Callable[[Tensor, float, int], Tensor] = lambda steps, scale, zero_point: steps * scale,
+    kept: Callable[[Tensor], Tensor] = lambda y: y,
+) -> Tensor:
+    """Return the values, of which any part may be another one."""
+    return kept(back(centred(wide(q), zero_point), scale, zero_point))
 
 
-def _wraps_in_16_bits(q: Tensor, scale: float, zero_point: int) -> Tensor:
-    return (q.to(torch.int16) - zero_point) * scale
+def _as_it_is(q: Tensor, zero_point: int) -> Tensor:
+    return q
+
+
+def _in_its_dtype(q: Tensor, zero_point: int) -> Tensor:
+    return q - torch.tensor(zero_point).to(q.dtype)
 
 
 DEQUANTIZE = Exercise(
@@ -62,40 +79,90 @@ DEQUANTIZE = Exercise(
     misconceptions=(
         Misconception(
             "subtracts in 8 bits",
-            _wraps,
+            partial(_valued, wide=torch.clone, centred=_in_its_dtype),
             "The difference wraps around: 3 - 128 is 131 in uint8. Convert q to int32 or float32 "
             "first.",
         ),
         Misconception(
             "subtracts in 16 bits",
-            _wraps_in_16_bits,
+            partial(_valued, wide=lambda q: q.to(torch.int16)),
             "A difference of 16-bit codes needs 17 bits, and wraps around. Convert q to int32 or "
             "float32 first.",
         ),
         Misconception(
+            "converts the codes to int8 first",
+            partial(_valued, wide=lambda q: q.to(torch.int8).to(torch.int32)),
+            "Unsigned codes above 127 turn negative in int8, and wider ones lose their upper bits: "
+            "q.to(torch.int32).",
+        ),
+        Misconception(
+            "converts the codes to uint8 first",
+            partial(_valued, wide=lambda q: q.to(torch.uint8).to(torch.int32)),
+            "Signed codes below 0 become large in uint8, -1 turns to 255: q.to(torch.int32).",
+        ),
+        Misconception(
             "returns float64",
-            lambda q, scale, zero_point: (q.double() - zero_point) * scale,
+            partial(_valued, kept=lambda y: y.double()),
             "It takes twice the bytes, and no layer in float32 accepts it: end with .float().",
         ),
         Misconception(
             "leaves out the zero point",
-            lambda q, scale, zero_point: q.to(torch.int32) * scale,
+            partial(_valued, centred=_as_it_is),
             "The code zero_point stands for 0.0: subtract it first.",
         ),
         Misconception(
             "adds the zero point",
-            lambda q, scale, zero_point: (q.to(torch.int32) + zero_point) * scale,
+            partial(_valued, centred=torch.add),
             "Quantizing added it, so take it away.",
         ),
         Misconception(
+            "subtracts the code from the zero point",
+            partial(_valued, centred=lambda q, zero_point: zero_point - q),
+            "A code above the zero point stands for a positive value: q - zero_point.",
+        ),
+        Misconception(
             "subtracts the zero point after scaling",
-            lambda q, scale, zero_point: q.to(torch.int32) * scale - zero_point,
+            partial(
+                _valued,
+                centred=_as_it_is,
+                back=lambda q, scale, zero_point: q * scale - zero_point,
+            ),
             "zero_point is a code, not a real value: subtract it before you multiply.",
         ),
         Misconception(
             "divides by the scale",
-            lambda q, scale, zero_point: (q.to(torch.int32) - zero_point) / scale,
+            partial(_valued, back=lambda steps, scale, zero_point: steps / scale),
             "scale is the real length of one step: steps times length.",
+        ),
+        Misconception(
+            "leaves out the scale",
+            partial(_valued, back=lambda steps, scale, zero_point: steps.float()),
+            "q - zero_point counts steps: multiply by their length, scale.",
+        ),
+        Misconception(
+            "adds the scale",
+            partial(_valued, back=lambda steps, scale, zero_point: steps + scale),
+            "q - zero_point counts steps of length scale: multiply.",
+        ),
+        Misconception(
+            "rounds the result",
+            partial(_valued, kept=torch.round),
+            "What comes back are real values: (q - zero_point) * scale, without rounding.",
+        ),
+        Misconception(
+            "converts the result to integers",
+            partial(_valued, kept=lambda y: y.to(torch.int32)),
+            "What comes back are real values: the decimals must stay.",
+        ),
+        Misconception(
+            "drops the signs",
+            partial(_valued, kept=torch.abs),
+            "Codes below the zero point stand for negative values.",
+        ),
+        Misconception(
+            "puts 0 for negative values",
+            partial(_valued, kept=torch.relu),
+            "Codes below the zero point stand for negative values: without a clamp.",
         ),
     ),
 )

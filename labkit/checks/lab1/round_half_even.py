@@ -1,5 +1,8 @@
 """Exercise 1.5: the tie rule."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -36,20 +39,24 @@ def _tie_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _half_away(x: Tensor) -> Tensor:
-    below = torch.floor(x.abs())
-    return torch.sign(x) * (below + (x.abs() - below >= 0.5))
+def _odd(below: Tensor) -> Tensor:
+    return below % 2 == 1
 
 
-def _half_up(x: Tensor) -> Tensor:
-    below = torch.floor(x)
-    return below + (x - below >= 0.5)
-
-
-def _near_is_tie(x: Tensor) -> Tensor:
-    below = torch.floor(x)
+def _nearest(
+    x: Tensor,
+    *,
+    start: Callable[[Tensor], Tensor] = torch.floor,
+    above: Callable[[Tensor, Tensor], Tensor] = lambda rest, below: rest > 0.5,
+    tie: Callable[[Tensor], Tensor] = lambda rest: rest == 0.5,
+    up: Callable[[Tensor], Tensor] = _odd,
+    kept: Callable[[Tensor], Tensor] = lambda y: y,
+) -> Tensor:
+    """Return the nearest integers, of which any part may be another one."""
+    below = start(x)
     rest = x - below
-    return torch.where((rest - 0.5).abs() < 0.01, below + below % 2, below + (rest > 0.5))
+    tied = tie(rest)
+    return kept(below + torch.where(tied, up(below), above(rest, below)))
 
 
 def _adds_half(x: Tensor) -> Tensor:
@@ -76,7 +83,7 @@ ROUND_HALF_EVEN = Exercise(
     misconceptions=(
         Misconception(
             "always goes up at a tie",
-            _half_up,
+            partial(_nearest, up=torch.ones_like),
             "2.5 must become 2, the even neighbour. Going up every time shifts the mean of all "
             "values.",
         ),
@@ -88,8 +95,24 @@ ROUND_HALF_EVEN = Exercise(
         ),
         Misconception(
             "goes away from zero at a tie",
-            _half_away,
+            partial(_nearest, up=lambda below: below >= 0),
             "That is the rule of C's round(): 2.5 becomes 3. Here ties go to the even neighbour.",
+        ),
+        Misconception(
+            "goes towards zero at a tie",
+            partial(_nearest, up=lambda below: below < 0),
+            "1.5 must become 2 and -1.5 must become -2: ties go to the even neighbour.",
+        ),
+        Misconception(
+            "goes to the odd neighbour at a tie",
+            partial(_nearest, up=lambda below: ~_odd(below)),
+            "At a tie go up where the integer below is odd, so that the result is even: floor(x) "
+            "% 2 == 1.",
+        ),
+        Misconception(
+            "takes negative odd integers for even",
+            partial(_nearest, up=lambda below: torch.fmod(below, 2) == 1),
+            "fmod(-3, 2) is -1, as in C. torch.remainder and % give 1: below % 2 == 1.",
         ),
         Misconception(
             "adds one half first",
@@ -99,15 +122,17 @@ ROUND_HALF_EVEN = Exercise(
         ),
         Misconception(
             "takes what is near a tie for a tie",
-            _near_is_tie,
+            partial(_nearest, tie=lambda rest: (rest - 0.5).abs() < 0.01),
             "2.502 has one nearest integer, 3. Halves are exact in binary: compare with == 0.5.",
         ),
         Misconception(
             "converts to an integer dtype",
-            lambda x: round_half_even(x).to(torch.int32),
+            partial(_nearest, kept=lambda y: y.to(torch.int32)),
             "The result keeps a real dtype, as torch.round's does.",
         ),
         Misconception("cuts off decimals", torch.trunc, "Nearest means that 0.8 becomes 1, not 0."),
+        Misconception("rounds down", torch.floor, "Nearest means that 0.8 becomes 1, not 0."),
+        Misconception("rounds up", torch.ceil, "Nearest means that 0.3 becomes 0, not 1."),
         Misconception(
             "goes away from zero at a tie",
             lambda x: torch.sign(x) * torch.floor(x.abs() + 0.5),
@@ -116,7 +141,7 @@ ROUND_HALF_EVEN = Exercise(
         ),
         Misconception(
             "always goes down at a tie",
-            lambda x: torch.floor(x) + (x - torch.floor(x) > 0.5),
+            partial(_nearest, up=torch.zeros_like),
             "1.5 must become 2, the even neighbour: go up at a tie if the integer below, floor(x), "
             "is odd. (Of x itself the parity tells nothing: 1.5 is neither.)",
         ),
@@ -126,10 +151,38 @@ ROUND_HALF_EVEN = Exercise(
             "Only a tie goes to the even neighbour; 2.8 has one nearest integer, 3.",
         ),
         Misconception(
+            "goes up to odd neighbours only, with decimals above one half, too",
+            partial(_nearest, above=lambda rest, below: (rest > 0.5) & _odd(below)),
+            "Whether the integer below is odd counts at a tie alone: (rest > 0.5) | ((rest == 0.5) "
+            "& (below % 2 == 1)).",
+        ),
+        Misconception(
+            "begins with the integer towards zero",
+            partial(_nearest, start=torch.trunc),
+            "Below 0, trunc gives the integer above, and x - trunc(x) is negative: begin with "
+            "torch.floor.",
+        ),
+        Misconception(
             "adds one half and cuts off",
             lambda x: torch.trunc(x + 0.5),
             "Cutting off goes towards 0: -2.3 + 0.5 becomes -1, where -2 is nearest. And at a "
             "tie it always goes up.",
+        ),
+        Misconception(
+            "loses the sign",
+            partial(_nearest, kept=torch.abs),
+            "-2.5 becomes -2: the sign stays.",
+        ),
+        Misconception(
+            "leaves ties as they are",
+            lambda x: torch.where(x - torch.floor(x) == 0.5, x, _nearest(x)),
+            "A tie must become an integer, too: the even one of its two neighbours.",
+        ),
+        Misconception(
+            "goes down where the decimals are above one half",
+            partial(_nearest, above=lambda rest, below: rest < 0.5),
+            "What is behind the point is above one half where the integer above is nearer: rest "
+            "> 0.5.",
         ),
     ),
 )

@@ -1,5 +1,8 @@
 """Exercise 2.1: the extremes of a stream."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -43,23 +46,39 @@ def _range_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _no_widening(batches: list[Tensor]) -> tuple[float, float]:
-    return min(float(x.min()) for x in batches), max(float(x.max()) for x in batches)
-
-
-def _mean_of_extremes(batches: list[Tensor]) -> tuple[float, float]:
-    ranges = torch.tensor([min_max_range([x]) for x in batches])
-    return float(ranges[:, 0].mean()), float(ranges[:, 1].mean())
-
-
-def _symmetric(batches: list[Tensor]) -> tuple[float, float]:
-    largest = max(float(x.abs().max()) for x in batches)
-    return -largest, largest
-
-
-def _sum_of_extremes(batches: list[Tensor]) -> tuple[float, float]:
-    low, high = sum(float(x.min()) for x in batches), sum(float(x.max()) for x in batches)
+def _widened(low: float, high: float) -> tuple[float, float]:
     return min(0.0, low), max(0.0, high)
+
+
+def _mean(ends: Sequence[float]) -> float:
+    return sum(ends) / max(len(ends), 1)
+
+
+def _moving_average(ends: Sequence[float]) -> float:
+    average = ends[0]
+    for end in ends[1:]:
+        average = 0.9 * average + 0.1 * end
+    return average
+
+
+def _seen(
+    batches: list[Tensor],
+    *,
+    chosen: Callable[[list[Tensor]], list[Tensor]] = lambda batches: batches,
+    low: Callable[[Tensor], Tensor] = torch.min,
+    high: Callable[[Tensor], Tensor] = torch.max,
+    together: Callable[..., tuple] = lambda lows, highs: (min(lows), max(highs)),
+    widened: Callable[[float, float], tuple[float, float]] = _widened,
+    given: Callable[[float, float], tuple[float, float]] = lambda low, high: (low, high),
+) -> tuple[float, float]:
+    """Return the ends of the range, of which any part may be another one."""
+    some = chosen(batches) or [torch.zeros(1)]
+    lows, highs = [float(low(x)) for x in some], [float(high(x)) for x in some]
+    return given(*widened(*together(lows, highs)))
+
+
+def _symmetric(low: float, high: float) -> tuple[float, float]:
+    return -max(-low, high), max(-low, high)
 
 
 MIN_MAX_RANGE = Exercise(
@@ -82,46 +101,123 @@ MIN_MAX_RANGE = Exercise(
     misconceptions=(
         Misconception(
             "does not widen the range to contain 0",
-            _no_widening,
+            partial(_seen, widened=lambda low, high: (low, high)),
             "0.0 needs a code of its own, so rmin is never above 0 and rmax never below it.",
         ),
         Misconception(
+            "widens below 0 only",
+            partial(_seen, widened=lambda low, high: (min(0.0, low), high)),
+            "A range below 0 must reach 0, too: rmax = max(rmax, 0).",
+        ),
+        Misconception(
+            "widens above 0 only",
+            partial(_seen, widened=lambda low, high: (low, max(0.0, high))),
+            "A range above 0 must reach 0, too: rmin = min(rmin, 0).",
+        ),
+        Misconception(
+            "widens the wrong way",
+            partial(_seen, widened=lambda low, high: (max(0.0, low), min(0.0, high))),
+            "0 must be inside: rmin = min(rmin, 0), rmax = max(rmax, 0).",
+        ),
+        Misconception(
+            "widens to -1 and 1",
+            partial(_seen, widened=lambda low, high: (min(-1.0, low), max(1.0, high))),
+            "The range must contain 0, no more: both ends start at 0.0.",
+        ),
+        Misconception(
             "keeps only the last batch's extremes",
-            lambda batches: min_max_range(batches[-1:]),
+            partial(_seen, chosen=lambda batches: batches[-1:]),
             "Compare each batch with what the batches before it gave.",
         ),
         Misconception(
             "keeps only the first batch's extremes",
-            lambda batches: min_max_range(batches[:1]),
+            partial(_seen, chosen=lambda batches: batches[:1]),
             "The loop must reach every batch: look at where your `return` stands.",
         ),
         Misconception(
+            "skips the first batch",
+            partial(_seen, chosen=lambda batches: batches[1:]),
+            "The first batch counts like every other one: loop over batches, not batches[1:].",
+        ),
+        Misconception(
+            "skips the last batch",
+            partial(_seen, chosen=lambda batches: batches[:-1]),
+            "The last batch counts like every other one: does the loop end one too early?",
+        ),
+        Misconception(
             "averages the extremes of the batches",
-            _mean_of_extremes,
+            partial(_seen, together=lambda lows, highs: (_mean(lows), _mean(highs))),
             "Then some values lie outside the range. Min-max clips nothing.",
         ),
         Misconception(
-            "makes the range the same on both sides",
-            _symmetric,
-            "That wastes codes where no values are. Keep both ends apart.",
+            "averages the extremes of the batches, each widened to contain 0",
+            partial(
+                _seen,
+                low=lambda x: x.min().clamp(max=0),
+                high=lambda x: x.max().clamp(min=0),
+                together=lambda lows, highs: (_mean(lows), _mean(highs)),
+            ),
+            "Then some values lie outside the range. Min-max clips nothing: compare, do not "
+            "average.",
         ),
         Misconception(
-            "returns rmax first",
-            lambda batches: min_max_range(batches)[::-1],
-            "The lower end comes first: return rmin, rmax.",
+            "takes a moving average",
+            partial(
+                _seen, together=lambda lows, highs: (_moving_average(lows), _moving_average(highs))
+            ),
+            "That is exercise 2.2. Here both ends keep the farthest value of all batches: min and "
+            "max.",
         ),
         Misconception(
             "adds the extremes of the batches up",
-            _sum_of_extremes,
+            partial(_seen, together=lambda lows, highs: (sum(lows), sum(highs))),
             "The range holds the smallest and the largest of all values: compare, do not add.",
         ),
         Misconception(
-            "widens the wrong way",
-            lambda batches: (
-                max(0.0, float(min(x.min() for x in batches))),
-                min(0.0, float(max(x.max() for x in batches))),
-            ),
-            "0 must be inside: rmin = min(rmin, 0), rmax = max(rmax, 0).",
+            "keeps the narrowest extremes",
+            partial(_seen, together=lambda lows, highs: (max(lows), min(highs))),
+            "The range must hold the values of all batches: min of the minima, max of the maxima.",
+        ),
+        Misconception(
+            "makes the range the same on both sides",
+            partial(_seen, given=_symmetric),
+            "That wastes codes where no values are. Keep both ends apart.",
+        ),
+        Misconception(
+            "takes the largest magnitude for rmax",
+            partial(_seen, high=lambda x: x.abs().max()),
+            "rmax is the largest value itself, x.max(): what is far below 0 belongs to rmin.",
+        ),
+        Misconception(
+            "gives the magnitude of rmin",
+            partial(_seen, given=lambda low, high: (abs(low), high)),
+            "rmin is the smallest value itself, with its sign: x.min().",
+        ),
+        Misconception(
+            "leaves rmin at 0",
+            partial(_seen, low=lambda x: torch.zeros(())),
+            "rmin is the smallest value of all batches, with its sign: rmin = min(rmin, "
+            "x.min().item()). Of magnitudes none is below 0.",
+        ),
+        Misconception(
+            "leaves rmax at 0",
+            partial(_seen, high=lambda x: torch.zeros(())),
+            "rmax is the largest value of all batches: rmax = max(rmax, x.max().item()).",
+        ),
+        Misconception(
+            "returns rmax first",
+            partial(_seen, given=lambda low, high: (high, low)),
+            "The lower end comes first: return rmin, rmax.",
+        ),
+        Misconception(
+            "looks at the first row of each batch only",
+            partial(_seen, chosen=lambda batches: [x[:1] for x in batches]),
+            "All values of a batch count: x.min() and x.max() of the whole tensor.",
+        ),
+        Misconception(
+            "returns the ends as integers",
+            partial(_seen, given=lambda low, high: (int(low), int(high))),
+            "The ends are real values, and their decimals matter: x.min().item().",
         ),
     ),
 )

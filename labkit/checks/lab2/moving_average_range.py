@@ -1,5 +1,9 @@
 """Exercise 2.2: the moving average of the extremes."""
 
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -41,38 +45,52 @@ def _average_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _from_zero(batches: list[Tensor], momentum: float) -> tuple[float, float]:
+Batches = list[Tensor]
+Range = tuple[float, float]
+
+
+def _weighed(old: float, new: float, before: float, momentum: float) -> float:
+    return momentum * old + (1 - momentum) * new
+
+
+def _averaged(
+    batches: Batches,
+    momentum: float,
+    *,
+    chosen: Callable[[Batches], Batches] = lambda batches: batches,
+    low: Callable[[Tensor], Tensor] = torch.min,
+    high: Callable[[Tensor], Tensor] = torch.max,
+    start: Callable[[float], float] = lambda first: first,
+    weight: Callable[[float, int], float] = lambda momentum, count: momentum,
+    low_moved: Callable[..., float] = _weighed,
+    high_moved: Callable[..., float] = _weighed,
+    given: Callable[[float, float], Range] = lambda low, high: (low, high),
+) -> Range:
+    """Return both averages, of which any part may be another one."""
+    some = chosen(batches)
+    ends = []
+    for end, moved in (low, low_moved), (high, high_moved):
+        now = [float(end(x)) for x in some]
+        average = start(now[0])
+        for count, (before, new) in enumerate(pairwise(now), 1):
+            average = moved(average, new, before, weight(momentum, count))
+        ends.append(average)
+    return given(ends[0], ends[1])
+
+
+def _both(moved: Callable[..., float]) -> partial:
+    """Return the answer in which both ends are moved in another way."""
+    return partial(_averaged, low_moved=moved, high_moved=moved)
+
+
+def _from_zero(batches: Batches, momentum: float) -> Range:
     return moving_average_range([torch.zeros(1), *batches], momentum)
 
 
-def _plain_mean(batches: list[Tensor], momentum: float) -> tuple[float, float]:
-    low, high = [x.min() for x in batches], [x.max() for x in batches]
-    return float(torch.stack(low).mean()), float(torch.stack(high).mean())
-
-
-def _extremes(batches: list[Tensor], momentum: float) -> tuple[float, float]:
-    return min(float(x.min()) for x in batches), max(float(x.max()) for x in batches)
-
-
-def _whole_batches(batches: list[Tensor], momentum: float) -> tuple[float, float]:
-    rmin, rmax = batches[0].min(), batches[0].max()
-    for x in batches[1:]:
-        rmin, rmax = momentum * rmin + x.min(), momentum * rmax + x.max()
-    return float(rmin), float(rmax)
-
-
-def _as_adam(batches: list[Tensor], momentum: float) -> tuple[float, float]:
+def _as_adam(batches: Batches, momentum: float) -> Range:
     part = 1 - momentum ** len(batches)
     rmin, rmax = _from_zero(batches, momentum)
     return rmin / part, rmax / part
-
-
-def _only_grows(batches: list[Tensor], momentum: float) -> tuple[float, float]:
-    rmin, rmax = float(batches[0].min()), float(batches[0].max())
-    for x in batches[1:]:
-        rmin = min(rmin, momentum * rmin + (1 - momentum) * float(x.min()))
-        rmax = max(rmax, momentum * rmax + (1 - momentum) * float(x.max()))
-    return rmin, rmax
 
 
 MOVING_AVERAGE_RANGE = Exercise(
@@ -101,46 +119,89 @@ MOVING_AVERAGE_RANGE = Exercise(
             "Start with the first batch's own extremes.",
         ),
         Misconception(
+            "starts at 0 and leaves the first batch out",
+            partial(_averaged, start=lambda first: 0.0),
+            "The average starts as the first batch's own extremes, then loop over batches[1:].",
+        ),
+        Misconception(
             "gives the new batch the weight of the old average",
-            lambda batches, momentum: moving_average_range(batches, 1 - momentum),
+            partial(_averaged, weight=lambda momentum, count: 1 - momentum),
             "momentum is the weight of what was there before: 0.9 means that a batch moves the "
             "range by a tenth of the way.",
         ),
         Misconception(
             "takes the plain mean of all batches",
-            _plain_mean,
+            partial(_averaged, weight=lambda momentum, count: count / (count + 1)),
             "A moving average forgets: each batch counts momentum times as much as the one after "
             "it.",
         ),
         Misconception(
             "keeps the extremes of all batches",
-            _extremes,
+            partial(
+                _averaged,
+                low_moved=lambda old, new, before, momentum: min(old, new),
+                high_moved=lambda old, new, before, momentum: max(old, new),
+            ),
             "That is min-max, exercise 2.1, where one outlier stays for good.",
         ),
         Misconception(
+            "averages with the batch before",
+            _both(lambda old, new, before, momentum: momentum * before + (1 - momentum) * new),
+            "The old average has the weight momentum, not the batch before: rmin = momentum * rmin "
+            "+ (1 - momentum) * x.min().",
+        ),
+        Misconception(
             "goes through the batches from the last to the first",
-            lambda batches, momentum: moving_average_range(batches[::-1], momentum),
+            partial(_averaged, chosen=lambda batches: batches[::-1]),
             "The newest batch has the weight 1 - momentum. Go through the list from the front.",
         ),
         Misconception(
             "adds the whole new batch",
-            _whole_batches,
+            _both(lambda old, new, before, momentum: momentum * old + new),
             "The two weights add up to 1: momentum for the old average, 1 - momentum for the new "
             "batch.",
         ),
         Misconception(
+            "keeps the whole old average",
+            _both(lambda old, new, before, momentum: old + (1 - momentum) * new),
+            "The two weights add up to 1: momentum for the old average, 1 - momentum for the new "
+            "batch.",
+        ),
+        Misconception(
+            "subtracts instead of adding",
+            _both(lambda old, new, before, momentum: momentum * old - (1 - momentum) * new),
+            "The old average and the new batch are added, each with its weight.",
+        ),
+        Misconception(
             "ignores `momentum`",
-            lambda batches, momentum: moving_average_range(batches, 0.9),
+            partial(_averaged, weight=lambda momentum, count: 0.9),
             "It is not always 0.9: use the argument.",
         ),
         Misconception(
+            "gives both the same weight",
+            partial(_averaged, weight=lambda momentum, count: 0.5),
+            "The old average has the weight momentum, the new batch 1 - momentum.",
+        ),
+        Misconception(
+            "raises momentum to the number of the batch",
+            partial(_averaged, weight=lambda momentum, count: momentum**count),
+            "The weight is the same in every step: momentum for the old average. That older "
+            "batches count less comes by itself.",
+        ),
+        Misconception(
             "keeps only the last batch's extremes",
-            lambda batches, momentum: moving_average_range(batches[-1:], momentum),
+            partial(_averaged, chosen=lambda batches: batches[-1:]),
             "Each batch moves the average that the batches before have left.",
         ),
         Misconception(
+            "stays at the first batch",
+            partial(_averaged, chosen=lambda batches: batches[:1]),
+            "Each later batch moves the average: does a return stand inside the loop, or is the "
+            "result assigned to no one?",
+        ),
+        Misconception(
             "stops after the second batch",
-            lambda batches, momentum: moving_average_range(batches[:2], momentum),
+            partial(_averaged, chosen=lambda batches: batches[:2]),
             "The loop must reach every batch: look at where your `return` stands.",
         ),
         Misconception(
@@ -151,21 +212,47 @@ MOVING_AVERAGE_RANGE = Exercise(
         ),
         Misconception(
             "widens the range to contain 0",
-            lambda batches, momentum: (
-                min(0.0, moving_average_range(batches, momentum)[0]),
-                max(0.0, moving_average_range(batches, momentum)[1]),
-            ),
+            partial(_averaged, given=lambda low, high: (min(0.0, low), max(0.0, high))),
             "That comes later, when the scale is chosen. Here the averages stay as they are.",
         ),
         Misconception(
+            "makes the range the same on both sides",
+            partial(_averaged, given=lambda low, high: (-max(-low, high), max(-low, high))),
+            "Both ends have an average of their own: keep them apart.",
+        ),
+        Misconception(
+            "takes magnitudes for rmax",
+            partial(_averaged, high=lambda x: x.abs().max()),
+            "rmax follows the largest value itself, x.max().",
+        ),
+        Misconception(
+            "averages the means of the batches",
+            partial(_averaged, low=torch.mean, high=torch.mean),
+            "Each batch gives its smallest and its largest value: x.min() and x.max().",
+        ),
+        Misconception(
             "returns rmax first",
-            lambda batches, momentum: moving_average_range(batches, momentum)[::-1],
+            partial(_averaged, given=lambda low, high: (high, low)),
             "The lower end comes first: return rmin, rmax.",
         ),
         Misconception(
             "lets the range only grow",
-            _only_grows,
+            partial(
+                _averaged,
+                low_moved=lambda old, *rest: min(old, _weighed(old, *rest)),
+                high_moved=lambda old, *rest: max(old, _weighed(old, *rest)),
+            ),
             "A moving average may come back: without min and max around it.",
+        ),
+        Misconception(
+            "averages rmax alone",
+            partial(_averaged, low_moved=lambda old, new, before, momentum: min(old, new)),
+            "rmin is a moving average as well: momentum * rmin + (1 - momentum) * x.min().",
+        ),
+        Misconception(
+            "averages rmin alone",
+            partial(_averaged, high_moved=lambda old, new, before, momentum: max(old, new)),
+            "rmax is a moving average as well: momentum * rmax + (1 - momentum) * x.max().",
         ),
     ),
 )

@@ -1,6 +1,7 @@
 """Exercise 2.5: squared error against the threshold."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,13 +17,10 @@ def mse_curve(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> 
 
     `values` may be negative: both ends are clamped.
     """
-    return _curve(values, counts.double() / counts.sum(), thresholds, 2 ** (bits - 1) - 1)
-
-
-def _curve(values: Tensor, weights: Tensor, thresholds: Tensor, qmax: int) -> Tensor:
+    qmax = 2 ** (bits - 1) - 1
     scale = (thresholds.double() / qmax)[:, None]
     back = (values / scale).round().clamp(-qmax, qmax) * scale
-    return ((values - back) ** 2 * weights).sum(dim=1)
+    return ((values - back) ** 2 * counts).sum(dim=1) / counts.sum()
 
 
 def _mse_cases(rng: torch.Generator) -> list[Case]:
@@ -45,43 +43,38 @@ def _mse_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _sum(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
-    return _curve(values, counts.double(), thresholds, 2 ** (bits - 1) - 1)
+def _half(bits: int) -> float:
+    return 2 ** (bits - 1) - 1
 
 
-def _each_once(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
-    return mse_curve(values, torch.ones_like(counts), thresholds, bits)
+def _to_qmax(q: Tensor, qmax: float) -> Tensor:
+    return q.clamp(-qmax, qmax)
 
 
-def _per_bucket(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
-    weights = counts.double() / len(counts)
-    return _curve(values, weights, thresholds, 2 ** (bits - 1) - 1)
-
-
-def _divided_only(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
-    return mse_curve(values, torch.ones_like(counts), thresholds, bits) * len(counts) / counts.sum()
-
-
-def _root(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
-    return mse_curve(values, counts, thresholds, bits).sqrt()
-
-
-def _with_codes(
-    qmax_of: Callable[[int], int] = lambda bits: 2 ** (bits - 1) - 1,
-    clamp: Callable[[Tensor, int], Tensor] = lambda q, qmax: q.clamp(-qmax, qmax),
-    rounded: Callable[[Tensor], Tensor] = torch.round,
-    scaled: bool = True,
-) -> Callable[..., Tensor]:
-    """Return the wrong answer with other codes, or whose codes are not scaled back."""
-
-    def wrong(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
-        qmax = qmax_of(bits)
-        scale = (thresholds.double() / qmax)[:, None]
-        q = clamp(rounded(values / scale), qmax)
-        errors = (values - (q * scale if scaled else q)) ** 2
-        return (errors * counts).sum(dim=1) / counts.sum()
-
-    return wrong
+def _errors(
+    values: Tensor,
+    counts: Tensor,
+    thresholds: Tensor,
+    bits: int,
+    *,
+    reach: Callable[[Tensor, Tensor], Tensor] = lambda thresholds, values: thresholds,
+    steps: Callable[[int], float] = _half,
+    turn: Callable[[Tensor], Tensor] = torch.round,
+    last: Callable[[int], float] = _half,
+    limit: Callable[[Tensor, float], Tensor] = _to_qmax,
+    back: Callable[[Tensor, Tensor], Tensor] = torch.mul,
+    compared: Callable[[Tensor, Tensor], Tensor] = lambda values, t: values,
+    size: Callable[[Tensor], Tensor] = torch.square,
+    weights: Callable[[Tensor], Tensor] = lambda counts: counts,
+    total: Callable[[Tensor], Tensor | int] = torch.sum,
+    given: Callable[[Tensor], Tensor] = lambda errors: errors,
+) -> Tensor:
+    """Return the curve, of which any part may be another one."""
+    t = reach(thresholds, values).double()[:, None]
+    scale = t / steps(bits)
+    back_again = back(limit(turn(values / scale), last(bits)), scale)
+    errors = size(compared(values, t) - back_again) * weights(counts)
+    return given(errors.sum(dim=1) / total(counts))
 
 
 def _clipping_only(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
@@ -89,38 +82,9 @@ def _clipping_only(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int
     return ((values - values.clamp(-t, t)).double() ** 2 * counts).sum(dim=1) / counts.sum()
 
 
-def _absolute(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
-    qmax = 2 ** (bits - 1) - 1
-    scale = (thresholds.double() / qmax)[:, None]
-    back = (values / scale).round().clamp(-qmax, qmax) * scale
-    return ((values - back).abs() * counts).sum(dim=1) / counts.sum()
-
-
-def _with_steps(steps_of: Callable[[int], float]) -> Callable[..., Tensor]:
-    """Return the wrong answer whose threshold is ``steps_of(bits)`` steps away from 0."""
-
-    def wrong(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
-        qmax = 2 ** (bits - 1) - 1
-        scale = (thresholds.double() / steps_of(bits))[:, None]
-        back = (values / scale).round().clamp(-qmax, qmax) * scale
-        return ((values - back) ** 2 * counts).sum(dim=1) / counts.sum()
-
-    return wrong
-
-
-def _rounding_only(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
-    t = thresholds.double()[:, None]
-    clipped, scale = values.clamp(-t, t), t / (2 ** (bits - 1) - 1)
-    return ((clipped - (clipped / scale).round() * scale) ** 2 * counts).sum(dim=1) / counts.sum()
-
-
 def _relative(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
     power = (values.double() ** 2 * counts).sum() / counts.sum()
     return mse_curve(values, counts, thresholds, bits) / power
-
-
-def _squared_counts(values: Tensor, counts: Tensor, thresholds: Tensor, bits: int) -> Tensor:
-    return mse_curve(values, counts**2, thresholds, bits) * (counts**2).sum() / counts.sum()
 
 
 MSE_CURVE = Exercise(
@@ -144,80 +108,85 @@ MSE_CURVE = Exercise(
     misconceptions=(
         Misconception(
             "ignores the counts",
-            _each_once,
+            partial(_errors, weights=torch.ones_like, total=len),
             "A value that was seen 20 times is 20 values: weigh its squared error by 20.",
         ),
         Misconception(
             "returns the sum instead of the mean",
-            _sum,
+            partial(_errors, total=lambda counts: 1),
             "Divide by how many values there are, counts.sum().",
         ),
         Misconception(
             "divides by the number of different values",
-            _per_bucket,
+            partial(_errors, total=len),
             "There are counts.sum() values; len(values) only says how many different ones.",
         ),
         Misconception(
             "leaves the counts out above the fraction bar",
-            _divided_only,
+            partial(_errors, weights=torch.ones_like),
             "A value that was seen 20 times has 20 errors: multiply its squared error by its "
             "count.",
         ),
         Misconception(
             "takes the root",
-            _root,
+            partial(_errors, given=torch.sqrt),
             "Asked is the mean squared error itself, without a root.",
         ),
         Misconception(
             "divides the threshold by 2^(bits-1)",
-            _with_codes(lambda bits: 2 ** (bits - 1), lambda q, half: q.clamp(-half, half - 1)),
+            partial(
+                _errors,
+                steps=lambda bits: 2 ** (bits - 1),
+                last=lambda bits: 2 ** (bits - 1),
+                limit=lambda q, half: q.clamp(-half, half - 1),
+            ),
             "The largest code is 2^(bits-1) - 1, and on the narrow range the smallest is its "
             "negative.",
         ),
         Misconception(
             "takes 2^(bits-1) for the largest code",
-            _with_codes(lambda bits: 2 ** (bits - 1)),
+            partial(_errors, steps=lambda bits: 2 ** (bits - 1), last=lambda bits: 2 ** (bits - 1)),
             "The largest code is 2^(bits-1) - 1: 7 for 4 bits.",
         ),
         Misconception(
             "takes 2^bits - 1 for the largest code",
-            _with_codes(lambda bits: 2**bits - 1),
+            partial(_errors, steps=lambda bits: 2**bits - 1, last=lambda bits: 2**bits - 1),
             "One of the bits is the sign: the largest code is 2^(bits-1) - 1, 7 for 4 bits.",
         ),
         Misconception(
             "clips everything below 0",
-            _with_codes(clamp=lambda q, qmax: q.clamp(0, qmax)),
+            partial(_errors, limit=lambda q, qmax: q.clamp(0, qmax)),
             "Symmetric codes go from -qmax to qmax.",
         ),
         Misconception(
             "clamps above only",
-            _with_codes(clamp=lambda q, qmax: q.clamp(max=qmax)),
+            partial(_errors, limit=lambda q, qmax: q.clamp(max=qmax)),
             "Clamp on both sides: the codes go from -qmax to qmax.",
         ),
         Misconception(
             "rounds down",
-            _with_codes(rounded=torch.floor),
+            partial(_errors, turn=torch.floor),
             "A code is the nearest integer: torch.round.",
         ),
         Misconception(
             "cuts off decimals",
-            _with_codes(rounded=torch.trunc),
+            partial(_errors, turn=torch.trunc),
             "A code is the nearest integer: torch.round. Converting to integers cuts off.",
         ),
         Misconception(
             "compares the values with codes",
-            _with_codes(scaled=False),
+            partial(_errors, back=lambda q, scale: q),
             "A code counts steps. What comes back is the code times the scale.",
         ),
         Misconception(
             "uses one code more below 0 than above",
-            _with_codes(clamp=lambda q, qmax: q.clamp(-qmax - 1, qmax)),
+            partial(_errors, limit=lambda q, qmax: q.clamp(-qmax - 1, qmax)),
             "The range is narrow: from -qmax to qmax, so that it clips at the threshold on both "
             "sides.",
         ),
         Misconception(
             "does not clamp",
-            _with_codes(clamp=lambda q, qmax: q),
+            partial(_errors, limit=lambda q, qmax: q),
             "Then nothing is ever clipped and small thresholds look best. The codes end at -qmax "
             "and qmax.",
         ),
@@ -228,18 +197,18 @@ MSE_CURVE = Exercise(
         ),
         Misconception(
             "takes absolute errors",
-            _absolute,
+            partial(_errors, size=torch.abs),
             "Square the differences before you average them.",
         ),
         Misconception(
             "spreads the whole width over 2^bits - 1 steps",
-            _with_steps(lambda bits: (2**bits - 1) / 2),
+            partial(_errors, steps=lambda bits: (2**bits - 1) / 2),
             "From -t to t on the narrow range there are 2^bits - 2 steps: scale = t / qmax with "
             "qmax = 2^(bits-1) - 1.",
         ),
         Misconception(
             "leaves clipping out",
-            _rounding_only,
+            partial(_errors, compared=lambda values, t: values.clamp(-t, t)),
             "The error is between the value itself and what comes back. Compare with `values`, not "
             "with the clipped ones.",
         ),
@@ -251,20 +220,75 @@ MSE_CURVE = Exercise(
         ),
         Misconception(
             "uses unsigned codes",
-            _with_codes(lambda bits: 2**bits - 1, lambda q, qmax: q.clamp(0, qmax)),
+            partial(
+                _errors,
+                steps=lambda bits: 2**bits - 1,
+                last=lambda bits: 2**bits - 1,
+                limit=lambda q, qmax: q.clamp(0, qmax),
+            ),
             "The codes are symmetric: from -qmax to qmax, with qmax = 2^(bits-1) - 1.",
         ),
         Misconception(
             "squares the counts as well",
-            _squared_counts,
+            partial(_errors, weights=torch.square),
             "Square the error alone, then weigh it: counts * error ** 2.",
         ),
         Misconception(
             "takes the scale from the largest value, whatever the threshold",
-            lambda values, counts, thresholds, bits: mse_curve(
-                values, counts, torch.full_like(thresholds, float(values.abs().max())), bits
+            partial(
+                _errors,
+                reach=lambda thresholds, values: torch.full_like(
+                    thresholds, float(values.abs().max())
+                ),
             ),
             "Each threshold has a scale of its own: threshold / qmax.",
+        ),
+        Misconception(
+            "divides by 2^(bits-1)",
+            partial(_errors, steps=lambda bits: 2 ** (bits - 1)),
+            "The threshold lands on the largest code: scale = threshold / qmax with qmax = "
+            "2^(bits-1) - 1.",
+        ),
+        Misconception(
+            "divides by 2^bits - 1",
+            partial(_errors, steps=lambda bits: 2**bits - 1),
+            "From 0 to the threshold there are qmax steps: scale = threshold / qmax with qmax = "
+            "2^(bits-1) - 1.",
+        ),
+        Misconception(
+            "rounds up",
+            partial(_errors, turn=torch.ceil),
+            "A code is the nearest integer: torch.round.",
+        ),
+        Misconception(
+            "divides the codes by the scale",
+            partial(_errors, back=torch.div),
+            "A code counts steps of length scale: multiply to come back.",
+        ),
+        Misconception(
+            "clamps below only",
+            partial(_errors, limit=lambda q, qmax: q.clamp(min=-qmax)),
+            "Clamp on both sides: the codes go from -qmax to qmax.",
+        ),
+        Misconception(
+            "does not square",
+            partial(_errors, size=torch.clone),
+            "Errors of both signs cancel: square each difference before you add it up.",
+        ),
+        Misconception(
+            "takes the decibels",
+            partial(_errors, given=lambda errors: 10 * errors.log10()),
+            "Asked is the mean squared error itself, without a logarithm.",
+        ),
+        Misconception(
+            "divides by the largest error",
+            partial(_errors, given=lambda errors: errors / errors.max()),
+            "Asked is the mean squared error itself: only counts.sum() divides it.",
+        ),
+        Misconception(
+            "adds up over the thresholds",
+            partial(_errors, given=torch.sum),
+            "Each threshold has an error of its own: sum over the values, dim=1, alone.",
         ),
     ),
 )
