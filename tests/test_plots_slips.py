@@ -137,7 +137,16 @@ UNSEEN = {
         "gives a range of nothing but 0 a tiny scale",
         "widens below 0 only",
     ),
-    "1.5": ("adds one half first", "takes what is near a tie for a tie", "converts to an"),
+    "1.3": ("returns int8",),
+    "1.5": (
+        "adds one half first",
+        "takes what is near a tie for a tie",
+        "converts to an",
+        "takes negative odd integers",
+        "goes up to odd neighbours only",
+        "begins with the integer towards zero",
+        "loses the sign",
+    ),
     "1.7": (
         "multiplies the logarithm by 20",
         "divides noise by signal",
@@ -156,7 +165,9 @@ UNSEEN = {
         "keeps four bits of every code",
         "returns signed bytes",
     ),
+    "2.1": ("widens below 0 only", "takes the largest magnitude", "gives the", "leaves rmin at 0"),
     "2.3": ("counts in", "shifts by 20", "asks for", "converts"),
+    "2.5": ("clips everything below 0", "clamps above only", "uses one code more below 0"),
     "2.6": (
         "takes the logarithm of empty bins",
         "leaves out the bins where q is 0",

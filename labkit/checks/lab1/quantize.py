@@ -69,6 +69,82 @@ def _wrapped(q: Tensor, qmin: int, qmax: int) -> Tensor:
     return q.to(torch.int64).to(dtype).to(torch.int32).clamp(qmin, qmax)
 
 
+# What cards know; a good test of properties need not catch it.
+MORE = (
+    Misconception(
+        "clamps above only",
+        partial(_coded, limit=lambda q, qmin, qmax: q.clamp(max=qmax)),
+        "Codes end on both sides: clamp to qmin as well.",
+    ),
+    Misconception(
+        "clamps below only",
+        partial(_coded, limit=lambda q, qmin, qmax: q.clamp(min=qmin)),
+        "Codes end on both sides: clamp to qmax as well.",
+    ),
+    Misconception(
+        "clamps to the range of int8",
+        partial(_coded, limit=lambda q, qmin, qmax: q.clamp(-128, 127)),
+        "The range is given, and differs from call to call: clamp to qmin and qmax.",
+    ),
+    Misconception(
+        "puts 0 for what is out of range",
+        partial(_coded, limit=lambda q, qmin, qmax: q * ((q >= qmin) & (q <= qmax))),
+        "What is out of range gets the code at that end: clamp(qmin, qmax).",
+    ),
+    Misconception(
+        "cuts off decimals before it adds the zero point",
+        partial(_coded, turn=torch.trunc),
+        "A conversion to integers cuts towards 0. Use torch.round instead.",
+    ),
+    Misconception(
+        "rounds up instead of to the nearest",
+        partial(_coded, turn=torch.ceil),
+        "ceil is off by up to a whole step, and always to the same side. Use torch.round.",
+    ),
+    Misconception(
+        "rounds x before it divides",
+        lambda x, scale, zero_point, qmin, qmax: quantize(
+            torch.round(x), scale, zero_point, qmin, qmax
+        ),
+        "What is rounded is the number of steps: torch.round(x / scale).",
+    ),
+    Misconception(
+        "adds the zero point to x",
+        lambda x, scale, zero_point, qmin, qmax: quantize(x + zero_point, scale, 0, qmin, qmax),
+        "zero_point is a code: add it to torch.round(x / scale), not to x.",
+    ),
+    Misconception(
+        "does not divide by the scale",
+        partial(_coded, steps=lambda x, scale: x),
+        "A code counts steps of length scale: x / scale.",
+    ),
+    Misconception(
+        "clamps x instead of its code",
+        lambda x, scale, zero_point, qmin, qmax: _coded(
+            x.clamp(qmin, qmax), scale, zero_point, qmin, qmax, limit=lambda q, *ends: q
+        ),
+        "qmin and qmax are codes: divide, round and add zero_point, then clamp.",
+    ),
+    Misconception(
+        "returns values instead of codes",
+        lambda x, scale, zero_point, qmin, qmax: (
+            (quantize(x, scale, zero_point, qmin, qmax) - zero_point) * scale
+        ),
+        "That is the way back, exercise 1.4. Asked are the codes, as integers.",
+    ),
+    Misconception(
+        "returns int8, whatever the range is",
+        partial(_coded, kept=lambda q: q.to(torch.int64).to(torch.int8)),
+        "Unsigned codes above 127 wrap around in int8, 200 becomes -56: use torch.int32.",
+    ),
+    Misconception(
+        "returns uint8, whatever the range is",
+        partial(_coded, kept=lambda q: q.to(torch.int64).to(torch.uint8)),
+        "Codes below 0 wrap around in uint8, -1 becomes 255: use torch.int32.",
+    ),
+)
+
+
 QUANTIZE = Exercise(
     id="1.3",
     title="Quantize",
@@ -97,51 +173,14 @@ QUANTIZE = Exercise(
             "Codes outside [qmin, qmax] do not exist in the hardware: clamp them.",
         ),
         Misconception(
-            "clamps above only",
-            partial(_coded, limit=lambda q, qmin, qmax: q.clamp(max=qmax)),
-            "Codes end on both sides: clamp to qmin as well.",
-        ),
-        Misconception(
-            "clamps below only",
-            partial(_coded, limit=lambda q, qmin, qmax: q.clamp(min=qmin)),
-            "Codes end on both sides: clamp to qmax as well.",
-        ),
-        Misconception(
-            "clamps to the range of int8",
-            partial(_coded, limit=lambda q, qmin, qmax: q.clamp(-128, 127)),
-            "The range is given, and differs from call to call: clamp to qmin and qmax.",
-        ),
-        Misconception(
-            "puts 0 for what is out of range",
-            partial(_coded, limit=lambda q, qmin, qmax: q * ((q >= qmin) & (q <= qmax))),
-            "What is out of range gets the code at that end: clamp(qmin, qmax).",
-        ),
-        Misconception(
             "cuts off decimals instead of rounding",
             partial(_coded, turn=torch.clone),
             "A conversion to integers cuts towards 0. Use torch.round before it.",
         ),
         Misconception(
-            "cuts off decimals before it adds the zero point",
-            partial(_coded, turn=torch.trunc),
-            "A conversion to integers cuts towards 0. Use torch.round instead.",
-        ),
-        Misconception(
             "rounds down instead of to the nearest",
             partial(_coded, turn=torch.floor),
             "floor is off by up to a whole step, and always to the same side. Use torch.round.",
-        ),
-        Misconception(
-            "rounds up instead of to the nearest",
-            partial(_coded, turn=torch.ceil),
-            "ceil is off by up to a whole step, and always to the same side. Use torch.round.",
-        ),
-        Misconception(
-            "rounds x before it divides",
-            lambda x, scale, zero_point, qmin, qmax: quantize(
-                torch.round(x), scale, zero_point, qmin, qmax
-            ),
-            "What is rounded is the number of steps: torch.round(x / scale).",
         ),
         Misconception(
             "leaves out the zero point",
@@ -154,19 +193,9 @@ QUANTIZE = Exercise(
             "Quantizing adds zero_point; dequantizing takes it away.",
         ),
         Misconception(
-            "adds the zero point to x",
-            lambda x, scale, zero_point, qmin, qmax: quantize(x + zero_point, scale, 0, qmin, qmax),
-            "zero_point is a code: add it to torch.round(x / scale), not to x.",
-        ),
-        Misconception(
             "multiplies by the scale",
             partial(_coded, steps=torch.mul),
             "scale is the length of a step: x / scale counts the steps.",
-        ),
-        Misconception(
-            "does not divide by the scale",
-            partial(_coded, steps=lambda x, scale: x),
-            "A code counts steps of length scale: x / scale.",
         ),
         Misconception(
             "clamps before it adds the zero point",
@@ -176,20 +205,6 @@ QUANTIZE = Exercise(
             "The sum can leave the range again. Clamp after adding zero_point.",
         ),
         Misconception(
-            "clamps x instead of its code",
-            lambda x, scale, zero_point, qmin, qmax: _coded(
-                x.clamp(qmin, qmax), scale, zero_point, qmin, qmax, limit=lambda q, *ends: q
-            ),
-            "qmin and qmax are codes: divide, round and add zero_point, then clamp.",
-        ),
-        Misconception(
-            "returns values instead of codes",
-            lambda x, scale, zero_point, qmin, qmax: (
-                (quantize(x, scale, zero_point, qmin, qmax) - zero_point) * scale
-            ),
-            "That is the way back, exercise 1.4. Asked are the codes, as integers.",
-        ),
-        Misconception(
             "makes a scale of its own",
             lambda x, scale, zero_point, qmin, qmax: quantize(
                 x, float(x.abs().max()) / qmax, zero_point, qmin, qmax
@@ -197,15 +212,6 @@ QUANTIZE = Exercise(
             "The scale is given, for all tensors that share it: divide by `scale`, whatever x "
             "holds.",
         ),
-        Misconception(
-            "returns int8, whatever the range is",
-            partial(_coded, kept=lambda q: q.to(torch.int64).to(torch.int8)),
-            "Unsigned codes above 127 wrap around in int8, 200 becomes -56: use torch.int32.",
-        ),
-        Misconception(
-            "returns uint8, whatever the range is",
-            partial(_coded, kept=lambda q: q.to(torch.int64).to(torch.uint8)),
-            "Codes below 0 wrap around in uint8, -1 becomes 255: use torch.int32.",
-        ),
+        *MORE,
     ),
 )

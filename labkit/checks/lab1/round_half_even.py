@@ -146,6 +146,12 @@ ROUND_HALF_EVEN = Exercise(
             "is odd. (Of x itself the parity tells nothing: 1.5 is neither.)",
         ),
         Misconception(
+            "subtracts one half and rounds up",
+            lambda x: torch.ceil(x - 0.5),
+            "At a tie that always goes down: 1.5 must become 2, the even neighbour. And the "
+            "difference x - 0.5 is itself rounded.",
+        ),
+        Misconception(
             "gives even integers only",
             lambda x: 2 * torch.floor(x / 2 + 0.5),
             "Only a tie goes to the even neighbour; 2.8 has one nearest integer, 3.",

@@ -72,6 +72,58 @@ def _in_int32(q: Tensor, qmin: int, qmax: int) -> Tensor:
     return whole.to(torch.int32)
 
 
+# What cards know; a good test of properties need not catch it.
+MORE = (
+    Misconception(
+        "leaves the zero point out",
+        partial(_there_and_back, shifted=_as_it_is),
+        "A code is round(x / scale) + zero_point: add it before you clamp.",
+    ),
+    Misconception(
+        "clamps above only",
+        partial(_there_and_back, limit=lambda q, qmin, qmax: q.clamp(max=qmax)),
+        "Codes end on both sides: clamp to qmin as well.",
+    ),
+    Misconception(
+        "clamps below only",
+        partial(_there_and_back, limit=lambda q, qmin, qmax: q.clamp(min=qmin)),
+        "Codes end on both sides: clamp to qmax as well.",
+    ),
+    Misconception(
+        "rounds up",
+        partial(_there_and_back, turn=torch.ceil),
+        "ceil goes to the code above, off by up to a whole step. Use torch.round.",
+    ),
+    Misconception(
+        "divides by the scale on the way back",
+        partial(_there_and_back, back=torch.div),
+        "A code counts steps of length scale: multiply to come back.",
+    ),
+    Misconception(
+        "clamps to -qmax on the lower side",
+        partial(_there_and_back, limit=lambda q, qmin, qmax: q.clamp(-qmax, qmax)),
+        "Not every range is symmetric: clamp to qmin and qmax.",
+    ),
+    Misconception(
+        "puts 0 for what is out of range",
+        partial(_there_and_back, limit=lambda q, qmin, qmax: q * ((q >= qmin) & (q <= qmax))),
+        "What is out of range gets the code at that end: clamp(qmin, qmax).",
+    ),
+    Misconception(
+        "adds the zero point to x",
+        lambda x, scale, zero_point, qmin, qmax: (
+            (torch.round((x + zero_point) / scale).clamp(qmin, qmax) - zero_point) * scale
+        ),
+        "zero_point is a code: add it to round(x / scale), not to x.",
+    ),
+    Misconception(
+        "adds the zero point on the way back, too",
+        partial(_there_and_back, centred=torch.add),
+        "On the way back the zero point comes off again: (q - Z) * scale.",
+    ),
+)
+
+
 FAKE_QUANTIZE = Exercise(
     id="5.1",
     title="Fake quantization",
@@ -99,25 +151,10 @@ FAKE_QUANTIZE = Exercise(
             "On the way back the zero point comes off again: (q - Z) * scale.",
         ),
         Misconception(
-            "leaves the zero point out",
-            partial(_there_and_back, shifted=_as_it_is),
-            "A code is round(x / scale) + zero_point: add it before you clamp.",
-        ),
-        Misconception(
             "does not clamp",
             partial(_there_and_back, limit=lambda q, qmin, qmax: q),
             "Codes beyond qmin and qmax do not exist. Without the clamp the network learns to use "
             "numbers that it will not have.",
-        ),
-        Misconception(
-            "clamps above only",
-            partial(_there_and_back, limit=lambda q, qmin, qmax: q.clamp(max=qmax)),
-            "Codes end on both sides: clamp to qmin as well.",
-        ),
-        Misconception(
-            "clamps below only",
-            partial(_there_and_back, limit=lambda q, qmin, qmax: q.clamp(min=qmin)),
-            "Codes end on both sides: clamp to qmax as well.",
         ),
         Misconception(
             "clamps before it adds the zero point",
@@ -130,19 +167,9 @@ FAKE_QUANTIZE = Exercise(
             "floor goes to the code below, off by up to a whole step. Use torch.round.",
         ),
         Misconception(
-            "rounds up",
-            partial(_there_and_back, turn=torch.ceil),
-            "ceil goes to the code above, off by up to a whole step. Use torch.round.",
-        ),
-        Misconception(
             "multiplies by the scale on the way in",
             partial(_there_and_back, steps=torch.mul, back=torch.div),
             "scale is the length of a step: divide to count steps, multiply to come back.",
-        ),
-        Misconception(
-            "divides by the scale on the way back",
-            partial(_there_and_back, back=torch.div),
-            "A code counts steps of length scale: multiply to come back.",
         ),
         Misconception(
             "does not round",
@@ -174,16 +201,6 @@ FAKE_QUANTIZE = Exercise(
             "The range is an argument: clamp to qmin and qmax.",
         ),
         Misconception(
-            "clamps to -qmax on the lower side",
-            partial(_there_and_back, limit=lambda q, qmin, qmax: q.clamp(-qmax, qmax)),
-            "Not every range is symmetric: clamp to qmin and qmax.",
-        ),
-        Misconception(
-            "puts 0 for what is out of range",
-            partial(_there_and_back, limit=lambda q, qmin, qmax: q * ((q >= qmin) & (q <= qmax))),
-            "What is out of range gets the code at that end: clamp(qmin, qmax).",
-        ),
-        Misconception(
             "takes the zero point off after scaling",
             lambda x, scale, zero_point, qmin, qmax: (
                 (torch.round(x / scale) + zero_point).clamp(qmin, qmax) * scale - zero_point
@@ -191,21 +208,10 @@ FAKE_QUANTIZE = Exercise(
             "zero_point is a code: take it off first, then multiply by the scale.",
         ),
         Misconception(
-            "adds the zero point to x",
-            lambda x, scale, zero_point, qmin, qmax: (
-                (torch.round((x + zero_point) / scale).clamp(qmin, qmax) - zero_point) * scale
-            ),
-            "zero_point is a code: add it to round(x / scale), not to x.",
-        ),
-        Misconception(
             "has the zero point's sign turned round",
             partial(_there_and_back, shifted=torch.sub, centred=torch.add),
             "q = round(x / scale) + zero_point on the way in, q - zero_point on the way back.",
         ),
-        Misconception(
-            "adds the zero point on the way back, too",
-            partial(_there_and_back, centred=torch.add),
-            "On the way back the zero point comes off again: (q - Z) * scale.",
-        ),
+        *MORE,
     ),
 )
