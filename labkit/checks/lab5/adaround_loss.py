@@ -144,10 +144,9 @@ ADAROUND_LOSS = Exercise(
         "h = (1.2 * torch.sigmoid(v) - 0.1).clamp(0, 1). floor has slope 0, but h is added behind "
         "it: autograd finds the way on its own. v must require a gradient: take a copy.",
         "v = v.clone().requires_grad_(); h as above; w_hat = (torch.floor(w / scale) + "
-        "h).clamp(qmin, "
-        "qmax) * scale; loss = ((x @ w_hat.t() - x @ w.t()) ** 2).mean() + weight * (1 - (2 * h - "
-        "1).abs() ** beta).sum(); gradient, = torch.autograd.grad(loss, v); return loss.item(), "
-        "gradient.",
+        "h).clamp(qmin, qmax) * scale; loss = ((x @ w_hat.t() - x @ w.t()) ** 2).mean() + weight * "
+        "(1 - (2 * h - 1).abs() ** beta).sum(); gradient, = torch.autograd.grad(loss, v); return "
+        "loss.item(), gradient.",
     ),
     misconceptions=(
         Misconception(
