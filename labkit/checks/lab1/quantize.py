@@ -82,11 +82,6 @@ MORE = (
         "Codes end on both sides: clamp to qmax as well.",
     ),
     Misconception(
-        "clamps to the range of int8",
-        partial(_coded, limit=lambda q, qmin, qmax: q.clamp(-128, 127)),
-        "The range is given, and differs from call to call: clamp to qmin and qmax.",
-    ),
-    Misconception(
         "puts 0 for what is out of range",
         partial(_coded, limit=lambda q, qmin, qmax: q * ((q >= qmin) & (q <= qmax))),
         "What is out of range gets the code at that end: clamp(qmin, qmax).",

@@ -204,11 +204,6 @@ CLIPPING_GRADIENT = Exercise(
             "The slope of this step is 1 inside and 0 outside, whatever x is: dy alone.",
         ),
         Misconception(
-            "turns the sign of clipped gradients",
-            partial(_passed, back=lambda dy, inside, x: torch.where(inside, dy, -dy)),
-            "Outside the range the slope is 0, not -1.",
-        ),
-        Misconception(
             "adds the gradients up",
             partial(_passed, back=lambda dy, inside, x: (dy * inside).sum()),
             "Each value of x has a gradient of its own: the result has the shape of x.",
