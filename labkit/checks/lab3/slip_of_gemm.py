@@ -41,10 +41,10 @@ SLIP_OF_GEMM = name_the_slip(
     slips=SLIPS,
     inputs=_inputs,
     hints=(
-        "Subtract the right accumulators. What is left is a pattern: constant, the same in each "
-        "row, or the same in each column.",
+        "Subtract the right accumulators. What is left is a pattern: one number everywhere, equal "
+        "rows, or equal columns.",
         "Without the last term the difference is K * Z * Z everywhere. Without the left zero point "
-        "it is the same in each row of a column: it depends on the column sums of q_rhs only.",
+        "all its rows are equal: it depends on the column sums of q_rhs only.",
         "Write the six as lines, (q_lhs - lhs_zero_point) @ (q_rhs - rhs_zero_point) and the five "
         "others, and return the name of the one that torch.equal finds.",
     ),

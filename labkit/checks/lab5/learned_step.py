@@ -102,7 +102,7 @@ LEARNED_STEP = Exercise(
     rules=(Rule(relative=1e-3, absolute=1e-5),),
     hints=(
         "One value first: y = clamp(round(x / s)) * s. Where x is clipped, y is the last code "
-        "times s. What is its slope with s?",
+        "times s. What is its slope as a function of s?",
         "Inside, use the product rule, with the straight-through slope 1 for round: the code, "
         "plus s times the slope of x / s. That is code - x / s, the rounding error in steps.",
         "slopes = torch.where(inside, code - x / scale, code.clamp(qmin, qmax)); the gradient is "
@@ -154,7 +154,7 @@ LEARNED_STEP = Exercise(
         Misconception(
             "gives clipped values the slopes -1 and 1",
             partial(_slope, outer=lambda real, code, qmin, qmax: code.sign()),
-            "A clipped y is the last code times s: its slope with s is that code, qmin or qmax.",
+            "A clipped y is the last code times s: its slope is that code, qmin or qmax.",
         ),
         Misconception(
             "has the sign turned round for clipped values",
