@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from labkit.checks import syntax
+from labkit.checks.code_cells import code_cells
 
 PICTURES = ("labkit.plots", "labkit.widgets")
 
@@ -87,10 +88,4 @@ def _defined(cell: str) -> set[str]:
 @functools.cache
 def given_cells(notebook: Path) -> frozenset[str]:
     """Return the sources of all code cells of a released notebook; none if it is not there."""
-    import nbformat
-
-    try:
-        cells = nbformat.read(notebook, as_version=4).cells
-    except (OSError, ValueError):
-        return frozenset()
-    return frozenset(cell.source.strip() for cell in cells if cell.cell_type == "code")
+    return frozenset(source.strip() for source in code_cells(notebook))

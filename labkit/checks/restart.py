@@ -20,6 +20,7 @@ from typing import Any
 
 from labkit.checks import syntax
 from labkit.checks.card import Card, Code, Text, show
+from labkit.checks.code_cells import code_cells
 
 MAIN = "__main__"
 REMEMBERED = 200  # cells that have run
@@ -145,17 +146,12 @@ def first_definition(notebook: Path, name: str) -> str | None:
 
     None as well if `notebook` is no lab, or is just being written.
     """
-    import nbformat
-
-    try:
-        cells = [c for c in nbformat.read(notebook, as_version=4).cells if c.cell_type == "code"]
-    except (OSError, ValueError):
+    cells = code_cells(notebook)
+    if not any("labkit" in source for source in cells):
         return None
-    if not any("labkit" in cell.source for cell in cells):
-        return None
-    for cell in cells:
-        lines = cell.source.splitlines()
-        for statement in _statements(cell.source):
+    for source in cells:
+        lines = source.splitlines()
+        for statement in _statements(source):
             # `f = lab.check("1.3", f)` needs what it binds.
             if name in _bound(statement) and name not in _used(statement):
                 return lines[statement.lineno - 1]
