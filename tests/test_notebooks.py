@@ -1,6 +1,7 @@
 """The notebooks as students run them: unsolved, half solved, wrongly solved; and their form.
 
-nbval runs `solutions/` and `labs/` as they are (see pyproject.toml); here labs are changed first.
+nbval runs `solutions/` and `labs/` as they are (see pyproject.toml); here labs are changed first,
+unless there is a browser, in which `tests/browser/test_labs.py` runs the same.
 """
 
 import ast
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from half_solved import browser_is_here, half_solved
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
@@ -23,7 +25,6 @@ ROOT = Path(__file__).parents[1]
 SMALL_DATA = ROOT / "tests" / "small_data.py"
 LONGEST_CELL = 15
 PROSE_TO_CODE = 2, 4  # words of prose for a word of code
-WRONG = "    return None"
 LECTURE = "https://hanlab.mit.edu/courses/"
 # What the labs call otherwise: one word for one thing, one spelling.
 OTHER_WORDS = {
@@ -54,35 +55,15 @@ def cards(notebook: NotebookNode) -> dict[str, str]:
     }
 
 
-def run(notebook: NotebookNode, folder: Path) -> dict[str, str]:
-    """Run a notebook whose cells must not raise, and return its cards."""
-    options = {"timeout": 1200, "startup_timeout": 1200}
-    client = NotebookClient(notebook, resources={"metadata": {"path": str(folder)}}, **options)
-    client.execute(env=os.environ | {"PYTHONSTARTUP": str(SMALL_DATA)})
-    return cards(notebook)
-
-
 @pytest.mark.slow
+@pytest.mark.skipif(browser_is_here(), reason="tests/browser/test_labs.py runs it in a browser")
 @pytest.mark.parametrize("number", registry.STEMS)
 def test_half_solved_and_wrongly_solved_labs_run_to_the_end(number: int, tmp_path: Path) -> None:
-    stem = registry.STEMS[number]
-    notebook, answers = (
-        lab(stem),
-        [c for c in solution(stem).cells if grade_id(c).startswith(ANSWER)],
-    )
-    stubs = [c for c in notebook.cells if grade_id(c).startswith(ANSWER)]
-    expected = {}
-    for position, (stub, answer) in enumerate(zip(stubs, answers, strict=True)):
-        kind = ("solved", "wrong", "unsolved")[position % 3]
-        if kind == "solved":
-            stub.source = answer.source
-        elif kind == "wrong":
-            stub.source = re.sub(r"^ *raise NotImplementedError.*$", WRONG, stub.source, flags=re.M)
-        expected[exercise_id(stub)] = {"solved": "✓ Passed", "wrong": "✗ Not yet"}.get(
-            kind, "○ Not started"
-        )
-    found = run(notebook, tmp_path)
-    assert {key: line.split(" · ")[0] for key, line in found.items()} == expected
+    notebook, expected = half_solved(number)
+    options = {"timeout": 1200, "startup_timeout": 1200}
+    client = NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}, **options)
+    client.execute(env=os.environ | {"PYTHONSTARTUP": str(SMALL_DATA)})  # no cell may raise
+    assert {key: line.split(" · ")[0] for key, line in cards(notebook).items()} == expected
 
 
 @pytest.mark.parametrize("number", registry.STEMS)

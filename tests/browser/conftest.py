@@ -5,7 +5,6 @@ Skips, with the reason, where playwright or Chromium is missing.
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,8 +16,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from accessibility import axe_source
+from nbformat import from_dict
 
 from labkit.start import start
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from half_solved import chromium
 
 TOKEN = "a-token-for-the-tests"
 SECONDS = 600  # how long to wait for what never comes: a busy machine is no bug
@@ -32,11 +35,6 @@ NOT_OURS = (
     "WebSocket",
     "Content Security Policy",
 )
-
-
-def chromium():
-    """The path of a Chromium that playwright can drive."""
-    return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @pytest.fixture(scope="session")
@@ -280,6 +278,11 @@ class Desk:
             index,
         )
         return "\n".join("".join(text) for text in texts)
+
+    def outputs(self, index):
+        """What a cell put out, as a notebook stores it."""
+        found = self._content("return c.widgets[a].model.outputs.toJSON()", index)
+        return [from_dict(output) for output in found]
 
     def insert_below(self, index, source):
         """Add a code cell below another; return its number."""

@@ -1,7 +1,8 @@
 """What a student does, in a real browser.
 
-nbval compares what every cell puts out, on all pictures. Here it is seen that JupyterLab can show
-it: that each cell gets its turn in the page, no script fails and nothing is asked of another host.
+nbval runs the labs as they are, unsolved, on all pictures. Here they are half solved, so that cells
+of every kind follow right, wrong and no answers, and it is seen that JupyterLab can show it: that
+each cell gets its turn in the page, no script fails and nothing is asked of another host.
 That depends on what is shown, and not on how many pictures it was computed from: the cells run on
 few of them (`small_data.py`), and the labs follow one another in one JupyterLab, as a student
 goes from one to the next.
@@ -9,10 +10,13 @@ goes from one to the next.
 
 from contextlib import suppress
 
+import nbformat
 import psutil
 import pytest
+from half_solved import half_solved
 
 from labkit.checks import registry
+from labkit.grading.releasing.release import CHECK, exercise_id, grade_id
 
 ANSWER = """
 def integer_range(bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
@@ -36,13 +40,22 @@ def cpu_seconds():
 
 
 @pytest.mark.parametrize("number", registry.STEMS)
-def test_an_unsolved_lab_runs_from_top_to_bottom(number, request):
+def test_a_half_solved_and_wrongly_solved_lab_runs_to_the_end(number, labs, request):
+    notebook, expected = half_solved(number)
+    name = f"half_solved_{registry.STEMS[number]}.ipynb"
+    nbformat.write(notebook, labs / name)
     before = cpu_seconds()  # before the first of them JupyterLab starts as well
-    desk = request.getfixturevalue("open_lab")(f"{registry.STEMS[number]}.ipynb")
+    desk = request.getfixturevalue("open_lab")(name)
     desk.run(desk.setup_cell())
     assert cpu_seconds() - before < 2 * FIRST_ANSWER_SECONDS  # on two cores
     assert desk.run_all()
     assert desk.tracebacks() == []
+    checks = {
+        i: exercise_id(cell)
+        for i, cell in enumerate(notebook.cells)
+        if grade_id(cell).startswith(CHECK)
+    }
+    assert {key: desk.output(i).split(" · ")[0] for i, key in checks.items()} == expected
     assert desk.console_errors == []
     assert "127.0.0.1" in desk.hosts
     assert desk.hosts <= {"127.0.0.1", ""}  # no request leaves the machine
