@@ -14,6 +14,7 @@ browsers and kernels are charged to the tests for which they computed, not to th
 import itertools
 import json
 import os
+import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -36,6 +37,11 @@ settings.register_profile("labkit", deadline=None, suppress_health_check=[Health
 # else hypothesis goes on looking.
 settings.register_profile("ci", settings.get_profile("labkit"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "labkit")
+
+# With nbformat comes a check of addresses that no notebook has, whose grammar takes every process a
+# second to build. nbval imports it as well, and would do so before this file.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+pytest_plugins = ["nbval.plugin"]
 
 MODELS = os.environ.get("LABKIT_CACHE")
 MOST_PROCESSES = 8  # each of them loads torch
