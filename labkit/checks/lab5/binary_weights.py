@@ -77,7 +77,7 @@ BINARY_WEIGHTS = Exercise(
     names=("signs", "scale"),
     hints=(
         "Which number S makes S * sign(w) come closest to w? Write the squared error of one "
-        "channel and set its derivative by S to 0.",
+        "channel and set its derivative with respect to S to 0.",
         "sum of (w - S sign(w))^2 = sum of (|w| - S)^2: the mean of |w| is best. One for each "
         "output channel, index 0 of w.",
         "signs = torch.where(w < 0, -1, 1), as int8; scale = w.abs().flatten(1).mean(1).",
