@@ -2,19 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise, product
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.exercise import Case, Exercise
 from labkit.checks.inputs import randn, uniform
-from labkit.checks.lab4.sensitivity import Layers, rounded, run, sensitivity
+from labkit.checks.lab4.budget_slips import MISCONCEPTIONS, cheapest
+from labkit.checks.lab4.budgets import BITS, noise_of, weight_bytes
+from labkit.checks.lab4.sensitivity import Layers, rounded, run
 from labkit.checks.rules import UNSEEN_SEED, Mismatch, Open
 from labkit.checks.values import Plain
 
-BITS = (2, 4, 8)
 SIZES = (12, 32, 32, 32, 24, 6)
 IMAGES, UNSEEN = 256, 1000
 LARGE = 7.0  # times the largest other weight
@@ -22,16 +24,11 @@ LARGE = 7.0  # times the largest other weight
 
 def choose_bits(layers: Layers, x: Tensor, budget: int) -> Tensor:
     """Return 2, 4 or 8 bits for each layer: within `budget` bytes, those with the least noise."""
-    noise = {bits: _noise(layers, x, bits) for bits in BITS}
+    noise = {bits: noise_of(layers, x, bits) for bits in BITS}
     fitting = [
         bits for bits in product(BITS, repeat=len(layers)) if weight_bytes(layers, bits) <= budget
     ]
     return torch.tensor(min(fitting, key=lambda bits: sum(noise[b][i] for i, b in enumerate(bits))))
-
-
-def weight_bytes(layers: Layers, bits: Sequence[int]) -> int:
-    """Return what the packed weights take."""
-    return sum(w.numel() * b for (w, _), b in zip(layers, bits, strict=True)) // 8
 
 
 def agreement(layers: Layers, bits: Sequence[int], seed: int = UNSEEN_SEED) -> float:
@@ -114,7 +111,7 @@ def _is_clear(layers: Layers, x: Tensor, budget: int) -> bool:
 
     One keeps the largest noise small rather than the sum, two begin at 8 bits and take away.
     """
-    largest = _least(lambda *args: [noise**2 for noise in _noise(*args)])
+    largest = partial(cheapest, price=lambda *args: [noise**2 for noise in noise_of(*args)])
     ways = (choose_bits, largest, _from_above(by_bytes=False), _from_above(by_bytes=True))
     reached = [agreement(layers, way(layers, x, budget).tolist()) for way in ways]
     return reached[0] - min(reached) < WithinBudget.margin / 2
@@ -124,7 +121,7 @@ def _from_above(by_bytes: bool) -> Callable[[Layers, Tensor, int], Tensor]:
     """Return the answer that takes the bits away that cost least, all told or for each byte."""
 
     def choose(layers: Layers, x: Tensor, budget: int) -> Tensor:
-        noise = {bits: _noise(layers, x, bits) for bits in BITS}
+        noise = {bits: noise_of(layers, x, bits) for bits in BITS}
         chosen = [8] * len(layers)
 
         def cost(i: int) -> float:
@@ -177,55 +174,6 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _in_order(order: Callable[[Layers], list[int]]) -> Callable[[Layers, Tensor, int], Tensor]:
-    """Return the answer that raises layers to 4 and then 8 bits in some order, while they fit."""
-
-    def wrong(layers: Layers, x: Tensor, budget: int) -> Tensor:
-        bits = [2] * len(layers)
-        for i in order(layers):
-            for higher in (4, 8):
-                tried = [*bits[:i], higher, *bits[i + 1 :]]
-                if weight_bytes(layers, tried) <= budget:
-                    bits = tried
-        return torch.tensor(bits)
-
-    return wrong
-
-
-def _by_size(layers: Layers) -> list[int]:
-    return sorted(range(len(layers)), key=lambda i: layers[i][0].numel())
-
-
-def _the_same_everywhere(bits: int) -> Callable[[Layers, Tensor, int], Tensor]:
-    return lambda layers, x, budget: torch.full((len(layers),), bits)
-
-
-def _least(
-    price: Callable[[Layers, Tensor, int], Sequence[float]], spare: int = 0
-) -> Callable[[Layers, Tensor, int], Tensor]:
-    """Return the answer that adds up another price a layer, with `spare` bytes left over."""
-
-    def wrong(layers: Layers, x: Tensor, budget: int) -> Tensor:
-        prices = {bits: price(layers, x, bits) for bits in BITS}
-        fitting = [
-            bits
-            for bits in product(BITS, repeat=len(layers))
-            if weight_bytes(layers, bits) <= budget - spare
-        ]
-        best = min(fitting, key=lambda bits: sum(prices[b][i] for i, b in enumerate(bits)))
-        return torch.tensor(best)
-
-    return wrong
-
-
-def _noise(layers: Layers, x: Tensor, bits: int) -> Sequence[float]:
-    return (10 ** (-sensitivity(layers, x, bits) / 10)).tolist()
-
-
-def _weight_error(layers: Layers, x: Tensor, bits: int) -> Sequence[float]:
-    return [float(((rounded(w, bits) - w) ** 2).sum() / (w**2).sum()) for w, _ in layers]
-
-
 CHOOSE_BITS = Exercise(
     id="4.11",
     title="A budget of bytes",
@@ -244,57 +192,5 @@ CHOOSE_BITS = Exercise(
         "Drop those whose bytes, the sum of w.numel() * bits over the layers // 8, exceed the "
         "budget. Of the rest return the one with the least sum of noises, as a tensor.",
     ),
-    misconceptions=(
-        Misconception(
-            "keeps all layers at 2 bits",
-            _the_same_everywhere(2),
-            "That fits, and most of the budget is left: spend it where it helps most. The budget "
-            "is in bytes: weights times bits, over 8. If you count that and raise one layer at a "
-            "time: while all others have 2 bits, no single step helps. Start at 8 bits and take "
-            "away, or compare whole choices.",
-        ),
-        Misconception(
-            "takes 4 bits everywhere",
-            _the_same_everywhere(4),
-            "That fits, but part of the budget is left: raise the layers that suffer most to 8.",
-        ),
-        Misconception(
-            "ignores the budget",
-            _the_same_everywhere(8),
-            "The bytes are the sum of weights times bits, over 8.",
-        ),
-        Misconception(
-            "spends less than the budget",
-            _least(_noise, spare=1),
-            "A choice that takes exactly the budget fits, too: bytes <= budget.",
-        ),
-        Misconception(
-            "looks at the error of the weights",
-            _least(_weight_error),
-            "The same error hurts in one layer and is harmless in another, where it meets inputs "
-            "that are 0. Measure at the network's result: 4.7 does.",
-        ),
-        Misconception(
-            "adds up decibels",
-            _least(lambda layers, x, bits: (-sensitivity(layers, x, bits)).tolist()),
-            "10 dB more count as much where 40 dB are there already as where nothing is left. "
-            "Noises add up, decibels do not: noise = 10 ** (-dB / 10).",
-        ),
-        Misconception(
-            "goes by a rule of thumb, 8 bits at both ends and 4 between",
-            lambda layers, x, budget: torch.tensor([8, *[4] * (len(layers) - 2), 8]),
-            "Often right, but here the layers that suffer may be anywhere. Measure them: 4.7.",
-        ),
-        Misconception(
-            "spends the bytes on the largest layers first",
-            _in_order(lambda layers: _by_size(layers)[::-1]),
-            "There a byte buys least. Ask for the noise that it takes away: 4.7 measures it.",
-        ),
-        Misconception(
-            "spends the bytes on the smallest layers first",
-            _in_order(_by_size),
-            "They are cheap, but the others are left at 2 bits, where nothing survives. Compare "
-            "whole choices: 4.7 measures the noise of each layer at each number of bits.",
-        ),
-    ),
+    misconceptions=MISCONCEPTIONS,
 )
