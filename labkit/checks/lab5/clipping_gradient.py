@@ -183,6 +183,12 @@ CLIPPING_GRADIENT = Exercise(
             "torch.round before you compare.",
         ),
         Misconception(
+            "keeps the codes in int8",
+            partial(_passed, turn=lambda q: torch.round(q).to(torch.int64).to(torch.int8)),
+            "Codes far outside wrap around in int8, back into the range: keep them real, or in "
+            "int32, until they are compared.",
+        ),
+        Misconception(
             "gives no gradient at all",
             partial(_passed, inside=lambda q, qmin, qmax: torch.zeros_like(q)),
             "That is the true slope of a staircase (5.1). Straight through: inside the range "
