@@ -200,6 +200,12 @@ MOVING_AVERAGE_RANGE = Exercise(
             "result assigned to no one?",
         ),
         Misconception(
+            "leaves the last batch out",
+            partial(_averaged, chosen=lambda batches: batches[:-1] or batches),
+            "The last batch moves the average like every other one: does the loop end one too "
+            "early?",
+        ),
+        Misconception(
             "stops after the second batch",
             partial(_averaged, chosen=lambda batches: batches[:2]),
             "The loop must reach every batch: look at where your `return` stands.",
