@@ -4,6 +4,7 @@ The notebook is run in one IPython shell of this process, with names of its own 
 """
 
 import copy
+import functools
 import os
 import random
 from collections.abc import Callable
@@ -138,6 +139,7 @@ def json_like(cell: nbformat.NotebookNode) -> dict[str, Any]:
     return {"cell_type": "code", "source": cell["source"], "metadata": dict(cell["metadata"])}
 
 
+@functools.cache
 def course() -> Course:
     """Return lab 1 with four of its exercises and with given cells."""
     notebook = support.solved_notebook()
@@ -202,7 +204,7 @@ def _in_a_cell_of_its_own(draft: Draft) -> None:
     position = draft.position(ANSWER, key)
     if position is None:
         return
-    task = next(task for task in _tasks if task.exercise.id == key)
+    task = next(task for task in course().tasks if task.exercise.id == key)
     own = code(draft.cells[position]["source"])
     draft.cells[position]["source"] = draft.rng.choice((task.stub, task.stub, "", "# see below"))
     draft.cells.insert(position + draft.rng.choice((0, 1, 1, 1, 2)), own)
@@ -259,7 +261,6 @@ CHANGES: tuple[Callable[[Draft], None], ...] = (
     *(_answer_and_check_merged, _two_answers_merged, _in_a_cell_of_its_own, _tried_above),
     *(_experiments_below, _moved, _ids_lost, _given_edited, _check_edited, _turned_into_markdown),
 )
-_tasks = course().tasks
 
 
 class Kernel:

@@ -29,27 +29,26 @@ pytestmark = [
 
 COUNT = int(os.environ.get("LABKIT_ARRANGEMENTS", "200"))
 FIRST = int(os.environ.get("LABKIT_FIRST_ARRANGEMENT", "0"))
-LAB = arrangements.course()
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(sandbox_files(support.LAB), LAB.modules) as box:
+    with Sandbox(sandbox_files(support.LAB), arrangements.course().modules) as box:
         yield box
 
 
 def test_the_points_are_those_of_the_notebook_or_a_flag_says_why(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    kernel = arrangements.Kernel(tmp_path)
+    lab, kernel = arrangements.course(), arrangements.Kernel(tmp_path)
     unexplained, equal = [], 0
     for number in range(FIRST, FIRST + COUNT):
-        draft = arrangements.arranged(LAB, number)
+        draft = arrangements.arranged(lab, number)
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             shown = kernel.points(draft.cells)
         notebook = {"cells": draft.cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-        submission = parse(json.dumps(notebook).encode(), LAB)
-        graded = grade_answers(LAB, submission, sandbox, seed=number)
+        submission = parse(json.dumps(notebook).encode(), lab)
+        graded = grade_answers(lab, submission, sandbox, seed=number)
         flags = [
             *submission.flags,
             *(f"{one.exercise}: {one.remark}" for one in graded if one.remark),
