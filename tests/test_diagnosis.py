@@ -66,6 +66,23 @@ def test_no_argument_is_guessed_far_from_what_was_passed() -> None:
     assert 1 < max(tried) <= 2 * max(case.args[0] for case in cases)
 
 
+def test_a_guess_that_divides_by_zero_is_no_fault_of_the_diagnosis() -> None:
+    def symmetric(kind: str, low: float, high: float, x_scale: float, w_scale: float) -> tuple:
+        if kind == "bias":
+            return x_scale * w_scale, 0, -(2**31), 2**31 - 1
+        return max(-low, high) / 127, 0, -127 if kind == "weight" else -128, 127
+
+    assert keys("4.2", symmetric)
+
+
+def test_two_slips_are_named_where_a_guess_would_shift_by_billions() -> None:
+    def wrong(acc, mantissa, shift, zero_point, qmin, qmax):
+        product = acc.to(torch.int64) * mantissa
+        return ((product + (1 << 30 + shift)) >> 31 + shift).clamp(qmin, qmax)
+
+    assert keys("3.7", wrong) == ["mistake: sends ties up, and leaves out the zero point"]
+
+
 def test_two_misconceptions_at_a_time_are_named() -> None:
     def wrong(x, levels):
         chosen = [x[(x[..., None] - levels).abs().argmin(-1) == k] for k in range(len(levels))]
