@@ -93,8 +93,9 @@ GEMM = Exercise(
     rules=(Codes(),),
     hints=(
         "torch computes in the dtype of what it is given. In which dtype is the product of two "
-        "int8 tensors? Try torch.tensor([100]).char() * 2.Make room first: convert both operands "
-        "to int32, and only then multiply.q_lhs.to(torch.int32) @ q_rhs.to(torch.int32).",
+        "int8 tensors? Try torch.tensor([100]).char() * 2.",
+        "Make room first: convert both operands to int32, and only then multiply.",
+        "q_lhs.to(torch.int32) @ q_rhs.to(torch.int32).",
     ),
     misconceptions=(
         Misconception(

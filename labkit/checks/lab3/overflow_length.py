@@ -62,9 +62,9 @@ OVERFLOW_LENGTH = Exercise(
     rules=(Codes(),),
     hints=(
         "How large is the largest number in a signed integer of 8 bits? Of n bits? How large is "
-        "one product?The largest number is 2**(bits - 1) - 1. Count how many whole products fit "
-        "below it.(2**(bits - 1) - 1) // (largest_x * largest_w), with // so that the result is "
-        "an integer.",
+        "one product?",
+        "The largest number is 2**(bits - 1) - 1. Count how many whole products fit below it.",
+        "(2**(bits - 1) - 1) // (largest_x * largest_w), with // so that the result is an integer.",
     ),
     misconceptions=(
         Misconception(

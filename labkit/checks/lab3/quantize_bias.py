@@ -81,8 +81,9 @@ QUANTIZE_BIAS = Exercise(
     hints=(
         "The bias is added to sums of q_x * q_w. What is the length of one step of such a sum?",
         "One step is x_scale * w_scale. Count the steps, round, and keep to int32: -2**31 to "
-        "2**31 - 1.torch.round(bias.double() / (x_scale * w_scale)).clamp(-(2**31), 2**31 - "
-        "1).to(torch.int32). In float32 the end 2**31 - 1 would itself be rounded, to 2**31.",
+        "2**31 - 1.",
+        "torch.round(bias.double() / (x_scale * w_scale)).clamp(-(2**31), 2**31 - 1)"
+        ".to(torch.int32). In float32 the end 2**31 - 1 would itself be rounded, to 2**31.",
     ),
     misconceptions=(
         Misconception(

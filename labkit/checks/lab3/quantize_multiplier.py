@@ -104,10 +104,10 @@ QUANTIZE_MULTIPLIER = Exercise(
     names=("mantissa", "shift"),
     hints=(
         "0.3 is 0.6 / 2, and 0.6 lies in [0.5, 1). How often do you have to double 0.02?",
-        "math.frexp(0.02) returns (0.64, -5): a fraction in [0.5, 1) and an exponent. The "
-        "mantissa is the fraction in steps of 2^-31, rounded.fraction, exponent = "
-        "math.frexp(multiplier); mantissa = round(fraction * 2**31). If that is 2**31, use 2**30 "
-        "and exponent + 1 instead. Return mantissa, -exponent.",
+        "math.frexp(0.02) returns (0.64, -5): a fraction in [0.5, 1) and an exponent. The mantissa "
+        "is the fraction in steps of 2^-31, rounded.",
+        "fraction, exponent = math.frexp(multiplier); mantissa = round(fraction * 2**31). If that "
+        "is 2**31, use 2**30 and exponent + 1 instead. Return mantissa, -exponent.",
     ),
     misconceptions=(
         Misconception(

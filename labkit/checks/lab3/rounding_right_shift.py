@@ -106,10 +106,11 @@ ROUNDING_RIGHT_SHIFT = Exercise(
     cases=_shift_cases,
     rules=(Codes(dtype="int64"),),
     hints=(
-        "x >> shift rounds down, towards minus infinity. What must be added to x first so that "
-        "it rounds to the nearest?Half of the divisor: (1 << shift) >> 1. That sends ties up. To "
-        "send them away from zero, compute with x.abs() and give the sign back at the end.x = "
-        "x.to(torch.int64); return x.sign() * ((x.abs() + ((1 << shift) >> 1)) >> shift).",
+        "x >> shift rounds down, towards minus infinity. What must be added to x first so that it "
+        "rounds to the nearest?",
+        "Half of the divisor: (1 << shift) >> 1. That sends ties up. To send them away from zero, "
+        "compute with x.abs() and give the sign back at the end.",
+        "x = x.to(torch.int64); return x.sign() * ((x.abs() + ((1 << shift) >> 1)) >> shift).",
     ),
     misconceptions=(
         Misconception(

@@ -97,12 +97,12 @@ INT4_LINEAR = Exercise(
     rules=(Rule(relative=1e-3, absolute=1e-4),),
     hints=(
         "From bytes to codes (lab 1), from codes to weights, then a product. How many weights "
-        "share a scale? The shapes tell.packed & 15 are the weights 0, 2, 4, ..., packed >> 4 "
-        "the weights 1, 3, 5, ...; stack them on a last dim and flatten(1). A code above 7 "
-        "stands for code - 16.codes = torch.stack([packed & 15, packed >> 4], "
-        "dim=-1).flatten(1).int(); codes = torch.where(codes > 7, codes - 16, codes); group = "
-        "codes.shape[1] // scales.shape[1]; return x @ (codes * scales.repeat_interleave(group, "
-        "dim=1)).t().",
+        "share a scale? The shapes tell.",
+        "packed & 15 are the weights 0, 2, 4, ..., packed >> 4 the weights 1, 3, 5, ...; stack "
+        "them on a last dim and flatten(1). A code above 7 stands for code - 16.",
+        "codes = torch.stack([packed & 15, packed >> 4], dim=-1).flatten(1).int(); codes = "
+        "torch.where(codes > 7, codes - 16, codes); group = codes.shape[1] // scales.shape[1]; "
+        "return x @ (codes * scales.repeat_interleave(group, dim=1)).t().",
     ),
     misconceptions=(
         Misconception(
