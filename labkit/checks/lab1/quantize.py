@@ -121,13 +121,6 @@ MORE = (
         "qmin and qmax are codes: divide, round and add zero_point, then clamp.",
     ),
     Misconception(
-        "returns values instead of codes",
-        lambda x, scale, zero_point, qmin, qmax: (
-            (quantize(x, scale, zero_point, qmin, qmax) - zero_point) * scale
-        ),
-        "That is the way back, exercise 1.4. Asked are the codes, as integers.",
-    ),
-    Misconception(
         "returns int8, whatever the range is",
         partial(_coded, kept=lambda q: q.to(torch.int64).to(torch.int8)),
         "Unsigned codes above 127 wrap around in int8, 200 becomes -56: use torch.int32.",
