@@ -38,6 +38,13 @@ def signs(function: ast.FunctionDef) -> Iterator[Sign]:
                 "into brackets of its own.",
                 True,
             )
+        elif isinstance(node, ast.UnaryOp) and _minus_one_to(node):
+            yield (
+                "no brackets around -1",
+                f"In line {node.lineno} of the cell, {_code(node)} is -1 whatever the exponent: a "
+                "power goes before the minus. Put brackets around the -1.",
+                True,
+            )
         elif isinstance(node, ast.For):
             yield from _loop(function, node)
     yield from _overwritten(function)
@@ -53,6 +60,17 @@ def _mixed(node: ast.Compare) -> bool:
                 return True  # x < b | x > c is x < (b | x) > c
             side = side.left
     return False
+
+
+def _minus_one_to(node: ast.UnaryOp) -> bool:
+    power = node.operand
+    return (
+        isinstance(node.op, ast.USub)
+        and isinstance(power, ast.BinOp)
+        and isinstance(power.op, ast.Pow)
+        and isinstance(power.left, ast.Constant)
+        and power.left.value == 1
+    )
 
 
 def _loop(function: ast.FunctionDef, loop: ast.For) -> Iterator[Sign]:

@@ -195,6 +195,10 @@ def _constants(node: ast.Constant) -> Iterator[Change]:
 def _signs(node: ast.UnaryOp) -> Iterator[Change]:
     if isinstance(node.op, ast.USub):
         yield 2, "has a sign turned round", node.operand
+        if isinstance(node.operand, ast.BinOp) and isinstance(node.operand.op, ast.Pow):
+            base = ast.UnaryOp(ast.USub(), node.operand.left)
+            inside = ast.BinOp(base, ast.Pow(), node.operand.right)
+            yield 1, "takes the power of the negative number", inside
     if isinstance(node.op, ast.Not | ast.Invert):
         yield 2, "takes a condition the wrong way round", node.operand
 

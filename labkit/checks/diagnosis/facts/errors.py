@@ -1,6 +1,7 @@
 """What an error of Python or torch means for who is new to them, and what to try."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -14,10 +15,17 @@ class Meaning:
         A regular expression for the first line, type of error included.
     words : str
         What a learner reads below the message.
+    holds : callable, optional
+        Whether it is meant, by the groups of the pattern.
     """
 
     pattern: str
     words: str
+    holds: Callable[..., bool] = lambda *groups: True
+
+
+def _differ_by_one(one: str, other: str) -> bool:
+    return abs(int(one) - int(other)) == 1 and min(int(one), int(other)) > 1
 
 
 MEANINGS = (
@@ -35,6 +43,12 @@ MEANINGS = (
         r"The size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\) .*dimension 0",
         "Two tensors are not of one length: {0} numbers meet {1}. Print both shapes: which of the "
         "two has too much, or lacks something?",
+    ),
+    Meaning(
+        r"The size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\)",
+        "Two tensors do not line up: {0} numbers meet {1}. They differ by one: was an odd number "
+        "cut into halves, or neighbours paired? Else look along which dimension each one runs.",
+        _differ_by_one,
     ),
     Meaning(
         r"The size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\)",
@@ -124,6 +138,16 @@ MEANINGS = (
         '`bin` is as long as the number needs: pad it to its full width, `f"{{x:032b}}"`.',
     ),
     Meaning(
+        r"KeyError: (.+)",
+        "A table in your code has no entry for {0}, and it needs one for whatever comes in. Where "
+        "that may be any number, compute the entry by a formula instead.",
+    ),
+    Meaning(
+        r"tuple index out of range",
+        "A tuple is shorter than the code thinks: a shape has as many entries as the tensor has "
+        "dimensions, and () has none. Treat all of them alike, in a loop or with `math.prod`.",
+    ),
+    Meaning(
         r"index .* is out of bounds|list index out of range|index out of range",
         "An index goes beyond the end, or nothing was found to look at. Print what is indexed for "
         "this call: is it empty, or shorter than the code thinks?",
@@ -187,6 +211,6 @@ def meaning(problem: str) -> str:
     first = problem.split("\n")[0]
     for known in MEANINGS:
         found = re.search(known.pattern, first)
-        if found:
+        if found and known.holds(*found.groups()):
             return known.words.format(*found.groups())
     return ""

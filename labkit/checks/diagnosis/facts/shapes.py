@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,14 @@ PLACES = ("first", "second", "third", "fourth")
 
 def shapes(evidence: Evidence) -> str:
     """Return what the shape of a result is in every call where it is wrong; "" if nothing plain."""
-    for c, name in enumerate(evidence.exercise.names or ("",)):
+    names = evidence.exercise.names
+    order = _order(evidence) if len(names) > 1 else None
+    if order:
+        listed = ", then ".join(f"`{names[c]}`" for c in range(len(names)))
+        return (
+            f"By their shapes your results come in another order than asked: return first {listed}."
+        )
+    for c, name in enumerate(names or ("",)):
         calls = list(_misshapen(evidence, c))
         if not calls:
             continue
@@ -33,6 +41,30 @@ def shapes(evidence: Evidence) -> str:
             if all(shape(i, got) == got and shape(i, want) != want for i, got, want in calls):
                 return f"{where} {result} {words}."
     return ""
+
+
+def _order(evidence: Evidence) -> tuple[int, ...] | None:
+    """Return the order in which all results have the shapes that are asked for, if it is another.
+
+    It must show: in some call no other order does.
+    """
+    count = len(evidence.exercise.names)
+    possible = set(permutations(range(count)))
+    for i in evidence.wrong:
+        given, wanted = evidence.parts(evidence.got(i)), evidence.parts(evidence.expected[i])
+        if len(given) != count or len(wanted) != count:
+            return None
+        got, want = ([_shape(part) for part in parts] for parts in (given, wanted))
+        possible = {
+            order for order in possible if all(got[k] == want[c] for k, c in enumerate(order))
+        }
+    (order, *others) = possible or {tuple(range(count))}
+    return None if others or order == tuple(range(count)) else order
+
+
+def _shape(part: Any) -> Shape | None:
+    array = as_array(part)
+    return None if array is None else array.shape
 
 
 def _misshapen(evidence: Evidence, c: int) -> Iterator[tuple[int, Shape, Shape]]:
