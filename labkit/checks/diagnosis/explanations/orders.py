@@ -6,7 +6,8 @@ from itertools import permutations
 import numpy as np
 
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Raised
-from labkit.checks.values import Plain
+from labkit.checks.diagnosis.explanations.factors import FACTORS
+from labkit.checks.values import Plain, as_array
 
 
 def orders(evidence: Evidence) -> Iterator[Explanation]:
@@ -24,6 +25,19 @@ def orders(evidence: Evidence) -> Iterator[Explanation]:
                 return tuple(expected[i][k] for k in order)
 
             yield Explanation("result: order", text, predict)
+            for factor, words in FACTORS.items():
+
+                def multiplied(
+                    i: int, order: tuple[int, ...] = order, factor: float = factor
+                ) -> Plain | Raised:
+                    parts = [as_array(expected[i][k]) for k in order]
+                    if any(part is None for part in parts):
+                        return Raised("TypeError")
+                    return tuple(factor * part for part in parts if part is not None)
+
+                # "The result is 1000 times too small" is so of all of them.
+                told = words.replace("The result is", "Each is")
+                yield Explanation("result: order, and a factor", f"{text} {told}", multiplied)
     for k, name in enumerate(evidence.exercise.names):
         text = f"Only `{name}` comes out; expected {right}."
 
