@@ -105,6 +105,15 @@ FAKE_QUANTIZE_IS_RIGHT = property_test(
         ),
         ALWAYS_NO,
     ),
+    reminders=(
+        (
+            "Beyond the end of the grid y is that end, however far x is: compare it with x clamped "
+            "to the grid, or leave such values out.",
+            lambda x, scale, zero_point, qmin, qmax: (
+                x.numel() == 1 and not qmin - 0.5 <= float(x) / scale + zero_point <= qmax + 0.5
+            ),
+        ),
+    ),
     traits=(
         NOTHING_TO_ROUND,
         NOTHING_TO_CLAMP,

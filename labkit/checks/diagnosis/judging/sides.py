@@ -12,6 +12,8 @@ from labkit.checks.diagnosis.judging.recording import Call, plain_or_none, value
 from labkit.checks.values import as_array, number, shortened
 
 LONGEST_LINE = 120
+PLAIN = {"float", "item", "bool", "int"}
+EXTREMES = {"max": np.argmax, "amax": np.argmax, "min": np.argmin, "amin": np.argmin}
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,9 @@ def _difference(
         away *= 1 + np.nan_to_num(np.abs(one.astype(float) - other.astype(float)))
     place = tuple(int(i) for i in np.unravel_index(np.argmax(away), one.shape))
     first = as_array(plain_or_none(call.args[0])) if call.args else None
-    known = first is not None and first.shape == one.shape and bool(place)
-    at = f", for {number(first[place].item())}" if known and first is not None else ""
+    whole, spot = (one, place) if place else _reduced(left, call)
+    known = first is not None and bool(spot) and first.shape == whole.shape
+    at = f", for {number(first[spot].item())}" if known and first is not None else ""
     found, asked = shown(one[place]), shown(other[place])
     noise = one.dtype.kind == "f" and bool(
         np.isclose(one[place], other[place], rtol=1e-4, atol=1e-5)
@@ -103,11 +106,26 @@ def _difference(
         source(right),
         found,
         asked,
-        (f" at {list(place)}" if place else "") + at,
+        (f" at {list(spot)}" if spot else "") + at,
         noise,
         isinstance(right, ast.Constant),
-        place if known else None,
+        spot if known else None,
     )
+
+
+def _reduced(node: ast.expr, call: Call) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Return of what an expression is the largest or smallest value, and where that stands."""
+    if isinstance(node, ast.Call) and len(node.args) == 1 and called_name(node) in PLAIN:
+        return _reduced(node.args[0], call)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        name, of = node.func.attr, node.args[0] if node.args else node.func.value
+        if name in PLAIN:
+            return _reduced(of, call)
+        whole = value_of(of, call) if name in EXTREMES and not node.keywords else None
+        if whole is not None and whole.size:
+            spot = np.unravel_index(EXTREMES[name](whole), whole.shape)
+            return whole, tuple(int(i) for i in spot)
+    return np.zeros(()), ()
 
 
 def comparisons(
