@@ -367,7 +367,9 @@ def test_one_number_and_none_are_shifted_by_every_right_implementation() -> None
 
 
 def rights(key: str) -> dict:
-    return {case.label: case.args[0] for case in EXERCISES[key].draw(0) if case.must}
+    found = {case.label: case.args[0] for case in EXERCISES[key].draw(0) if case.must}
+    assert found
+    return found
 
 
 @pytest.mark.parametrize(("qmin", "qmax"), [(0, 65535), (-32768, 32767), (0, 255), (-1, 1)])
@@ -390,8 +392,10 @@ def test_right_percentiles_are_exact_at_whole_percentages(total) -> None:
 
 def test_folding_stays_in_the_dtype_that_a_test_gives() -> None:
     rng = torch.Generator().manual_seed(0)
-    weight, (bias, mean, gamma, beta) = torch.randn(4, 3, generator=rng), torch.randn(4, 4)
-    given = [t.double() for t in (weight, bias, mean, torch.rand(4) + 0.1, gamma, beta)]
+    weight, (bias, mean, gamma, beta, spread) = (
+        torch.randn(*shape, generator=rng, dtype=torch.float64) for shape in ((4, 3), (5, 4))
+    )
+    given = [weight, bias, mean, spread.square() + 0.1, gamma, beta]
     for label, fold in rights("4.12").items():
         assert {t.dtype for t in fold(*given, 0.02)} == {torch.float64}, label
 

@@ -14,8 +14,7 @@ def set_up(request, monkeypatch):
     """Set the environment up for a file, and return it."""
     for name in ("PYTHONSTARTUP", "LABKIT_CACHE"):
         monkeypatch.setenv(name, os.environ.get(name, ""))  # to be put back at the end
-    plugins = request.config.pluginmanager.get_plugins()
-    conftest = next(p for p in plugins if getattr(p, "__file__", None) == str(ROOT / "conftest.py"))
+    conftest = request.config.pluginmanager.get_plugin(str(ROOT / "conftest.py"))
 
     def run(name):
         conftest.pytest_runtest_setup(SimpleNamespace(path=ROOT / name))

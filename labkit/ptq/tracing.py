@@ -29,7 +29,7 @@ from labkit.ptq.proxies import Proxy
 OWN = "labkit.ptq"
 JOINING = (torch.cat, torch.concat, torch.concatenate, torch.stack, torch.hstack, torch.vstack)
 _UNKNOWN = object()
-_normalized = nn.modules.batchnorm._BatchNorm.forward
+BATCH_NORM = nn.modules.batchnorm._BatchNorm.forward
 
 
 def graph_of(
@@ -141,9 +141,9 @@ class _Tracer(fx.Tracer):
                         return operator.attrgetter(str(node.target))(self.root)
                     case "call_module":
                         layer = self.root.get_submodule(str(node.target))
-                        if type(layer).forward is _normalized and not layer.training:
+                        if type(layer).forward is BATCH_NORM and not layer.training:
                             # Its input's; torch would put it together in 20 steps.
-                            return torch.empty_like(args[0])  # type: ignore[arg-type]
+                            return torch.empty_like(*args, **kwargs)  # type: ignore[arg-type]
                         return type(layer).forward(layer, *args, **kwargs)
                     case "call_method":
                         return getattr(args[0], str(node.target))(*args[1:], **kwargs)
