@@ -1,9 +1,14 @@
 """Exercise 1.1: the integers of b bits."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.rules import Codes
+
+Range = tuple[int, int]
 
 
 def integer_range(bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
@@ -25,19 +30,30 @@ def _range_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _power_as_largest(bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
-    qmin, qmax = integer_range(bits, signed, narrow)
-    return qmin, qmax + 1
+def _lowest(bits: int, signed: bool) -> int:
+    return integer_range(bits, signed, False)[0]
 
 
-def _narrow_both_ends(bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
-    qmin, qmax = integer_range(bits, signed, narrow)
-    return qmin, qmax - narrow
+def _largest(bits: int, signed: bool) -> int:
+    return integer_range(bits, signed, False)[1]
 
 
-def _sign_and_magnitude(bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
-    qmin, qmax = integer_range(bits, signed, narrow)
-    return (-qmax if signed else qmin), qmax
+def _ends(
+    bits: int,
+    signed: bool,
+    narrow: bool,
+    *,
+    lowest: Callable[[int, bool], int] = _lowest,
+    largest: Callable[[int, bool], int] = _largest,
+    narrowed: Callable[[int, int, bool], Range] = lambda qmin, qmax, signed: (qmin + 1, qmax),
+) -> Range:
+    """Return the ends of the integers, of which any part may be another one."""
+    qmin, qmax = lowest(bits, signed), largest(bits, signed)
+    return narrowed(qmin, qmax, signed) if narrow else (qmin, qmax)
+
+
+def _sign_and_magnitude(bits: int, signed: bool) -> int:
+    return -_largest(bits, signed) if signed else 0
 
 
 INTEGER_RANGE = Exercise(
@@ -60,12 +76,12 @@ INTEGER_RANGE = Exercise(
     misconceptions=(
         Misconception(
             "counts to a power of two",
-            _power_as_largest,
+            partial(_ends, largest=lambda bits, signed: _largest(bits, signed) + 1),
             "0 takes one of the patterns, so the largest is one less: 127, not 128.",
         ),
         Misconception(
             "ignores `narrow`",
-            lambda bits, signed, narrow: integer_range(bits, signed, False),
+            partial(_ends, narrowed=lambda qmin, qmax, signed: (qmin, qmax)),
             "A narrow range gives up its lowest code.",
         ),
         Misconception(
@@ -74,15 +90,57 @@ INTEGER_RANGE = Exercise(
             "Unsigned codes start at 0 and reach twice as far.",
         ),
         Misconception(
+            "makes every range unsigned",
+            lambda bits, signed, narrow: integer_range(bits, False, narrow),
+            "Signed codes start below zero, at -2**(bits - 1), and reach half as far.",
+        ),
+        Misconception(
             "narrows at both ends",
-            _narrow_both_ends,
+            partial(_ends, narrowed=lambda qmin, qmax, signed: (qmin + 1, qmax - 1)),
             "Only the lowest code goes: [-128, 127] becomes [-127, 127], the same on both sides.",
         ),
         Misconception(
+            "narrows at the upper end",
+            partial(_ends, narrowed=lambda qmin, qmax, signed: (qmin, qmax - 1)),
+            "It is the lowest code that goes: add 1 to qmin, and leave qmax alone.",
+        ),
+        Misconception(
+            "begins a narrow unsigned range at -qmax",
+            partial(_ends, narrowed=lambda qmin, qmax, signed: (-qmax, qmax)),
+            "Narrow leaves out the lowest code, which is 0 of unsigned ones: qmin + 1 whether "
+            "`signed` or not, so it begins at 1.",
+        ),
+        Misconception(
+            "narrows signed ranges only",
+            partial(_ends, narrowed=lambda qmin, qmax, signed: (qmin + signed, qmax)),
+            "An unsigned range has a lowest code, too, which is 0: a narrow one begins at 1.",
+        ),
+        Misconception(
+            "narrows unsigned ranges only",
+            partial(_ends, narrowed=lambda qmin, qmax, signed: (qmin + (not signed), qmax)),
+            "A narrow signed range gives up its lowest code, too: qmin + 1, so 8 bits begin at "
+            "-127.",
+        ),
+        Misconception(
             "makes every signed range the same on both sides",
-            _sign_and_magnitude,
+            partial(
+                _ends,
+                lowest=_sign_and_magnitude,
+                narrowed=lambda qmin, qmax, signed: (qmin if signed else 1, qmax),
+            ),
             "Two's complement has one negative number more: 8 bits reach from -128 to 127. Only a "
             "narrow range gives that number up.",
+        ),
+        Misconception(
+            "makes every signed range the same on both sides",
+            partial(_ends, lowest=_sign_and_magnitude),
+            "Two's complement has one negative number more: 8 bits reach from -128 to 127. Only a "
+            "narrow range gives that number up.",
+        ),
+        Misconception(
+            "gives unsigned codes one bit less",
+            partial(_ends, largest=lambda bits, signed: _largest(bits, True)),
+            "Unsigned codes need no bit for a sign: qmax is 2**bits - 1.",
         ),
     ),
 )

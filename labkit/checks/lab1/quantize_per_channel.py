@@ -58,6 +58,18 @@ def _channel_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
+def _ready_to_divide(scale: Tensor, w: Tensor, axis: int) -> Tensor:
+    return scale.reshape([len(scale) if d == axis % w.ndim else 1 for d in range(w.ndim)])
+
+
+def _in_memory(w: Tensor, axis: int) -> Tensor:
+    return w.reshape(w.shape[axis], -1)
+
+
+def _divided_in_memory(scale: Tensor, w: Tensor, axis: int) -> Tensor:
+    return scale[:, None].expand(-1, w.numel() // len(scale)).reshape(w.shape)
+
+
 def _largest(channels: Tensor) -> Tensor:
     return channels.abs().amax(1)
 
@@ -71,6 +83,7 @@ def _coded(
     reach: Callable[[Tensor], Tensor] = _largest,
     steps: Callable[[int], int] = lambda bits: 2 ** (bits - 1) - 1,
     scales: Callable[[Tensor, int], Tensor] = one_for_zeros,
+    divisor: Callable[[Tensor, Tensor, int], Tensor] = _ready_to_divide,
     turn: Callable[[Tensor], Tensor] = torch.round,
     limit: Callable[[Tensor, int], Tensor] = lambda q, qmax: q.clamp(-qmax, qmax),
     laid: Callable[[Tensor, int], Tensor] = lambda q, axis: q,
@@ -78,14 +91,8 @@ def _coded(
 ) -> tuple[Tensor, Tensor]:
     """Return codes and scales, of which any part may be another one."""
     scale = scales(reach(channels(w, axis)), steps(bits))
-    shape = [1] * w.ndim
-    shape[axis] = -1
-    q = limit(turn(w / scale.reshape(shape)), 2 ** (bits - 1) - 1)
+    q = limit(turn(w / divisor(scale, w, axis)), 2 ** (bits - 1) - 1)
     return laid(q.to(torch.int32), axis), given(scale, w, axis)
-
-
-def _ready_to_divide(scale: Tensor, w: Tensor, axis: int) -> Tensor:
-    return scale.reshape([len(scale) if d == axis % w.ndim else 1 for d in range(w.ndim)])
 
 
 def _always_first_axis(w: Tensor, axis: int, bits: int) -> tuple[Tensor, Tensor]:
@@ -151,6 +158,47 @@ QUANTIZE_PER_CHANNEL = Exercise(
             "leaves the codes with the channels in front",
             partial(_coded, laid=lambda q, axis: q.movedim(axis, 0)),
             "The codes have the shape of w: move the axis back, q.movedim(0, axis).",
+        ),
+        Misconception(
+            "brings the codes into the shape of w by a reshape, with the channels still in front",
+            partial(_coded, laid=lambda q, axis: q.movedim(axis, 0).reshape(q.shape)),
+            "A reshape keeps the order of the numbers. Give the codes the shape in which the "
+            "channels are in front, then move the axis back: q.movedim(0, axis).",
+        ),
+        Misconception(
+            "brings the codes into the shape of w by a reshape, with two axes still exchanged",
+            partial(_coded, laid=lambda q, axis: q.transpose(0, axis).reshape(q.shape)),
+            "A reshape keeps the order of the numbers. Exchange the axes back: "
+            "q.transpose(0, axis).",
+        ),
+        Misconception(
+            "brings the codes into the shape of w by a reshape, with the channels still at the end",
+            partial(_coded, laid=lambda q, axis: q.movedim(axis, -1).reshape(q.shape)),
+            "A reshape keeps the order of the numbers. Give the codes the shape in which the "
+            "channels are last, then move the axis back: q.movedim(-1, axis).",
+        ),
+        Misconception(
+            "leaves the codes with the channels at the end",
+            partial(_coded, laid=lambda q, axis: q.movedim(axis, -1)),
+            "The codes have the shape of w: move the axis back, q.movedim(-1, axis).",
+        ),
+        Misconception(
+            "leaves the codes with a row for each channel",
+            partial(_coded, laid=_channels),
+            "The codes have the shape of w: undo the flatten, then move the axis back with "
+            "movedim(0, axis). Or divide w itself by the scales, reshaped.",
+        ),
+        Misconception(
+            "makes a row for each channel by a reshape, which moves nothing",
+            partial(_coded, channels=_in_memory),
+            "A reshape cuts the numbers in their order, so it finds the channels along axis 0 "
+            "only: w.movedim(axis, 0).flatten(1).",
+        ),
+        Misconception(
+            "makes a row for each channel by a reshape, which moves nothing",
+            partial(_coded, channels=_in_memory, divisor=_divided_in_memory),
+            "A reshape cuts the numbers in their order, so it finds the channels along axis 0 "
+            "only: w.movedim(axis, 0).flatten(1), and the codes back with movedim(0, axis).",
         ),
         Misconception(
             "moves the first axis to `axis`, instead of `axis` to the front",

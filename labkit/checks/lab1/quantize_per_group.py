@@ -13,6 +13,8 @@ from labkit.checks.inputs import SCALE, neat
 from labkit.checks.lab1.quantize_per_channel import quantize_per_channel
 from labkit.checks.rules import Codes
 
+Coded = tuple[Tensor, Tensor]
+
 
 def quantize_per_group(w: Tensor, group_size: int, bits: int) -> tuple[Tensor, Tensor]:
     """Return symmetric codes of the matrix `w`, a scale for each `group_size` values of a row.
@@ -49,11 +51,6 @@ def _group_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _groups_down(w: Tensor, group_size: int, bits: int) -> tuple[Tensor, Tensor]:
-    q, scale = quantize_per_group(w.t(), group_size, bits)
-    return q.t(), scale.t()
-
-
 def _neighbours(columns: int, group_size: int) -> list[Sequence[int]]:
     return [range(columns)[start : start + group_size] for start in range(0, columns, group_size)]
 
@@ -84,11 +81,19 @@ def _rest_first(columns: int, group_size: int) -> list[Sequence[int]]:
     return [range(first), *(range(start, start + group_size) for start in starts)]
 
 
+def _filled_up(q: Tensor, scale: Tensor, w: Tensor, group_size: int) -> Coded:
+    most = len(w) * math.ceil(w.shape[1] / group_size)
+    scale = torch.nn.functional.pad(scale, (0, most - scale.numel()), value=1.0)
+    return q.reshape(w.shape), scale.reshape(len(w), -1)
+
+
 def _coded(
     w: Tensor,
     group_size: int,
     bits: int,
     *,
+    over: Callable[[Tensor], Tensor] = lambda w: w,
+    back: Callable[[Tensor, Tensor, Tensor, int], Coded] = lambda q, scale, w, size: (q, scale),
     cut: Callable[[int, int], list[Sequence[int]]] = _neighbours,
     reach: Callable[[Tensor], Tensor] = lambda part: part.abs().amax(1),
     steps: Callable[[int], int] = lambda bits: 2 ** (bits - 1) - 1,
@@ -96,17 +101,19 @@ def _coded(
     turn: Callable[[Tensor], Tensor] = torch.round,
     laid: Callable[[Tensor, int], Tensor] = lambda q, group_size: q,
     given: Callable[[Tensor], Tensor] = lambda scale: scale,
-) -> tuple[Tensor, Tensor]:
+) -> Coded:
     """Return codes and scales, of which any part may be another one."""
     qmax = 2 ** (bits - 1) - 1
-    groups = cut(w.shape[1], group_size)
-    scale = torch.ones(len(w), len(groups))
-    q = torch.zeros(w.shape, dtype=torch.int32)
+    rows = over(w)
+    groups = cut(rows.shape[1], group_size)
+    scale = torch.ones(len(rows), len(groups))
+    q = torch.zeros(rows.shape, dtype=torch.int32)
     for i, columns in enumerate(groups):
-        part = w[:, list(columns)]
+        part = rows[:, list(columns)]
         scale[:, i] = scales(reach(part), steps(bits))
         codes = turn(part / scale[:, i : i + 1]).clamp(-qmax, qmax)
         q[:, list(columns)] = codes.to(torch.int32)
+    q, scale = back(q, scale, w, group_size)
     return laid(q, group_size), given(scale)
 
 
@@ -140,8 +147,14 @@ QUANTIZE_PER_GROUP = Exercise(
     misconceptions=(
         Misconception(
             "cuts the groups down the columns",
-            _groups_down,
+            partial(_coded, over=torch.t, back=lambda q, scale, w, size: (q.t(), scale.t())),
             "Neighbours in a row share a scale: a row holds the inputs of one output.",
+        ),
+        Misconception(
+            "runs its groups over the ends of the rows",
+            partial(_coded, over=lambda w: w.reshape(1, -1), back=_filled_up),
+            "Each row begins with a new group: fill up or cut every row by itself, along dim 1, "
+            "not the flattened matrix.",
         ),
         Misconception(
             "leaves out the last group when it is not full",

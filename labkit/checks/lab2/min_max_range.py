@@ -1,5 +1,6 @@
 """Exercise 2.1: the extremes of a stream."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -10,6 +11,14 @@ from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.inputs import randn
 from labkit.checks.lab2.draws import short
 from labkit.checks.rules import Rule
+
+Ends = tuple[float, float]
+STARTS: tuple[Callable[[Sequence[float], Sequence[float]], Ends], ...] = (
+    lambda lows, highs: (0.0, 0.0),
+    lambda lows, highs: (lows[0], highs[0]),
+    lambda lows, highs: (math.inf, -math.inf),
+)
+"""What a loop over the batches may begin with."""
 
 
 def min_max_range(batches: list[Tensor]) -> tuple[float, float]:
@@ -46,7 +55,7 @@ def _range_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _widened(low: float, high: float) -> tuple[float, float]:
+def _widened(low: float, high: float) -> Ends:
     return min(0.0, low), max(0.0, high)
 
 
@@ -61,6 +70,28 @@ def _moving_average(ends: Sequence[float]) -> float:
     return average
 
 
+def _minimum_only(lows: Sequence[float], highs: Sequence[float], start: Ends) -> Ends:
+    """Skip the maximum of every batch that brings a new minimum."""
+    rmin, rmax = start
+    for low, high in zip(lows, highs, strict=True):
+        if low < rmin:
+            rmin = low
+        elif high > rmax:
+            rmax = high
+    return rmin, rmax
+
+
+def _maximum_only(lows: Sequence[float], highs: Sequence[float], start: Ends) -> Ends:
+    """Skip the minimum of every batch that brings a new maximum."""
+    rmin, rmax = start
+    for low, high in zip(lows, highs, strict=True):
+        if high > rmax:
+            rmax = high
+        elif low < rmin:
+            rmin = low
+    return rmin, rmax
+
+
 def _seen(
     batches: list[Tensor],
     *,
@@ -68,8 +99,8 @@ def _seen(
     low: Callable[[Tensor], Tensor] = torch.min,
     high: Callable[[Tensor], Tensor] = torch.max,
     together: Callable[..., tuple] = lambda lows, highs: (min(lows), max(highs)),
-    widened: Callable[[float, float], tuple[float, float]] = _widened,
-    given: Callable[[float, float], tuple[float, float]] = lambda low, high: (low, high),
+    widened: Callable[[float, float], Ends] = _widened,
+    given: Callable[[float, float], Ends] = lambda low, high: (low, high),
 ) -> tuple[float, float]:
     """Return the ends of the range, of which any part may be another one."""
     some = chosen(batches) or [torch.zeros(1)]
@@ -143,6 +174,24 @@ MIN_MAX_RANGE = Exercise(
             "skips the last batch",
             partial(_seen, chosen=lambda batches: batches[:-1]),
             "The last batch counts like every other one: does the loop end one too early?",
+        ),
+        *(
+            Misconception(
+                "skips the maximum of each batch that brings a new minimum",
+                partial(_seen, together=lambda a, b, start=start: _minimum_only(a, b, start(a, b))),
+                "One batch may push both ends apart: ask for the maximum with an `if` of its own, "
+                "not with `elif`.",
+            )
+            for start in STARTS
+        ),
+        *(
+            Misconception(
+                "skips the minimum of each batch that brings a new maximum",
+                partial(_seen, together=lambda a, b, start=start: _maximum_only(a, b, start(a, b))),
+                "One batch may push both ends apart: ask for the minimum with an `if` of its own, "
+                "not with `elif`.",
+            )
+            for start in STARTS
         ),
         Misconception(
             "averages the extremes of the batches",

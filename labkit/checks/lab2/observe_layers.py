@@ -27,9 +27,13 @@ def _outputs(weights: list[Tensor], x: Tensor) -> list[Tensor]:
 
 
 def _extremes(batches: list[list[Tensor]]) -> Tensor:
-    low = torch.tensor([[float(y.min()) for y in outputs] for outputs in batches])
-    high = torch.tensor([[float(y.max()) for y in outputs] for outputs in batches])
-    return torch.stack([low.amin(0), high.amax(0)], dim=1)
+    each = _of_each(batches)
+    return torch.stack([each[..., 0].amin(0), each[..., 1].amax(0)], dim=1)
+
+
+def _of_each(batches: list[list[Tensor]]) -> Tensor:
+    """Return the extremes of each output of each batch, [batches, outputs, 2]."""
+    return torch.tensor([[[float(y.min()), float(y.max())] for y in ys] for ys in batches])
 
 
 def _observe_cases(rng: torch.Generator) -> list[Case]:
@@ -67,32 +71,47 @@ def _overwritten(ranges: Tensor) -> Tensor:
     return ranges[1::2].repeat_interleave(2, 0)
 
 
+def _farthest(each: Tensor, start: Tensor) -> Tensor:
+    low = torch.minimum(each[..., 0].amin(0), start[:, 0])
+    return torch.stack([low, torch.maximum(each[..., 1].amax(0), start[:, 1])], dim=1)
+
+
+def _one_end_a_batch(each: Tensor, start: Tensor, first: int) -> Tensor:
+    """Compare the other end only where a batch does not push the end `first`, 0 or 1."""
+    found = start.clone()
+    for batch in each:
+        beyond = torch.stack([batch[:, 0] < found[:, 0], batch[:, 1] > found[:, 1]], dim=1)
+        beyond[:, 1 - first] &= ~beyond[:, first]
+        found = torch.where(beyond, batch, found)
+    return found
+
+
+def _only(ranges: Tensor, start: Tensor, rows: slice) -> Tensor:
+    found = start.clone()
+    found[rows] = ranges[rows]
+    return found
+
+
+def _all_in_last(ranges: Tensor, start: Tensor) -> Tensor:
+    last = torch.stack([ranges[:, 0].amin(), ranges[:, 1].amax()])
+    return torch.cat([start[:-1], last[None]])
+
+
 def _watched(
     weights: list[Tensor],
     batches: list[Tensor],
     *,
     looked_at: Callable[[list[Tensor]], list[Tensor]] = lambda batches: batches,
+    start: tuple[float, float] = (torch.inf, -torch.inf),
+    together: Callable[[Tensor, Tensor], Tensor] = _farthest,
     seen: Callable[[Tensor], Tensor] = lambda ranges: ranges,
-    started: Callable[[Tensor], Tensor] = lambda ranges: ranges,
+    written: Callable[[Tensor, Tensor], Tensor] = lambda ranges, start: ranges,
     laid: Callable[[Tensor], Tensor] = lambda ranges: ranges,
 ) -> Tensor:
     """Return the extremes, of which any part may be another one."""
-    return laid(started(seen(observe_layers(weights, looked_at(batches)))))
-
-
-def _from_zero(ranges: Tensor) -> Tensor:
-    return torch.stack([ranges[:, 0].clamp(max=0), ranges[:, 1].clamp(min=0)], dim=1)
-
-
-def _late_row(weights: list[Tensor], batches: list[Tensor]) -> Tensor:
-    right = observe_layers(weights, batches)
-    ranges = torch.tensor([[torch.inf, -torch.inf]] * len(right))
-    ranges[-1] = torch.stack([right[:, 0].min(), right[:, 1].max()])
-    return ranges
-
-
-def _mean(weights: list[Tensor], batches: list[Tensor]) -> Tensor:
-    return torch.stack([observe_layers(weights, [x]) for x in batches]).mean(0)
+    each = _of_each([_outputs(weights, x) for x in looked_at(batches)])
+    rows = torch.tensor([start] * each.shape[1])
+    return laid(written(seen(together(each, rows)), rows))
 
 
 def _row_for_each_batch(weights: list[Tensor], batches: list[Tensor]) -> Tensor:
@@ -135,9 +154,42 @@ OBSERVE_LAYERS = Exercise(
         ),
         Misconception(
             "starts at 0",
-            partial(_watched, started=_from_zero),
+            partial(_watched, start=(0.0, 0.0)),
             "Here the range is what was seen, not widened. Start from inf and -inf, so that the "
             "first batch decides.",
+        ),
+        Misconception(
+            "starts the smallest at 0",
+            partial(_watched, start=(0.0, -torch.inf)),
+            "Here the range is what was seen, not widened: the smallest starts from inf, so that "
+            "the first batch decides.",
+        ),
+        Misconception(
+            "starts the largest at 0",
+            partial(_watched, start=(torch.inf, 0.0)),
+            "Here the range is what was seen, not widened: the largest starts from -inf, so that "
+            "the first batch decides.",
+        ),
+        Misconception(
+            "watches the linear layers only, leaving the rows of the ReLUs as they were made",
+            partial(_watched, written=partial(_only, rows=slice(0, None, 2))),
+            "The ReLUs are layers of the model, too: register a hook for each i, layer in "
+            "enumerate(model).",
+        ),
+        Misconception(
+            "watches the linear layers only, leaving the last rows as they were made",
+            partial(
+                _watched,
+                written=lambda ranges, start: torch.cat([ranges[::2], start[len(start) // 2 :]]),
+            ),
+            "The ReLUs are layers of the model, too: register a hook for each i, layer in "
+            "enumerate(model), which fills row i.",
+        ),
+        Misconception(
+            "watches the ReLUs only, leaving the rows of the linear layers as they were made",
+            partial(_watched, written=partial(_only, rows=slice(1, None, 2))),
+            "The linear layers count as well, before their ReLU: register a hook for each i, "
+            "layer in enumerate(model).",
         ),
         Misconception(
             "watches the inputs of the layers",
@@ -151,7 +203,7 @@ OBSERVE_LAYERS = Exercise(
         ),
         Misconception(
             "writes all layers into the last row",
-            _late_row,
+            partial(_watched, written=_all_in_last),
             "A hook made in a loop looks the loop's variable up when it is called, and the loop is "
             "over by then. Bind it: def hook(layer, inputs, output, row=row).",
         ),
@@ -172,8 +224,20 @@ OBSERVE_LAYERS = Exercise(
         ),
         Misconception(
             "averages the batches",
-            _mean,
+            partial(_watched, together=lambda each, start: each.mean(0)),
             "Keep the extremes of all batches, as in 2.1.",
+        ),
+        Misconception(
+            "skips the maximum of each batch that brings a new minimum",
+            partial(_watched, together=partial(_one_end_a_batch, first=0)),
+            "One batch may push both ends of a layer apart: ask for the maximum with an `if` of "
+            "its own, not with `elif`.",
+        ),
+        Misconception(
+            "skips the minimum of each batch that brings a new maximum",
+            partial(_watched, together=partial(_one_end_a_batch, first=1)),
+            "One batch may push both ends of a layer apart: ask for the minimum with an `if` of "
+            "its own, not with `elif`.",
         ),
         Misconception(
             "adds rows for each batch",
@@ -189,8 +253,13 @@ OBSERVE_LAYERS = Exercise(
         ),
         Misconception(
             "watches the linear layers only",
-            partial(_watched, seen=lambda ranges: ranges[::2]),
+            partial(_watched, laid=lambda ranges: ranges[::2]),
             "The ReLUs are layers of the model, too: for layer in model.",
+        ),
+        Misconception(
+            "watches the ReLUs only",
+            partial(_watched, laid=lambda ranges: ranges[1::2]),
+            "The linear layers count as well, before their ReLU: for layer in model.",
         ),
     ),
 )

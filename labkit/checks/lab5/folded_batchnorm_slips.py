@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -91,20 +92,10 @@ def _folded_with_batch(
     return _layer(x, w, gamma, beta, mean, var, eps, bits, True)
 
 
-def _real_statistics(
-    x: Tensor,
-    w: Tensor,
-    gamma: Tensor,
-    beta: Tensor,
-    mean: Tensor,
-    var: Tensor,
-    eps: float,
-    bits: int,
-    frozen: bool,
-) -> Tensor:
-    real = _of_batch(x @ w.t(), (mean, var))
-    wrong = partial(_layer, training=lambda y, given: real)
-    return wrong(x, w, gamma, beta, mean, var, eps, bits, frozen)
+def _real_statistics(x: Tensor, w: Tensor, *others: Any) -> Tensor:
+    y = x @ w.t()
+    real = y.mean(0), y.var(0, unbiased=False)
+    return _layer(x, w, *others, training=lambda y, given: real)
 
 
 SLIPS = (
@@ -127,6 +118,16 @@ SLIPS = (
         "always uses the statistics of the batch",
         partial(_layer, deployed=_of_batch),
         "Frozen means: mean and var as they were stored, the numbers that the chip will have.",
+    ),
+    Misconception(
+        "takes the mean of the batch although frozen",
+        partial(_layer, deployed=lambda y, given: (y.mean(0), given[1])),
+        "Frozen means both as they were stored: `mean` as well as `var`.",
+    ),
+    Misconception(
+        "takes the variance of the batch although frozen",
+        partial(_layer, deployed=lambda y, given: (given[0], y.var(0, unbiased=False))),
+        "Frozen means both as they were stored: `var` as well as `mean`.",
     ),
     Misconception(
         "always uses the stored statistics",
@@ -193,6 +194,11 @@ SLIPS = (
     Misconception(
         "gives each row its own scale",
         partial(_layer, size=_rows),
+        "Here the layer has one scale: folded.abs().max() / qmax.",
+    ),
+    Misconception(
+        "gives each column its own scale",
+        partial(_layer, size=lambda w: w.abs().amax(0, keepdim=True)),
         "Here the layer has one scale: folded.abs().max() / qmax.",
     ),
     Misconception(
