@@ -165,7 +165,13 @@ UNSEEN = {
         "keeps four bits of every code",
         "returns signed bytes",
     ),
-    "2.1": ("widens below 0 only", "takes the largest magnitude", "gives the", "leaves rmin at 0"),
+    "2.1": (
+        "widens below 0 only",
+        "takes the largest magnitude",
+        "gives the",
+        "leaves rmin at 0",
+        "skips the m",
+    ),
     "2.3": ("counts in", "shifts by 20", "asks for"),
     "2.5": ("clips everything below 0", "clamps above only", "uses one code more below 0"),
     "2.6": (
