@@ -143,7 +143,7 @@ UNSEEN = {
         "takes what is near a tie for a tie",
         "converts to an",
         "takes negative odd integers",
-        "goes up to odd neighbours only",
+        "goes up from odd integers only",
         "begins with the integer towards zero",
         "loses the sign",
     ),

@@ -78,7 +78,7 @@ DEQUANTIZE = Exercise(
     ),
     misconceptions=(
         Misconception(
-            "subtracts in 8 bits",
+            "subtracts in the dtype of the codes",
             partial(_valued, wide=torch.clone, centred=_in_its_dtype),
             "The difference wraps around: 3 - 128 is 131 in uint8. Convert q to int32 or float32 "
             "first.",
@@ -98,7 +98,7 @@ DEQUANTIZE = Exercise(
         Misconception(
             "converts the codes to uint8 first",
             partial(_valued, wide=lambda q: q.to(torch.uint8).to(torch.int32)),
-            "Signed codes below 0 become large in uint8, -1 turns to 255: q.to(torch.int32).",
+            "Signed codes below 0 become large in uint8, -1 becomes 255: q.to(torch.int32).",
         ),
         Misconception(
             "returns float64",
@@ -157,12 +157,13 @@ DEQUANTIZE = Exercise(
         Misconception(
             "drops the signs",
             partial(_valued, kept=torch.abs),
-            "Codes below the zero point stand for negative values.",
+            "Codes below the zero point stand for negative values: return (q - zero_point) * "
+            "scale without abs().",
         ),
         Misconception(
             "puts 0 for negative values",
             partial(_valued, kept=torch.relu),
-            "Codes below the zero point stand for negative values: without a clamp.",
+            "Codes below the zero point stand for negative values: clamp nothing.",
         ),
     ),
 )

@@ -245,7 +245,7 @@ QUANTIZE_PER_CHANNEL = Exercise(
             "The scales have one dimension, [channels]: a number for each index along `axis`.",
         ),
         Misconception(
-            "turns the scales round",
+            "returns 1 / scale instead of the scale",
             partial(_coded, given=lambda scale, w, axis: 1 / scale),
             "A scale is the length of a step, what a code is multiplied by: largest / qmax.",
         ),

@@ -192,7 +192,7 @@ QUANTIZE_PER_GROUP = Exercise(
             "The scale itself is 1 for zeros: put it in after the division.",
         ),
         Misconception(
-            "forgets the sign",
+            "takes the largest value instead of the largest magnitude",
             partial(_coded, reach=lambda part: part.amax(1)),
             "The largest magnitude may be that of a negative value: abs() before the maximum.",
         ),

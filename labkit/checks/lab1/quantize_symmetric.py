@@ -183,7 +183,7 @@ QUANTIZE_SYMMETRIC = Exercise(
             "One bit is the sign: the largest code is 2^(bits-1) - 1.",
         ),
         Misconception(
-            "turns the scale round",
+            "returns 1 / scale instead of the scale",
             partial(_coded, given=lambda scale, bits: 1 / scale),
             "The scale is the length of a step, what a code is multiplied by: largest / qmax.",
         ),

@@ -157,7 +157,7 @@ ROUND_HALF_EVEN = Exercise(
             "Only a tie goes to the even neighbour; 2.8 has one nearest integer, 3.",
         ),
         Misconception(
-            "goes up to odd neighbours only, with decimals above one half, too",
+            "goes up from odd integers only, even where the decimals are above one half",
             partial(_nearest, above=lambda rest, below: (rest > 0.5) & _odd(below)),
             "Whether the integer below is odd counts at a tie alone: (rest > 0.5) | ((rest == 0.5) "
             "& (below % 2 == 1)).",

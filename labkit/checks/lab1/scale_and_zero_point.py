@@ -193,7 +193,7 @@ SCALE_AND_ZERO_POINT = Exercise(
             "From qmin to qmax there are qmax - qmin steps.",
         ),
         Misconception(
-            "turns the scale round",
+            "returns 1 / scale instead of the scale",
             partial(_chosen, given=lambda scale: 1 / scale),
             "The scale is a length over a number of steps: (rmax - rmin) / (qmax - qmin).",
         ),

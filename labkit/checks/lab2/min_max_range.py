@@ -246,7 +246,7 @@ MIN_MAX_RANGE = Exercise(
             "leaves rmin at 0",
             partial(_seen, low=lambda x: torch.zeros(())),
             "rmin is the smallest value of all batches, with its sign: rmin = min(rmin, "
-            "x.min().item()). Of magnitudes none is below 0.",
+            "x.min().item()). (If you take x.abs() first, nothing is below 0.)",
         ),
         Misconception(
             "leaves rmax at 0",

@@ -197,7 +197,7 @@ MOVING_AVERAGE_RANGE = Exercise(
             "stays at the first batch",
             partial(_averaged, chosen=lambda batches: batches[:1]),
             "Each later batch moves the average: does a return stand inside the loop, or is the "
-            "result assigned to no one?",
+            "new average never assigned?",
         ),
         Misconception(
             "leaves the last batch out",
@@ -248,7 +248,7 @@ MOVING_AVERAGE_RANGE = Exercise(
                 low_moved=lambda old, *rest: min(old, _weighed(old, *rest)),
                 high_moved=lambda old, *rest: max(old, _weighed(old, *rest)),
             ),
-            "A moving average may come back: without min and max around it.",
+            "A moving average may come back: leave out the min and max around it.",
         ),
         Misconception(
             "averages rmax alone",

@@ -79,7 +79,7 @@ def _ranged(
 
 
 NEAREST = "The code of 6.0 is the nearest, as in quantization: round(6 / scale)."
-IS_ZERO = "0.0 has the code zero_point: that is where relu clamps."
+IS_ZERO = "0.0 has the code zero_point, which is where relu clamps: low = zero_point."
 FROM_ZERO = "0.0 lies at zero_point, so 6.0 lies at zero_point + round(6 / scale)."
 NO_SUCH_CODE = "A code above qmax does not exist: min(qmax, ...)."
 
@@ -127,7 +127,7 @@ ACTIVATION_RANGE = Exercise(
             IS_ZERO,
         ),
         Misconception(
-            "clamps above `qmin` by the zero point",
+            "adds the zero point to `qmin` for the lower end",
             partial(_ranged, least=lambda zero, qmin: qmin + zero),
             IS_ZERO,
         ),
@@ -168,7 +168,7 @@ ACTIVATION_RANGE = Exercise(
             "scale is the length of a step: 6 is 6 / scale steps.",
         ),
         Misconception(
-            "takes the zero point away",
+            "subtracts the zero point",
             partial(_ranged, six=lambda steps, zero: steps - zero),
             "On the way to codes it is added: zero_point + round(6 / scale).",
         ),

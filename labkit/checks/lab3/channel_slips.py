@@ -161,7 +161,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "Count the bias in steps of S_x * w_scale[c] and add it to the accumulator.",
     ),
     Misconception(
-        "takes the bias away",
+        "subtracts the bias",
         partial(_converted, biased=torch.sub),
         "The bias is added: gemm(...) + q_bias.",
     ),
@@ -272,7 +272,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "After rounding, add zero_point; then clamp.",
     ),
     Misconception(
-        "takes the zero point of the result away",
+        "subtracts the zero point of the result",
         partial(_converted, added=torch.sub),
         "On the way to codes it is added: 0.0 has the code zero_point.",
     ),

@@ -53,7 +53,9 @@ def _folded(
     return ended(joined(biased(q_bias), times(sums, x_zero_point, q_w.shape[1])))
 
 
-ALONG_INPUTS = "q_w is [out, in]: sum over the inputs, dim 1, for one number an output."
+ALONG_INPUTS = (
+    "q_w is [out, in]: sum over the inputs, dim 1, which gives one number for each output."
+)
 NO_MEAN = (
     "The zero point meets every weight of an output, so it counts as often as there are inputs: "
     "sum, not mean."
@@ -92,12 +94,12 @@ FOLD_ZERO_POINT = Exercise(
         Misconception(
             "leaves out the bias",
             partial(_folded, biased=lambda q_bias: 0 * q_bias),
-            "One number an output is to hold both: q_bias minus the correction.",
+            "Add it: the result holds both, q_bias minus the correction.",
         ),
         Misconception(
             "leaves out the zero point",
             partial(_folded, times=lambda sums, zero_point, length: sums),
-            "The sum of the weights counts x_zero_point times.",
+            "Multiply the sum of the weights: x_zero_point * q_w.sum(dim=1).",
         ),
         Misconception(
             "takes the bias away from the correction",

@@ -80,7 +80,7 @@ SHORT_SUMS = (
     "Two products of the largest codes need 17 bits (exercise 3.1): add up in int32 from the "
     "first one on."
 )
-WHOLE_LENGTH = "A sum runs over all of K, whatever multiple it is: q_lhs.shape[1] products."
+WHOLE_LENGTH = "A sum has q_lhs.shape[1] products, also where that is no multiple of 2, 4 or 8."
 
 
 GEMM = Exercise(

@@ -120,7 +120,8 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "stops one position early to the right",
         partial(_written, across=_without_last),
-        LAST_START,
+        "The last patch starts at W - k, which range(0, W - k, stride) leaves out: range(0, W - k "
+        "+ 1, stride).",
     ),
     Misconception(
         "moves by one pixel always",
@@ -149,12 +150,12 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "The kernel moves by `stride` pixels, and patches may overlap.",
     ),
     Misconception(
-        "pads below and to the right only",
+        "pads below and to the right only, by 2 * padding",
         partial(_written, frame=lambda padding, kernel_size: (0, 2 * padding, 0, 2 * padding)),
         FOUR_SIDES,
     ),
     Misconception(
-        "pads below and to the right only, by half of it",
+        "pads below and to the right only",
         partial(_written, frame=lambda padding, kernel_size: (0, padding, 0, padding)),
         FOUR_SIDES,
     ),
@@ -195,7 +196,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "0.0 has the code zero_point, with its own sign: pad with that.",
     ),
     Misconception(
-        "takes the zero point away",
+        "subtracts the zero point from the pixels",
         partial(
             _written,
             pixels=lambda q_x, zero_point: q_x.int() - zero_point,

@@ -100,7 +100,10 @@ def _added_late(q: Tensor, q_bias: Tensor, low: int, high: int) -> Tensor:
 
 EITHER_SIDE = "A result may lie beyond the codes on either side: clamp to [qmin, qmax]."
 PASS_ON = "Codes of the result may be unsigned, or begin at the zero point: pass qmin and qmax on."
-NINE_BITS = "q_x - x_zero_point needs 9 bits and wraps. Your fold_zero_point does it afterwards."
+NINE_BITS = (
+    "q_x - x_zero_point needs 9 bits and wraps: give gemm the codes as they are. Your "
+    "fold_zero_point corrects for the zero point."
+)
 
 
 MISCONCEPTIONS: tuple[Misconception, ...] = (
@@ -195,7 +198,8 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
             inputs=lambda q_x, zero_point: (q_x.int() - zero_point).clamp(-128, 127),
             correction=_none,
         ),
-        NINE_BITS,
+        "q_x - x_zero_point needs 9 bits, and the clamp changes what 8 bits do not hold: give gemm "
+        "the codes as they are, and let your fold_zero_point correct for the zero point.",
     ),
     Misconception(
         "takes the zero point of the input away twice",
@@ -216,7 +220,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "sums the weights over the outputs",
         partial(_computed, correction=lambda q_w, zero_point: zero_point * q_w.sum(0)),
-        "One sum an output, over its inputs: q_w is [out, in], so dim=1.",
+        "Each output has one sum, over its inputs: q_w is [out, in], so dim=1.",
     ),
     Misconception(
         "sums over all weights",
@@ -226,7 +230,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "leaves the zero point out of the correction",
         partial(_computed, correction=lambda q_w, zero_point: q_w.sum(1)),
-        "The sum of an output's weights counts x_zero_point times.",
+        "Multiply the sums: x_zero_point * q_w.sum(dim=1).",
     ),
     Misconception(
         "multiplies codes and zero point in 8 bits",
@@ -236,7 +240,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "q_w * x_zero_point has the dtype of q_w and wraps: sum first, then multiply.",
     ),
     Misconception(
-        "takes the bias away",
+        "subtracts the bias",
         partial(_computed, bias=lambda q_bias, rows: -q_bias),
         "Add q_bias; only the correction for the zero point has a minus.",
     ),
@@ -269,7 +273,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "cuts off what is behind the point",
         partial(_computed, requantized=partial(_rounded, torch.trunc)),
-        "Nearest is half a code closer on average: use your requantize.",
+        "The nearest code is half as far away on average: use your requantize.",
     ),
     Misconception(
         "clamps before it adds the zero point",

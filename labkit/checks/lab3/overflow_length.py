@@ -73,7 +73,7 @@ OVERFLOW_LENGTH = Exercise(
             "Products can be negative, so one bit is the sign: the largest is 2**(bits - 1) - 1.",
         ),
         Misconception(
-            "takes the accumulator for unsigned, and one beyond its largest number",
+            "takes the accumulator for unsigned, and lets the sum reach 2**bits",
             partial(_fitted, end=lambda bits: 2**bits),
             "One bit is the sign, and one number is 0: the largest is 2**(bits - 1) - 1.",
         ),
@@ -93,7 +93,7 @@ OVERFLOW_LENGTH = Exercise(
             "Asked is how many still fit, not which one is too many.",
         ),
         Misconception(
-            "counts one product less than fit",
+            "counts one product fewer than fit",
             partial(_fitted, counted=lambda count: count - 1),
             "The quotient, rounded down, already is the number that fits: take nothing away.",
         ),

@@ -63,7 +63,7 @@ def _lowest_for_all(q: Tensor) -> Tensor:
     return torch.where((q < INT32[0]) | (q > INT32[1]), float(INT32[0]), q)
 
 
-STEPS = "Accumulators are counted in steps of x_scale * w_scale."
+STEPS = "Accumulators count in steps of x_scale * w_scale: divide the bias by that product."
 ITS_BITS = (
     "The bias is added to a 32-bit accumulator, so it may have 32 bits, and it needs them: its "
     "steps are tiny."
@@ -191,7 +191,7 @@ QUANTIZE_BIAS = Exercise(
         Misconception(
             "takes the largest number that float32 has for the upper end",
             partial(_counted, saturated=_kept(-(2**31), 2**31 - 128)),
-            "int32 ends at 2**31 - 1, which float32 has not: clamp in float64, bias.double().",
+            "int32 ends at 2**31 - 1, which float32 cannot hold: clamp in float64, bias.double().",
         ),
         Misconception(
             "saturates at 32 bits without a sign",

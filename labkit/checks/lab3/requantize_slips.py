@@ -134,7 +134,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "cuts off what is behind the point",
         partial(_requantized, shifted=_towards_zero),
-        "Nearest is half a code closer on average: use your rounding_right_shift.",
+        "The nearest code is half as far away on average: use your rounding_right_shift.",
     ),
     Misconception(
         "rounds twice",
@@ -194,7 +194,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "Add zero_point after rounding: the code of 0.0 is zero_point.",
     ),
     Misconception(
-        "takes the zero point away",
+        "subtracts the zero point",
         partial(_requantized, added=torch.sub),
         "On the way to codes it is added: the code of 0.0 is zero_point.",
     ),

@@ -150,12 +150,12 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "leaves the zero point out of the row sums",
         partial(_corrected, of_rows=lambda q, zero_point: q.sum(1, keepdim=True)),
-        "The row sums of q_lhs count rhs_zero_point times.",
+        "Multiply them: rhs_zero_point * q_lhs.sum(dim=1, keepdim=True).",
     ),
     Misconception(
         "leaves the zero point out of the column sums",
         partial(_corrected, of_columns=lambda q, zero_point: q.sum(0, keepdim=True)),
-        "The column sums of q_rhs count lhs_zero_point times.",
+        "Multiply them: lhs_zero_point * q_rhs.sum(dim=0, keepdim=True).",
     ),
     Misconception(
         "takes another length than K for the last term",
@@ -234,12 +234,14 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "corrects for lhs_zero_point alone",
         partial(_corrected, of_rows=_none, corner=lambda *_: 0),
-        "The right operand has a zero point, too.",
+        "The right operand has a zero point, too: take rhs_zero_point * q_lhs.sum(dim=1, "
+        "keepdim=True) away, and add K * lhs_zero_point * rhs_zero_point.",
     ),
     Misconception(
         "corrects for rhs_zero_point alone",
         partial(_corrected, of_columns=_none, corner=lambda *_: 0),
-        "The left operand has a zero point, too.",
+        "The left operand has a zero point, too: take lhs_zero_point * q_rhs.sum(dim=0, "
+        "keepdim=True) away, and add K * lhs_zero_point * rhs_zero_point.",
     ),
     Misconception(
         "subtracts the zero points in 8 bits",

@@ -76,7 +76,10 @@ def _within(zero_points: Tensor) -> Tensor:
 
 
 WIDEN = "0.0 must have a code in every tensor: low = min(low, 0), high = max(high, 0)."
-MIN_MAX = "That is the moving average's idea. Here it is min-max: nothing seen may be clipped."
+MIN_MAX = (
+    "Some values then lie outside the range. Here it is min-max: keep the smallest and the largest "
+    "of all batches."
+)
 KEEP = "Ranges grow from batch to batch: keep the smallest and the largest of all."
 SMALLEST = "The smallest value gets the code 0: zero_point = round(-low / scale)."
 SECOND_ROW = "Activations have the codes 0 to 255 and a zero point of their own: 4.2, second row."
@@ -100,7 +103,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "A layer puts out x @ weight.t() + bias.",
     ),
     Misconception(
-        "takes the biases away",
+        "subtracts the biases",
         partial(_calibrated, biased=torch.sub),
         "A layer puts out x @ weight.t() + bias: the bias is added.",
     ),
@@ -227,8 +230,8 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "spreads the codes around 0",
         partial(_calibrated, widened=_symmetric),
-        "A range of its own lies between the smallest and the largest value, which are not "
-        "equally far from 0: (high - low) / 255.",
+        "Each tensor has a range of its own, from its smallest to its largest value: scale = "
+        "(high - low) / 255.",
     ),
     Misconception(
         "uses signed codes",

@@ -149,7 +149,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         TINY,
     ),
     Misconception(
-        "bounds all scales by 1",
+        "bounds all scales from below by 1",
         partial(_quantized, guarded=lambda largest, steps: (largest / steps).clamp(min=1)),
         "Only a channel of zeros has the scale 1: torch.where(scale == 0, 1.0, scale).",
     ),

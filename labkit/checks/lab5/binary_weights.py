@@ -219,7 +219,7 @@ BINARY_WEIGHTS = Exercise(
             "Some networks do, for shifts. Here the scale is the mean of |w| itself.",
         ),
         Misconception(
-            "turns the scale round",
+            "returns 1 / scale instead of the scale",
             partial(_scaled, given=lambda scale: 1 / scale),
             "The scale is what a sign is multiplied by: mean |w|.",
         ),

@@ -131,7 +131,7 @@ CLIPPING_GRADIENT = Exercise(
             "scale is the length of a step: x / scale counts the steps.",
         ),
         Misconception(
-            "multiplies by the scale",
+            "multiplies the gradient by the scale",
             partial(_passed, factor=lambda scale: scale),
             "Dividing by scale on the way in and multiplying on the way out cancel: the slope is "
             "1.",
@@ -172,7 +172,7 @@ CLIPPING_GRADIENT = Exercise(
             "A code is round(x / scale) + zero_point: the zero point is added on the way in.",
         ),
         Misconception(
-            "goes to the code below",
+            "rounds down",
             partial(_passed, turn=torch.floor),
             "Whether a value is clipped is decided by the code that it rounds to: torch.round.",
         ),

@@ -75,7 +75,7 @@ def _in_int32(q: Tensor, qmin: int, qmax: int) -> Tensor:
 # What cards know; a good test of properties need not catch it.
 MORE = (
     Misconception(
-        "leaves the zero point out",
+        "leaves the zero point out on the way in",
         partial(_there_and_back, shifted=_as_it_is),
         "A code is round(x / scale) + zero_point: add it before you clamp.",
     ),
@@ -146,7 +146,7 @@ FAKE_QUANTIZE = Exercise(
             "The next layer computes with real numbers: turn the codes back, (q - Z) * scale.",
         ),
         Misconception(
-            "leaves the zero point in",
+            "leaves the zero point in on the way back",
             partial(_there_and_back, centred=_as_it_is),
             "On the way back the zero point comes off again: (q - Z) * scale.",
         ),

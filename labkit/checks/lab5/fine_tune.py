@@ -145,9 +145,9 @@ FINE_TUNE = Exercise(
             "backward adds to w.grad. Set w.grad = None, or call zero_grad, in every step.",
         ),
         Misconception(
-            "climbs",
+            "adds the gradient instead of subtracting it",
             partial(_moved, length=lambda rate, step, images: -rate),
-            "The gradient points uphill: subtract it.",
+            "The gradient points uphill: w - rate * gradient.",
         ),
         Misconception(
             "returns the ternary weights",
@@ -167,12 +167,12 @@ FINE_TUNE = Exercise(
         Misconception(
             "takes one step too many",
             partial(_moved, count=lambda steps: steps + 1),
-            "range(steps) is the right number of steps, 0 of them included.",
+            "Loop over range(steps): with 0 steps the weights stay as they are.",
         ),
         Misconception(
             "takes one step too few",
             partial(_moved, count=lambda steps: steps - 1),
-            "range(steps) is the right number of steps: return after the loop.",
+            "Loop over range(steps), and return after the loop.",
         ),
         Misconception(
             "returns inside the loop",

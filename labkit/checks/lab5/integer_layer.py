@@ -169,7 +169,7 @@ INTEGER_LAYER = Exercise(
             "Each output has its own step, S_x * S_w, and its bias counts in that.",
         ),
         Misconception(
-            "does not quantize the bias",
+            "rounds the bias without dividing it by its step",
             partial(_joined, bias_scale=lambda s_x, s_w, s_y: torch.ones_like(s_w)),
             "The bias joins sums that count in steps of S_x * S_w: divide by that, then round.",
         ),

@@ -126,7 +126,7 @@ ROUND_STRAIGHT_THROUGH = Exercise(
             "Each number has a slope of its own: x.grad has the shape of x.",
         ),
         Misconception(
-            "has its sign turned round",
+            "has the sign of the slope turned round",
             partial(_found, slope=lambda error, x, target: -2 * error),
             "The slope points uphill: where round(x) is above the target it is positive.",
         ),

@@ -171,12 +171,12 @@ SWAP_LAYERS = Exercise(
             "The rows of a weight [out, in] are the outputs: take the maximum along dim 1.",
         ),
         Misconception(
-            "takes the largest weight without its sign's being dropped",
+            "takes the largest weight instead of the largest magnitude",
             partial(_prepared, size=lambda w: w.amax(1, keepdim=True)),
             "A row may have its largest weight below 0: w.abs() first.",
         ),
         Misconception(
-            "takes the largest weight without its sign's being dropped, and does not clamp",
+            "takes the largest weight instead of the largest magnitude, and does not clamp",
             partial(_prepared, size=lambda w: w.amax(1, keepdim=True), limit=_unlimited),
             "A row may have its largest weight below 0: w.abs() first.",
         ),
