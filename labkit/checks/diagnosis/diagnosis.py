@@ -219,9 +219,9 @@ def _two_at_a_time(
 ) -> Iterator[tuple[int, Misconception, Explanation, Weight]]:
     """Give the pairs of misconceptions that explain all; to the last digits first."""
     found = False
-    both_ways = list(pairs(evidence, component))
+    two_at_a_time = list(pairs(evidence, component))
     for tolerant in False, True:
-        for rank, (both, told) in enumerate(both_ways):
+        for rank, (both, told) in enumerate(two_at_a_time):
             if evidence.budget.over(OF_PAIRS, now=True):
                 return
             weight = evidence.weigh(told, tolerant)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.grids import of_turning
+from labkit.checks.grids import of_steps, of_turning
 from labkit.checks.inputs import INT8, SCALE, neat
 from labkit.checks.lab1.quantize import quantize
 from labkit.checks.rules import Codes
@@ -43,7 +43,7 @@ def _symmetric_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _half(bits: int) -> int:
+def _qmax(bits: int) -> int:
     return 2 ** (bits - 1) - 1
 
 
@@ -56,7 +56,7 @@ def _coded(
     bits: int,
     *,
     reach: Callable[[Tensor], float] = lambda x: float(x.abs().max()),
-    steps: Callable[[int], float] = _half,
+    steps: Callable[[int], float] = _qmax,
     scales: Callable[[float, float], float] = _one_for_zeros,
     turn: Callable[[Tensor], Tensor] = torch.round,
     limit: Callable[[Tensor, int], Tensor] = lambda q, qmax: q.clamp(-qmax, qmax),
@@ -65,7 +65,7 @@ def _coded(
 ) -> tuple[Tensor, Any]:
     """Return codes and scale, of which any part may be another one."""
     scale = scales(reach(x), steps(bits))
-    return limit(turn(x / scale), _half(bits)).to(kept), given(scale, bits)
+    return limit(turn(x / scale), _qmax(bits)).to(kept), given(scale, bits)
 
 
 def _bounded(largest: float, steps: float, least: float) -> float:
@@ -77,7 +77,7 @@ def _as_they_are(q: Tensor, qmax: int) -> Tensor:
 
 
 def _divided(x: Tensor, bits: int) -> tuple[Tensor, Tensor]:
-    scale = x.abs().max() / _half(bits)
+    scale = x.abs().max() / _qmax(bits)
     return torch.round(x / scale).to(torch.int32), scale
 
 
@@ -129,21 +129,11 @@ QUANTIZE_SYMMETRIC = Exercise(
             "A tensor of zeros has the largest magnitude 0, and 0 / 0 is NaN: its scale is 1.0.",
         ),
         Misconception(
-            "divides by 2^(bits-1)",
-            partial(_coded, steps=lambda bits: 2 ** (bits - 1)),
-            "The largest code is 2^(bits-1) - 1, so the largest value would be clipped.",
-        ),
-        Misconception(
             "spreads the distance from the smallest to the largest value over all codes",
             partial(
                 _coded, reach=lambda x: float(x.max() - x.min()), steps=lambda bits: 2**bits - 1
             ),
             "That is the affine rule. Symmetric codes must reach the largest magnitude from 0.",
-        ),
-        Misconception(
-            "always uses 127",
-            partial(_coded, steps=lambda bits: 127),
-            "The largest code depends on the bits: 7 for four of them.",
         ),
         Misconception(
             "returns int8, however many bits are asked for",
@@ -162,6 +152,7 @@ QUANTIZE_SYMMETRIC = Exercise(
             "Both the scale and the clamp follow from the largest code, 2^(bits-1) - 1.",
         ),
         *of_turning(_coded),
+        *of_steps(_coded),
         Misconception(
             "gives zeros the scale 0",
             partial(_coded, given=lambda scale, bits: 0.0 if scale == 1 else scale),
@@ -176,11 +167,6 @@ QUANTIZE_SYMMETRIC = Exercise(
             "takes the signed maximum's magnitude",
             partial(_coded, reach=lambda x: abs(float(x.max()))),
             "The magnitude comes before the maximum: x.abs().max().",
-        ),
-        Misconception(
-            "uses 2^bits - 1 steps on one side",
-            partial(_coded, steps=lambda bits: 2**bits - 1),
-            "One bit is the sign: the largest code is 2^(bits-1) - 1.",
         ),
         Misconception(
             "returns 1 / scale instead of the scale",

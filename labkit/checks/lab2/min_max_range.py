@@ -60,7 +60,7 @@ def _widened(low: float, high: float) -> Ends:
 
 
 def _mean(ends: Sequence[float]) -> float:
-    return sum(ends) / max(len(ends), 1)
+    return sum(ends) / len(ends)
 
 
 def _moving_average(ends: Sequence[float]) -> float:

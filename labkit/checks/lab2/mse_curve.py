@@ -43,7 +43,7 @@ def _mse_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _half(bits: int) -> float:
+def _qmax(bits: int) -> float:
     return 2 ** (bits - 1) - 1
 
 
@@ -58,9 +58,9 @@ def _errors(
     bits: int,
     *,
     reach: Callable[[Tensor, Tensor], Tensor] = lambda thresholds, values: thresholds,
-    steps: Callable[[int], float] = _half,
+    steps: Callable[[int], float] = _qmax,
     turn: Callable[[Tensor], Tensor] = torch.round,
-    last: Callable[[int], float] = _half,
+    last: Callable[[int], float] = _qmax,
     limit: Callable[[Tensor, float], Tensor] = _to_qmax,
     back: Callable[[Tensor, Tensor], Tensor] = torch.mul,
     compared: Callable[[Tensor, Tensor], Tensor] = lambda values, t: values,

@@ -71,7 +71,7 @@ def _ranged(
     high_for: Collection[str] = frozenset({"relu6"}),
     ordered: Callable[[float, float], tuple[float, float]] = lambda low, high: (low, high),
 ) -> tuple[float, float]:
-    """Return the ends of the codes; every misconception changes parts of this."""
+    """Return the ends of the codes, of which any part may be another one."""
     code = zero(zero_point)
     low = least(code, qmin) if activation in low_for else qmin
     high = capped(six(steps(scale), code), qmax) if activation in high_for else qmax

@@ -9,7 +9,7 @@ from torch import Tensor
 from labkit.checks.exercise import Misconception
 from labkit.checks.inputs import INT8, UINT8
 from labkit.checks.lab3.gemm import gemm
-from labkit.checks.lab3.inputs import INT32
+from labkit.checks.lab3.inputs import INT32, difference_in_8_bits
 
 Scales = Callable[[Tensor], Tensor]
 Clamp = Callable[[Tensor, int, int], Tensor]
@@ -44,17 +44,13 @@ def _converted(
     clamped: Clamp = torch.clamp,
     ended: Scales = lambda q: q.to(torch.int32),
 ) -> Tensor:
-    """Return the codes of the result; every misconception changes parts of this."""
+    """Return the codes of the result, of which any part may be another one."""
     w_scale = scales(w_scale.double()).expand(len(w_scale))
     acc = gemm(inputs(q_x, x_zero_point), q_w.t())
     q_bias = held(bias_turn(bias.double() / step(x_scale, of_bias(w_scale))))
     real = biased(acc, q_bias) * multiplier(x_scale, of_multiplier(w_scale), y_scale)
     q = late(turn(before(real, bias)), bias, y_scale)
     return ended(clamped(added(early(q, qmin, qmax), zero_point), qmin, qmax))
-
-
-def _in_8_bits(q_x: Tensor, zero_point: int) -> Tensor:
-    return (q_x.int() - zero_point).to(q_x.dtype)
 
 
 def _bias_of_result(q: Tensor, bias: Tensor, y_scale: float) -> Tensor:
@@ -218,7 +214,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     ),
     Misconception(
         "subtracts the zero point of the input in 8 bits",
-        partial(_converted, inputs=_in_8_bits),
+        partial(_converted, inputs=difference_in_8_bits),
         "q_x - x_zero_point needs 9 bits and wraps: fold_zero_point of 3.4 corrects afterwards.",
     ),
     Misconception(

@@ -48,7 +48,7 @@ def _folded(
     joined: Callable[[Tensor, Tensor], Tensor] = torch.sub,
     ended: Callable[[Tensor], Tensor] = lambda folded: folded,
 ) -> Tensor:
-    """Return the bias with the correction; every misconception changes parts of this."""
+    """Return the bias with the correction, of which any part may be another one."""
     sums = summed(weights(q_w, x_zero_point))
     return ended(joined(biased(q_bias), times(sums, x_zero_point, q_w.shape[1])))
 

@@ -46,7 +46,7 @@ def _multiplied(
     summed: Callable[[Tensor, Tensor], Tensor] = torch.matmul,
     ended: Callable[[Tensor], Tensor] = torch.Tensor.int,
 ) -> Tensor:
-    """Return the product of the operands; every misconception changes parts of this."""
+    """Return the product of the operands, of which any part may be another one."""
     used = length(q_lhs.shape[1])
     return ended(summed(left(q_lhs[:, :used]), right(q_rhs[:used])))
 

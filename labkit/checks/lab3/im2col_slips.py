@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from labkit.checks.exercise import Misconception
+from labkit.checks.lab3.inputs import difference_in_8_bits
 
 Starts = Callable[[int, int, int], Sequence[int]]
 
@@ -34,7 +35,7 @@ def _written(
     positions: tuple[int, ...] = (0, 1),
     joined: Callable[..., Tensor] = torch.reshape,
 ) -> Tensor:
-    """Return the patches as columns; every misconception changes parts of this."""
+    """Return the patches as columns, of which any part may be another one."""
     filler = value(q_x, zero_point)
     padded = F.pad(pixels(q_x, zero_point), frame(padding, kernel_size), value=filler)
     height, width = sizes(*padded.shape[1:])
@@ -67,14 +68,6 @@ def _by_the_kernel(size: int, kernel_size: int, stride: int) -> Sequence[int]:
 def _counted_by_one(size: int, kernel_size: int, stride: int) -> Sequence[int]:
     """Return as many neighbouring places as there are starts."""
     return range(len(_every_start(size, kernel_size, stride)))
-
-
-def _beyond(size: int, kernel_size: int, stride: int) -> Sequence[int]:
-    return range(0, size, stride)
-
-
-def _in_8_bits(q_x: Tensor, zero_point: int) -> Tensor:
-    return (q_x.int() - zero_point).to(q_x.dtype).int()
 
 
 def _unfolded(patches: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -211,7 +204,11 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     ),
     Misconception(
         "takes the zero point away in 8 bits",
-        partial(_written, pixels=_in_8_bits, value=lambda q_x, zero_point: 0),
+        partial(
+            _written,
+            pixels=lambda q_x, zero_point: difference_in_8_bits(q_x, zero_point).int(),
+            value=lambda q_x, zero_point: 0,
+        ),
         "The columns hold codes, as the image does, and q - Z needs 9 bits: leave the pixels as "
         "they are.",
     ),

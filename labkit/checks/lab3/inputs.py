@@ -1,9 +1,14 @@
-"""What the cases of lab 3 are made of: codes drawn from a generator."""
+"""What the cases and slips of lab 3 are made of: codes drawn from a generator, their ends."""
 
 import torch
 from torch import Tensor
 
 INT32 = (-(2**31), 2**31 - 1)
+
+
+def difference_in_8_bits(q: Tensor, zero_point: int) -> Tensor:
+    """Return what q - zero_point becomes in the dtype of the codes: it wraps."""
+    return (q.int() - zero_point).to(q.dtype)
 
 
 def int8_codes(rng: torch.Generator, *shape: int) -> Tensor:

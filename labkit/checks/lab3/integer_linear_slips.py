@@ -9,7 +9,7 @@ from torch import Tensor
 from labkit.checks.exercise import Misconception
 from labkit.checks.inputs import INT8, UINT8
 from labkit.checks.lab3.gemm import gemm
-from labkit.checks.lab3.inputs import INT32
+from labkit.checks.lab3.inputs import INT32, difference_in_8_bits
 from labkit.checks.lab3.requantize import requantize
 
 Two = tuple[int, int]
@@ -42,7 +42,7 @@ def _computed(
     late: Callable[..., Tensor] = lambda q, q_bias, low, high: q,
     ended: Callable[[Tensor], Tensor] = lambda q: q,
 ) -> Tensor:
-    """Return the codes of the result; every misconception changes parts of this."""
+    """Return the codes of the result, of which any part may be another one."""
     of_input, of_result = zeros(x_zero_point, zero_point)
     low, high = ends(qmin, qmax)
     joined = folded(bias(q_bias, len(q_x)), correction(q_w, of_input))
@@ -57,10 +57,6 @@ def _none(q_w: Tensor, zero_point: int) -> Tensor:
 
 def _centred(q: Tensor, zero_point: int) -> Tensor:
     return q.int() - zero_point
-
-
-def _in_8_bits(q_x: Tensor, zero_point: int) -> Tensor:
-    return (q_x.int() - zero_point).to(q_x.dtype)
 
 
 def _less_128(q_x: Tensor, zero_point: int) -> Tensor:
@@ -188,7 +184,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     ),
     Misconception(
         "subtracts the zero point of the input in 8 bits",
-        partial(_computed, inputs=_in_8_bits, correction=_none),
+        partial(_computed, inputs=difference_in_8_bits, correction=_none),
         NINE_BITS,
     ),
     Misconception(

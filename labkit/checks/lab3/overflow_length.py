@@ -44,7 +44,7 @@ def _fitted(
     divided: Callable[[int, float], float] = operator.floordiv,
     counted: Callable[[float], float] = lambda count: count,
 ) -> float:
-    """Return how many products fit; every misconception changes parts of this."""
+    """Return how many products fit, of which any part may be another one."""
     return counted(divided(end(width(bits)), product(largest_x, largest_w)))
 
 

@@ -51,7 +51,7 @@ def _counted(
     saturated: Callable[[Tensor], Tensor] = lambda q: q.clamp(*INT32),
     ended: Callable[[Tensor], Tensor] = torch.Tensor.long,
 ) -> Tensor:
-    """Return the bias in steps of the accumulators; misconceptions change parts of this."""
+    """Return the bias in steps of the accumulators, of which any part may be another one."""
     return ended(saturated(turn(steps(real(bias), step(x_scale, w_scale)))))
 
 

@@ -59,7 +59,7 @@ def _normalized(
     right: Callable[[float], float] = lambda exponent: -exponent,
     ordered: Callable[[float, float], Two] = lambda mantissa, shift: (mantissa, shift),
 ) -> Two:
-    """Return mantissa and shift; every misconception changes parts of this."""
+    """Return mantissa and shift, of which any part may be another one."""
     fraction, exponent = split(given(multiplier))
     mantissa, exponent = carried(turn(fraction * 2**bits), exponent, 2**bits)
     whole = int(mantissa) if mantissa == int(mantissa) else mantissa

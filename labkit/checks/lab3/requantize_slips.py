@@ -33,7 +33,7 @@ def _requantized(
     ends: Callable[[int, int], tuple[int, int]] = lambda qmin, qmax: (qmin, qmax),
     ended: Callable[[Tensor], Tensor] = torch.Tensor.int,
 ) -> Tensor:
-    """Return the codes; every misconception changes parts of this."""
+    """Return the codes, of which any part may be another one."""
     power = exponent(shift)
     product = offset(multiplied(begun(acc, zero_point), mantissa), zero_point, power)
     q = early(shifted(product, power), qmin, qmax)

@@ -69,7 +69,7 @@ def _shifted(
     by: Callable[[int], int] = lambda shift: shift,
     ended: Callable[[Tensor], Tensor] = lambda q: q,
 ) -> Tensor:
-    """Return x / 2^shift, rounded; misconceptions change parts of this."""
+    """Return x / 2^shift, rounded, of which any part may be another one."""
     x = wide(x)
     size, sign = sides(x)
     return ended(sign * (held(size + added(x, shift)) >> by(shift)))
@@ -82,7 +82,7 @@ def _divided(
     real: Callable[[Tensor], Tensor] = torch.Tensor.double,
     turn: Callable[[Tensor], Tensor] = torch.round,
 ) -> Tensor:
-    """Return x / 2^shift by way of real numbers; misconceptions change parts of this."""
+    """Return x / 2^shift by way of real numbers, of which any part may be another one."""
     return turn(real(x) / 2**shift).to(torch.int64)
 
 
@@ -188,7 +188,7 @@ ROUNDING_RIGHT_SHIFT = Exercise(
         ),
         Misconception(
             "divides real numbers with torch.round",
-            partial(_divided),
+            _divided,
             "torch.round sends ties to the even neighbour, and float64 cannot hold 62 bits. Stay "
             "in integers.",
         ),

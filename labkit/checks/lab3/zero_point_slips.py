@@ -8,6 +8,7 @@ from torch import Tensor
 
 from labkit.checks.exercise import Misconception
 from labkit.checks.lab3.gemm import gemm
+from labkit.checks.lab3.inputs import difference_in_8_bits
 
 Term = Callable[[Tensor, int], Tensor]
 
@@ -42,7 +43,7 @@ def _corrected(
     corner: Callable[[int, int, int], int] = lambda length, lhs, rhs: length * lhs * rhs,
     ended: Callable[[Tensor], Tensor] = lambda acc: acc,
 ) -> Tensor:
-    """Return the product of the codes, corrected; misconceptions change parts of this."""
+    """Return the product of the codes, corrected, of which any part may be another one."""
     with_rows, with_columns = met(lhs_zero_point, rhs_zero_point)
     last = corner(length(q_lhs, q_rhs), lhs_zero_point, rhs_zero_point)
     sums = of_rows(q_lhs, with_rows) + of_columns(q_rhs, with_columns)
@@ -59,12 +60,12 @@ def _shifted(
     right: Term = lambda q, zero_point: q.long() - zero_point,
     product: Callable[[Tensor, Tensor], Tensor] = torch.matmul,
 ) -> Tensor:
-    """Return the product after the zero points; misconceptions change parts of this."""
+    """Return the product after the zero points, of which any part may be another one."""
     return product(left(q_lhs, lhs_zero_point), right(q_rhs, rhs_zero_point))
 
 
 def _in_8_bits(q: Tensor, zero_point: int) -> Tensor:
-    return (q.long() - zero_point).to(q.dtype).long()
+    return difference_in_8_bits(q, zero_point).long()
 
 
 def _clamped(q: Tensor, zero_point: int) -> Tensor:

@@ -75,7 +75,7 @@ def _added(
     high: Callable[[bool], int] = lambda relu: 255,
     coded: Callable[[Tensor], Tensor] = lambda q: q.to(torch.int64).to(torch.uint8),
 ) -> Tensor:
-    """Return the codes; every misconception changes parts of this."""
+    """Return the codes, of which any part may be another one."""
     first, other = (
         each(steps(centred(q, zero_point), scale, y[0]), relu)
         for q, (scale, zero_point) in ((q_a, a), (q_b, second(a, b)))

@@ -24,7 +24,7 @@ def cheapest(
     taken: Taken = weight_bytes,
     limit: Callable[[int], float] = lambda budget: budget,
 ) -> Tensor:
-    """Return the bits of least price that fit; misconceptions change parts of this."""
+    """Return the bits of least price that fit, of which any part may be another one."""
     prices = {bits: price(layers, x, bits) for bits in BITS}
     fitting = [
         bits for bits in product(BITS, repeat=len(layers)) if taken(layers, bits) <= limit(budget)
@@ -44,7 +44,7 @@ def _raised(
     taken: Taken = weight_bytes,
     limit: Callable[[int], float] = lambda budget: budget,
 ) -> Tensor:
-    """Raise layers to 4 and 8 bits in an order, while they fit; parts of this may be others."""
+    """Return the bits after raising layers in an order, of which any part may be another one."""
     bits = [2] * len(layers)
     turns = [(i, higher) for i in order(layers, x) for higher in BITS[1:]]
     for i, higher in sorted(turns, key=lambda turn: turn[1]) if by_level else turns:
@@ -88,6 +88,7 @@ def _weight_error(layers: Layers, x: Tensor, bits: int) -> Sequence[float]:
     return [float(((rounded(w, bits) - w) ** 2).sum() / (w**2).sum()) for w, _ in layers]
 
 
+LARGEST_FIRST = "There a byte buys least. Ask for the noise that it takes away: 4.7 measures it."
 LEFT_AT_2 = (
     "They are cheap, but the others are left at 2 bits, where nothing survives. Compare whole "
     "choices: 4.7 measures the noise of each layer at each number of bits."
@@ -150,18 +151,17 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "spends the bytes on the largest layers first",
         partial(_raised, order=lambda layers, x: _by_size(layers, x)[::-1]),
-        "There a byte buys least. Ask for the noise that it takes away: 4.7 measures it.",
+        LARGEST_FIRST,
     ),
     Misconception(
         "spends the bytes on the largest layers first",
         partial(_raised, order=partial(_by_size, sign=-1)),
-        "There a byte buys least. Ask for the noise that it takes away: 4.7 measures it.",
+        LARGEST_FIRST,
     ),
     Misconception(
         "spends the bytes on the smallest layers first",
         partial(_raised, order=_by_size),
-        "They are cheap, but the others are left at 2 bits, where nothing survives. Compare "
-        "whole choices: 4.7 measures the noise of each layer at each number of bits.",
+        LEFT_AT_2,
     ),
     Misconception(
         "gives the layers that suffer least the most bits",

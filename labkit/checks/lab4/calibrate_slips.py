@@ -35,7 +35,7 @@ def _calibrated(
     limited: Turn = lambda zero_points: zero_points,
     ended: Turn = lambda zero_points: zero_points.to(torch.int64),
 ) -> Ends:
-    """Return scales and zero points; every misconception changes parts of this."""
+    """Return scales and zero points, of which any part may be another one."""
     lows, highs = [], []
     for batch in chosen(batches):
         x = entered(batch)

@@ -62,7 +62,7 @@ def _balanced(
     usable: Callable[[Tensor, Tensor], Tensor] = lambda r1, r2: (r1 > 0) & (r2 > 0),
     mended: Callable[[Tensor, Tensor], Tensor] = lambda s, usable: torch.where(usable, s, 1.0),
 ) -> Tensor:
-    """Return the factors; every misconception changes parts of this."""
+    """Return the factors, of which any part may be another one."""
     r1, r2 = first(size(w1)), second(size(w2))
     r1 = r1.reshape(-1, *[1] * (r2.ndim - 1))
     return mended(root(factor(bounded(r1), bounded(r2))), usable(r1, r2))

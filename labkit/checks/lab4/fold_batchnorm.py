@@ -68,7 +68,7 @@ def _folded(
     centred: Callable[[Tensor, Tensor], Tensor] = torch.mul,
     ended: Callable[[Tensor, Tensor], Tensor] = lambda beta, factor: beta,
 ) -> tuple[Tensor, Tensor]:
-    """Return weight and bias; every misconception changes parts of this."""
+    """Return weight and bias, of which any part may be another one."""
     factor = gained(gamma, spread(var, eps))
     new_bias = biased(bias, factor) - centred(mean, factor) + ended(beta, factor)
     return weighed(weight, lined_up(factor, weight.ndim)), new_bias

@@ -70,7 +70,7 @@ def _multiplied(
     ),
     scaled: Callable[[Tensor, Tensor], Tensor] = torch.mul,
 ) -> Tensor:
-    """Return the product; every misconception changes parts of this."""
+    """Return the product, of which any part may be another one."""
     halves = [half.int() for half in masked(packed)]
     decoded = low(halves[0]), high(halves[1])
     q_w = joined(*(decoded[k] for k in order))

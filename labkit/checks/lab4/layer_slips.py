@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Misconception
-from labkit.checks.grids import one_before_division, one_for_zeros
+from labkit.checks.grids import bounded, one_before_division, one_for_zeros
 
 Turn = Callable[[Tensor], Tensor]
 Three = tuple[Tensor, Tensor, Tensor]
@@ -45,7 +45,7 @@ def _quantized(
         q_bias,
     ),
 ) -> Three:
-    """Return weights, scales and bias; every misconception changes parts of this."""
+    """Return weights, scales and bias, of which any part may be another one."""
     scale = guarded(largest(weight), steps)
     lined = lined_up(scale, weight)
     q_w = kept(clamped(turn(weight / lined).nan_to_num()))
@@ -67,10 +67,6 @@ def _turned(scale: Tensor, weight: Tensor) -> Tensor:
     return _per_output(one_for_zeros(_largest(weight.transpose(0, 1)), 127), weight).transpose(0, 1)
 
 
-def _with_keepdim(scale: Tensor, weight: Tensor) -> Tensor:
-    return _per_output(scale, weight)
-
-
 BRACKETS = (
     "Python goes from left to right: bias / x_scale * w_scale multiplies by w_scale. Put brackets "
     "round the product: bias / (x_scale * w_scale)."
@@ -82,7 +78,7 @@ TINY = (
 )
 BY_127 = "The largest weight has the code 127: divide its magnitude by 127."
 ONE_STEP = "The bias joins sums of q_x q_w: its step is x_scale * w_scale."
-INT32 = "The bias is an int32, like the accumulator it is added to."
+IS_INT32 = "The bias is an int32, like the accumulator it is added to."
 
 
 MISCONCEPTIONS: tuple[Misconception, ...] = (
@@ -140,22 +136,22 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     ),
     Misconception(
         "gives a channel of zeros a tiny scale",
-        partial(_quantized, guarded=lambda largest, steps: largest.clamp(min=1e-8) / steps),
+        partial(_quantized, guarded=partial(bounded, least=1e-8, before=True)),
         TINY,
     ),
     Misconception(
         "gives a channel of zeros a tiny scale",
-        partial(_quantized, guarded=lambda largest, steps: (largest / steps).clamp(min=1e-8)),
+        partial(_quantized, guarded=partial(bounded, least=1e-8)),
         TINY,
     ),
     Misconception(
         "bounds all scales from below by 1",
-        partial(_quantized, guarded=lambda largest, steps: (largest / steps).clamp(min=1)),
+        partial(_quantized, guarded=partial(bounded, least=1.0)),
         "Only a channel of zeros has the scale 1: torch.where(scale == 0, 1.0, scale).",
     ),
     Misconception(
         "keeps the dimensions of the weights in the scales",
-        partial(_quantized, shaped=_with_keepdim),
+        partial(_quantized, shaped=_per_output),
         "w_scale has the shape [out]: reshape it to [-1, 1, ...] for the division of the weights "
         "only, or the bias becomes a matrix.",
     ),
@@ -163,7 +159,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "keeps the dimensions of the weights in the scales",
         partial(
             _quantized,
-            shaped=_with_keepdim,
+            shaped=_per_output,
             step=lambda x_scale, w_scale: x_scale * w_scale.flatten(),
         ),
         "w_scale has the shape [out]: flatten it before you return it.",
@@ -171,7 +167,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "counts the bias in steps of the weights",
         partial(_quantized, step=lambda x_scale, w_scale: w_scale),
-        "The bias joins sums of q_x q_w: its step is x_scale * w_scale.",
+        ONE_STEP,
     ),
     Misconception(
         "counts the bias in steps of the input",
@@ -202,27 +198,27 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "keeps the bias to 8 bits",
         partial(_quantized, bias_kept=lambda q_bias: q_bias.clamp(-127, 127).int()),
-        INT32,
+        IS_INT32,
     ),
     Misconception(
         "keeps the bias to 8 bits",
         partial(_quantized, bias_kept=lambda q_bias: q_bias.clamp(-128, 127).int()),
-        INT32,
+        IS_INT32,
     ),
     Misconception(
         "cuts the bias to 8 bits",
         partial(_quantized, bias_kept=lambda q_bias: q_bias.long().char()),
-        INT32,
+        IS_INT32,
     ),
     Misconception(
         "keeps the bias to 16 bits",
         partial(_quantized, bias_kept=lambda q_bias: q_bias.clamp(-(2**15), 2**15 - 1).int()),
-        INT32,
+        IS_INT32,
     ),
     Misconception(
         "cuts the bias to 16 bits",
         partial(_quantized, bias_kept=lambda q_bias: q_bias.long().short()),
-        INT32,
+        IS_INT32,
     ),
     Misconception(
         "leaves the bias real",

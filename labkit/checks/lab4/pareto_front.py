@@ -60,7 +60,7 @@ def _compared(
     kept: Callable[[Tensor], Tensor] = lambda beaten: ~beaten.any(1),
     given: Callable[[Tensor], Tensor] = lambda front: front,
 ) -> Tensor:
-    """Return the front from all pairs; misconceptions change parts of this."""
+    """Return the front from all pairs, of which any part may be another one."""
     as_small, as_good = small(sizes, sizes[:, None]), good(accuracies, accuracies[:, None])
     unlike = better(sizes != sizes[:, None], accuracies != accuracies[:, None])
     return given(kept(as_small & as_good & unlike))
@@ -77,7 +77,7 @@ def _walked(
     in_place: bool = True,
     given: Callable[[Tensor], Tensor] = lambda front: front,
 ) -> Tensor:
-    """Return the front from a walk from small to large; misconceptions change parts of this."""
+    """Return the front from a walk from small to large, of which any part may be another one."""
     networks = list(zip(sizes.tolist(), accuracies.tolist(), strict=True))
     sequence = sorted(range(len(networks)), key=lambda i: order(*networks[i]))
     front = torch.zeros(len(networks), dtype=torch.bool)

@@ -89,7 +89,7 @@ def _measured(
     ratio: Callable[[Tensor, Tensor, Power], Tensor] = _ratio,
     in_db: Callable[[Tensor], Tensor] = lambda ratio: 10 * torch.log10(ratio).mean(),
 ) -> Tensor:
-    """Return the SQNR a layer; every misconception changes parts of this."""
+    """Return the SQNR a layer, of which any part may be another one."""
 
     def coarse(real: Tensor) -> Tensor:
         scale = extent(real) / top(bits)

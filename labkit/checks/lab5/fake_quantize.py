@@ -68,6 +68,7 @@ def _there_and_back(
 
 
 def _in_int32(q: Tensor, qmin: int, qmax: int) -> Tensor:
+    # beyond int32, x86 gives the lowest number: 2^31 wraps to it
     whole = q.clamp(qmin, qmax).clamp(-(2.0**31), 2.0**31).to(torch.int64)
     return whole.to(torch.int32)
 

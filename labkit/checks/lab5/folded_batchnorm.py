@@ -5,7 +5,7 @@ from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise
 from labkit.checks.inputs import randn, uniform
-from labkit.checks.lab5.folded_batchnorm_slips import SLIPS
+from labkit.checks.lab5.folded_batchnorm_slips import MISCONCEPTIONS
 from labkit.checks.rules import Rule
 
 
@@ -79,5 +79,5 @@ FOLDED_BATCHNORM = Exercise(
         "None]).t(); if not frozen: mean, var = y.mean(0), y.var(0, unbiased=False); return gamma "
         "* (y - mean) / torch.sqrt(var + eps) + beta.",
     ),
-    misconceptions=SLIPS,
+    misconceptions=MISCONCEPTIONS,
 )

@@ -1,4 +1,4 @@
-"""What goes wrong in exercise 5.13."""
+"""Slips in batch normalization while training, for exercise 5.13."""
 
 from collections.abc import Callable
 from functools import partial
@@ -98,7 +98,7 @@ def _real_statistics(x: Tensor, w: Tensor, *others: Any) -> Tensor:
     return _layer(x, w, *others, training=lambda y, given: real)
 
 
-SLIPS = (
+MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "rounds the weights before they are folded",
         partial(_layer, factor=lambda gamma, var, eps: torch.ones_like(gamma)),

@@ -53,7 +53,7 @@ def _leaves(weights: list[Any], depth: int = 0) -> list[tuple[int, Tensor]]:
     return found
 
 
-def _half(bits: int) -> int:
+def _qmax(bits: int) -> int:
     return 2 ** (bits - 1) - 1
 
 
@@ -72,7 +72,7 @@ def _prepared(
     *,
     chosen: Callable[[int, int, int], bool] = _all,
     size: Callable[[Tensor], Tensor] = _largest,
-    steps: Callable[[int], float] = _half,
+    steps: Callable[[int], float] = _qmax,
     turn: Callable[[Tensor], Tensor] = torch.round,
     limit: Callable[[Tensor, int], Tensor] = lambda q, qmax: q.clamp(-qmax, qmax),
     back: Callable[[Tensor, Tensor], Tensor] = torch.mul,
@@ -84,7 +84,7 @@ def _prepared(
     for number, (depth, w) in enumerate(leaves):
         if chosen(depth, number, len(leaves)):
             scale = size(w) / steps(bits)
-            w = back(limit(turn(w / scale), _half(bits)), scale)
+            w = back(limit(turn(w / scale), _qmax(bits)), scale)
         x = passed(x @ w.t(), bits)
     return x
 
@@ -94,7 +94,7 @@ def _unlimited(q: Tensor, qmax: int) -> Tensor:
 
 
 def _rounded(x: Tensor, bits: int) -> Tensor:
-    scale = x.abs().max() / _half(bits)
+    scale = x.abs().max() / _qmax(bits)
     return torch.round(x / scale) * scale
 
 
