@@ -220,10 +220,11 @@ QUANTIZE_PER_CHANNEL = Exercise(
         *(
             Misconception(
                 "gives a channel of zeros a tiny scale",
-                partial(_coded, scales=partial(bounded, least=10.0**-n)),
+                partial(_coded, scales=partial(bounded, least=10.0**-n, before=before)),
                 "A channel of zeros has the scale 1.0: a bound from below gives it a tiny one.",
             )
-            for n in range(4, 12)
+            for before, end in ((False, 12), (True, 10))  # a scale below 1e-12 counts as 0
+            for n in range(4, end)
         ),
         *of_turning(_coded),
         *of_steps(_coded),

@@ -164,10 +164,11 @@ QUANTIZE_PER_GROUP = Exercise(
         *(
             Misconception(
                 "gives a group of zeros a tiny scale",
-                partial(_coded, scales=partial(bounded, least=10.0**-n)),
+                partial(_coded, scales=partial(bounded, least=10.0**-n, before=before)),
                 "A group of zeros has the scale 1: a bound from below gives it a tiny one.",
             )
-            for n in range(4, 12)
+            for before, end in ((False, 12), (True, 10))  # a scale below 1e-12 counts as 0
+            for n in range(4, end)
         ),
         Misconception(
             "leaves out the last group when it is not full",
