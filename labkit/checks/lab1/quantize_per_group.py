@@ -157,6 +157,16 @@ QUANTIZE_PER_GROUP = Exercise(
             "not the flattened matrix.",
         ),
         Misconception(
+            "gives all groups of a row the same scale",
+            _scale_per_row,
+            "Take the maximum over group_size neighbours only.",
+        ),
+        Misconception(
+            "shares a scale between rows",
+            partial(_coded, reach=lambda part: part.abs().max().expand(len(part))),
+            "Each row has its own scale in each group: the result has shape [rows, groups].",
+        ),
+        Misconception(
             "leaves out the last group when it is not full",
             partial(_coded, cut=_full_ones),
             "Every value needs a code: the last group is simply smaller.",
@@ -219,16 +229,6 @@ QUANTIZE_PER_GROUP = Exercise(
             partial(_coded, given=lambda scale: scale[..., None]),
             "The scales have the shape [rows, number of groups in a row]: keepdim is good for "
             "dividing, then squeeze(-1).",
-        ),
-        Misconception(
-            "gives all groups of a row the same scale",
-            _scale_per_row,
-            "Take the maximum over group_size neighbours only.",
-        ),
-        Misconception(
-            "shares a scale between rows",
-            partial(_coded, reach=lambda part: part.abs().max().expand(len(part))),
-            "Each row has its own scale in each group: the result has shape [rows, groups].",
         ),
         Misconception(
             "puts the rest of a row into its last full group",
