@@ -90,12 +90,23 @@ def _not_clamped(product: Tensor, folded: Tensor, mantissa: int, shift: int, *re
     return requantize(product + folded, mantissa, shift, rest[0], *INT32)
 
 
+def _shift_for_zero_point(
+    product: Tensor, folded: Tensor, mantissa: int, shift: int, *rest: int
+) -> Tensor:
+    zero_point, low, high = rest
+    return requantize(product + folded, mantissa, zero_point, shift, low, high)
+
+
 def _added_late(q: Tensor, q_bias: Tensor, low: int, high: int) -> Tensor:
     return (q + q_bias).clamp(low, high)
 
 
 EITHER_SIDE = "A result may lie beyond the codes on either side: clamp to [qmin, qmax]."
 PASS_ON = "Codes of the result may be unsigned, or begin at the zero point: pass qmin and qmax on."
+IN_ORDER = (
+    "requantize takes the accumulators, then mantissa, shift, zero_point, qmin, qmax: hand them "
+    "over in this order."
+)
 NINE_BITS = (
     "q_x - x_zero_point needs 9 bits and wraps: give gemm the codes as they are. Your "
     "fold_zero_point corrects for the zero point."
@@ -159,6 +170,16 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "gives the result the input's zero point",
         partial(_computed, zeros=lambda of_input, of_result: (of_input, of_input)),
         "Input and output have different grids: requantize needs zero_point, not x_zero_point.",
+    ),
+    Misconception(
+        "hands zero_point and shift to requantize in the wrong order",
+        partial(_computed, requantized=_shift_for_zero_point),
+        IN_ORDER,
+    ),
+    Misconception(
+        "exchanges qmin and qmax",
+        partial(_computed, ends=lambda qmin, qmax: (qmax, qmin)),
+        IN_ORDER,
     ),
     Misconception(
         "leaves out the zero point of the result",

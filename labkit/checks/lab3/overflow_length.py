@@ -83,6 +83,11 @@ OVERFLOW_LENGTH = Exercise(
             "That number does not exist: signed integers end one below it, 127 for 8 bits.",
         ),
         Misconception(
+            "does not count a sum that reaches the end",
+            partial(_fitted, end=lambda bits: 2 ** (bits - 1) - 2),
+            "The largest number, 2**(bits - 1) - 1, still fits: compare with <=, not with <.",
+        ),
+        Misconception(
             "takes two bits away for signs",
             partial(_fitted, end=lambda bits: 2 ** (bits - 2) - 1),
             "The accumulator has one sign, however many factors have one: 2**(bits - 1) - 1.",

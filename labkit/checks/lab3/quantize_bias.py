@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,14 +46,20 @@ def _counted(
     w_scale: float,
     *,
     real: Callable[[Tensor], Tensor] = torch.Tensor.double,
-    step: Callable[[float, float], float] = operator.mul,
-    steps: Callable[[Tensor, float], Tensor] = torch.div,
+    step: Callable[[float, float], Any] = operator.mul,
+    steps: Callable[[Tensor, Any], Tensor] = torch.div,
     turn: Callable[[Tensor], Tensor] = torch.round,
     saturated: Callable[[Tensor], Tensor] = lambda q: q.clamp(*INT32),
     ended: Callable[[Tensor], Tensor] = torch.Tensor.long,
 ) -> Tensor:
     """Return the bias in steps of the accumulators, of which any part may be another one."""
     return ended(saturated(turn(steps(real(bias), step(x_scale, w_scale)))))
+
+
+def _rounded_between(real: Tensor, scales: tuple[float, float]) -> Tensor:
+    """Divide by one scale after the other, and round after the first, too."""
+    first, second = scales
+    return torch.round(real / first) / second
 
 
 def _kept(low: int, high: int) -> Callable[[Tensor], Tensor]:
@@ -127,6 +134,18 @@ QUANTIZE_BIAS = Exercise(
             "takes the root of the product of the scales",
             partial(_counted, step=lambda x_scale, w_scale: (x_scale * w_scale) ** 0.5),
             "A step of q_x * q_w is the product of the two scales itself: x_scale * w_scale.",
+        ),
+        *(
+            Misconception(
+                "rounds after each of the two divisions",
+                partial(_counted, step=scales, steps=_rounded_between),
+                "Rounding after the first division leaves whole steps of one scale alone. Divide "
+                "by x_scale * w_scale, then round once.",
+            )
+            for scales in (
+                lambda x_scale, w_scale: (x_scale, w_scale),
+                lambda x_scale, w_scale: (w_scale, x_scale),
+            )
         ),
         Misconception(
             "keeps the bias to 8 bits",

@@ -57,6 +57,10 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
+def _bytes(q: Tensor) -> Tensor:
+    return q.to(torch.int64).to(torch.uint8)
+
+
 def _added(
     q_a: Tensor,
     a: Grid,
@@ -72,8 +76,8 @@ def _added(
     turn: Callable[[Tensor], Tensor] = torch.round,
     shifted: Callable[[Tensor, int], Tensor] = torch.add,
     low: Callable[[int, bool], int | None] = lambda zero_point, relu: zero_point if relu else 0,
-    high: Callable[[bool], int] = lambda relu: 255,
-    coded: Callable[[Tensor], Tensor] = lambda q: q.to(torch.int64).to(torch.uint8),
+    high: Callable[[int, bool], int] = lambda zero_point, relu: 255,
+    coded: Callable[[Tensor], Tensor] = _bytes,
 ) -> Tensor:
     """Return the codes, of which any part may be another one."""
     first, other = (
@@ -81,7 +85,7 @@ def _added(
         for q, (scale, zero_point) in ((q_a, a), (q_b, second(a, b)))
     )
     q = shifted(turn(first + other), y[1])
-    return coded(q.clamp(low(y[1], relu), high(relu)))
+    return coded(q.clamp(low(y[1], relu), high(y[1], relu)))
 
 
 def _each_rounded(steps: Callable[[Tensor, float, float], Tensor]) -> Callable[..., Tensor]:
@@ -222,7 +226,7 @@ ADD_CODES = Exercise(
             partial(
                 _added,
                 low=lambda zero_point, relu: -128,
-                high=lambda relu: 127,
+                high=lambda zero_point, relu: 127,
                 coded=_wide,
             ),
             TO_255,
@@ -232,19 +236,33 @@ ADD_CODES = Exercise(
             partial(
                 _added,
                 low=lambda zero_point, relu: zero_point if relu else -128,
-                high=lambda relu: 127,
+                high=lambda zero_point, relu: 127,
                 coded=_wide,
             ),
             TO_255,
         ),
         Misconception(
             "clamps at 127",
-            partial(_added, high=lambda relu: 127),
+            partial(_added, high=lambda zero_point, relu: 127),
             TO_255,
+        ),
+        *(
+            Misconception(
+                "adds the zero point of the result after it has clamped",
+                partial(_added, low=low, high=lambda zero_point, relu: 255 + zero_point, coded=end),
+                "Added after the clamp, the zero point moves results beyond the codes again: add "
+                "y[1] first, then clamp(y[1] if relu else 0, 255).",
+            )
+            for low in (
+                lambda zero_point, relu: zero_point if relu else 0,
+                lambda zero_point, relu: zero_point,
+                lambda zero_point, relu: 2 * zero_point if relu else zero_point,
+            )
+            for end in (_bytes, _wide)
         ),
         Misconception(
             "saturates without a ReLU only",
-            partial(_added, high=lambda relu: NO_BOUND if relu else 255),
+            partial(_added, high=lambda zero_point, relu: NO_BOUND if relu else 255),
             "A sum beyond the grid wraps around in uint8, with a ReLU, too: clamp to 255.",
         ),
         Misconception(
@@ -252,13 +270,17 @@ ADD_CODES = Exercise(
             partial(
                 _added,
                 low=lambda zero_point, relu: zero_point if relu else -NO_BOUND,
-                high=lambda relu: NO_BOUND,
+                high=lambda zero_point, relu: NO_BOUND,
             ),
             "A sum beyond the grid wraps around in uint8: clamp to 0 and 255 before converting.",
         ),
         Misconception(
             "does not clamp, and wraps around",
-            partial(_added, low=lambda zero_point, relu: -NO_BOUND, high=lambda relu: NO_BOUND),
+            partial(
+                _added,
+                low=lambda zero_point, relu: -NO_BOUND,
+                high=lambda zero_point, relu: NO_BOUND,
+            ),
             "There are no codes beyond 0 and 255, and none below y[1] with relu: clamp before "
             "converting to uint8.",
         ),
@@ -267,7 +289,7 @@ ADD_CODES = Exercise(
             partial(
                 _added,
                 low=lambda zero_point, relu: -NO_BOUND,
-                high=lambda relu: NO_BOUND,
+                high=lambda zero_point, relu: NO_BOUND,
                 coded=_wide,
             ),
             NO_END,
@@ -277,7 +299,7 @@ ADD_CODES = Exercise(
             partial(
                 _added,
                 low=lambda zero_point, relu: zero_point if relu else -NO_BOUND,
-                high=lambda relu: NO_BOUND,
+                high=lambda zero_point, relu: NO_BOUND,
                 coded=_wide,
             ),
             "There are no codes beyond 0 and 255: clamp with and without relu, before converting "

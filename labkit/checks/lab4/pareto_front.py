@@ -35,11 +35,18 @@ def _cases(rng: torch.Generator) -> list[Case]:
         larger = int(torch.randint(90, generator=rng, size=()))
         return Case(label, ((torch.tensor(sizes) + larger)[order], torch.tensor(accuracies)[order]))
 
+    def rising(label: str, count: int) -> Case:
+        """Put the most accurate last, so that the first one is not kept by luck."""
+        accuracies = torch.arange(60, 60 + 4 * count, 4)
+        order = torch.randperm(count - 1, generator=rng).tolist()
+        size = int(torch.randint(10, 99, generator=rng, size=()))
+        return Case(label, (torch.full((count,), size), accuracies[[*order, -1]] / 100))
+
     return [
         mixed("one network", [10], [0.5]),
         mixed("two of which one is better", [20, 10], [0.8, 0.9]),
         mixed("the same accuracy", [10, 20, 30, 40], [0.9, 0.9, 0.9, 0.9]),
-        mixed("the same size", [10, 10, 10, 10], [0.7, 0.9, 0.8, 0.6]),
+        rising("the same size", 6),
         mixed("two alike", [30, 20, 20, 10, 30], [0.9, 0.8, 0.8, 0.7, 0.8]),
         drawn("twelve networks", 12, 1000, 50),
         drawn("many ties", 30, 8, 8),

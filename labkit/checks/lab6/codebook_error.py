@@ -23,11 +23,12 @@ def _measured(
     *,
     error: Callable[[Tensor, Tensor], Tensor] = lambda x, back: back - x,
     back: Callable[[Tensor, Tensor], Tensor] = lambda codes, levels: levels[codes],
-    mean: Callable[[Tensor], Tensor] = lambda error: error.square().mean(),
-    largest: Callable[[Tensor], Tensor] = lambda error: error.abs().max(),
+    mean: Callable[[Tensor, Tensor], Tensor] = lambda error, codes: error.square().mean(),
+    largest: Callable[[Tensor, Tensor], Tensor] = lambda error, levels: error.abs().max(),
 ) -> tuple[float, float]:
-    errors = error(x, back(assign_codes(x, levels), levels))
-    return float(mean(errors)), float(largest(errors))
+    codes = assign_codes(x, levels)
+    errors = error(x, back(codes, levels))
+    return float(mean(errors, codes)), float(largest(errors, levels))
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -49,6 +50,21 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
+def _mean_of_means(error: Tensor, codes: Tensor) -> Tensor:
+    """Let each level count alike, however many values have its code."""
+    return torch.stack([error[codes == code].square().mean() for code in codes.unique()]).mean()
+
+
+def _a_level(error: Tensor, codes: Tensor) -> Tensor:
+    return error.square().sum() / len(codes.unique())
+
+
+FROM_THE_GAPS = (
+    "Only between two levels is no error larger than half their distance; beyond the first and the "
+    "last level it may be any. Measure it: (levels[codes] - x).abs().max()."
+)
+
+
 CODEBOOK_ERROR = Exercise(
     id="6.3",
     title="What k-means minimizes",
@@ -66,53 +82,83 @@ CODEBOOK_ERROR = Exercise(
     misconceptions=(
         Misconception(
             "sums the squares",
-            partial(_measured, mean=lambda error: error.square().sum()),
+            partial(_measured, mean=lambda error, codes: error.square().sum()),
             "The mean, so that tensors of different sizes can be compared.",
         ),
         Misconception(
             "takes the root of the mean",
-            partial(_measured, mean=lambda error: error.square().mean().sqrt()),
+            partial(_measured, mean=lambda error, codes: error.square().mean().sqrt()),
             "The mean of the squares, without a root.",
         ),
         Misconception(
             "takes the mean of the magnitudes",
-            partial(_measured, mean=lambda error: error.abs().mean()),
+            partial(_measured, mean=lambda error, codes: error.abs().mean()),
             "The first number is the mean of the squares: large errors count more.",
         ),
         Misconception(
+            "averages the mean squared errors of the levels",
+            partial(_measured, mean=_mean_of_means),
+            "A level that many values have would count no more than one that few have. Every value "
+            "counts alike: the mean of all squares at once.",
+        ),
+        Misconception(
+            "divides the sum of the squares by the number of levels",
+            partial(_measured, mean=_a_level),
+            "The mean is over the values: divide by x.numel(), which mean() does.",
+        ),
+        Misconception(
+            "divides the sum of the squares by the first size of `x`",
+            partial(_measured, mean=lambda error, codes: error.square().sum() / len(error)),
+            "len(x) is the number of rows of a matrix. The mean is over all values: x.numel(), "
+            "which mean() divides by.",
+        ),
+        Misconception(
             "averages before it squares",
-            partial(_measured, mean=lambda error: error.mean().square()),
+            partial(_measured, mean=lambda error, codes: error.mean().square()),
             "Errors of both signs cancel in a mean: square first, then average.",
         ),
         Misconception(
             "takes the variance of the errors",
-            partial(_measured, mean=lambda error: error.var()),
+            partial(_measured, mean=lambda error, codes: error.var()),
             "The variance takes the mean of the errors away, and divides by n - 1: the mean of "
             "the squares does neither.",
         ),
         Misconception(
             "takes the variance of the errors",
-            partial(_measured, mean=lambda error: error.var(correction=0)),
+            partial(_measured, mean=lambda error, codes: error.var(correction=0)),
             "The variance takes the mean of the errors away: the mean of the squares does not.",
         ),
         Misconception(
             "looks for the largest error in one direction only",
-            partial(_measured, largest=lambda error: error.max()),
+            partial(_measured, largest=lambda error, levels: error.max()),
             "An error may be negative, too: abs() before max().",
         ),
         Misconception(
             "looks for the largest error in one direction only",
-            partial(_measured, largest=lambda error: (-error).max()),
+            partial(_measured, largest=lambda error, levels: (-error).max()),
             "An error may be negative, too: abs() before max().",
+        ),
+        *(
+            Misconception(
+                "works the largest error out from the distances of the levels",
+                partial(_measured, largest=largest),
+                FROM_THE_GAPS,
+            )
+            for largest in (
+                lambda error, levels: levels.diff().max() / 2,
+                lambda error, levels: levels.diff().min() / 2,
+                lambda error, levels: levels.diff().mean() / 2,
+                lambda error, levels: levels.diff().max(),
+            )
         ),
         Misconception(
             "squares the largest error",
-            partial(_measured, largest=lambda error: error.square().max()),
+            partial(_measured, largest=lambda error, levels: error.square().max()),
             "The second number is the error itself, in units of the weights: no square.",
         ),
         Misconception(
             "returns where the largest error is",
-            partial(_measured, largest=lambda error: error.abs().argmax()),
+            partial(_measured, largest=lambda error, levels: error.abs().argmax()),
             "argmax gives the place. Asked for is the error there: max().",
         ),
         Misconception(

@@ -39,6 +39,7 @@ def _errors(
     bits: int,
     group_size: int,
     *,
+    seen: Callable[[Tensor, Tensor], Tensor] = lambda x, w: x,
     magnitude: Callable[[Tensor], Tensor] = _magnitude,
     power: Callable[[Tensor, float], Tensor] = torch.pow,
     rounded: Callable[[Tensor, int, int], Tensor] = _round,
@@ -49,7 +50,7 @@ def _errors(
 ) -> Tensor:
     errors = []
     for alpha in alphas:
-        s = power(magnitude(x), alpha)
+        s = power(magnitude(seen(x, w)), alpha)
         errors.append(mean(output(x, back(rounded(scaled(w, s), bits, group_size), s) - w)))
     return torch.stack(errors)
 
@@ -85,7 +86,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
     drawn = [
         ("no scaling", lambda: layer(2, 4, 3, [0.0], 4, 4)),
         ("two exponents", lambda: layer(2, 4, 5, [0.5, 1.0], 4, 2)),
-        ("a search", lambda: layer(3, 8, 6, [0.0, 0.25, 0.5, 0.75, 1.0], 3, 4)),
+        ("a search", lambda: layer(3, 8, 8, [0.0, 0.25, 0.5, 0.75, 1.0], 3, 4)),
         ("as many outputs as channels", lambda: layer(6, 6, 6, [0.0, 0.6], 4, 3)),
         ("a channel that was always 0", dead),
         ("negative inputs", negative),
@@ -183,6 +184,16 @@ AWQ_ERRORS = Exercise(
             "takes the mean magnitude of all inputs",
             partial(_errors, magnitude=lambda x: x.abs().mean().expand(x.shape[1])),
             "Each channel has its own magnitude: x.abs().mean(0).",
+        ),
+        Misconception(
+            "averages over the channels of each token",
+            partial(_errors, magnitude=lambda x: x.abs().mean(1).clamp(min=LEAST)),
+            "Asked for is one number for each channel, the mean over the tokens: x.abs().mean(0).",
+        ),
+        Misconception(
+            "takes the magnitudes of the weights",
+            partial(_errors, seen=lambda x, w: w),
+            "It is the inputs that say which channels count: x.abs().mean(0).",
         ),
         Misconception(
             "forgets the sign of the inputs",

@@ -30,19 +30,20 @@ def _rounded(
     top: Callable[[int], int] = lambda bits: 2 ** (bits - 1) - 1,
     turn: Callable[[Tensor], Tensor] = torch.round,
     back: Callable[[Tensor, Tensor], Tensor] = torch.mul,
-    cost: Callable[[int, int, int], float] = lambda tokens, width, bits: (
-        (2 * tokens * width * bits + 16 * (width + tokens)) / 8
-    ),
+    codes: Callable[[int, int], int] = lambda tokens, width: 2 * tokens * width,
+    scales: Callable[[int, int], int] = lambda tokens, width: width + tokens,
+    scale_bits: int = 16,
+    stored: Callable[[int, int], float] = lambda of_codes, of_scales: (of_codes + of_scales) / 8,
 ) -> tuple[Tensor, Tensor, float]:
     def one(x: Tensor, axis: int | None) -> Tensor:
         """Round on grids that share a scale along an axis, or on one grid."""
         whole = (0, 1) if axis is None else axis
         scale = reach(x).amax(whole, keepdim=True) / top(bits)
-        codes = turn(x / scale).clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-        return back(codes, scale)
+        q = turn(x / scale).clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        return back(q, scale)
 
-    tokens, width = keys.shape
-    return one(keys, axes[0]), one(values, axes[1]), cost(tokens, width, bits)
+    size = stored(bits * codes(*keys.shape), scale_bits * scales(*keys.shape))
+    return one(keys, axes[0]), one(values, axes[1]), size
 
 
 def _reals(keys: Tensor, values: Tensor, bits: int) -> Tensor:
@@ -78,6 +79,11 @@ def _asymmetric(keys: Tensor, values: Tensor, bits: int) -> tuple[Tensor, Tensor
         return torch.round((x - low) / scale) * scale + low
 
     return back(keys, 0), back(values, 1), cache_round(keys, values, bits)[2]
+
+
+SCALES = (
+    "Keys have a scale for each channel, values one for each token: 16 * (width + tokens) bits."
+)
 
 
 CACHE_ROUND = Exercise(
@@ -172,90 +178,74 @@ CACHE_ROUND = Exercise(
         ),
         Misconception(
             "counts the codes alone",
-            partial(_rounded, cost=lambda tokens, width, bits: 2 * tokens * width * bits / 8),
+            partial(_rounded, scales=lambda tokens, width: 0),
             "Scales are stored as well: 16 bits for each channel of the keys and each token of the "
             "values.",
         ),
         Misconception(
-            "counts keys and not values",
-            partial(
-                _rounded,
-                cost=lambda tokens, width, bits: (
-                    (tokens * width * bits + 16 * (width + tokens)) / 8
-                ),
-            ),
-            "Both are stored: 2 * tokens * width codes.",
+            "counts the codes of one tensor only",
+            partial(_rounded, codes=lambda tokens, width: tokens * width),
+            "Keys and values are both stored: 2 * tokens * width codes.",
+        ),
+        Misconception(
+            "counts the scales alone",
+            partial(_rounded, codes=lambda tokens, width: 0),
+            "The codes are stored as well: 2 * tokens * width of `bits` bits each.",
         ),
         Misconception(
             "returns bits",
-            partial(
-                _rounded,
-                cost=lambda tokens, width, bits: 2 * tokens * width * bits + 16 * (width + tokens),
-            ),
+            partial(_rounded, stored=lambda of_codes, of_scales: of_codes + of_scales),
             "Bytes: divide by 8.",
         ),
         Misconception(
+            "rounds the bytes down",
+            partial(_rounded, stored=lambda of_codes, of_scales: (of_codes + of_scales) // 8),
+            "The bytes may be a fraction here: / 8 instead of // 8.",
+        ),
+        Misconception(
+            "rounds the bytes up",
+            partial(_rounded, stored=lambda of_codes, of_scales: -(-(of_codes + of_scales) // 8)),
+            "The bytes may be a fraction here: / 8, and nothing is rounded.",
+        ),
+        Misconception(
             "counts scales in float32",
-            partial(
-                _rounded,
-                cost=lambda tokens, width, bits: (
-                    (2 * tokens * width * bits + 32 * (width + tokens)) / 8
-                ),
-            ),
+            partial(_rounded, scale_bits=32),
+            "Scales are stored in 16 bits here.",
+        ),
+        Misconception(
+            "counts scales of 8 bits",
+            partial(_rounded, scale_bits=8),
             "Scales are stored in 16 bits here.",
         ),
         Misconception(
             "adds the bits of the scales to bytes",
-            partial(
-                _rounded,
-                cost=lambda tokens, width, bits: (
-                    2 * tokens * width * bits / 8 + 16 * (width + tokens)
-                ),
-            ),
+            partial(_rounded, stored=lambda of_codes, of_scales: of_codes / 8 + of_scales),
             "A scale of 16 bits has 2 bytes: all bits together, over 8.",
         ),
         Misconception(
             "counts the scales of the keys alone",
-            partial(
-                _rounded,
-                cost=lambda tokens, width, bits: (2 * tokens * width * bits + 16 * width) / 8,
-            ),
+            partial(_rounded, scales=lambda tokens, width: width),
             "Values have scales, too, one for each token.",
         ),
         Misconception(
             "counts the scales of the values alone",
-            partial(
-                _rounded,
-                cost=lambda tokens, width, bits: (2 * tokens * width * bits + 16 * tokens) / 8,
-            ),
+            partial(_rounded, scales=lambda tokens, width: tokens),
             "Keys have scales, too, one for each channel.",
         ),
         Misconception(
             "counts as many scales for the keys as for the values",
-            partial(
-                _rounded,
-                cost=lambda tokens, width, bits: (2 * tokens * width * bits + 2 * 16 * tokens) / 8,
-            ),
-            "Keys have a scale for each channel, values one for each token: 16 * (width + tokens) "
-            "bits.",
+            partial(_rounded, scales=lambda tokens, width: 2 * tokens),
+            SCALES,
         ),
         Misconception(
             "counts as many scales for the values as for the keys",
-            partial(
-                _rounded,
-                cost=lambda tokens, width, bits: (2 * tokens * width * bits + 2 * 16 * width) / 8,
-            ),
-            "Keys have a scale for each channel, values one for each token: 16 * (width + tokens) "
-            "bits.",
+            partial(_rounded, scales=lambda tokens, width: 2 * width),
+            SCALES,
         ),
         Misconception(
             "counts two scales for all",
-            partial(
-                _rounded,
-                cost=lambda tokens, width, bits: (2 * tokens * width * bits + 2 * 16) / 8,
-            ),
-            "Keys have a scale for each channel, values one for each token: 16 * (width + tokens) "
-            "bits.",
+            partial(_rounded, scales=lambda tokens, width: 2),
+            SCALES,
         ),
         Misconception(
             "stores the smallest value, too",

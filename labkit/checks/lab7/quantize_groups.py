@@ -21,8 +21,12 @@ def quantize_groups(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tens
     return _coded(w, bits, group_size)
 
 
-def _largest(w: Tensor, group_size: int) -> Tensor:
-    return w.unflatten(1, (-1, group_size)).abs().amax(2)
+def _cut(w: Tensor, group_size: int) -> Tensor:
+    return w.unflatten(1, (-1, group_size))
+
+
+def _largest(groups: Tensor) -> Tensor:
+    return groups.abs().amax(2)
 
 
 def _one_for_zeros(largest: Tensor, top: int) -> Tensor:
@@ -34,23 +38,25 @@ def _coded(
     bits: int,
     group_size: int,
     *,
-    reach: Callable[[Tensor, int], Tensor] = _largest,
+    cut: Callable[[Tensor, int], Tensor] = _cut,
+    reach: Callable[[Tensor], Tensor] = _largest,
     top: Callable[[int], int] = lambda bits: 2 ** (bits - 1) - 1,
     scales: Callable[[Tensor, int], Tensor] = _one_for_zeros,
     turn: Callable[[Tensor], Tensor] = torch.round,
+    kept: Callable[[Tensor], Tensor] = torch.Tensor.char,
     given: Callable[[Tensor, int], Tensor] = lambda scale, size: scale,
-    laid: Callable[[Tensor, int], Tensor] = lambda codes, size: codes,
+    joined: Callable[[Tensor, Tensor], Tensor] = lambda codes, w: codes.reshape(w.shape),
     cost: Callable[[Tensor, int, int], float] = lambda w, bits, size: bits + 16 / size,
 ) -> tuple[Tensor, Tensor, float]:
-    scale, qmax = scales(reach(w, group_size), top(bits)), 2 ** (bits - 1) - 1
-    steps = w / scale.repeat_interleave(w.shape[1] // scale.shape[1], dim=1)
-    codes = turn(steps).clamp(-qmax - 1, qmax).to(torch.int8)
-    return laid(codes, group_size), given(scale, group_size), cost(w, bits, group_size)
+    groups, qmax = cut(w, group_size), 2 ** (bits - 1) - 1
+    scale = scales(reach(groups), top(bits))
+    codes = kept(turn(groups / scale[..., None]).clamp(-qmax - 1, qmax))
+    return joined(codes, w), given(scale, group_size), cost(w, bits, group_size)
 
 
 def _unrounded(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, int, int]:
     qmax = 2 ** (bits - 1) - 1
-    scale = _largest(w.double(), group_size) / qmax
+    scale = _largest(_cut(w.double(), group_size)) / qmax
     scale = torch.where(scale == 0, 1.0, scale).repeat_interleave(group_size, dim=1)
     return w.double() / scale, -qmax, qmax
 
@@ -82,27 +88,24 @@ def _down_the_columns(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Te
     return codes.T, scale.T, bits + 16 / group_size
 
 
-def _of_the_row(w: Tensor, group_size: int) -> Tensor:
-    return w.abs().amax(1, keepdim=True).repeat(1, w.shape[1] // group_size)
-
-
-def _interleaved(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor, float]:
-    scale = w.unflatten(1, (group_size, -1)).abs().amax(1) / (2 ** (bits - 1) - 1)
-    scale = torch.where(scale == 0, 1.0, scale)
-    return torch.round(w / scale.repeat(1, group_size)), scale, bits + 16 / group_size
-
-
-def _nan(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor, float]:
-    scale = _largest(w, group_size) / (2 ** (bits - 1) - 1)
-    steps = w / scale.repeat_interleave(group_size, dim=1)
-    return torch.round(steps), scale, bits + 16 / group_size
-
-
 def _whole_range(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor, float]:
     groups = w.unflatten(1, (-1, group_size))
     scale = _one_for_zeros(groups.amax(2) - groups.amin(2), 2**bits - 1)
     codes = torch.round(groups / scale[..., None]).flatten(1)
     return codes.to(torch.int64), scale, bits + 16 / group_size
+
+
+IN_A_ROW = (
+    "Groups are neighbours in a row, along the axis that is summed over: w.unflatten(1, (-1, "
+    "group_size)), and [out, in / group_size] scales."
+)
+WITHOUT_1 = (
+    "A group of zeros gets the scale 1: with 0, whoever divides by it gets 0 / 0, which is NaN, "
+    "and a cast of NaN to integers gives any number."
+)
+A_GROUP = (
+    "The 16 bits of a scale are shared by the group_size weights of its group: 16 / group_size."
+)
 
 
 QUANTIZE_GROUPS = Exercise(
@@ -127,42 +130,60 @@ QUANTIZE_GROUPS = Exercise(
         Misconception(
             "cuts columns into groups",
             _down_the_columns,
-            "Groups are neighbours in a row, along the axis that is summed over: [out, in / "
-            "group_size] scales.",
+            IN_A_ROW,
         ),
         Misconception(
-            "has one scale a row",
-            partial(_coded, reach=_of_the_row),
-            "Each group of group_size neighbours has a scale of its own.",
-        ),
-        Misconception(
-            "has one scale a row",
-            partial(_coded, reach=lambda w, size: w.abs().amax(1, keepdim=True)),
-            "Each group of group_size neighbours has a scale of its own.",
-        ),
-        Misconception(
-            "has one scale for all weights",
+            "cuts the transposed matrix into groups",
             partial(
                 _coded,
-                reach=lambda w, size: w.abs().max().expand(len(w), w.shape[1] // size),
+                cut=lambda w, size: w.T.reshape(len(w), -1, size),
+                joined=lambda codes, w: codes.reshape(w.T.shape).T,
+            ),
+            IN_A_ROW,
+        ),
+        Misconception(
+            "lays the groups of the rows out in columns",
+            partial(_coded, joined=lambda codes, w: codes.reshape(w.T.shape).T),
+            "The groups of a row follow each other in that row: flatten(1) or reshape(w.shape), "
+            "and nothing is transposed.",
+        ),
+        Misconception(
+            "has one scale a row",
+            partial(
+                _coded,
+                reach=lambda groups: 0 * _largest(groups) + groups.abs().amax((1, 2))[:, None],
             ),
             "Each group of group_size neighbours has a scale of its own.",
         ),
         Misconception(
+            "has one scale a row",
+            partial(_coded, reach=lambda groups: groups.abs().amax((1, 2))[:, None]),
+            "Each group of group_size neighbours has a scale of its own.",
+        ),
+        Misconception(
+            "has one scale for all weights",
+            partial(_coded, reach=lambda groups: 0 * _largest(groups) + groups.abs().max()),
+            "Each group of group_size neighbours has a scale of its own.",
+        ),
+        Misconception(
             "makes groups of distant weights",
-            _interleaved,
+            partial(
+                _coded,
+                cut=lambda w, size: w.unflatten(1, (size, -1)).transpose(1, 2),
+                joined=lambda codes, w: codes.transpose(1, 2).reshape(w.shape),
+            ),
             "unflatten(1, (-1, group_size)): the last axis are neighbours. The other way round, a "
             "group takes every n-th weight.",
         ),
         Misconception(
             "forgets the sign",
-            partial(_coded, reach=lambda w, size: w.unflatten(1, (-1, size)).amax(2)),
+            partial(_coded, reach=lambda groups: groups.amax(2)),
             "The largest magnitude of a group may be that of a negative weight: abs() before the "
             "maximum.",
         ),
         Misconception(
             "forgets the sign",
-            partial(_coded, reach=lambda w, size: w.unflatten(1, (-1, size)).amax(2).abs()),
+            partial(_coded, reach=lambda groups: groups.amax(2).abs()),
             "The largest magnitude of a group may be that of a negative weight: abs() before the "
             "maximum.",
         ),
@@ -182,17 +203,18 @@ QUANTIZE_GROUPS = Exercise(
             partial(_coded, top=lambda bits: 127),
             "The largest code depends on the bits: 2^(b-1) - 1, 7 for four of them.",
         ),
-        Misconception(
-            "leaves the scale of a group of zeros at 0",
-            _nan,
-            "A group of zeros gets the scale 1: with 0, whoever divides by it gets 0 / 0, which is "
-            "NaN, and a cast of NaN to integers gives any number.",
+        *(
+            Misconception(
+                "leaves the scale of a group of zeros at 0",
+                partial(_coded, scales=torch.div, kept=kept),
+                WITHOUT_1,
+            )
+            for kept in (torch.clone, torch.Tensor.int, torch.Tensor.long)
         ),
         Misconception(
             "leaves the scale of a group of zeros at 0",
             partial(_coded, given=lambda scale, size: torch.where(scale == 1, 0.0, scale)),
-            "A group of zeros gets the scale 1: with 0, whoever divides by it gets 0 / 0, which is "
-            "NaN, and a cast of NaN to integers gives any number.",
+            WITHOUT_1,
         ),
         Misconception(
             "gives a group of zeros the scale 1 / qmax",
@@ -245,18 +267,38 @@ QUANTIZE_GROUPS = Exercise(
             "A scale for each group, not for each row: 16 / group_size.",
         ),
         Misconception(
+            "divides by the number of groups",
+            partial(_coded, cost=lambda w, bits, size: bits + 16 * size / w.shape[1]),
+            A_GROUP,
+        ),
+        Misconception(
+            "divides by the number of groups",
+            partial(_coded, cost=lambda w, bits, size: bits + 16 * size / w.numel()),
+            A_GROUP,
+        ),
+        Misconception(
+            "counts all scales of a row for each weight",
+            partial(_coded, cost=lambda w, bits, size: bits + 16 * w.shape[1] / size),
+            A_GROUP,
+        ),
+        Misconception(
+            "counts all scales for each weight",
+            partial(_coded, cost=lambda w, bits, size: bits + 16 * w.numel() / size),
+            A_GROUP,
+        ),
+        Misconception(
             "counts the bits of a group",
             partial(_coded, cost=lambda w, bits, size: size * bits + 16.0),
             "Asked for are the bits of one weight: divide by group_size.",
         ),
         Misconception(
             "leaves the codes in groups",
-            partial(_coded, laid=lambda codes, size: codes.unflatten(1, (-1, size))),
+            partial(_coded, joined=lambda codes, w: codes),
             "The codes have the shape of w: flatten(1) joins the groups of a row again.",
         ),
         Misconception(
             "makes a row of each group",
-            partial(_coded, laid=lambda codes, size: codes.reshape(-1, size)),
+            partial(_coded, joined=lambda codes, w: codes.flatten(0, 1)),
             "The codes have the shape of w: reshape(w.shape) puts the groups of a row side by side "
             "again.",
         ),

@@ -15,7 +15,13 @@ from labkit.checks.rules import Rule
 
 def split_linear(x: Tensor, w: Tensor, threshold: float) -> Tensor:
     """Return x w^T: outlier channels in float, all others, if any, in codes of 8 bits."""
-    return _split(x, w, threshold)
+    outlier = x.abs().amax(0) >= threshold
+    in_float = x[:, outlier] @ w[:, outlier].T
+    return (
+        in_float + _back(x[:, ~outlier]) @ _back(w[:, ~outlier]).T
+        if not outlier.all()
+        else in_float
+    )
 
 
 def _back(x: Tensor) -> Tensor:
@@ -24,10 +30,33 @@ def _back(x: Tensor) -> Tensor:
     return codes * scale[:, None]
 
 
-def _unguarded(x: Tensor) -> Tensor:
-    """Return what the rows come back as; NaN for a row of zeros."""
-    scale = x.abs().amax(1, keepdim=True) / 127
-    return torch.round(x / scale) * scale
+Coded = tuple[Tensor, Tensor]
+
+
+def _unguarded(x: Tensor) -> Coded:
+    """Return codes and scales of the rows; NaN for a row of zeros."""
+    scale = x.abs().amax(1) / 127
+    return torch.round(x / scale[:, None]), scale
+
+
+def _as_they_are(x: Tensor) -> Coded:
+    return x, torch.ones(len(x))
+
+
+def _in_columns(w: Tensor) -> Coded:
+    """Return what the columns come back as: their scales cannot be taken out of the sum."""
+    codes, scale = quantize_tokens(w.T)
+    return _as_they_are((codes * scale[:, None]).T)
+
+
+def _before(x: Tensor, inner: Tensor) -> Coded:
+    """Choose the grids while the outliers are still there."""
+    codes, scale = quantize_tokens(x)
+    return codes * inner, scale
+
+
+def _multiplied(q: Tensor, s: Tensor, r: Tensor, t: Tensor) -> Tensor:
+    return q.float() @ r.float().T * s[:, None] * t
 
 
 def _split(
@@ -37,13 +66,15 @@ def _split(
     *,
     reach: Callable[[Tensor], Tensor] = lambda x: x.abs().amax(0),
     beyond: Callable[[Tensor, float], Tensor] = torch.ge,
-    inputs: Callable[[Tensor, Tensor], Tensor] = lambda x, inner: _back(x[:, inner]),
-    weights: Callable[[Tensor, Tensor], Tensor] = lambda w, inner: _back(w[:, inner]),
-    outliers: Callable[[Tensor, Tensor], Tensor] = lambda x, w: x @ w.T,
+    inputs: Callable[[Tensor, Tensor], Coded] = lambda x, inner: quantize_tokens(x * inner),
+    weights: Callable[[Tensor, Tensor], Coded] = lambda w, inner: quantize_tokens(w * inner),
+    product: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] = _multiplied,
+    outliers: Callable[[Tensor, Tensor, Tensor], Tensor] = lambda x, w, outer: x @ w.T,
 ) -> Tensor:
+    """Return the sum of both products; what one leaves to the other is 0 in it."""
     inner = ~beyond(reach(x), threshold)
-    outer = outliers(x[:, ~inner], w[:, ~inner])
-    return outer + inputs(x, inner) @ weights(w, inner).T if bool(inner.any()) else outer
+    outer = outliers(x * ~inner, w, ~inner)
+    return outer + product(*inputs(x, inner), *weights(w, inner)) if bool(inner.any()) else outer
 
 
 def _reals(x: Tensor, w: Tensor, threshold: float) -> Tensor:
@@ -85,39 +116,6 @@ def _cases(rng: torch.Generator) -> list[Case]:
     return [Case(label, clear(draw, _reals)) for label, draw in drawn]
 
 
-def _all_in_codes(x: Tensor, w: Tensor) -> Tensor:
-    return _back(x) @ _back(w).T
-
-
-def _value_by_value(x: Tensor, w: Tensor, threshold: float) -> Tensor:
-    outlier = x.abs() >= threshold
-    return (x * outlier) @ w.T + _all_in_codes(x * ~outlier, w)
-
-
-def _columns_of_weights(w: Tensor, inner: Tensor) -> Tensor:
-    return _back(w[:, inner].T).T
-
-
-def _parted(
-    join: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor],
-) -> Callable[[Tensor, Tensor, float], Tensor]:
-    """Return the answer that puts codes and scales of both factors together by `join`."""
-
-    def wrong(x: Tensor, w: Tensor, threshold: float) -> Tensor:
-        outlier = x.abs().amax(0) >= threshold
-        if bool(outlier.all()):
-            return x @ w.T
-        inner = join(*quantize_tokens(x[:, ~outlier]), *quantize_tokens(w[:, ~outlier]))
-        return x[:, outlier] @ w[:, outlier].T + inner
-
-    return wrong
-
-
-def _by_token(x: Tensor, w: Tensor, threshold: float) -> Tensor:
-    outlier = x.abs().amax(1, keepdim=True) >= threshold
-    return torch.where(outlier, x @ w.T, _all_in_codes(x, w))
-
-
 SPLIT_LINEAR = Exercise(
     id="7.4",
     title="Outliers in float",
@@ -137,22 +135,22 @@ SPLIT_LINEAR = Exercise(
     misconceptions=(
         Misconception(
             "rounds the outliers, too",
-            lambda x, w, threshold: _all_in_codes(x, w),
+            partial(_split, beyond=lambda largest, threshold: largest < 0),
             "Nothing is split: the largest value of a token still decides about its grid.",
         ),
         Misconception(
             "chooses the grids before it splits",
             partial(
                 _split,
-                inputs=lambda x, inner: _back(x)[:, inner],
-                weights=lambda w, inner: _back(w)[:, inner],
+                inputs=_before,
+                weights=_before,
             ),
             "Split first. If the grid of a token is chosen with its outlier, all other values are "
             "as coarse as before, and nothing is won.",
         ),
         Misconception(
             "leaves the outliers out",
-            partial(_split, outliers=lambda x, w: torch.zeros(len(x), len(w))),
+            partial(_split, outliers=lambda x, w, outer: torch.zeros(len(x), len(w))),
             "The product of the outlier channels, in float, has to be added: they carry most of "
             "the result.",
         ),
@@ -160,15 +158,15 @@ SPLIT_LINEAR = Exercise(
             "divides 0 by 0",
             partial(
                 _split,
-                inputs=lambda x, inner: _unguarded(x[:, inner]),
-                weights=lambda w, inner: _unguarded(w[:, inner]),
+                inputs=lambda x, inner: _unguarded(x * inner),
+                weights=lambda w, inner: _unguarded(w * inner),
             ),
             "Without the outliers a row of x or w may be all 0. Its scale is 1, as in 7.3: "
             "quantize_tokens does it.",
         ),
         Misconception(
             "splits values instead of channels",
-            _value_by_value,
+            partial(_split, reach=torch.abs, weights=lambda w, inner: quantize_tokens(w)),
             "A whole channel is an outlier as soon as one of its values is: then columns of x and "
             "of w can be taken out, and two dense products are left.",
         ),
@@ -189,42 +187,46 @@ SPLIT_LINEAR = Exercise(
         ),
         Misconception(
             "leaves the weights real",
-            partial(_split, weights=lambda w, inner: w[:, inner]),
+            partial(_split, weights=lambda w, inner: _as_they_are(w * inner)),
             "Both factors are codes, or the product is no integer one: quantize_tokens(w), too.",
         ),
         Misconception(
             "gives the columns of the weights a scale",
-            partial(_split, weights=_columns_of_weights),
+            partial(_split, weights=lambda w, inner: _in_columns(w * inner)),
             "The sum runs over the columns, so a scale of a column cannot be taken out of it. Each "
             "row of w (each output) has one.",
         ),
         Misconception(
             "multiplies codes in int8",
-            _parted(lambda q, s, r, t: (q @ r.T) * s[:, None] * t),
+            partial(_split, product=lambda q, s, r, t: (q @ r.T) * s[:, None] * t),
             "A sum of products leaves int8 at once, and wraps: convert the codes first, q.float() "
             "@ r.float().T.",
         ),
         Misconception(
             "splits tokens instead of channels",
-            _by_token,
+            partial(
+                _split,
+                reach=lambda x: x.abs().amax(1, keepdim=True),
+                weights=lambda w, inner: quantize_tokens(w),
+            ),
             "A channel is an outlier, all its tokens with it: x.abs().amax(0), and columns of x "
             "and w are picked.",
         ),
         Misconception(
             "chooses the grids of the weights before it splits",
-            partial(_split, weights=lambda w, inner: _back(w)[:, inner]),
+            partial(_split, weights=_before),
             "Rows of w lose their outlier columns, too, before their scales are chosen: "
             "quantize_tokens(w[:, ~outlier]).",
         ),
         Misconception(
             "chooses the grids of the tokens before it splits",
-            partial(_split, inputs=lambda x, inner: _back(x)[:, inner]),
+            partial(_split, inputs=_before),
             "The grid of a token is chosen without its outliers, or its other values are as coarse "
             "as before: quantize_tokens(x[:, ~outlier]).",
         ),
         Misconception(
             "leaves the inputs real",
-            partial(_split, inputs=lambda x, inner: x[:, inner]),
+            partial(_split, inputs=lambda x, inner: _as_they_are(x * inner)),
             "Both factors are codes, or the product is no integer one: quantize_tokens(x[:, "
             "~outlier]), too.",
         ),
@@ -235,7 +237,7 @@ SPLIT_LINEAR = Exercise(
         ),
         Misconception(
             "rounds the weights of the outliers",
-            partial(_split, outliers=lambda x, w: x @ _back(w).T if x.shape[1] else x @ w.T),
+            partial(_split, outliers=lambda x, w, outer: x @ _back(w * outer).T),
             "Outlier channels are multiplied in float, x and w alike.",
         ),
         Misconception(
@@ -250,22 +252,22 @@ SPLIT_LINEAR = Exercise(
         ),
         Misconception(
             "leaves the scales of the weights out",
-            _parted(lambda q, s, r, t: (q.float() @ r.float().T) * s[:, None]),
+            partial(_split, product=lambda q, s, r, t: q.float() @ r.float().T * s[:, None]),
             "Codes count steps: multiply by the scale of the token and by that of the output.",
         ),
         Misconception(
             "leaves the scales of the tokens out",
-            _parted(lambda q, s, r, t: (q.float() @ r.float().T) * t),
+            partial(_split, product=lambda q, s, r, t: q.float() @ r.float().T * t),
             "Codes count steps: multiply by the scale of the token and by that of the output.",
         ),
         Misconception(
             "adds up codes without their scales",
-            _parted(lambda q, s, r, t: q.float() @ r.float().T),
+            partial(_split, product=lambda q, s, r, t: q.float() @ r.float().T),
             "Codes count steps: multiply by the scale of the token and by that of the output.",
         ),
         Misconception(
             "has the two scales exchanged",
-            _parted(lambda q, s, r, t: (q.float() @ r.float().T) * s * t[:, None]),
+            partial(_split, product=lambda q, s, r, t: q.float() @ r.float().T * s * t[:, None]),
             "Rows of the result are tokens, columns are outputs: s[:, None] of the tokens, t of "
             "the outputs.",
         ),

@@ -17,7 +17,7 @@ def convolve(
     q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
 ) -> Tensor:
     """Return the accumulators [height, width, out] of an image [H, W, C]."""
-    return _made(q_x, q_w, q_bias, x_zero_point, stride, padding)
+    return _made(q_x, q_w, q_bias, x_zero_point, stride, padding).to(torch.int32)
 
 
 def _made(
@@ -31,11 +31,12 @@ def _made(
     shifted: Callable[[Tensor, int], Tensor] = lambda q, z: q.double() - z,
     outside: Callable[[int], float] = lambda z: 0.0,
     kernel: Callable[[Tensor], Tensor] = torch.clone,
-    biases: Callable[[Tensor], Tensor] = torch.clone,
+    biases: Callable[[Tensor, Tensor], Tensor] = lambda q_bias, q_w: q_bias,
     given: Callable[[Tensor], Tensor] = torch.clone,
 ) -> Tensor:
     x, value = shifted(q_x, x_zero_point), outside(x_zero_point)
-    return given(_convolved(x, kernel(q_w), biases(q_bias), stride, padding, value))
+    q_w = kernel(q_w)
+    return given(_convolved(x, q_w, biases(q_bias, q_w), stride, padding, value))
 
 
 def _convolved(
@@ -44,7 +45,7 @@ def _convolved(
     """Return the sums of an image of numbers, padded with `value`: exact in float64."""
     x = F.pad(x.double().permute(2, 0, 1)[None], [padding] * 4, value=float(value))
     acc = F.conv2d(x, q_w.double().permute(0, 3, 1, 2), q_bias.double(), stride)
-    return acc[0].permute(1, 2, 0).round().to(torch.int32)
+    return acc[0].permute(1, 2, 0).round().long()
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -60,7 +61,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         case("one pixel, one weight", (1, 1, 1), (1, 1, 1), 1, 0),
         case("a kernel of one pixel", (2, 3, 4), (3, 1, 1), 1, 0),
         case("three by three", (4, 5, 2), (2, 3, 3), 1, 0),
-        case("a padding of 2", (4, 3, 2), (3, 3, 3), 1, 2),
+        case("a padding of 2, a narrow kernel", (4, 3, 2), (3, 3, 2), 1, 2),
         case("a stride of 2, large biases", (5, 6, 2), (2, 3, 3), 2, 1, 2**30),
         case("a stride of 3, a kernel that is no square", (5, 7, 3), (2, 2, 3), 3, 1),
     ]
@@ -69,6 +70,20 @@ def _cases(rng: torch.Generator) -> list[Case]:
 def _as_torch_stores_them(q_w: Tensor) -> Tensor:
     outputs, rows, columns, channels = q_w.shape
     return q_w.reshape(outputs, channels, rows, columns).permute(0, 2, 3, 1)
+
+
+def _square_kernel(q_w: Tensor, side: int) -> Tensor:
+    """Return the kernel with as many rows as columns; raise where it has not so many."""
+    places = torch.arange(q_w.shape[side])
+    return q_w[:, places][:, :, places]
+
+
+def _cut_short(q_w: Tensor, side: int) -> Tensor:
+    """Return the kernel without the weights that loops over a square leave out."""
+    places = torch.arange(q_w.shape[side])
+    short = torch.zeros_like(q_w)
+    short[:, places[:, None], places] = q_w[:, places[:, None], places]
+    return short
 
 
 def _stride_in_rows_only(
@@ -148,6 +163,13 @@ def _bias_of_each(
     return convolve(q_x, q_w, 0 * q_bias, x_zero_point, stride, padding) + taps * q_bias
 
 
+ONCE = "A sum begins with its bias once, before the loops over the kernel."
+SIDES = (
+    "A kernel may have other rows than columns: r runs to q_w.shape[1], s to q_w.shape[2], and so "
+    "for the sizes of the result."
+)
+
+
 CONVOLVE = Exercise(
     id="8.9",
     title="A convolution by loops",
@@ -210,12 +232,12 @@ CONVOLVE = Exercise(
         ),
         Misconception(
             "subtracts the bias",
-            partial(_made, biases=torch.neg),
+            partial(_made, biases=lambda q_bias, q_w: -q_bias),
             "Every sum begins with q_bias[n], which is added.",
         ),
         Misconception(
             "takes the first bias for all",
-            partial(_made, biases=lambda q_bias: q_bias[:1].expand(len(q_bias))),
+            partial(_made, biases=lambda q_bias, q_w: q_bias[:1].expand(len(q_bias))),
             "Each output has its own bias, q_bias[n].",
         ),
         Misconception(
@@ -240,7 +262,7 @@ CONVOLVE = Exercise(
         ),
         Misconception(
             "forgets the bias",
-            partial(_made, biases=torch.zeros_like),
+            partial(_made, biases=lambda q_bias, q_w: 0 * q_bias),
             "Every sum begins with q_bias[n], not with 0.",
         ),
         Misconception(
@@ -268,7 +290,24 @@ CONVOLVE = Exercise(
         Misconception(
             "adds the bias for each weight",
             _bias_of_each,
-            "A sum begins with its bias once, before the loops over the kernel.",
+            ONCE,
+        ),
+        *(
+            Misconception("adds the bias for each weight", partial(_made, biases=biases), ONCE)
+            for biases in (
+                lambda q_bias, q_w: q_bias.long() * q_w[0, ..., 0].numel(),
+                lambda q_bias, q_w: q_bias.long() * q_w[0].numel(),
+                lambda q_bias, q_w: q_bias.long() * q_w.shape[1],
+            )
+        ),
+        *(
+            Misconception("takes the kernel for square", partial(_made, kernel=kernel), SIDES)
+            for kernel in (
+                partial(_square_kernel, side=1),
+                partial(_square_kernel, side=2),
+                partial(_cut_short, side=1),
+                partial(_cut_short, side=2),
+            )
         ),
         Misconception(
             "has a row and a column too few",

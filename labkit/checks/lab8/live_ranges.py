@@ -1,6 +1,7 @@
 """Exercise 8.6: when each tensor of a network is needed."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -51,36 +52,39 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _last(change: Callable[[Inputs, list[int]], list[int]]) -> Callable[[Inputs], Range]:
-    """Return the answer whose last steps are changed."""
-
-    def wrong(inputs: Inputs) -> Range:
-        first, last = live_ranges(inputs)
-        return first, torch.tensor(change(inputs, last.tolist()))
-
-    return wrong
+def _tensors(first: list[int], last: list[int]) -> Range:
+    return torch.tensor(first), torch.tensor(last)
 
 
-def _first_reader(inputs: Inputs, last: list[int]) -> list[int]:
-    made = [0, *range(len(inputs))]
-    return [
-        next((step for step, taken in enumerate(inputs) if tensor in taken), made[tensor])
-        for tensor in range(len(last))
-    ]
+def _lived(
+    inputs: Inputs,
+    *,
+    seen: Callable[[tuple[int, ...]], tuple[int, ...]] = lambda taken: taken,
+    born: Callable[[int], int] = lambda tensor: max(tensor - 1, 0),
+    read: Callable[[list[int], int, int], int] = lambda readers, made, steps: readers[-1],
+    unread: Callable[[int, int], int] = lambda made, steps: made,
+    given: Callable[[list[int], list[int]], Range] = _tensors,
+) -> Range:
+    """Return first and last steps; every misconception changes parts of this."""
+    steps, tensors = len(inputs), range(len(inputs) + 1)
+    last = []
+    for tensor in tensors:
+        made = max(tensor - 1, 0)
+        readers = [step for step, taken in enumerate(inputs) if tensor in seen(taken)]
+        last.append(read(readers, made, steps) if readers else unread(made, steps))
+    return given([born(tensor) for tensor in tensors], last)
 
 
-def _only_first_input(inputs: Inputs, last: list[int]) -> list[int]:
-    return live_ranges(tuple(taken[:1] for taken in inputs))[1].tolist()
-
-
-def _unread(value: Callable[[Inputs], int]) -> Callable[[Inputs, list[int]], list[int]]:
-    """Return the change that ends tensors that nobody reads in another step."""
-
-    def change(inputs: Inputs, last: list[int]) -> list[int]:
-        read = {tensor for taken in inputs for tensor in taken}
-        return [end if i in read else value(inputs) for i, end in enumerate(last)]
-
-    return change
+NO_READER = (
+    "A tensor that nobody reads, such as the result, is live in the step that makes it, and no "
+    "longer: begin with last = first."
+)
+A_STEP_LATER = "The last step in which a tensor is live is that of its last reader: no + 1."
+SEVERAL = "A step may take several tensors: all of them are live in it."
+THE_RESULT = (
+    "There are len(inputs) + 1 tensors: tensor 0 and one for each step. The result of the last "
+    "step is one of them, though no step reads it."
+)
 
 
 LIVE_RANGES = Exercise(
@@ -104,120 +108,136 @@ LIVE_RANGES = Exercise(
     misconceptions=(
         Misconception(
             "lets a tensor die at its first reader",
-            _last(_first_reader),
+            partial(_lived, read=lambda readers, made, steps: readers[0]),
             "A residual is read again later, and by then its bytes would belong to another tensor: "
             "keep it until the last reader.",
         ),
         Misconception(
             "keeps all tensors to the end",
-            _last(lambda inputs, last: [len(inputs) - 1] * len(last)),
+            partial(
+                _lived,
+                read=lambda readers, made, steps: steps - 1,
+                unread=lambda made, steps: steps - 1,
+            ),
             "Dead tensors take memory that others could use: a life ends with its last reader.",
         ),
         Misconception(
             "ends a life before its last reader",
-            _last(
-                lambda inputs, last: [
-                    max(end - 1, start)
-                    for end, start in zip(last, [0, *range(len(inputs))], strict=True)
-                ]
-            ),
+            partial(_lived, read=lambda readers, made, steps: max(readers[-1] - 1, made)),
             "The step that reads a tensor still needs it, while it writes its own result: that "
             "step counts.",
         ),
         Misconception(
             "looks at the first input of each step only",
-            _last(_only_first_input),
-            "A step may take several tensors: all of them are live in it.",
+            partial(_lived, seen=lambda taken: taken[:1]),
+            SEVERAL,
+        ),
+        Misconception(
+            "lets tensors that nobody reads die in step 0",
+            partial(_lived, unread=lambda made, steps: 0),
+            NO_READER,
         ),
         Misconception(
             "forgets all readers",
-            lambda inputs: (live_ranges(inputs)[0],) * 2,
+            partial(_lived, read=lambda readers, made, steps: made),
             "A tensor that dies in the step that makes it could never be read.",
         ),
         Misconception(
             "counts steps by the tensors that they make",
-            lambda inputs: (
-                torch.arange(len(inputs) + 1),
-                _last(lambda _, last: [step + 1 for step in last])(inputs)[1],
+            partial(
+                _lived,
+                born=lambda tensor: tensor,
+                read=lambda readers, made, steps: readers[-1] + 1,
+                unread=lambda made, steps: made + 1,
             ),
             "Tensor i + 1 is made in step i: steps count from 0, and tensor 0 is there from "
             "step 0 on.",
         ),
         Misconception(
             "keeps tensors that nobody reads to the end",
-            _last(_unread(lambda inputs: len(inputs) - 1)),
-            "A tensor that nobody reads is live in the step that makes it, and no longer: begin "
-            "with last = first.",
+            partial(_lived, unread=lambda made, steps: steps - 1),
+            NO_READER,
         ),
         Misconception(
-            "lets tensors that nobody reads die in step 0",
-            _last(_unread(lambda inputs: 0)),
-            "A tensor that nobody reads, such as the result, is live in the step that makes it: "
-            "begin with last = first.",
+            "keeps tensors that nobody reads beyond the end",
+            partial(_lived, unread=lambda made, steps: steps),
+            NO_READER,
+        ),
+        Misconception(
+            "gives tensors that nobody reads the last step -1",
+            partial(_lived, unread=lambda made, steps: -1),
+            NO_READER,
         ),
         Misconception(
             "has no entry for the result",
-            lambda inputs: tuple(part[:-1] for part in live_ranges(inputs)),
-            "There are len(inputs) + 1 tensors: tensor 0 and one for each step. The result of the "
-            "last step is one of them, though no step reads it.",
+            partial(_lived, given=lambda first, last: _tensors(first[:-1], last[:-1])),
+            THE_RESULT,
         ),
         Misconception(
             "has no entry for the result",
             lambda inputs: tuple(part[: 1 + max(map(max, inputs))] for part in live_ranges(inputs)),
-            "There are len(inputs) + 1 tensors: tensor 0 and one for each step. The result of the "
-            "last step is one of them, though no step reads it.",
+            THE_RESULT,
         ),
         Misconception(
             "ends a life one step after its last reader",
-            _last(
-                lambda inputs, last: [
-                    end + (end > start)
-                    for end, start in zip(last, [0, *range(len(inputs))], strict=True)
-                ]
+            partial(_lived, read=lambda readers, made, steps: readers[-1] + (readers[-1] > made)),
+            A_STEP_LATER,
+        ),
+        Misconception(
+            "ends a life one step after its last reader",
+            partial(_lived, read=lambda readers, made, steps: readers[-1] + 1),
+            A_STEP_LATER,
+        ),
+        Misconception(
+            "ends a life one step after its last reader",
+            partial(
+                _lived,
+                read=lambda readers, made, steps: readers[-1] + 1,
+                unread=lambda made, steps: made + 1,
             ),
-            "The last step in which a tensor is live is that of its last reader: no + 1.",
-        ),
-        Misconception(
-            "ends a life one step after its last reader",
-            _last(lambda inputs, last: [end + 1 for end in last]),
-            "The last step in which a tensor is live is that of its last reader: no + 1.",
+            A_STEP_LATER,
         ),
         Misconception(
             "lets a life begin one step after the tensor is made",
-            lambda inputs: (torch.arange(len(inputs) + 1), live_ranges(inputs)[1]),
+            partial(_lived, born=lambda tensor: tensor),
             "Step i makes tensor i + 1, so that one is live from step i on; tensor 0 is there from "
             "step 0 on.",
         ),
         Misconception(
-            "keeps tensors that nobody reads beyond the end",
-            _last(_unread(len)),
-            "A tensor that nobody reads is live in the step that makes it, and no longer: begin "
-            "with last = first.",
+            "lets all lives begin in step 0",
+            partial(_lived, born=lambda tensor: 0),
+            "Step i makes tensor i + 1, which is not there before: its first step is i.",
         ),
         Misconception(
             "keeps the result alone beyond the end",
-            _last(lambda inputs, last: [*last[:-1], len(inputs)]),
+            partial(_lived, given=lambda first, last: _tensors(first, [*last[:-1], len(last) - 1])),
             "The last step is len(inputs) - 1: there is no step after it.",
         ),
         Misconception(
             "looks at the last input of each step only",
-            _last(
-                lambda inputs, last: live_ranges(tuple(taken[-1:] for taken in inputs))[1].tolist()
-            ),
-            "A step may take several tensors: all of them are live in it.",
+            partial(_lived, seen=lambda taken: taken[-1:]),
+            SEVERAL,
+        ),
+        Misconception(
+            "looks at the largest input of each step only",
+            partial(_lived, seen=lambda taken: (max(taken),)),
+            SEVERAL,
         ),
         Misconception(
             "counts readers",
-            _last(
-                lambda inputs, last: [
-                    sum(i in taken for taken in inputs) for i in range(len(inputs) + 1)
-                ]
+            partial(
+                _lived,
+                read=lambda readers, made, steps: len(readers),
+                unread=lambda made, steps: 0,
             ),
             "Asked for is the number of the last step that reads a tensor, not how many do.",
         ),
         Misconception(
             "takes the network for a chain",
-            _last(lambda inputs, last: [*range(len(inputs)), len(inputs) - 1]),
+            partial(
+                _lived,
+                given=lambda first, last: _tensors(first, [*range(len(last) - 1), len(last) - 2]),
+            ),
             "A tensor need not be read in the next step: `inputs` says who reads it, and when.",
         ),
     ),
