@@ -183,6 +183,7 @@ UNSEEN = {
     "2.7": ("divides by 0 where a whole level is empty",),
     "3.1": (
         "lets the sum reach",
+        "does not count a sum",
         "cuts off",
         "rounds to the",
         "says that one product",
@@ -232,6 +233,8 @@ UNSEEN = {
         "leaves the codes in groups",
         "leaves the scale of a group",
         "gives a group of zeros",
+        "cuts the transposed",
+        "lays the groups",
         "makes a row",
         "keeps an axis",
         "has all scales",

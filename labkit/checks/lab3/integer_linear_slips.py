@@ -10,13 +10,16 @@ from labkit.checks.exercise import Misconception
 from labkit.checks.inputs import INT8, UINT8
 from labkit.checks.lab3.gemm import gemm
 from labkit.checks.lab3.inputs import INT32, difference_in_8_bits
-from labkit.checks.lab3.requantize import requantize
+from labkit.checks.lab3.ways_to_requantize import (
+    at_once,
+    clamped_first,
+    not_clamped,
+    rounded,
+    rounded_apart,
+    shift_for_zero_point,
+)
 
 Two = tuple[int, int]
-
-
-def _requantized(product: Tensor, folded: Tensor, *output: int) -> Tensor:
-    return requantize(product + folded, *output)
 
 
 def _computed(
@@ -38,7 +41,7 @@ def _computed(
     bias: Callable[[Tensor, int], Tensor] = lambda q_bias, rows: q_bias,
     folded: Callable[[Tensor, Tensor], Tensor] = torch.sub,
     ends: Callable[[int, int], Two] = lambda qmin, qmax: (qmin, qmax),
-    requantized: Callable[..., Tensor] = _requantized,
+    requantized: Callable[..., Tensor] = at_once,
     late: Callable[..., Tensor] = lambda q, q_bias, low, high: q,
     ended: Callable[[Tensor], Tensor] = lambda q: q,
 ) -> Tensor:
@@ -61,40 +64,6 @@ def _centred(q: Tensor, zero_point: int) -> Tensor:
 
 def _less_128(q_x: Tensor, zero_point: int) -> Tensor:
     return q_x.int() - 128 * (q_x.dtype == torch.uint8)
-
-
-def _rounded_apart(
-    product: Tensor, folded: Tensor, mantissa: int, shift: int, *rest: int
-) -> Tensor:
-    zero_point, low, high = rest
-    of_product = requantize(product, mantissa, shift, zero_point, *INT32)
-    return (of_product + requantize(folded, mantissa, shift, 0, *INT32)).clamp(low, high)
-
-
-def _rounded(
-    turn: Callable[[Tensor], Tensor], product: Tensor, folded: Tensor, *output: int
-) -> Tensor:
-    mantissa, shift, zero_point, low, high = output
-    real = (product + folded).double() * mantissa / 2.0 ** (31 + shift)
-    return (turn(real) + zero_point).clamp(low, high).to(torch.int32)
-
-
-def _clamped_first(
-    product: Tensor, folded: Tensor, mantissa: int, shift: int, *rest: int
-) -> Tensor:
-    zero_point, low, high = rest
-    return requantize(product + folded, mantissa, shift, 0, low, high) + zero_point
-
-
-def _not_clamped(product: Tensor, folded: Tensor, mantissa: int, shift: int, *rest: int) -> Tensor:
-    return requantize(product + folded, mantissa, shift, rest[0], *INT32)
-
-
-def _shift_for_zero_point(
-    product: Tensor, folded: Tensor, mantissa: int, shift: int, *rest: int
-) -> Tensor:
-    zero_point, low, high = rest
-    return requantize(product + folded, mantissa, zero_point, shift, low, high)
 
 
 def _added_late(q: Tensor, q_bias: Tensor, low: int, high: int) -> Tensor:
@@ -156,13 +125,13 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
             _computed,
             bias=lambda q_bias, rows: 0 * q_bias,
             late=_added_late,
-            requantized=_not_clamped,
+            requantized=not_clamped,
         ),
         "q_bias is counted in steps of S_x S_w, like the accumulators: add it before requantizing.",
     ),
     Misconception(
         "rounds the sum and the bias apart",
-        partial(_computed, requantized=_rounded_apart),
+        partial(_computed, requantized=rounded_apart),
         "Two roundings lose more than one, and their errors add up. Add the folded bias to the "
         "accumulators, then requantize once.",
     ),
@@ -173,7 +142,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     ),
     Misconception(
         "hands zero_point and shift to requantize in the wrong order",
-        partial(_computed, requantized=_shift_for_zero_point),
+        partial(_computed, requantized=shift_for_zero_point),
         IN_ORDER,
     ),
     Misconception(
@@ -279,22 +248,22 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     ),
     Misconception(
         "rounds in floating point",
-        partial(_computed, requantized=partial(_rounded, torch.round)),
+        partial(_computed, requantized=partial(rounded, torch.round)),
         "torch.round sends ties to the even neighbour: use your requantize.",
     ),
     Misconception(
         "rounds down",
-        partial(_computed, requantized=partial(_rounded, torch.floor)),
+        partial(_computed, requantized=partial(rounded, torch.floor)),
         "A shift alone rounds down: use your requantize.",
     ),
     Misconception(
         "cuts off what is behind the point",
-        partial(_computed, requantized=partial(_rounded, torch.trunc)),
+        partial(_computed, requantized=partial(rounded, torch.trunc)),
         "The nearest code is half as far away on average: use your requantize.",
     ),
     Misconception(
         "clamps before it adds the zero point",
-        partial(_computed, requantized=_clamped_first),
+        partial(_computed, requantized=clamped_first),
         "The sum can leave the range again: your requantize adds zero_point first, then clamps.",
     ),
     Misconception(

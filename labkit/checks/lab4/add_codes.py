@@ -221,25 +221,16 @@ ADD_CODES = Exercise(
             partial(_added, low=lambda zero_point, relu: zero_point),
             "Without relu the sum may be negative: the lowest code is 0.",
         ),
-        Misconception(
-            "clamps to -128 ... 127",
-            partial(
-                _added,
-                low=lambda zero_point, relu: -128,
-                high=lambda zero_point, relu: 127,
-                coded=_wide,
-            ),
-            TO_255,
-        ),
-        Misconception(
-            "clamps to -128 ... 127",
-            partial(
-                _added,
-                low=lambda zero_point, relu: zero_point if relu else -128,
-                high=lambda zero_point, relu: 127,
-                coded=_wide,
-            ),
-            TO_255,
+        *(
+            Misconception(
+                "clamps to -128 ... 127",
+                partial(_added, low=low, high=lambda zero_point, relu: 127, coded=_wide),
+                TO_255,
+            )
+            for low in (
+                lambda zero_point, relu: -128,
+                lambda zero_point, relu: zero_point if relu else -128,
+            )
         ),
         Misconception(
             "clamps at 127",
@@ -250,13 +241,12 @@ ADD_CODES = Exercise(
             Misconception(
                 "adds the zero point of the result after it has clamped",
                 partial(_added, low=low, high=lambda zero_point, relu: 255 + zero_point, coded=end),
-                "Added after the clamp, the zero point moves results beyond the codes again: add "
-                "y[1] first, then clamp(y[1] if relu else 0, 255).",
+                "Results leave the codes again: add y[1] first, then clamp(y[1] if relu else 0, "
+                "255).",
             )
             for low in (
                 lambda zero_point, relu: zero_point if relu else 0,
                 lambda zero_point, relu: zero_point,
-                lambda zero_point, relu: 2 * zero_point if relu else zero_point,
             )
             for end in (_bytes, _wide)
         ),

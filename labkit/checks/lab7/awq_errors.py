@@ -39,7 +39,6 @@ def _errors(
     bits: int,
     group_size: int,
     *,
-    seen: Callable[[Tensor, Tensor], Tensor] = lambda x, w: x,
     magnitude: Callable[[Tensor], Tensor] = _magnitude,
     power: Callable[[Tensor, float], Tensor] = torch.pow,
     rounded: Callable[[Tensor, int, int], Tensor] = _round,
@@ -50,7 +49,7 @@ def _errors(
 ) -> Tensor:
     errors = []
     for alpha in alphas:
-        s = power(magnitude(seen(x, w)), alpha)
+        s = power(magnitude(x), alpha)
         errors.append(mean(output(x, back(rounded(scaled(w, s), bits, group_size), s) - w)))
     return torch.stack(errors)
 
@@ -120,14 +119,6 @@ def _with_steps(top: Callable[[int], int]) -> Callable[[Tensor, int, int], Tenso
     return rounded
 
 
-def _a_row(w: Tensor, bits: int, group_size: int) -> Tensor:
-    return _round(w, bits, w.shape[1])
-
-
-def _codes(w: Tensor, bits: int, group_size: int) -> Tensor:
-    return quantize_groups(w, bits, group_size)[0].float()
-
-
 AWQ_ERRORS = Exercise(
     id="7.7",
     title="The search of AWQ",
@@ -189,11 +180,6 @@ AWQ_ERRORS = Exercise(
             "averages over the channels of each token",
             partial(_errors, magnitude=lambda x: x.abs().mean(1).clamp(min=LEAST)),
             "Asked for is one number for each channel, the mean over the tokens: x.abs().mean(0).",
-        ),
-        Misconception(
-            "takes the magnitudes of the weights",
-            partial(_errors, seen=lambda x, w: w),
-            "It is the inputs that say which channels count: x.abs().mean(0).",
         ),
         Misconception(
             "forgets the sign of the inputs",
@@ -296,12 +282,12 @@ AWQ_ERRORS = Exercise(
         ),
         Misconception(
             "has one scale a row",
-            partial(_errors, rounded=_a_row),
+            partial(_errors, rounded=lambda w, bits, size: _round(w, bits, w.shape[1])),
             "Each group of group_size neighbours has a scale of its own, as in 7.6.",
         ),
         Misconception(
             "takes codes for weights",
-            partial(_errors, rounded=_codes),
+            partial(_errors, rounded=lambda *given: quantize_groups(*given)[0].float()),
             "What comes back are codes times their scales: "
             "codes * scale.repeat_interleave(group_size, 1).",
         ),

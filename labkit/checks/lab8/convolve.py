@@ -1,15 +1,11 @@
 """Exercise 8.9: a convolution by loops, as C has it."""
 
-from collections.abc import Callable
-from functools import partial
-from itertools import product
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.exercise import Case, Exercise
 from labkit.checks.inputs import one, whole
+from labkit.checks.lab8.convolve_slips import MISCONCEPTIONS, made
 from labkit.checks.rules import Codes
 
 
@@ -17,35 +13,7 @@ def convolve(
     q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
 ) -> Tensor:
     """Return the accumulators [height, width, out] of an image [H, W, C]."""
-    return _made(q_x, q_w, q_bias, x_zero_point, stride, padding).to(torch.int32)
-
-
-def _made(
-    q_x: Tensor,
-    q_w: Tensor,
-    q_bias: Tensor,
-    x_zero_point: int,
-    stride: int,
-    padding: int,
-    *,
-    shifted: Callable[[Tensor, int], Tensor] = lambda q, z: q.double() - z,
-    outside: Callable[[int], float] = lambda z: 0.0,
-    kernel: Callable[[Tensor], Tensor] = torch.clone,
-    biases: Callable[[Tensor, Tensor], Tensor] = lambda q_bias, q_w: q_bias,
-    given: Callable[[Tensor], Tensor] = torch.clone,
-) -> Tensor:
-    x, value = shifted(q_x, x_zero_point), outside(x_zero_point)
-    q_w = kernel(q_w)
-    return given(_convolved(x, q_w, biases(q_bias, q_w), stride, padding, value))
-
-
-def _convolved(
-    x: Tensor, q_w: Tensor, q_bias: Tensor, stride: int | tuple[int, int], padding: int, value=0.0
-) -> Tensor:
-    """Return the sums of an image of numbers, padded with `value`: exact in float64."""
-    x = F.pad(x.double().permute(2, 0, 1)[None], [padding] * 4, value=float(value))
-    acc = F.conv2d(x, q_w.double().permute(0, 3, 1, 2), q_bias.double(), stride)
-    return acc[0].permute(1, 2, 0).round().long()
+    return made(q_x, q_w, q_bias, x_zero_point, stride, padding).to(torch.int32)
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -67,109 +35,6 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _as_torch_stores_them(q_w: Tensor) -> Tensor:
-    outputs, rows, columns, channels = q_w.shape
-    return q_w.reshape(outputs, channels, rows, columns).permute(0, 2, 3, 1)
-
-
-def _square_kernel(q_w: Tensor, side: int) -> Tensor:
-    """Return the kernel with as many rows as columns; raise where it has not so many."""
-    places = torch.arange(q_w.shape[side])
-    return q_w[:, places][:, :, places]
-
-
-def _cut_short(q_w: Tensor, side: int) -> Tensor:
-    """Return the kernel without the weights that loops over a square leave out."""
-    places = torch.arange(q_w.shape[side])
-    short = torch.zeros_like(q_w)
-    short[:, places[:, None], places] = q_w[:, places[:, None], places]
-    return short
-
-
-def _stride_in_rows_only(
-    q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
-) -> Tensor:
-    right = convolve(q_x, q_w, q_bias, x_zero_point, stride, padding)
-    dense = _convolved(q_x.double() - x_zero_point, q_w, q_bias, (stride, 1), padding)
-    return dense[:, : right.shape[1]]
-
-
-def _in_float32(
-    q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
-) -> Tensor:
-    no_bias = _convolved(q_x.double() - x_zero_point, q_w, 0 * q_bias, stride, padding)
-    return (no_bias.float() + q_bias.float()).to(torch.int32)
-
-
-def _kept_sum(acc: Tensor) -> Tensor:
-    return acc.flatten().cumsum(0).reshape(acc.shape).to(torch.int32)
-
-
-def _square(acc: Tensor) -> Tensor:
-    """Give as many columns as rows; raise where there are not so many."""
-    return acc[:, torch.arange(len(acc))]
-
-
-def _no_offset(
-    q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
-) -> Tensor:
-    """Begin at the first pixel, and pad at the end only."""
-    x = F.pad(
-        (q_x.double() - x_zero_point).permute(2, 0, 1), [0, 2 * padding, 0, 2 * padding]
-    ).permute(1, 2, 0)
-    return _convolved(x, q_w, q_bias, stride, 0)
-
-
-def _by_loops(
-    place: Callable[..., tuple[int, int]], skip_below: bool = True
-) -> Callable[..., Tensor]:
-    """Return the answer by loops that reads the pixel ``place(i, j, r, s, stride, padding)``."""
-
-    def wrong(q_x, q_w, q_bias, x_zero_point, stride, padding):
-        rows, columns = q_w.shape[1:3]
-        height, width = (
-            (n + 2 * padding - k) // stride + 1
-            for n, k in zip(q_x.shape[:2], (rows, columns), strict=True)
-        )
-        x, w = q_x.double() - x_zero_point, q_w.double()
-        acc = q_bias.double().repeat(height, width, 1)
-        for i, j, r, s in product(*map(range, (height, width, rows, columns))):
-            y, z = place(i, j, r, s, stride, padding)
-            inside = y < len(x) and z < x.shape[1] and (min(y, z) >= 0 or not skip_below)
-            acc[i, j] += w[:, r, s] @ x[y, z] if inside else 0
-        return acc.to(torch.int64)
-
-    return wrong
-
-
-def _plus_padding(i: int, j: int, r: int, s: int, stride: int, padding: int) -> tuple[int, int]:
-    return i * stride + r + padding, j * stride + s + padding
-
-
-def _exchanged(i: int, j: int, r: int, s: int, stride: int, padding: int) -> tuple[int, int]:
-    return i * stride + s - padding, j * stride + r - padding
-
-
-def _usual(i: int, j: int, r: int, s: int, stride: int, padding: int) -> tuple[int, int]:
-    return i * stride + r - padding, j * stride + s - padding
-
-
-def _bias_of_each(
-    q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
-) -> Tensor:
-    """Add the bias for each pixel of the kernel that lies inside."""
-    ones = torch.ones(*q_x.shape[:2], 1)
-    taps = _convolved(ones, torch.ones(1, *q_w.shape[1:3], 1), torch.zeros(1), stride, padding)
-    return convolve(q_x, q_w, 0 * q_bias, x_zero_point, stride, padding) + taps * q_bias
-
-
-ONCE = "A sum begins with its bias once, before the loops over the kernel."
-SIDES = (
-    "A kernel may have other rows than columns: r runs to q_w.shape[1], s to q_w.shape[2], and so "
-    "for the sizes of the result."
-)
-
-
 CONVOLVE = Exercise(
     id="8.9",
     title="A convolution by loops",
@@ -186,141 +51,6 @@ CONVOLVE = Exercise(
         "height = (H + 2 * padding - rows) // stride + 1, and width alike. In the innermost loop: "
         "acc += (int(q_x[y, x, c]) - x_zero_point) * int(q_w[n, r, s, c]).",
     ),
-    misconceptions=(
-        Misconception(
-            "pads with the code 0",
-            partial(_made, outside=lambda z: -z),
-            "Outside the image there is 0.0, whose code is x_zero_point. Less x_zero_point that "
-            "is 0: a pixel outside adds nothing, so skip it.",
-        ),
-        Misconception(
-            "leaves the zero point in",
-            partial(_made, shifted=lambda q, z: q),
-            "What is multiplied is q_x - x_zero_point.",
-        ),
-        Misconception(
-            "subtracts in bytes",
-            partial(_made, shifted=lambda q, z: (q.long() - z) % 256),
-            "q_x is uint8, and 3 - 128 wraps to 131 in it: convert before you subtract.",
-        ),
-        Misconception(
-            "turns the kernel round",
-            partial(_made, kernel=lambda q_w: q_w.flip(1, 2)),
-            "In neural networks a convolution does not turn its kernel: row r of the kernel lies "
-            "on row i * stride + r - padding of the image.",
-        ),
-        Misconception(
-            "reads weights in torch's order",
-            partial(_made, kernel=_as_torch_stores_them),
-            "Here weights lie as [out, rows, columns, channels], the channels last.",
-        ),
-        Misconception(
-            "makes as many columns as rows",
-            partial(_made, given=_square),
-            "Height and width are counted apart: rows from q_x.shape[0] and q_w.shape[1], columns "
-            "from q_x.shape[1] and q_w.shape[2].",
-        ),
-        Misconception(
-            "takes the codes away from the zero point",
-            partial(_made, shifted=lambda q, z: z - q.double()),
-            "What is multiplied is q_x - x_zero_point, in this order.",
-        ),
-        Misconception(
-            "adds the zero point",
-            partial(_made, shifted=lambda q, z: q.double() + z),
-            "What is multiplied is q_x - x_zero_point.",
-        ),
-        Misconception(
-            "subtracts the bias",
-            partial(_made, biases=lambda q_bias, q_w: -q_bias),
-            "Every sum begins with q_bias[n], which is added.",
-        ),
-        Misconception(
-            "takes the first bias for all",
-            partial(_made, biases=lambda q_bias, q_w: q_bias[:1].expand(len(q_bias))),
-            "Each output has its own bias, q_bias[n].",
-        ),
-        Misconception(
-            "reads signed weights as bytes without a sign",
-            partial(_made, kernel=lambda q_w: q_w.long() % 256),
-            "The weights are int8, from -128 to 127: convert them with their sign.",
-        ),
-        Misconception(
-            "puts the channels first",
-            partial(_made, given=lambda acc: acc.permute(2, 0, 1)),
-            "The channels come last: [height, width, out].",
-        ),
-        Misconception(
-            "forgets the stride along a row",
-            _stride_in_rows_only,
-            "The stride holds in both directions: j * stride + s - padding.",
-        ),
-        Misconception(
-            "keeps the sum of the result before",
-            partial(_made, given=_kept_sum),
-            "Each result is a sum of its own: begin it with acc = q_bias[n], in the loop over n.",
-        ),
-        Misconception(
-            "forgets the bias",
-            partial(_made, biases=lambda q_bias, q_w: 0 * q_bias),
-            "Every sum begins with q_bias[n], not with 0.",
-        ),
-        Misconception(
-            "begins at the first pixel in spite of padding",
-            _no_offset,
-            "With padding the kernel begins outside: i * stride + r - padding.",
-        ),
-        Misconception(
-            "adds the padding",
-            _by_loops(_plus_padding),
-            "With padding the kernel begins outside, before the first pixel: i * stride + r - "
-            "padding.",
-        ),
-        Misconception(
-            "reads pixels from the other end",
-            _by_loops(_usual, skip_below=False),
-            "An index of -1 is the last pixel in Python, and other bytes in C: a place below 0 "
-            "lies outside, too, and is skipped.",
-        ),
-        Misconception(
-            "exchanges rows and columns of the kernel",
-            _by_loops(_exchanged),
-            "r counts rows and goes with i, s counts columns and goes with j.",
-        ),
-        Misconception(
-            "adds the bias for each weight",
-            _bias_of_each,
-            ONCE,
-        ),
-        *(
-            Misconception("adds the bias for each weight", partial(_made, biases=biases), ONCE)
-            for biases in (
-                lambda q_bias, q_w: q_bias.long() * q_w[0, ..., 0].numel(),
-                lambda q_bias, q_w: q_bias.long() * q_w[0].numel(),
-                lambda q_bias, q_w: q_bias.long() * q_w.shape[1],
-            )
-        ),
-        *(
-            Misconception("takes the kernel for square", partial(_made, kernel=kernel), SIDES)
-            for kernel in (
-                partial(_square_kernel, side=1),
-                partial(_square_kernel, side=2),
-                partial(_cut_short, side=1),
-                partial(_cut_short, side=2),
-            )
-        ),
-        Misconception(
-            "has a row and a column too few",
-            partial(_made, given=lambda acc: acc[:-1, :-1]),
-            "(H + 2 * padding - R) // stride are the steps that the kernel can take; it stands "
-            "once more than it steps: + 1.",
-        ),
-        Misconception(
-            "adds up in float32",
-            _in_float32,
-            "float32 has 24 bits, and loses the lowest ones of a large sum. Add up in int32 or "
-            "int64, or in float64.",
-        ),
-    ),
+    misconceptions=MISCONCEPTIONS,
     minutes=(8, 13),
 )
