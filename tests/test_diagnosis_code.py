@@ -185,6 +185,17 @@ def test_changed_code_makes_no_number_of_thousands_of_bits(line: str, bits: int)
             space["f"](bits)
 
 
+def test_changed_code_has_no_loop_that_never_ends() -> None:
+    """It may get from changed code what its condition never meets."""
+    module, space = ast.parse("def f(n):\n    k = n\n    while k:\n        k -= 1\n"), {}
+    before = ast.unparse(module)
+    exec(compiled(module.body, "<changed>", space), space)
+    assert ast.unparse(module) == before
+    space["f"](100)
+    with pytest.raises(RecursionError, match="more than 10000 rounds"):
+        space["f"](-1)
+
+
 def is_power(node: ast.AST) -> bool:
     return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow)
 
@@ -216,6 +227,19 @@ SLOW = (
         loss.backward()
         optimizer.step()
     return v.detach()
+""",
+    ),
+    # A change of the reference makes a loop in another function endless.
+    (
+        "7.11",
+        """def rotate(x):
+    def go(a):
+        if a.shape[-1] == 1:
+            return a
+        even, odd = go(a[..., 0::2]), go(a[..., 1::2])
+        return torch.cat([even + odd, even - odd], dim=-1)
+
+    return go(x) / x.shape[-1] ** 0.5
 """,
     ),
     # A change makes a loop endless.

@@ -1,11 +1,13 @@
 """What keeps changed code from filling the memory, and from computing for ever.
 
 Some changes are not made at all: those that decide how much memory is asked for, and those that
-make a loop go over what it adds to. What is made has small exponents only.
+make a loop go over what it adds to. What is made has small exponents only, and no loop that never
+ends.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from types import CodeType
 from typing import Any
 
@@ -20,7 +22,10 @@ SHRINKING = (ast.RShift, ast.FloorDiv, ast.Mod, ast.BitAnd)
 LARGEST = 4096
 """Far more bits than a number of any exercise has."""
 
-GUARD = "_of_few_bits"
+ROUNDS = 10_000
+"""Far more than all calls of any exercise take in a `while` loop."""
+
+GUARD, COUNTER = "_of_few_bits", "_for_few_rounds"
 
 
 def is_power(node: ast.AST) -> bool:
@@ -109,28 +114,48 @@ def of_few_bits(exponent: Any) -> Any:
     return exponent
 
 
+def for_few_rounds() -> Callable[[Any], Any]:
+    """Return what gives back the condition of a loop, as long as that is not asked for ever.
+
+    The loop may stand in code that is not changed, and get another argument from code that is.
+    """
+    rounds = count()
+
+    def condition(value: Any) -> Any:
+        if next(rounds) > ROUNDS:
+            raise RecursionError(f"a loop of more than {ROUNDS} rounds")
+        return value
+
+    return condition
+
+
 def compiled(nodes: list[Any], source: str, space: dict[str, Any]) -> CodeType:
-    """Compile statements to be run in `space`, their exponents guarded; the nodes stay as they are.
+    """Compile statements to be run in `space`, guarded; the nodes stay as they are.
 
     Raises
     ------
     SyntaxError, ValueError, TypeError
         If they do not compile.
     """
-    space[GUARD] = of_few_bits
-    powers = [
-        (node, "right" if isinstance(node, ast.BinOp) else "value")
-        for statement in nodes
-        for node in ast.walk(statement)
-        if isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, POWERS)
-    ]
-    given = [getattr(node, field) for node, field in powers]
+    space |= {GUARD: of_few_bits, COUNTER: for_few_rounds()}
+    places = [place for statement in nodes for place in _guarded(statement)]
+    given = [getattr(node, field) for node, field, _ in places]
     try:
-        for (node, field), exponent in zip(powers, given, strict=True):
-            if not isinstance(exponent, ast.Constant):
-                guard = ast.copy_location(ast.Name(GUARD, ast.Load()), exponent)
-                setattr(node, field, ast.copy_location(ast.Call(guard, [exponent], []), exponent))
+        for (node, field, name), value in zip(places, given, strict=True):
+            guard = ast.copy_location(ast.Name(name, ast.Load()), value)
+            setattr(node, field, ast.copy_location(ast.Call(guard, [value], []), value))
         return compile(ast.Module(nodes, []), source, "exec")
     finally:
-        for (node, field), exponent in zip(powers, given, strict=True):
-            setattr(node, field, exponent)
+        for (node, field, _), value in zip(places, given, strict=True):
+            setattr(node, field, value)
+
+
+def _guarded(statement: ast.AST) -> Iterator[tuple[ast.AST, str, str]]:
+    """Give each exponent and each condition of a loop: its node, its field, and its guard."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, POWERS):
+            field = "right" if isinstance(node, ast.BinOp) else "value"
+            if not isinstance(getattr(node, field), ast.Constant):
+                yield node, field, GUARD
+        elif isinstance(node, ast.While):
+            yield node, "test", COUNTER
