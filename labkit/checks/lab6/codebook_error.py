@@ -38,16 +38,22 @@ def _cases(rng: torch.Generator) -> list[Case]:
     def case(label: str, k: int, *shape: int) -> Case:
         return Case(label, (2 * randn(rng, *shape), levels(k)))
 
-    outlier = randn(rng, 30)
+    outlier, many = randn(rng, 30), levels(16)
     outlier[7] = 25.0
+    inside = (2 * randn(rng, 3, 4, 5)).clamp(float(many[0]), float(many[-1]))
     return [
         case("two values", 2, 2),
         case("a row", 4, 12),
         case("a matrix", 4, 5, 6),
         Case("an outlier above", (outlier, levels(4))),
         Case("an outlier below", (-outlier, levels(4))),
-        case("many levels", 16, 3, 4, 5),
+        Case("many levels, nothing beyond them", (inside, many)),
     ]
+
+
+def _beyond(x: Tensor, levels: Tensor) -> tuple[float, float]:
+    beyond = torch.maximum(x - levels[-1], levels[0] - x).clamp(min=0)
+    return codebook_error(x, levels)[0], float(beyond.max())
 
 
 def _mean_of_means(error: Tensor, codes: Tensor) -> Tensor:
@@ -175,6 +181,11 @@ CODEBOOK_ERROR = Exercise(
             "measures the error relative to the values",
             partial(_measured, error=lambda x, back: (back - x) / x),
             "The error is the difference alone: nothing is divided by x.",
+        ),
+        Misconception(
+            "looks for the largest error beyond the first and the last level only",
+            _beyond,
+            "Between two levels there are errors, too: (levels[codes] - x).abs().max().",
         ),
     ),
     minutes=(6, 9),
