@@ -40,6 +40,7 @@ SEVERAL = 2
 AS_FAR_FETCHED = 2
 # What comes in is found in results by chance sooner than a change that mends every call.
 BESIDE_AN_ARGUMENT = re.compile(r"result: (\w+ )?(plus|minus|times|over) [^,]*$")
+ORDER = "result: order"
 LEFT_OUT = re.compile(r"argument: (\w+) left out, ")
 NARROW = ("numbers: float16", "numbers: bfloat16")
 
@@ -155,6 +156,8 @@ def _causes(
             name = f"`{evidence.exercise.names[component]}`: "
             text = best.text if best.text.startswith(name) else name + best.text
             found.append(replace(best, text=text))
+    # Beside results in another order, nothing that is found in one of them is about that one.
+    found = [finding for finding in found if finding.key == ORDER] or found
     return tuple(found[:2]), len(found) == len(components)
 
 

@@ -54,9 +54,10 @@ COUNT_VALUES = Exercise(
             "up to 2^53 only.",
         ),
         Misconception(
-            "gives the largest value",
+            "gives one value too few",
             lambda bits: 2**bits - 1,
-            "That is the largest unsigned number. 0 is a value too, so there is one more.",
+            "2**bits - 1 is the largest unsigned number, and 0 is a value, too. (Symmetric codes, "
+            "from -127 to 127, leave one out.)",
         ),
         Misconception(
             "counts whole bytes only",

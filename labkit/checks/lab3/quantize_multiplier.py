@@ -251,6 +251,12 @@ QUANTIZE_MULTIPLIER = Exercise(
             "The fraction lies in [0.5, 1), without 1: 0.25 is 0.5 * 2^-1. math.frexp does that.",
         ),
         Misconception(
+            "takes a power of two for a fraction of 1, and cuts the mantissa to 31 bits",
+            partial(_normalized, split=_up_to_one, carried=lambda m, e, end: (min(m, end - 1), e)),
+            "The fraction lies in [0.5, 1), without 1: 0.25 is 0.5 * 2^-1. A mantissa of 2^31 "
+            "becomes 2^30, and the shift one less.",
+        ),
+        Misconception(
             "brings the fraction to [1, 2)",
             partial(_normalized, split=_from_one_to_two, carried=_not_carried),
             "The fraction lies in [0.5, 1), or the mantissa is no int32: halve it once more, and "
