@@ -92,13 +92,18 @@ class Weight:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The calls of one answer beside what was expected of them, and the time for guesses."""
+    """The calls of one answer beside what was expected of them, and the time for guesses.
+
+    What misconceptions predict is kept in `predictions`, by their ids: it is asked for by all
+    results together, and by each.
+    """
 
     exercise: Exercise
     cases: Sequence[Case]
     outcomes: Sequence[Outcome]
     expected: Sequence[Plain]
     budget: Budget = field(default_factory=Budget)
+    predictions: dict[int, Callable[[int], "Plain | Raised"]] = field(default_factory=dict)
 
     @cached_property
     def returned(self) -> list[int]:

@@ -38,7 +38,8 @@ def stored(
     for tolerant in False, True:
         found = []
         for rank, mistake in enumerate(mistakes):
-            if evidence.budget.over(OF_STORED, now=True):
+            new = id(mistake) not in evidence.predictions
+            if new and evidence.budget.over(OF_STORED, now=True):
                 break
             explanation = _as_explanation(evidence, mistake, component)
             weight = evidence.weigh(explanation, tolerant)
@@ -101,13 +102,13 @@ def _but_for_one(weight: Weight) -> bool:
 def _as_explanation(
     evidence: Evidence, mistake: Misconception, component: int | None
 ) -> Explanation:
-
     @cache
     def predict(i: int) -> Plain | Raised:
         return result_of(mistake.wrong, evidence.cases[i].args)
 
+    known = evidence.predictions.setdefault(id(mistake), predict)
     text = f"Your code {mistake.name}. {mistake.message}"
-    return Explanation(f"mistake: {mistake.name}", text, predict, component)
+    return Explanation(f"mistake: {mistake.name}", text, known, component)
 
 
 def _same_form(got: Plain | Raised | None, told: Plain | Raised) -> bool:
