@@ -34,7 +34,6 @@ def keys(exercise_id: str, answer) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.as_learners_wait
 @pytest.mark.parametrize("number", registry.STEMS)
 def test_most_slips_of_a_sample_are_named(number: int) -> None:
     wrong = [answer for answer in answers(number) if answer.kind == "wrong"]
