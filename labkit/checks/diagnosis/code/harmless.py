@@ -22,8 +22,8 @@ SHRINKING = (ast.RShift, ast.FloorDiv, ast.Mod, ast.BitAnd)
 LARGEST = 4096
 """Far more bits than a number of any exercise has."""
 
-ROUNDS = 10_000
-"""Far more than all calls of any exercise take in a `while` loop."""
+ROUNDS = 2000
+"""More than all calls of an exercise take in a `while` loop."""
 
 GUARD, COUNTER = "_of_few_bits", "_for_few_rounds"
 
