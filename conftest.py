@@ -125,10 +125,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True)
 def _time_to_search(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let cards be searched for longer than a learner waits, so that slow machines say the same.
-
-    On any machine the garbage of a long run may be collected during a search.
-    """
+    """Let cards be searched for longer than a learner waits, so that slow machines say the same."""
     waits = request.node.get_closest_marker("as_learners_wait")
     if (
         request.path.name.startswith(("test_diagnosis", "test_checks_", "test_exercises"))

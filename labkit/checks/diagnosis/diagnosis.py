@@ -21,6 +21,7 @@ from labkit.checks.diagnosis.code.advice import IN_PART
 from labkit.checks.diagnosis.code.answer import Remark, never_read, remarks
 from labkit.checks.diagnosis.code.repair import repair
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Weight
+from labkit.checks.diagnosis.explanations.orders import ORDER
 from labkit.checks.diagnosis.explanations.sources import Sources
 from labkit.checks.diagnosis.explanations.stored import (
     NEXT_TO_ALL,
@@ -40,7 +41,6 @@ SEVERAL = 2
 AS_FAR_FETCHED = 2
 # What comes in is found in results by chance sooner than a change that mends every call.
 BESIDE_AN_ARGUMENT = re.compile(r"result: (\w+ )?(plus|minus|times|over) [^,]*$")
-ORDER = "result: order"
 LEFT_OUT = re.compile(r"argument: (\w+) left out, ")
 NARROW = ("numbers: float16", "numbers: bfloat16")
 

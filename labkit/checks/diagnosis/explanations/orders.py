@@ -9,6 +9,8 @@ from labkit.checks.diagnosis.evidence import Evidence, Explanation, Raised
 from labkit.checks.diagnosis.explanations.factors import FACTORS
 from labkit.checks.values import Plain, as_array
 
+ORDER = "result: order"
+
 
 def orders(evidence: Evidence) -> Iterator[Explanation]:
     """Several results in another order, or one of them alone."""
@@ -24,7 +26,7 @@ def orders(evidence: Evidence) -> Iterator[Explanation]:
             def predict(i: int, order: tuple[int, ...] = order) -> Plain | Raised:
                 return tuple(expected[i][k] for k in order)
 
-            yield Explanation("result: order", text, predict)
+            yield Explanation(ORDER, text, predict)
             for factor, words in FACTORS.items():
 
                 def multiplied(
@@ -37,7 +39,7 @@ def orders(evidence: Evidence) -> Iterator[Explanation]:
 
                 # "The result is 1000 times too small" is so of all of them.
                 told = words.replace("The result is", "Each is")
-                yield Explanation("result: order, and a factor", f"{text} {told}", multiplied)
+                yield Explanation(f"{ORDER}, and a factor", f"{text} {told}", multiplied)
     for k, name in enumerate(evidence.exercise.names):
         text = f"Only `{name}` comes out; expected {right}."
 

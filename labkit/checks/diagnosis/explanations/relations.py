@@ -34,12 +34,8 @@ def _wrapped(bits: int, signed: bool) -> Callable[[Array], Array | None]:
 
 def _signed(bits: int) -> Callable[[Array], Array | None]:
     """Return what reads unsigned integers of `bits` bits as signed ones."""
-
-    def read(w: Array) -> Array | None:
-        fits = w.dtype.kind in "iu" and w.size and w.min() >= 0 and w.max() < 1 << bits
-        return remainder(w, bits, 1 << bits - 1) if fits else None
-
-    return read
+    wrapped = _wrapped(bits, signed=True)
+    return lambda w: wrapped(w) if w.size and w.min() >= 0 and w.max() < 1 << bits else None
 
 
 def remainder(w: Array, bits: int, offset: int) -> Array:

@@ -24,6 +24,9 @@ class Meaning:
     holds: Callable[..., bool] = lambda *groups: True
 
 
+SIZES = r"The size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\)"
+
+
 def _differ_by_one(one: str, other: str) -> bool:
     return abs(int(one) - int(other)) == 1 and min(int(one), int(other)) > 1
 
@@ -40,18 +43,18 @@ MEANINGS = (
         "Look at `dim=`, or flatten each first.",
     ),
     Meaning(
-        r"The size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\) .*dimension 0",
+        SIZES + " .*dimension 0",
         "Two tensors are not of one length: {0} numbers meet {1}. Print both shapes: which of the "
         "two has too much, or lacks something?",
     ),
     Meaning(
-        r"The size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\)",
+        SIZES,
         "Two tensors do not line up: {0} numbers meet {1}. They differ by one: was an odd number "
         "cut into halves, or neighbours paired? Else look along which dimension each one runs.",
         _differ_by_one,
     ),
     Meaning(
-        r"The size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\)",
+        SIZES,
         "Two tensors do not line up: {0} numbers meet {1}. Look along which dimension each one "
         "runs; `keepdim=True`, or `.reshape(-1, 1)` for one number a row, keeps them lined up.",
     ),

@@ -19,9 +19,8 @@ PLACES = ("first", "second", "third", "fourth")
 def shapes(evidence: Evidence) -> str:
     """Return what the shape of a result is in every call where it is wrong; "" if nothing plain."""
     names = evidence.exercise.names
-    order = _order(evidence) if len(names) > 1 else None
-    if order:
-        listed = ", then ".join(f"`{names[c]}`" for c in range(len(names)))
+    if len(names) > 1 and _in_another_order(evidence):
+        listed = ", then ".join(f"`{name}`" for name in names)
         return (
             f"By their shapes your results come in another order than asked: return first {listed}."
         )
@@ -43,23 +42,17 @@ def shapes(evidence: Evidence) -> str:
     return ""
 
 
-def _order(evidence: Evidence) -> tuple[int, ...] | None:
-    """Return the order in which all results have the shapes that are asked for, if it is another.
-
-    It must show: in some call no other order does.
-    """
-    count = len(evidence.exercise.names)
-    possible = set(permutations(range(count)))
+def _in_another_order(evidence: Evidence) -> bool:
+    """Whether all results have the shapes that are asked for in one other order, and in no more."""
+    asked = tuple(range(len(evidence.exercise.names)))
+    possible = set(permutations(asked))
     for i in evidence.wrong:
         given, wanted = evidence.parts(evidence.got(i)), evidence.parts(evidence.expected[i])
-        if len(given) != count or len(wanted) != count:
-            return None
-        got, want = ([_shape(part) for part in parts] for parts in (given, wanted))
-        possible = {
-            order for order in possible if all(got[k] == want[c] for k, c in enumerate(order))
-        }
-    (order, *others) = possible or {tuple(range(count))}
-    return None if others or order == tuple(range(count)) else order
+        if not len(given) == len(wanted) == len(asked):
+            return False
+        got, want = (list(map(_shape, parts)) for parts in (given, wanted))
+        possible = {order for order in possible if [want[k] for k in order] == got}
+    return len(possible) == 1 and asked not in possible
 
 
 def _shape(part: Any) -> Shape | None:

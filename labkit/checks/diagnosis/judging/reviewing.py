@@ -90,15 +90,13 @@ def _pairs(
     found = []
     for case, outcome in zip(cases, outcomes, strict=True):
         (script,) = case.args
-        found.append(Reviewed(script, frozenset(exercise.reference(list(script))), _names(outcome)))
+        found.append(
+            Reviewed(script, frozenset(exercise.reference(list(script))), _names(outcome.value))
+        )
     return found
 
 
-def _names(outcome: Outcome) -> frozenset[str] | None:
-    return _listed(outcome.value)
-
-
-def _listed(value: Plain) -> frozenset[str] | None:
+def _names(value: Plain) -> frozenset[str] | None:
     texts = isinstance(value, tuple) and all(isinstance(word, str) for word in value)
     return frozenset(value) if texts else None
 
@@ -146,7 +144,7 @@ def _asks(answer: Callable[..., Any] | None, name: str, script: list[str] | None
     if script is None or not isinstance(answer, types.FunctionType):
         return text
     ended = returned(answer, Case("", (list(script),)))
-    reports = name in (_listed(ended[0].result) or ()) if ended else False
+    reports = name in (_names(ended[0].result) or ()) if ended else False
     compared = next(differences(condition, ended[0], not reports), None) if ended else None
     return f"{text} There {compared}." if compared else text
 
@@ -192,7 +190,7 @@ def _by_place(
     """Say that a line more changes what is found: lines are told by their numbers."""
     named = [one for one in scripts if one.got == one.wanted]
     cases = [Case("", ([COMMENT, *one.script],)) for one in named]
-    again = [_names(outcome) for outcome in call_all(answer, cases, SECONDS)]
+    again = [_names(outcome.value) for outcome in call_all(answer, cases, SECONDS)]
     changed = sum(got != one.got for got, one in zip(again, named, strict=True))
     if changed:
         yield (

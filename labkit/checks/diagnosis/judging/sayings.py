@@ -6,9 +6,10 @@ can be seen, and a stored misconception is named only where all it says is the s
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -53,22 +54,27 @@ def judged(
     A stored misconception, if one fits, and what its calls have in common. `answer` is the
     function itself, where it may be run again.
     """
-    found, settled = alike(exercise, cases, outcomes)
     rule = exercise.rules[0]
     loop = _loop(answer)
     if isinstance(rule, Names):
+        found, settled = _name_by_name(exercise, rule, cases, outcomes)
         facts = reviewed(exercise, cases, outcomes, answer, found, settled)
         found = loop
     elif isinstance(rule, Name):
-        found = found[:1]
+        found = tuple(islice(_alike(exercise, cases, outcomes), 1))
         named = _named(exercise, rule, cases, outcomes, answer)
         facts = _reason(named) if found else one_name(named)
         found = loop or found
     else:
         survivors = [cases[i] for i in wrong if not cases[i].must]
         accepted = [case for i, case in enumerate(cases) if case.must and i not in wrong]
-        likely = (f for f in found if _overlooks_as(exercise, f, survivors, answer))
-        found = tuple(f for f in likely if _asks_as(exercise, f, accepted, answer))[:1]
+        fitting = (
+            finding
+            for finding in _alike(exercise, cases, outcomes)
+            if _overlooks_as(exercise, finding, survivors, answer)
+            and _asks_as(exercise, finding, accepted, answer)
+        )
+        found = tuple(islice(fitting, 1))
         facts = misjudged(exercise, cases, outcomes, wrong, answer)
         # What it is that a right implementation fails tells more, and is no "always".
         if facts:
@@ -159,29 +165,22 @@ def _common(exercise: Exercise, test: Callable[..., Any], right: Case) -> set[st
     return {words for words, holds in exercise.traits if all(holds(*call.args) for call in calls)}
 
 
-def alike(
+def _alike(
     exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]
-) -> tuple[tuple[Finding, ...], frozenset[str]]:
-    """Return the stored misconceptions that say the same on every call, the likeliest first.
-
-    A list of names is looked at name by name, so that two that are missed are both said; with
-    them come the names of which something is said.
-    """
-    rule = exercise.rules[0]
-    if isinstance(rule, Names):
-        return _name_by_name(exercise, rule, cases, outcomes)
-    found = (
-        _finding(mistake)
-        for mistake in exercise.misconceptions
-        if all(map(_same, outcomes, _said_by(exercise, mistake.wrong, cases)))
-    )
-    return tuple(found), frozenset()
+) -> Iterator[Finding]:
+    """Give the stored misconceptions that say the same on every call, the likeliest first."""
+    for mistake in exercise.misconceptions:
+        if all(map(_same, outcomes, _said_by(exercise, mistake.wrong, cases))):
+            yield _finding(mistake)
 
 
 def _name_by_name(
     exercise: Exercise, rule: Names, cases: Sequence[Case], outcomes: Sequence[Outcome]
 ) -> tuple[tuple[Finding, ...], frozenset[str]]:
-    """Return the misconceptions that agree in all the names that they are wrong about."""
+    """Return the misconceptions that agree in all the names that they are wrong about, two at most.
+
+    Two names that are missed are both said; with them come those of which something is said.
+    """
     got = [outcome.value for outcome in outcomes]
     if not all(map(rule.may_be, got)):
         return (), frozenset()
