@@ -1,7 +1,7 @@
 """How the suite runs, for the tests and for the notebooks that nbval runs.
 
-*Beside one another.* Without a file named, pytest uses all cores. What stands in one file runs in
-one process, so that its fixtures are built once. Every process has one torch thread.
+*Beside one another.* Without a file named, pytest keeps all cores busy. What stands in one file
+runs in one process, so that its fixtures are built once. Every process has one torch thread.
 
 *Quick or slow.* Tests and modules that always take long are marked `slow`, as notebooks are. Of
 the others `tests/seconds.json` names those that took over `QUICK_SECONDS` when that was last
@@ -77,11 +77,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """As many processes as cores; none beside this one where files are named."""
+    """As many processes as cores, and one more; none beside this one where files are named.
+
+    Notebooks, browsers, graders and compilers compute in processes of their own, for which a test
+    waits: the one more has the core that is idle meanwhile. What is quick never waits.
+    """
     if any(Path(name.partition("::")[0]).is_file() for name in config.args):
         return 0
     affinity = getattr(os, "sched_getaffinity", None)  # Linux only
-    return min(len(affinity(0)) if affinity else os.cpu_count() or 1, MOST_PROCESSES)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(cores + (config.option.markexpr != "quick"), MOST_PROCESSES)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

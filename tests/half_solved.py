@@ -1,8 +1,6 @@
 """Labs as a student leaves them who solved some exercises, got some wrong and left some out."""
 
 import re
-import shutil
-from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
@@ -31,16 +29,6 @@ def half_solved(number: int) -> tuple[NotebookNode, dict[str, str]]:
             stub.source = re.sub(r"^ *raise NotImplementedError.*$", WRONG, stub.source, flags=re.M)
         expected[exercise_id(stub)] = STATES[kind]
     return lab, expected
-
-
-def chromium() -> str | None:
-    """The path of a Chromium that playwright can drive."""
-    return shutil.which("chromium") or shutil.which("chromium-browser")
-
-
-def browser_is_here() -> bool:
-    """Whether the tests in a browser run; they skip without one."""
-    return chromium() is not None and find_spec("playwright") is not None
 
 
 def _answers(notebook: NotebookNode) -> list[NotebookNode]:

@@ -1,12 +1,7 @@
 """The bar that the benchmarks set: what it reads in the stored tables, and when it fails."""
 
-import sys
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 import check
+import pytest
 
 STORED = {name: (check.HERE / f"{name}.md").read_text("utf-8") for name in check.BENCHMARKS}
 

@@ -19,7 +19,8 @@ STEM = registry.STEMS[LAB]
 NUMBER = f"{LAB}.99"
 COPIED = (
     *("labkit", "tests/right_answers", "tests/test_exercises.py", "tests/test_notebooks.py"),
-    *("tests/half_solved.py", "tests/honest_answers.py", "tests/remembered.py"),
+    *("tests/browsers.py", "tests/half_solved.py"),
+    *("tests/honest_answers.py", "tests/remembered.py"),
     *("tests/mutation.json", "tests/seconds.json"),
     *("conftest.py", "pyproject.toml"),
     *(f"{folder}/{STEM}.ipynb" for folder in ("solutions", "labs")),

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from half_solved import browser_is_here, half_solved
+from browsers import browser_is_here
+from half_solved import half_solved
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 

@@ -16,12 +16,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from accessibility import axe_source
+from browsers import chromium
 from nbformat import from_dict
 
 from labkit.start import start
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from half_solved import chromium
 
 TOKEN = "a-token-for-the-tests"
 SECONDS = 600  # how long to wait for what never comes: a busy machine is no bug

@@ -66,10 +66,6 @@ def _counts(ranges: Tensor, outputs: list[Tensor]) -> Tensor:
     return clipped_shares(ranges, outputs) * torch.tensor([y.numel() for y in outputs])
 
 
-def _of_rows(ranges: Tensor, outputs: list[Tensor]) -> Tensor:
-    return _counts(ranges, outputs) / torch.tensor([len(y) for y in outputs])
-
-
 def _total(ranges: Tensor, outputs: list[Tensor]) -> Tensor:
     return _counts(ranges, outputs).sum() / sum(y.numel() for y in outputs)
 

@@ -73,11 +73,6 @@ def _in_steps(step: float) -> Callable[[Tensor], Tensor]:
     return lambda y: (torch.round(y / step) * step).clamp(-6, 6)
 
 
-def _odd(lower: Tensor) -> Tensor:
-    """Whether the level nearer to 0 has an odd mantissa; below 0, levels count from -1."""
-    return torch.where(lower < 0, -1 - lower, lower) % 2
-
-
 def _below(y: Tensor) -> Tensor:
     return y.sign() * MAGNITUDES[torch.searchsorted(MAGNITUDES, y.abs(), right=True) - 1]
 

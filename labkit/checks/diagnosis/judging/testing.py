@@ -24,7 +24,6 @@ from labkit.checks.exercise import Case, Exercise
 from labkit.checks.property_test import REFERENCE
 from labkit.checks.values import describe, shortened
 
-REFUSES = "test: refuses"
 COPIED = re.compile(r"\.(?:clone|detach)\(\)")
 CONVERSIONS = {"clone", "detach", "long", "int", "float", "double", "to", "tolist", "item"}
 
