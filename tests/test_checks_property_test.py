@@ -59,6 +59,13 @@ def test_raising_is_to_say_no_and_returning_nothing_to_say_yes(exercise) -> None
     assert verdict(exercise, with_asserts).state is State.PASSED
 
 
+@pytest.mark.parametrize("exercise", TESTS, ids=lambda e: e.id)
+def test_no_implementation_changes_its_inputs(exercise) -> None:
+    inputs = exercise.tested.draw(NOTEBOOK_SEED)
+    for case in exercise.draw(NOTEBOOK_SEED):
+        assert not any(outcome.changed for outcome in call_all(case.args[0], inputs)), case.label
+
+
 def test_a_test_that_refuses_right_code_earns_nothing_however_many_it_catches() -> None:
     exercise = EXERCISES["1.12"]
 

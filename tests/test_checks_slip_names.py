@@ -62,10 +62,12 @@ def test_what_the_texts_say_of_what_is_drawn_holds(seed) -> None:
     drawn = {e.id: [case.args for case in e.draw(seed)] for e in SLIPS}
     assert all(zero_point for _, _, zero_point, *_ in drawn["1.13"])
     for _, counts, percent, _ in drawn["2.12"]:
-        share = percent * int(counts.sum()) / 100
         up_to = counts.cumsum(0).double()
-        assert up_to[-2] >= share, "the right value is the last one"
-        assert (up_to - share).abs().min() > 1e-4
+        assert up_to[-2] >= percent * int(counts.sum()) / 100, "the right value is the last one"
+        for each in (counts, torch.ones_like(counts)):
+            for of_all in (percent, 100 - percent):
+                share = of_all * int(each.sum()) / 100
+                assert (each.cumsum(0).double() - share).abs().min() > 1e-4
     assert all(lhs and rhs for _, _, lhs, rhs, _ in drawn["3.13"])
     assert all(bias.abs().min() > 0.5 for _, bias, *_ in drawn["4.13"])
 

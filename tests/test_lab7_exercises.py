@@ -5,6 +5,9 @@ import torch
 
 from labkit import language
 from labkit.checks import lab7
+from labkit.checks.calling import call_all
+from labkit.checks.lab import NOTEBOOK_SEED
+from labkit.checks.verdict import State, judge
 from labkit.linear import Scheme, dequantize, fake_quantize
 
 ASKED = {exercise.function: exercise.reference for exercise in lab7.EXERCISES}
@@ -61,6 +64,18 @@ def test_the_factor_and_the_loop_of_gptq() -> None:
     found = dequantize(language.gptq(W, H, grid), grid)
     errors = [language.layer_error(W, v, H).sum() for v in (asked * scale, found)]
     assert float(errors[0]) == pytest.approx(float(errors[1]), rel=0.05)
+
+
+def test_damping_in_place_is_almost_right_where_double_makes_no_copy() -> None:
+    exercise = next(e for e in lab7.EXERCISES if e.function == "inverse_factor")
+
+    def damped_in_place(hessian):
+        h = hessian.double()
+        h.diagonal().add_(0.01 * h.diagonal().mean())
+        return torch.linalg.cholesky(torch.linalg.inv(h), upper=True)
+
+    cases = exercise.draw(NOTEBOOK_SEED)
+    assert judge(exercise, cases, call_all(damped_in_place, cases)).state is State.ALMOST
 
 
 def test_the_rotation_and_the_cache() -> None:

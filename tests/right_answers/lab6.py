@@ -279,6 +279,12 @@ def scales_in_units_of_the_largest(x):
     return largest.max() / 6 / 448, scales.float()
 
 
+def scales_with_the_tensors_in_float32(x):
+    largest = x.reshape(-1, 16).abs().amax(1)
+    tensor_scale = largest.max() / torch.tensor(2688.0)
+    return tensor_scale, (largest / (6 * tensor_scale)).to(torch.float8_e4m3fn).float()
+
+
 # 6.11 --------------------------------------------------------------------------------------------
 
 
@@ -309,6 +315,11 @@ RIGHT_ANSWERS = {
     "6.7": [levels_by_the_standard_library, levels_by_erfinv, levels_by_icdf],
     "6.8": [extreme_with_min_and_max, extreme_cut_off_after_adding, extreme_in_a_loop],
     "6.9": [block_with_frexp, block_by_ml_dtypes, block_by_rounding_in_each_binade],
-    "6.10": [scales_by_ml_dtypes, scales_block_by_block, scales_in_units_of_the_largest],
+    "6.10": [
+        scales_by_ml_dtypes,
+        scales_block_by_block,
+        scales_in_units_of_the_largest,
+        scales_with_the_tensors_in_float32,
+    ],
     "6.11": [trits_by_horner, trits_in_numpy, trits_as_text],
 }

@@ -57,6 +57,9 @@ def _cases(rng: torch.Generator) -> list[Case]:
     def batches(inputs: int, *factors: float) -> list[Tensor]:
         return [factor * randn(rng, 5, inputs) for factor in factors]
 
+    def shorter(batches: list[Tensor]) -> list[Tensor]:
+        return [*batches[:-1], batches[-1][:-2]]
+
     def above(layer: tuple[Tensor, Tensor], sign: float = 1.0) -> tuple[Tensor, Tensor]:
         """Make what a layer puts out for positive inputs lie far above 0, or below."""
         weight, bias = layer
@@ -75,7 +78,9 @@ def _cases(rng: torch.Generator) -> list[Case]:
         Case(
             "logits far below 0", ([above(two[0]), above(two[1], -1.0)], [positive, 2 * positive])
         ),
-        Case("four layers", (layers(4, 6, 7, 6, 3), batches(4, 1, 2))),
+        Case(
+            "four layers, a shorter last batch", (layers(4, 6, 7, 6, 3), shorter(batches(4, 1, 2)))
+        ),
     ]
 
 
