@@ -49,7 +49,8 @@ def _cases(rng: torch.Generator) -> list[Case]:
 
 def _clear(x: Tensor) -> bool:
     """Whether no block scale lies so near to a tie that the dtype of S_t would decide it."""
-    low, high = (_scales(x, units=lambda s, f=f: f * s)[1] for f in (1 + HAIR, 1 - HAIR))
+    _, low = _scales(x, units=lambda scale: scale * (1 + HAIR))
+    _, high = _scales(x, units=lambda scale: scale * (1 - HAIR))
     return torch.equal(low, high)
 
 
