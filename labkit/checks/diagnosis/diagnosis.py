@@ -18,8 +18,9 @@ from labkit.checks.diagnosis.budget import uninterrupted
 from labkit.checks.diagnosis.calls import result_of
 from labkit.checks.diagnosis.chance import tells
 from labkit.checks.diagnosis.code.advice import IN_PART
-from labkit.checks.diagnosis.code.answer import Remark, never_read, remarks
-from labkit.checks.diagnosis.code.repair import repair
+from labkit.checks.diagnosis.code.answer import never_read, remarks
+from labkit.checks.diagnosis.code.remark import Remark
+from labkit.checks.diagnosis.code.repair import happening, repair
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Weight
 from labkit.checks.diagnosis.explanations.orders import ORDER
 from labkit.checks.diagnosis.explanations.sources import Sources
@@ -99,6 +100,10 @@ class _Code:
         """
         if self.answer is None:
             return causes
+        seen = happening(self.answer, self.evidence, self.wrong)
+        if seen is not None and seen.mends:
+            known = tuple(cause for cause in causes if cause.misconception and complete)
+            return (*known, _remarked(seen))
         if causes and not complete:
             mended = self._mended()
             if mended is not None and not mended.key.endswith(IN_PART):
@@ -108,14 +113,24 @@ class _Code:
             if mended is not None:
                 return (mended,)
         # Sure signs are always said, questions beside a cause or where nothing is known.
-        found = list(remarks(self.answer, self.evidence, self.wrong))
+        found = [*filter(None, [seen]), *remarks(self.answer, self.evidence, self.wrong)]
         chosen = [remark for remark in found if remark.sure or (causes and not remark.cause)]
         if not causes and not chosen:
             mended = self._mended()
             causes = (mended,) if mended else ()
             in_part = mended is None or mended.key.endswith(IN_PART)
             chosen = [remark for remark in found if in_part and (not mended or not remark.cause)]
-        return (*causes, *map(_remarked, chosen[:1]))
+        return (*map(self._as_it_is_read, causes), *map(_remarked, chosen[:1]))
+
+    def _as_it_is_read(self, finding: Finding) -> Finding:
+        """Return what is said of an argument that the code does read, and that changes nothing."""
+        if not self._may_be_told_better(finding) or not LEFT_OUT.match(finding.key):
+            return finding
+        name = f"`{finding.key.split()[1]}`"
+        claim = f"Your code leaves {name} out of account: the results"
+        text = finding.text.replace(claim, "The results")
+        lost = f"Your code reads {name}, and what it makes of it gets lost: print it step by step."
+        return replace(finding, text=f"{text} {lost}")
 
     def _may_be_told_better(self, finding: Finding) -> bool:
         """Whether a change that mends every call tells more.

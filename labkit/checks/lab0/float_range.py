@@ -70,7 +70,7 @@ FLOAT_RANGE = Exercise(
             "leaves the mantissa at 0",
             _largest(lambda bias, m: 2.0**bias),
             "That is where the last power of two starts; the largest number has a mantissa of "
-            "ones.",
+            "ones. (If yours has one, too, look at how it is divided: `//` gives 0.)",
         ),
         Misconception(
             "goes up to the next power of two",

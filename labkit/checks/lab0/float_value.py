@@ -65,6 +65,10 @@ def _valued(
     return signed(magnitude * 2.0 ** (power(exponent) - bias(exponent_bits)), sign, exponent)
 
 
+def _known(exponent_bits: int, other: int) -> int:
+    return {5: 15, 8: 127}.get(exponent_bits, other)
+
+
 FLOAT_VALUE = Exercise(
     id="0.3",
     title="Read the fields",
@@ -115,6 +119,15 @@ FLOAT_VALUE = Exercise(
             partial(_valued, bias=lambda bits: 127),
             "127 is the bias of 8 exponent bits; 5 of them have 15: bias = 2**(exponent_bits - 1) "
             "- 1.",
+        ),
+        *(
+            Misconception(
+                "knows the bias of 5 and of 8 exponent bits only",
+                partial(_valued, bias=partial(_known, other=other)),
+                f"Other formats get {other} in your code. The bias follows from the number of "
+                "bits: 2**(exponent_bits - 1) - 1, which is 7 for 4 and 3 for 3.",
+            )
+            for other in (15, 127)
         ),
         Misconception(
             "takes 2^(e - 1) as the bias",

@@ -58,6 +58,15 @@ def _stored(
     return total([cost(count(shape), bits) for shape in shapes if kept(shape)])
 
 
+def _stored_by_rows(shapes: list[Shape], bits: int, *, along: int) -> int:
+    """Return the bytes where parts of a tensor start at a whole byte: its rows, or its items."""
+    total = 0
+    for shape in shapes:
+        row = math.prod(shape[-1:] if along else shape[1:])
+        total += math.prod(shape) // max(row, 1) * math.ceil(row * bits / 8)
+    return total
+
+
 def _aligned(costs: Sequence[float], unit: int) -> float:
     return sum(unit * math.ceil(c / 8 / unit) for c in costs)
 
@@ -92,6 +101,18 @@ NETWORK_BYTES = Exercise(
             "rounds up once for all tensors",
             partial(_stored, total=lambda costs: math.ceil(sum(costs) / 8)),
             "Each tensor starts at a whole byte: round up tensor by tensor, then add.",
+        ),
+        Misconception(
+            "starts each row of a tensor at a whole byte",
+            partial(_stored_by_rows, along=-1),
+            "Only tensors start at a whole byte: multiply all dimensions first, and round up once "
+            "for each tensor.",
+        ),
+        Misconception(
+            "starts each part of a tensor along its first dimension at a whole byte",
+            partial(_stored_by_rows, along=0),
+            "Only tensors start at a whole byte: multiply all dimensions first, and round up once "
+            "for each tensor.",
         ),
         Misconception(
             "gives every value whole bytes",

@@ -150,6 +150,17 @@ UNPACK = Exercise(
             "Where the top bit is set, subtract 2**bits: 15 becomes -1 in 4 bits, not 0.",
         ),
         Misconception(
+            "subtracts in uint8, which has no negative numbers",
+            partial(
+                _code_for_code,
+                negative=lambda codes, bits: torch.where(
+                    codes >= 2 ** (bits - 1), codes - 2**bits + 256, codes
+                ),
+            ),
+            "15 - 16 wraps round to 255 there: convert the codes to a signed dtype before you "
+            "subtract, as with .to(torch.int32).",
+        ),
+        Misconception(
             "negates codes whose top bit is set",
             partial(
                 _code_for_code,

@@ -185,9 +185,10 @@ GPTQ = Exercise(
             "w[:, j] -= error * u[i, j]: the other sign makes the output's error larger.",
         ),
         Misconception(
-            "moves the next column only",
+            "lets a column make up for the error of the one before it alone",
             partial(_loop, row=_neighbour),
-            "All columns to the right help: w[:, i + 1:].",
+            "It makes up for all columns to its left: each error moves all of w[:, i + 1:], and "
+            "what earlier ones have moved stays moved.",
         ),
         Misconception(
             "moves all later columns by the same",

@@ -3,8 +3,8 @@
 import ast
 from collections.abc import Sequence
 
-from labkit.checks.diagnosis.code.answer import Remark
 from labkit.checks.diagnosis.code.edits import Edit
+from labkit.checks.diagnosis.code.remark import Remark
 from labkit.checks.diagnosis.code.trials import Trial, Trials
 from labkit.checks.values import enumerated, shortened
 
@@ -15,8 +15,16 @@ IN_PART = " in part"
 
 def one(edit: Edit) -> Remark:
     """Say which change makes every call right."""
-    text = f"{_where(edit)} {_instead(edit)} every call would be right: do you see why?"
+    why = edit.does.partition(": ")[2]
+    text = f"{_where(edit)} {_instead(edit)} every call would be right: {why or 'do you see why?'}"
+    text += "." * bool(why)
     return Remark(f"repair: {edit.before} -> {edit.after}", text)
+
+
+def place(edit: Edit) -> Remark:
+    """Say where one change makes every call right, and not which: it is found by chance."""
+    text = f"{_where(edit)} With another value there every call would be right."
+    return Remark(f"place: {edit.before}", text, cause=False)
 
 
 def several(edits: Sequence[Edit]) -> Remark:
@@ -92,7 +100,8 @@ def _instead(edit: Edit) -> str:
         return "Without it"
     if len(edit.after) <= LONGEST_PLACE and "\n" not in edit.after:
         return f"With {_codes(edit, 1)} there"
-    return f"With code there that {edit.does.removesuffix(' there')},"
+    does = edit.does.partition(": ")[0]
+    return f"With code there that {does.removesuffix(' there')},"
 
 
 def _try(edit: Edit, after: str) -> str:

@@ -11,7 +11,6 @@ import dis
 import linecache
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,24 +19,12 @@ import torch
 from labkit.checks import syntax
 from labkit.checks.calling import call_all
 from labkit.checks.diagnosis.agreement import same
+from labkit.checks.diagnosis.code.remark import Remark
 from labkit.checks.diagnosis.code.signs import signs
 from labkit.checks.diagnosis.evidence import Evidence
 from labkit.checks.values import enumerated
 
 WAIT = 0.5
-
-
-@dataclass(frozen=True)
-class Remark:
-    """Something that the code shows: a key, words, and whether it is surely worth saying.
-
-    A remark that is no cause is a question: what it asks about may be right.
-    """
-
-    key: str
-    text: str
-    sure: bool = False
-    cause: bool = True
 
 
 def remarks(function: Callable[..., Any], evidence: Evidence, wrong: list[int]) -> Iterator[Remark]:
@@ -72,6 +59,13 @@ def remarks(function: Callable[..., Any], evidence: Evidence, wrong: list[int]) 
             f"Your code reads `{name}`, a variable of the notebook{instead}. It must work from its "
             "arguments alone: the check calls it with others.",
             True,
+        )
+    for name, read in _helpers(function):
+        listed = enumerated([f"`{variable}`" for variable in read])
+        yield Remark(
+            f"answer: {name} reads {', '.join(read)}",
+            f"Your code calls `{name}`, which reads {listed} of the notebook. The check calls your "
+            "answer with other data: compute from its arguments alone.",
         )
     if unread:
         names = [f"`{name}`" for name in unread]
@@ -138,6 +132,17 @@ def never_read(function: types.FunctionType) -> Iterator[str]:
         if "LOAD" in step.opname:
             read |= set(step.argval if isinstance(step.argval, tuple) else (step.argval,))
     yield from (name for name in code.co_varnames[: code.co_argcount] if name not in read)
+
+
+def _helpers(function: types.FunctionType) -> Iterator[tuple[str, list[str]]]:
+    """Give the functions of the notebook that a function calls, with the data that they read."""
+    for name in sorted(_globals_of(function.__code__)):
+        helper = function.__globals__.get(name)
+        if not isinstance(helper, types.FunctionType) or helper is function:
+            continue
+        read = list(_variables(helper))
+        if read and helper.__globals__ is function.__globals__:
+            yield name, read
 
 
 def _variables(function: types.FunctionType) -> Iterator[str]:

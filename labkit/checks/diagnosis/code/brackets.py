@@ -17,6 +17,8 @@ def regrouped(node: ast.BinOp) -> Iterator[Regrouped]:
     yield from _other_groups(node)
     left, right, op = node.left, node.right, node.op
     brackets = "reads as if brackets were missing: * and / go before + and -"
+    if isinstance(op, SHIFTS):
+        brackets = "reads as if brackets were missing: + and - go before << and >>"
     for inner, outer in ((left, right), (right, left)):
         if not (isinstance(inner, ast.BinOp) and isinstance(op, TIGHTER)):
             continue
@@ -59,11 +61,19 @@ def _other_groups(node: ast.BinOp) -> Iterator[Regrouped]:
             yield 3, does, ast.BinOp(left.left, left.op, ast.BinOp(left.right, op, right))
         if isinstance(op, BITS):  # (p >> n) & m as p & m >> n
             yield 3, does, ast.BinOp(left.left, op, ast.BinOp(right, left.op, left.right))
+    sums = (ast.Add, ast.Sub)
+    early = "reads as if brackets were missing: + and - go before &, | and ^"
+    if isinstance(op, BITS) and isinstance(right, ast.BinOp) and isinstance(right.op, sums):
+        # p ^ m + 1 as (p ^ m) + 1
+        yield 0, early, ast.BinOp(ast.BinOp(left, op, right.left), right.op, right.right)
+    if isinstance(op, BITS) and isinstance(left, ast.BinOp) and isinstance(left.op, sums):
+        # 1 + p & m as 1 + (p & m)
+        yield 0, early, ast.BinOp(left.left, left.op, ast.BinOp(left.right, op, right))
     if isinstance(op, BITS) and isinstance(right, ast.BinOp) and isinstance(right.op, SHIFTS):
         # p & m >> n as (p >> n) & m, and p & m << n as (p & m) << n
         yield 3, does, ast.BinOp(ast.BinOp(left, right.op, right.right), op, right.left)
         yield 3, does, ast.BinOp(ast.BinOp(left, op, right.left), right.op, right.right)
     product = isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mult)
     if isinstance(op, ast.FloorDiv) and isinstance(left, ast.BinOp) and product:
-        early = ast.BinOp(left.left, left.op, ast.BinOp(left.right, op, right))
-        yield 1, "divides with `//` before it multiplies", early
+        first = ast.BinOp(left.left, left.op, ast.BinOp(left.right, op, right))
+        yield 1, "divides with `//` before it multiplies", first

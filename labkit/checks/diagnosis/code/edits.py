@@ -21,7 +21,15 @@ from labkit.checks.diagnosis.code.harmless import (
     narrow,
 )
 from labkit.checks.diagnosis.code.insertions import Words, missing
-from labkit.checks.diagnosis.code.places import Place, around, holding, places, put
+from labkit.checks.diagnosis.code.nudges import nudge
+from labkit.checks.diagnosis.code.places import (
+    Place,
+    around,
+    holding,
+    is_changed,
+    places,
+    put,
+)
 from labkit.checks.diagnosis.code.rarer import neighbourhood, rarer
 from labkit.checks.diagnosis.code.slips import Change, changes
 from labkit.checks.diagnosis.code.statements import exchanged, parameters
@@ -72,6 +80,11 @@ class Edit:
     def moves(self) -> bool:
         """Whether it exchanges two statements."""
         return len(self.spots) == 2 and self.spots[0][1] is self.spots[1][0][3]
+
+    def is_far(self, nudges: frozenset[str]) -> bool:
+        """Whether it is a nudge that is none of those."""
+        given = {nudge(place[3], new) for place, new in self.spots} - {""}
+        return bool(given - nudges)
 
     @property
     def before(self) -> str:
@@ -149,6 +162,8 @@ def _sensible(
     fills, above = allocates(function), exponents(function)
     for place in list(places(function)):
         for number, (rank, does, new) in enumerate(slips(place)):
+            if is_changed(place) and not isinstance(new, ast.Name):
+                continue  # only a copy would get the new values
             tower = id(place[3]) in above and any(map(is_power, ast.walk(new)))
             if not (tower or (fills and may_explode(place, new))):
                 yield _Found(place, number, rank, does, new)

@@ -62,6 +62,8 @@ class Words:
         Where it rounds, if that is one place, and as the other answer does.
     same_rounding : bool
         Whether it rounds the same there, word for word.
+    nudges : frozenset of str
+        The nudges that the other answer has.
     """
 
     numbers: tuple[int | float, ...] = ()
@@ -71,6 +73,7 @@ class Words:
     kinds: Mapping[tuple[int, int, int, int], str] = field(default_factory=dict)
     rounding: ast.Call | None = None
     same_rounding: bool = False
+    nudges: frozenset[str] = frozenset()
 
     def kind(self, node: ast.expr) -> str:
         """Return what an expression has been; "" if it is not known."""

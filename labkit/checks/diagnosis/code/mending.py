@@ -16,11 +16,12 @@ from functools import cached_property
 
 from labkit.checks import syntax
 from labkit.checks.diagnosis.code import advice
-from labkit.checks.diagnosis.code.answer import Remark
 from labkit.checks.diagnosis.code.cell import Cell
 from labkit.checks.diagnosis.code.edits import Edit, insertions, possible
+from labkit.checks.diagnosis.code.further import Further
 from labkit.checks.diagnosis.code.insertions import Words
 from labkit.checks.diagnosis.code.places import now
+from labkit.checks.diagnosis.code.remark import Remark
 from labkit.checks.diagnosis.code.trials import Trial, Trials
 from labkit.checks.diagnosis.code.words import words_of
 
@@ -71,12 +72,19 @@ class Search:
     trials: Trials
     all_or_none: bool
     whole: list[Edit] = field(default_factory=list)
+    nudged: list[Edit] = field(default_factory=list)
     alone: list[Edit] = field(default_factory=list)
     several: list[tuple[Edit, ...]] = field(default_factory=list)
     steps: list[_Step] = field(default_factory=list)
     known: list[Edit] = field(default_factory=list)
+    remark: Remark | None = None
 
     def run(self) -> None:
+        """Look for changes, and choose what is to be said."""
+        self._look()
+        self.remark = self._chosen()
+
+    def _look(self) -> None:
         """Try every change of one place, then one after another, then two of them together."""
         for stage in self._stages:
             self._single(stage)
@@ -94,7 +102,7 @@ class Search:
     @property
     def _may_be_several(self) -> bool:
         """Whether it is time to look for more changes than one."""
-        known = self.whole or self.several or self.all_or_none
+        known = self.whole or self.nudged or self.several or self.all_or_none
         return self.trials.evidence.exact and not known
 
     def _single(self, stage: Iterator[Edit]) -> None:
@@ -105,13 +113,16 @@ class Search:
                 return
             if self.steps and not self.whole and budget.over(OF_SINGLE):
                 return
+            far = step.edit.is_far(self.words.nudges)
             if len(step.trial.mended) < len(self.trials.wrong):
-                if not FAR.search(step.edit.does):
+                if not (far or FAR.search(step.edit.does)):
                     self.steps.append(step)
-            elif not self._answers_alone(step.edit):
-                self.whole.append(step.edit)
-            else:
+            elif self._answers_alone(step.edit):
                 self.alone.append(step.edit)
+            elif far:
+                self.nudged.append(step.edit)
+            else:
+                self.whole.append(step.edit)
 
     @property
     def _most(self) -> int:
@@ -119,19 +130,25 @@ class Search:
         return 99 if self.trials.evidence.exact else FAR_FETCHED
 
     @cached_property
+    def words(self) -> Words:
+        """What code may be missing."""
+        calls = self.trials.calls[0], self.trials.calls[len(self.trials.wrong) - 1]
+        return words_of(self.cell, self.trials.evidence, calls)
+
+    @cached_property
     def _stages(self) -> list[Iterator[Edit]]:
         """Give the changes that are not tried yet, also after one that had to be stopped."""
-        calls = self.trials.calls[0], self.trials.calls[len(self.trials.wrong) - 1]
-        words = words_of(self.cell, self.trials.evidence, calls)
-        return [self._ranked(source, words) for source in (possible, insertions)]
+        return [self._ranked(source) for source in (possible, insertions)]
 
-    def _ranked(self, source: Callable[..., Iterator[Edit]], words: Words) -> Iterator[Edit]:
+    def _ranked(self, source: Callable[..., Iterator[Edit]]) -> Iterator[Edit]:
+        words = self.words
         found = [edit for tree in self.cell.functions for edit in source(tree, words)]
         for edit in sorted(found, key=lambda edit: edit.rank):
             # Without the rounding that must be there code is right by chance.
             by_chance = any(words.spoils_rounding(spot[3], edit.does) for spot, _ in edit.spots)
             if edit.rank < self._most and not by_chance:
-                self.known.append(edit)
+                if not edit.is_far(words.nudges):
+                    self.known.append(edit)
                 yield edit
 
     def _pairs(self) -> None:
@@ -186,22 +203,39 @@ class Search:
             if trial is not None:
                 yield _Step(edit, trial)
 
-    def remark(self) -> Remark | None:
-        """Return what is to be said."""
-        if self.whole:
-            return advice.one(self.whole[0])
-        if self.several:
-            return advice.several(self.several[0])
-        best = next((step for step in self.steps if self._tells(step)), None)
-        if best is not None:
-            return advice.in_part(best.edit, best.trial, self.trials)
+    def _chosen(self) -> Remark | None:
+        """Return what is to be said: what mends more calls than those of the check, too."""
+        for edit in self.whole:
+            if self._holds(edit):
+                return advice.one(edit)
+        for edits in self.several:
+            if self._holds(*edits):
+                return advice.several(edits)
+        for edit in filter(self._holds, self.nudged):
+            return advice.place(edit)
+        for step in filter(self._tells, self.steps):
+            with self.cell.changed(step.edit) as function:
+                if function and self.further.hold_in_part(function, step.trial, self.trials):
+                    return advice.in_part(step.edit, step.trial, self.trials)
         return None
+
+    @cached_property
+    def further(self) -> Further:
+        """More calls than those of the check."""
+        return Further(self.trials.evidence, self.cell.answer)
+
+    def _holds(self, *edits: Edit) -> bool:
+        """Whether changes together mend further calls, too."""
+        with ExitStack() as changes:
+            functions = [changes.enter_context(self.cell.changed(edit)) for edit in edits]
+            return functions[-1] is not None and self.further.hold(functions[-1])
 
     def _tells(self, step: _Step) -> bool:
         """Whether what a change mends is no chance: a good part of the wrong calls, and several."""
         enough = len(step.trial.mended) >= max(SEVERAL, len(self.trials.wrong) / SEVERAL_OF)
         return (
             self.trials.evidence.exact
+            and not self.all_or_none
             and (enough or bool(step.trial.parts))
             and not self._answers_alone(step.edit)
             and not any(map(self._answers, _calls_in(step.edit.after)))

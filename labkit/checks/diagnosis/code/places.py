@@ -26,6 +26,12 @@ def places(tree: ast.AST) -> Iterator[Place]:
                         yield parent, field, index, item
 
 
+def is_changed(place: Place) -> bool:
+    """Whether a place holds something whose items or attributes get new values."""
+    parent, field, _, _ = place
+    return field == "value" and isinstance(getattr(parent, "ctx", None), ast.Store)
+
+
 def now(place: Place) -> Any:
     """Return what a place holds now."""
     parent, field, index, _ = place

@@ -6,13 +6,14 @@ that the right code has and this one has not.
 
 import ast
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 
 from labkit.checks.diagnosis.code.brackets import BITS, FACTORS
 from labkit.checks.diagnosis.code.places import LONGEST, short
 from labkit.checks.diagnosis.code.slips import MODULES, WRAPPERS, Change, called_name
+from labkit.checks.diagnosis.code.statements import loaded, stored
 
 STEPS = (ast.Add, ast.Sub, ast.Mult, ast.Div)
 # Functions that give something else when an operator comes before them instead of after.
@@ -20,6 +21,10 @@ CROSSED = {
     *("max", "min", "maximum", "minimum", "round", "floor", "ceil", "trunc", "abs", "clamp"),
     *("amax", "amin", "mean", "sum", "log", "log2", "log10", "sqrt", "square", "int", "len"),
 }
+BETWEEN = {"quantile", "percentile", "nanquantile", "nanpercentile"}
+RULES = ("interpolation", "method")
+"""What torch and numpy call the rule for what lies between two values."""
+
 WITHOUT_NAN = {"sum": "nansum", "mean": "nanmean"}
 
 
@@ -33,10 +38,13 @@ class Neighbourhood:
         For a name, the expressions in which it stands: "mine & filled" for "filled".
     bounds : tuple
         The ends of its clamps.
+    of_rounds : set of str
+        The names that get a new value in each round of a loop.
     """
 
     around: Mapping[str, Sequence[ast.expr]]
     bounds: tuple[ast.expr, ...]
+    of_rounds: Set[str]
 
 
 def neighbourhood(function: ast.FunctionDef) -> Neighbourhood:
@@ -54,7 +62,9 @@ def neighbourhood(function: ast.FunctionDef) -> Neighbourhood:
             ends = [*node.args, *(keyword.value for keyword in node.keywords)]
             bounds |= {ast.unparse(end): end for end in ends[_on_method(node) is None :]}
     lists = {name: tuple(found.values()) for name, found in around.items()}
-    return Neighbourhood(lists, tuple(bounds.values()))
+    loops = [node for node in ast.walk(function) if isinstance(node, ast.For | ast.While)]
+    of_rounds = {name for loop in loops for name in stored(loop)}
+    return Neighbourhood(lists, tuple(bounds.values()), of_rounds)
 
 
 def rarer(node: ast.AST, numbers: Sequence[int | float], near: Neighbourhood) -> Iterator[Change]:
@@ -74,6 +84,8 @@ def rarer(node: ast.AST, numbers: Sequence[int | float], near: Neighbourhood) ->
         made = _operators(node)
     elif isinstance(node, ast.Call):
         made = _calls(node, near)
+    elif isinstance(node, ast.Lambda | ast.FunctionDef):
+        made = _bound_early(node, near.of_rounds)
     elif isinstance(node, ast.Compare) and len(node.ops) == 1:
         made = _compared(node)
     elif isinstance(node, ast.Attribute) and node.attr in WITHOUT_NAN:
@@ -113,12 +125,51 @@ def _calls(node: ast.Call, near: Neighbourhood) -> Iterator[Change]:
     yield from _chains(node)
     if called_name(node) in ("clamp", "clip"):
         yield from _ends(node, near)
+    if interpolates(node):
+        for rule in "higher", "lower", "nearest":
+            module = node.func.value if isinstance(node.func, ast.Attribute) else None
+            name = RULES[isinstance(module, ast.Name) and module.id == "np"]
+            given = [*node.keywords, ast.keyword(name, ast.Constant(rule))]
+            does = f"takes a value that is there: `{called_name(node)}` alone interpolates"
+            yield 4, does, ast.Call(node.func, node.args, given)
     if called_name(node) == "range" and len(node.args) > 1:
         start, end, *step = node.args
         more = ast.BinOp(end, ast.Add(), ast.Constant(1))
         fewer = ast.BinOp(end, ast.Sub(), ast.Constant(1))
         yield 2, "goes one round too far", ast.Call(node.func, [start, more, *step], [])
         yield 2, "stops one round too early", ast.Call(node.func, [start, fewer, *step], [])
+
+
+def interpolates(node: ast.AST) -> bool:
+    """Whether a call computes something between two values, where neither is asked for."""
+    return (
+        isinstance(node, ast.Call)
+        and called_name(node) in BETWEEN
+        and not {keyword.arg for keyword in node.keywords} & set(RULES)
+    )
+
+
+def _bound_early(node: ast.Lambda | ast.FunctionDef, of_rounds: Set[str]) -> Iterator[Change]:
+    """Give a function that keeps what it reads of its round of a loop."""
+    late = sorted(looked_up_late(node) & of_rounds)
+    if late:
+        names = " and ".join(f"`{name}`" for name in late)
+        given = copy.deepcopy(node.args)
+        (given.kwonlyargs if given.vararg else given.args).extend(map(ast.arg, late))
+        defaults = [ast.Name(name, ast.Load()) for name in late]
+        (given.kw_defaults if given.vararg else given.defaults).extend(defaults)
+        new = copy.copy(node)
+        new.args = given
+        does = f"keeps {names} of its own round"
+        yield 0, f"{does}: a function looks names up when it is called, after the loop", new
+
+
+def looked_up_late(node: ast.Lambda | ast.FunctionDef) -> set[str]:
+    """Return the names that a function finds outside of itself when it is called."""
+    own = {argument.arg for argument in ast.walk(node.args) if isinstance(argument, ast.arg)}
+    body = node.body if isinstance(node.body, list) else [node.body]
+    read = {name for part in body for name in loaded(part)}
+    return read - own - {name for part in body for name in stored(part)}
 
 
 def _ends(node: ast.Call, near: Neighbourhood) -> Iterator[Change]:

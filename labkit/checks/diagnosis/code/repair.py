@@ -1,4 +1,4 @@
-"""The door to the search for what would mend an answer."""
+"""The door to what runs the code of an answer again: watched, and changed."""
 
 import ast
 import time
@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from labkit.checks.calling import call_all
-from labkit.checks.diagnosis.code.answer import Remark, cell_of, definition_in
+from labkit.checks.diagnosis.code.answer import cell_of, definition_in
 from labkit.checks.diagnosis.code.cell import Cell
+from labkit.checks.diagnosis.code.happening import Inquest
 from labkit.checks.diagnosis.code.mending import Search
+from labkit.checks.diagnosis.code.remark import Remark
 from labkit.checks.diagnosis.code.trials import Trials
 from labkit.checks.diagnosis.evidence import Evidence
 from labkit.checks.exercise import Case
@@ -35,6 +37,42 @@ def repair(
     all_or_none : bool
         Ask for one change that mends every call.
     """
+    given = _code(function, evidence, wrong)
+    if given is None:
+        return None
+    tree, cell, trials = given
+    search = Search(cell, trials, all_or_none)
+    # A change may make an endless loop: it is stopped, and the search goes on behind it.
+    loops = any(isinstance(node, ast.While) for node in ast.walk(tree))
+    done = False
+    while not done and evidence.budget.left:
+        seconds = LOOK_IN if loops else evidence.budget.left
+        outcomes = call_all(search.run, [Case("all changes", ())], seconds)
+        done = outcomes[0].status != "stopped"
+    return search.remark
+
+
+def happening(function: Callable[..., Any], evidence: Evidence, wrong: list[int]) -> Remark | None:
+    """Return what happens without a word in an answer's calls, and accounts for wrong ones.
+
+    Parameters
+    ----------
+    function, evidence, wrong
+        As in `repair`.
+    """
+    given = _code(function, evidence, wrong)
+    if given is None:
+        return None
+    _, cell, trials = given
+    inquest = Inquest(cell, trials)
+    call_all(inquest.run, [Case("all places", ())], evidence.budget.left)
+    return inquest.remark()
+
+
+def _code(
+    function: Callable[..., Any], evidence: Evidence, wrong: list[int]
+) -> tuple[ast.Module, Cell, Trials] | None:
+    """Return the cell of an answer to run and its calls; None where that is not to be done."""
     if not isinstance(function, types.FunctionType) or not wrong or not evidence.budget.left:
         return None
     tree = cell_of(function)
@@ -45,12 +83,4 @@ def repair(
     call_all(function, [evidence.cases[trials.smallest]], WAIT)
     if time.process_time() - start > SLOW:
         return None
-    search = Search(Cell(tree, function), trials, all_or_none)
-    # A change may make an endless loop: it is stopped, and the search goes on behind it.
-    loops = any(isinstance(node, ast.While) for node in ast.walk(tree))
-    done = False
-    while not done and evidence.budget.left:
-        seconds = LOOK_IN if loops else evidence.budget.left
-        outcomes = call_all(search.run, [Case("all changes", ())], seconds)
-        done = outcomes[0].status != "stopped"
-    return search.remark()
+    return tree, Cell(tree, function), trials

@@ -4,10 +4,13 @@ import ast
 from collections.abc import Iterator
 
 from labkit.checks.diagnosis.code.brackets import BITS
+from labkit.checks.diagnosis.code.rarer import looked_up_late
+from labkit.checks.diagnosis.code.slips import called_name
 from labkit.checks.diagnosis.code.statements import loaded, parameters, stored, thrown_away
 from labkit.checks.values import shortened
 
 LONGEST = 60
+CUTTING = {"split", "rsplit", "partition", "rpartition"}
 COLLECTORS = {"append", "extend", "add", "insert"}
 
 Sign = tuple[str, str, bool]
@@ -48,6 +51,7 @@ def signs(function: ast.FunctionDef) -> Iterator[Sign]:
         elif isinstance(node, ast.For):
             yield from _loop(function, node)
     yield from _overwritten(function)
+    yield from _bound_late(function)
 
 
 def _mixed(node: ast.Compare) -> bool:
@@ -100,6 +104,46 @@ def _loop(function: ast.FunctionDef, loop: ast.For) -> Iterator[Sign]:
                     "them?",
                     False,
                 )
+
+
+def _bound_late(function: ast.FunctionDef) -> Iterator[Sign]:
+    """Say that a function which is kept in a loop reads what the loop's last round leaves."""
+    for loop in ast.walk(function):
+        if not isinstance(loop, ast.For):
+            continue
+        kept = [
+            step.value
+            for step in ast.walk(loop)
+            if isinstance(step, ast.Assign)
+            and isinstance(step.value, ast.Lambda)
+            and isinstance(step.targets[0], ast.Attribute | ast.Subscript)
+        ]
+        for late in kept:
+            for name in sorted(looked_up_late(late) & stored(loop)):
+                yield (
+                    f"reads {name} late",
+                    f"In line {late.lineno} of the cell, {_code(late)} looks `{name}` up when it "
+                    "is called, after the loop, and finds the value of the last round there.",
+                    False,
+                )
+
+
+def first_digits(function: ast.FunctionDef) -> Iterator[ast.Call]:
+    """Give the places that make a number of one character of a text: `int(s.split("(")[1][0])`."""
+    for node in ast.walk(function):
+        number = isinstance(node, ast.Call) and called_name(node) in ("int", "float") and node.args
+        character = node.args[0] if isinstance(node, ast.Call) and number else None
+        part = _item_of(character)
+        text = _item_of(part)
+        cut = isinstance(text, ast.Call) and called_name(text) in CUTTING
+        if isinstance(node, ast.Call) and cut:
+            yield node
+
+
+def _item_of(node: ast.AST | None) -> ast.expr | None:
+    """Return what a node is one item of, as x of `x[1]`."""
+    one = isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant | ast.UnaryOp)
+    return node.value if isinstance(node, ast.Subscript) and one else None
 
 
 def _position(function: ast.FunctionDef, loop: ast.For) -> int:

@@ -48,7 +48,7 @@ def of_statement(node: ast.stmt) -> Iterator[tuple[int, str, ast.stmt]]:
         target = copy.deepcopy(node.target)
         yield 2, f"overwrites `{short(target)}` in each round", ast.Assign([target], node.value)
         yield 1, f"leaves out the step `{short(node)}`", ast.Pass()
-    elif isinstance(node, ast.Assign) and _redefines(node):
+    elif isinstance(node, ast.Assign) and (_redefines(node) or _changes(node)):
         yield 1, f"leaves out the step `{short(node)}`", ast.Pass()
 
 
@@ -56,6 +56,11 @@ def _redefines(node: ast.Assign) -> bool:
     """Whether a name gets a new value made from its old one."""
     targets = {n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)}
     return bool(targets & {n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)})
+
+
+def _changes(node: ast.Assign) -> bool:
+    """Whether items of something that is there already get new values."""
+    return isinstance(node.targets[0], ast.Subscript)
 
 
 def thrown_away(function: ast.FunctionDef) -> Iterator[tuple[ast.stmt, ast.Assign]]:

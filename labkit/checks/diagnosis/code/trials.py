@@ -93,7 +93,11 @@ class Trials:
 
     def right(self, changed: Callable[..., Any], i: int) -> bool:
         """Whether a changed answer is right in call i."""
-        return min(self._level(i, self._give(changed, i))) == RIGHT
+        return self.closeness(changed, i) == RIGHT
+
+    def closeness(self, changed: Callable[..., Any], i: int) -> float:
+        """Return how near to right a changed answer is in call i, in the worst of its results."""
+        return min(self._level(i, self._give(changed, i)))
 
     def of(self, changed: Callable[..., Any]) -> Trial | None:
         """Try a changed answer; None if it spoils something or brings nothing nearer to right."""

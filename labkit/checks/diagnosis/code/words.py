@@ -7,6 +7,7 @@ from labkit.checks.diagnosis.code.answer import never_read
 from labkit.checks.diagnosis.code.cell import Cell
 from labkit.checks.diagnosis.code.insertions import Words
 from labkit.checks.diagnosis.code.kinds import kinds_of
+from labkit.checks.diagnosis.code.nudges import nudges_of
 from labkit.checks.diagnosis.code.slips import called_name
 from labkit.checks.diagnosis.evidence import Evidence
 from labkit.checks.diagnosis.explanations.variants import reachable, tree_of
@@ -53,6 +54,7 @@ def words_of(cell: Cell, evidence: Evidence, calls: Sequence[int]) -> Words:
         kinds,
         rounded[0] if as_asked else None,
         as_asked and ast.unparse(rounded[0]) in map(ast.unparse, asked),
+        nudges_of(wanted),
     )
 
 

@@ -127,8 +127,11 @@ def of_form(evidence: Evidence, wrong: Sequence[int]) -> tuple[Misconception, Ex
     scores = []
     for mistake in evidence.exercise.misconceptions:
         explanation = _as_explanation(evidence, mistake, None)
-        alike = {i: _same_form(evidence.got(i), explanation.predict(i)) for i in evidence.returned}
-        scores.append(sum(alike.values()) if all(alike.get(i, True) for i in wrong) else 0)
+        told = {i: explanation.predict(i) for i in evidence.returned}
+        alike = {i: _same_form(evidence.got(i), told[i]) for i in evidence.returned}
+        numbers = all(same(evidence.got(i), told[i]) for i in evidence.returned)
+        fits = numbers and all(alike.get(i, True) for i in wrong)
+        scores.append(sum(alike.values()) if fits else 0)
     if not any(scores):
         return None
     mistake = evidence.exercise.misconceptions[scores.index(max(scores))]

@@ -7,6 +7,7 @@ that was forgotten. Each row of `labkit.checks.diagnosis.facts.qualities` holds 
 import inspect
 from collections.abc import Callable, Iterator
 from itertools import permutations
+from math import comb
 from typing import Any
 
 from labkit.checks.diagnosis.evidence import Evidence
@@ -47,6 +48,9 @@ def contrast(evidence: Evidence, wrong: list[int]) -> str:
 def parting(evidence: Evidence, wrong: list[int]) -> tuple[str, str] | None:
     """Return what the inputs of all wrong calls are and no other's, and what the others are.
 
+    Of several such qualities the one that special cases are made of is said, and none that fits so
+    few calls that one of all that are asked about fits by chance.
+
     Parameters
     ----------
     evidence : Evidence
@@ -57,7 +61,10 @@ def parting(evidence: Evidence, wrong: list[int]) -> tuple[str, str] | None:
     total = range(len(evidence.cases))
     if not SEVERAL <= len(wrong) <= len(total) - SEVERAL:
         return None
-    for words, otherwise, holds in _questions(evidence):
+    ways = comb(len(total), len(wrong))
+    for rank, words, otherwise, holds in sorted(_questions(evidence), key=lambda asked: asked[0]):
+        if ways < WAYS[rank]:
+            break
         answers = [holds(evidence.cases[i].args) for i in total]
         if all(answers[i] is (i in wrong) for i in total):
             return words, otherwise
@@ -67,9 +74,13 @@ def parting(evidence: Evidence, wrong: list[int]) -> tuple[str, str] | None:
 
 
 Holds = Callable[[tuple], bool]
+Question = tuple[int, str, str, Holds]
+SPECIAL, GENERAL, ONE_OF_MANY = range(3)
+WAYS = (15, 40, 100)
+"""In how many ways as many calls could be wrong, before a quality of that rank is believed."""
 
 
-def _questions(evidence: Evidence) -> Iterator[tuple[str, str, Holds]]:
+def _questions(evidence: Evidence) -> Iterator[Question]:
     names = list(inspect.signature(evidence.exercise.reference).parameters)
     for k, name in enumerate(names):
         values = [case.args[k] for case in evidence.cases]
@@ -79,14 +90,15 @@ def _questions(evidence: Evidence) -> Iterator[tuple[str, str, Holds]]:
                 def holds(args: tuple, k: int = k, quality: Quality = quality) -> bool:
                     return bool(quality.holds(args[k]))
 
-                yield quality.words.format(p=name), quality.otherwise.format(p=name), holds
+                rank = SPECIAL if quality.special else GENERAL
+                yield rank, quality.words.format(p=name), quality.otherwise.format(p=name), holds
         if all(type(v) in (int, str) for v in values):
             for value in dict.fromkeys(values):
 
                 def equal(args: tuple, k: int = k, value: Any = value) -> bool:
                     return bool(args[k] == value)
 
-                yield f"`{name}` is {value!r}", f"`{name}` is not {value!r}", equal
+                yield ONE_OF_MANY, f"`{name}` is {value!r}", f"`{name}` is not {value!r}", equal
         if all(map(is_tensor, values)):
             for dtype in dict.fromkeys(v.dtype for v in values):
 
@@ -94,11 +106,11 @@ def _questions(evidence: Evidence) -> Iterator[tuple[str, str, Holds]]:
                     return bool(args[k].dtype == dtype)
 
                 short = str(dtype).removeprefix("torch.")
-                yield f"`{name}` is {short}", f"`{name}` is not {short}", of_dtype
+                yield GENERAL, f"`{name}` is {short}", f"`{name}` is not {short}", of_dtype
     yield from _pairs(evidence, names)
 
 
-def _pairs(evidence: Evidence, names: list[str]) -> Iterator[tuple[str, str, Holds]]:
+def _pairs(evidence: Evidence, names: list[str]) -> Iterator[Question]:
     """Give what two arguments are to one another."""
     for a, b in permutations(range(len(names)), 2):
         for pair in PAIRS:
@@ -108,4 +120,4 @@ def _pairs(evidence: Evidence, names: list[str]) -> Iterator[tuple[str, str, Hol
                     return bool(pair.holds(args[a], args[b]))
 
                 both = {"p": names[a], "q": names[b]}
-                yield pair.words.format(**both), pair.otherwise.format(**both), holds
+                yield GENERAL, pair.words.format(**both), pair.otherwise.format(**both), holds

@@ -60,8 +60,9 @@ MEANINGS = (
     ),
     Meaning(
         r"mat1 and mat2 shapes cannot be multiplied \((\d+)x(\d+) and (\d+)x(\d+)\)",
-        "A product of matrices needs as many columns on the left ({1}) as rows on the right ({2}): "
-        "transpose one of them (`.t()`). Weights are stored as [out, in].",
+        "A product of matrices needs as many columns on the left ({1}) as rows on the right ({2}). "
+        "Print both shapes: is one of them to be transposed (weights are stored as [out, in]), or "
+        "is it not the one that belongs here?",
     ),
     Meaning(
         r"Dimension out of range",
@@ -162,8 +163,9 @@ MEANINGS = (
     ),
     Meaning(
         r"NameError: name '(\w+)'",
-        "`{0}` is not defined: a slip in the name, a cell that has not run, or an argument that "
-        "has another name here.",
+        "`{0}` is not defined: a slip in the name, an argument that has another name here, or a "
+        "name of another cell. What other cells have made is for their own data, and the check "
+        "calls your answer with others: work from its arguments alone.",
     ),
     Meaning(
         r"UnboundLocalError",
@@ -185,6 +187,12 @@ MEANINGS = (
         "The numbers do not fill rows of {0}: a part is left over. Fill it up first. And where "
         "rows are cut into parts, `reshape(-1, {0})` runs over their ends: cut each row by itself, "
         "as `split({0}, dim=1)` does.",
+    ),
+    Meaning(
+        r"shape '\[\d+, -1\]' is invalid",
+        "The numbers do not fill so many rows: some rows have more than others. Parts that are cut "
+        "from the flattened tensor run over the end of a row into the next one: cut each row by "
+        "itself, as `split(n, dim=1)` does.",
     ),
     Meaning(
         r"shape '.*' is invalid for input of size",

@@ -21,12 +21,15 @@ class Quality:
         How it reads behind "where": "`{p}` is 0".
     otherwise : str
         How it reads where it is not so.
+    special : bool
+        Whether it makes a special case of an input, one that is easily forgotten.
     """
 
     applies: Callable[[Any], bool]
     holds: Callable[[Any], bool]
     words: str
     otherwise: str
+    special: bool = False
 
 
 def _number(value: Any) -> bool:
@@ -47,9 +50,9 @@ def _items(value: Any) -> bool:
 
 
 QUALITIES = (
-    Quality(_number, lambda v: v == 0, "`{p}` is 0", "`{p}` is not 0"),
+    Quality(_number, lambda v: v == 0, "`{p}` is 0", "`{p}` is not 0", True),
     Quality(_number, lambda v: v < 0, "`{p}` is negative", "`{p}` is not negative"),
-    Quality(_number, lambda v: v == 1, "`{p}` is 1", "`{p}` is not 1"),
+    Quality(_number, lambda v: v == 1, "`{p}` is 1", "`{p}` is not 1", True),
     Quality(_number, lambda v: v >= 1, "`{p}` is 1 or more", "`{p}` is below 1"),
     Quality(lambda v: type(v) is bool, bool, "`{p}` is True", "`{p}` is False"),
     Quality(
@@ -62,25 +65,29 @@ QUALITIES = (
         "`{p}` has four dimensions",
         "`{p}` has another number of dimensions than four",
     ),
-    Quality(is_tensor, lambda v: v.numel() == 1, "`{p}` has one value", "`{p}` has several values"),
+    Quality(
+        is_tensor, lambda v: v.numel() == 1, "`{p}` has one value", "`{p}` has several values", True
+    ),
     Quality(
         is_tensor,
         lambda v: bool((v < 0).any()),
         "`{p}` has values below 0",
         "`{p}` has no values below 0",
     ),
-    Quality(is_tensor, lambda v: bool((v == 0).any()), "`{p}` holds a 0", "`{p}` holds no 0"),
+    Quality(is_tensor, lambda v: bool((v == 0).any()), "`{p}` holds a 0", "`{p}` holds no 0", True),
     Quality(
         _rows,
         lambda v: bool((v.flatten(1) == 0).all(1).any()),
         "`{p}` has a row of zeros",
         "`{p}` has no row of zeros",
+        True,
     ),
     Quality(
         is_tensor,
         lambda v: bool((v == 0).all()),
         "`{p}` is 0 everywhere",
         "`{p}` is not 0 everywhere",
+        True,
     ),
     Quality(
         _rows,
@@ -102,6 +109,7 @@ QUALITIES = (
         lambda v: len(v) < 2,
         "`{p}` has one item",
         "`{p}` has several items",
+        True,
     ),
     Quality(
         _items,

@@ -14,6 +14,11 @@ from labkit.checks.values import as_array
 Shape = tuple[int, ...]
 SEVERAL = 2
 PLACES = ("first", "second", "third", "fourth")
+OFF_BY_ONE = {
+    1: "has one too many in its {place} dimension: is the whole counted in beside its parts, or "
+    "the beginning or the end beside what lies between?",
+    -1: "lacks one in its {place} dimension: is the first one or the last one left out?",
+}
 
 
 def shapes(evidence: Evidence) -> str:
@@ -39,6 +44,21 @@ def shapes(evidence: Evidence) -> str:
         for words, shape in _guesses(evidence):
             if all(shape(i, got) == got and shape(i, want) != want for i, got, want in calls):
                 return f"{where} {result} {words}."
+        off = _off_by_one(calls) if len(calls) >= SEVERAL else ""
+        if off:
+            return f"{where} {result} {off}"
+    return ""
+
+
+def _off_by_one(calls: list[tuple[int, Shape, Shape]]) -> str:
+    """Return in which dimension all results have one too many, or lack one; "" if in none."""
+    for d, place in enumerate(PLACES):
+        for more, words in OFF_BY_ONE.items():
+            if all(
+                d < len(want) and got == (*want[:d], want[d] + more, *want[d + 1 :])
+                for _, got, want in calls
+            ):
+                return words.format(place=place)
     return ""
 
 
@@ -71,7 +91,7 @@ def _misshapen(evidence: Evidence, c: int) -> Iterator[tuple[int, Shape, Shape]]
             yield i, got.shape, want.shape
 
 
-def _guesses(evidence: Evidence) -> Iterator[tuple[str, Callable[[int, Shape], Shape]]]:
+def _guesses(evidence: Evidence) -> Iterator[tuple[str, Callable[[int, Shape], Shape | None]]]:
     names = list(inspect.signature(evidence.exercise.reference).parameters)
     args = [case.args for case in evidence.cases]
     for k, name in enumerate(names):
@@ -87,9 +107,9 @@ def _guesses(evidence: Evidence) -> Iterator[tuple[str, Callable[[int, Shape], S
             long = f"`{name}` says" if all(type(a[k]) is int for a in args) else f"`{name}` is"
             words = f"is as long in its {place} dimension as {long}"
 
-            def with_length(i: int, shape: Shape, k: int = k, d: int = d) -> Shape:
+            def with_length(i: int, shape: Shape, k: int = k, d: int = d) -> Shape | None:
                 length = _length(args[i][k])
-                return (*shape[:d], length, *shape[d + 1 :]) if d < len(shape) else ()
+                return (*shape[:d], length, *shape[d + 1 :]) if d < len(shape) else None
 
             yield words, with_length
 

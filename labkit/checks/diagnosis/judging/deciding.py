@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from labkit.checks.diagnosis.code.answer import code_of
+from labkit.checks.diagnosis.code.rarer import interpolates
 from labkit.checks.diagnosis.judging.recording import Call, plain_or_none, returned, value_of
 from labkit.checks.diagnosis.judging.sides import differences, shown, source
 from labkit.checks.exercise import Case
@@ -202,7 +203,10 @@ def _beside(decision: Decision, name: str, given: str, node: ast.expr) -> str:
     found, wanted = shown(mine[where]), shown(output[where])
     if np.allclose(mine, output, rtol=1e-4, atol=1e-5):
         return f"{written}: this output but for rounding noise. Allow for it in the comparison."
-    return f"{written}: {found}{at}, where this output has {wanted}."
+    between = ""
+    if any(map(interpolates, ast.walk(node))):
+        between = " It interpolates between two values: ask for one that is there."
+    return f"{written}: {found}{at}, where this output has {wanted}.{between}"
 
 
 def _measure(decision: Decision, written: str, mine: np.ndarray, given: str) -> str:

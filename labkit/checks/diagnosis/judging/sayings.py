@@ -5,6 +5,7 @@ relation could be seen, and two different answers agree by chance. So nothing is
 can be seen, and a stored misconception is named only where all it says is the same.
 """
 
+import ast
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ import numpy as np
 
 from labkit.checks.calling import Outcome, call_all
 from labkit.checks.diagnosis.code.answer import code_of, ends_in_first_round
+from labkit.checks.diagnosis.code.signs import first_digits
 from labkit.checks.diagnosis.finding import MOST, Finding
 from labkit.checks.diagnosis.judging.deciding import Decision, about, decided, place
 from labkit.checks.diagnosis.judging.naming import Named, one_name
@@ -55,7 +57,7 @@ def judged(
     function itself, where it may be run again.
     """
     rule = exercise.rules[0]
-    loop = _loop(answer)
+    loop = _at_a_glance(answer)
     if isinstance(rule, Names):
         found, settled = _name_by_name(exercise, rule, cases, outcomes)
         facts = reviewed(exercise, cases, outcomes, answer, found, settled)
@@ -84,10 +86,18 @@ def judged(
     return (*found, *facts)[:MOST]
 
 
-def _loop(answer: Callable[..., Any] | None) -> tuple[Finding, ...]:
-    """Return that a loop of an answer ends in its first round."""
+def _at_a_glance(answer: Callable[..., Any] | None) -> tuple[Finding, ...]:
+    """Return that a loop of an answer ends in its first round, or a number in its first digit."""
     code = code_of(answer)
-    if code is None or not ends_in_first_round(code):
+    if code is None:
+        return ()
+    for node in first_digits(code):
+        text = (
+            f"In line {node.lineno} of the cell, `{ast.unparse(node)}` reads one character only: "
+            "of 12 it is the 1. Take all that stands there, up to the bracket or comma behind it."
+        )
+        return (Finding("answer: reads one digit", text),)
+    if not ends_in_first_round(code):
         return ()
     text = (
         "Your loop ends in its first round: a `return` stands in each of its branches. Move the "

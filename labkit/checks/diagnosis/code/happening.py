@@ -1,0 +1,144 @@
+"""What happens without a word in an answer's calls, and whether that is why they are wrong."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from labkit.checks.diagnosis.calls import result_of
+from labkit.checks.diagnosis.code.cell import Cell
+from labkit.checks.diagnosis.code.remark import Remark
+from labkit.checks.diagnosis.code.trials import FORM, Trials
+from labkit.checks.diagnosis.code.watching import (
+    BEGINS_AT_ZERO,
+    CUT,
+    ENDS_AT_ZERO,
+    OF_NOTHING,
+    WRAPS,
+    Happening,
+    Spot,
+    Watch,
+    watched,
+)
+from labkit.checks.values import enumerated, shortened
+
+LONGEST = 60
+MOST_SPOTS = 8
+
+WORDS = {
+    WRAPS: "{where}, {code} is computed in {dtype} and wraps round: where {meant} belongs comes "
+    "{came}. Convert what goes in, not what comes out, to a wider dtype such as int64: then "
+    "{right}.",
+    CUT: "{where}, {code} puts whole numbers into {dtype} that do not fit: {meant} becomes {came}. "
+    "With a wider dtype there, such as int64, {right}.",
+    ENDS_AT_ZERO: "{where}, {code} is empty for a 0, for -0 is 0, the beginning. Where it should "
+    "go to the very end then, {right}: count the end from the front.",
+    BEGINS_AT_ZERO: "{where}, {code} takes everything for a 0, for -0 is 0, the beginning. Where "
+    "it should take nothing then, {right}: count from the front.",
+    OF_NOTHING: "{where}, `sum(...)` has nothing to add up in such a call, and then gives the int "
+    "0, whatever it adds elsewhere. Treat that apart, or begin with what 0 should be: "
+    "`sum(..., start)`.",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What happens in some places, and how many of the wrong calls it accounts for."""
+
+    spots: Sequence[Spot]
+    what: Happening
+    mended: int
+
+
+@dataclass
+class Inquest:
+    """The calls of an answer, made again with its expressions watched.
+
+    Attributes
+    ----------
+    cell : Cell
+        The code.
+    trials : Trials
+        The calls.
+    found : list of Found
+        What accounts for wrong calls, most of them first.
+    """
+
+    cell: Cell
+    trials: Trials
+    found: list[Found] = field(default_factory=list)
+
+    @property
+    def off(self) -> set[int]:
+        """The calls that are wrong in more than their form."""
+        return {i for i in self.trials.wrong if min(self.trials.levels[i]) < FORM}
+
+    def run(self) -> None:
+        """Watch all calls, then do what happened as it was meant."""
+        functions, watch = watched(self.cell.functions)
+        function = self.cell.defined(functions, watch.names()) if watch.spots else None
+        if function is None:
+            return
+        seen: dict[int, dict[int, Happening]] = {}
+        for i in self.trials.calls:
+            watch.seen.clear()
+            result_of(function, self.trials.evidence.cases[i].args)
+            for k, happening in watch.seen.items():
+                seen.setdefault(k, {})[i] = happening
+        places = [k for k in sorted(seen) if self.off & set(seen[k])][:MOST_SPOTS]
+        for group in _groups({k: _first(seen[k], self.trials.calls).kind for k in places}):
+            what = _first(seen[group[0]], self.trials.calls)
+            if what.kind == OF_NOTHING:
+                mended = len(seen[group[0]]) if set(seen[group[0]]) <= self.off else 0
+            else:
+                mended = self._mended(function, watch, set(group))
+            if mended:
+                self.found.append(Found([watch.spots[k] for k in group], what, mended))
+        self.found.sort(key=lambda found: (-found.mended, len(found.spots)))
+
+    def _mended(self, function: Callable[..., Any], watch: Watch, spots: set[int]) -> int:
+        """Return how many wrong calls are right with places as they are meant; 0 if it spoils."""
+        watch.as_meant = spots
+        try:
+            right = {i for i in self.trials.calls if self.trials.closeness(function, i) >= FORM}
+        finally:
+            watch.as_meant = set()
+        spoiled = set(self.trials.calls) - self.trials.wrong - right
+        return 0 if spoiled else len(right & self.off)
+
+    def remark(self) -> Remark | None:
+        """Return what is to be said."""
+        if not self.found:
+            return None
+        best = self.found[0]
+        whole, of_nothing = best.mended == len(self.off), best.what.kind == OF_NOTHING
+        places = dict.fromkeys((spot.source, spot.line) for spot in best.spots)
+        lines = dict.fromkeys(f"{line}" for _, line in places)
+        sources = dict.fromkeys(f"`{shortened(source, LONGEST)}`" for source, _ in places)
+        where = f"In line{'s' * (len(lines) > 1)} {enumerated([*lines])} of the cell"
+        right = "every call would be right"
+        if not whole:
+            right = f"{best.mended} of the {len(self.off)} calls that go wrong would be right"
+        text = WORDS[best.what.kind].format(
+            where=where,
+            code=enumerated([*sources]),
+            dtype=best.what.dtype,
+            meant=best.what.meant,
+            came=best.what.came,
+            right=right,
+        )
+        key = f"answer: {best.what.kind}, {next(iter(places))[0]}"
+        return Remark(key, text, sure=whole, mends=whole and not of_nothing)
+
+
+def _first(by_call: dict[int, Happening], calls: Sequence[int]) -> Happening:
+    """Return what happened in the first of some calls in which it did."""
+    return next(by_call[i] for i in calls if i in by_call)
+
+
+def _groups(kinds: dict[int, str]) -> Iterator[list[int]]:
+    """Give each place by itself, then those where the same happens together."""
+    yield from ([k] for k in kinds)
+    for kind in dict.fromkeys(kinds.values()):
+        alike = [k for k in kinds if kinds[k] == kind]
+        if len(alike) > 1 and kind != OF_NOTHING:
+            yield alike
