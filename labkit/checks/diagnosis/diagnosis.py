@@ -7,20 +7,14 @@ misconceptions at a time, and those before a slip of the pen. Where none stands,
 which calls are right, and what an error means.
 """
 
-import re
-import types
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from labkit.checks.calling import Outcome
 from labkit.checks.diagnosis.budget import uninterrupted
 from labkit.checks.diagnosis.calls import result_of
 from labkit.checks.diagnosis.chance import tells
-from labkit.checks.diagnosis.code.advice import IN_PART
-from labkit.checks.diagnosis.code.answer import never_read, remarks
-from labkit.checks.diagnosis.code.remark import Remark
-from labkit.checks.diagnosis.code.repair import happening, repair
 from labkit.checks.diagnosis.evidence import Evidence, Explanation, Weight
 from labkit.checks.diagnosis.explanations.orders import ORDER
 from labkit.checks.diagnosis.explanations.sources import Sources
@@ -35,14 +29,12 @@ from labkit.checks.diagnosis.facts.contrast import parting
 from labkit.checks.diagnosis.facts.numbers import numbers, places
 from labkit.checks.diagnosis.facts.seen import changed, facts
 from labkit.checks.diagnosis.finding import MOST, Finding
+from labkit.checks.diagnosis.reading import Reading
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.values import Plain
 
 SEVERAL = 2
 AS_FAR_FETCHED = 2
-# What comes in is found in results by chance sooner than a change that mends every call.
-BESIDE_AN_ARGUMENT = re.compile(r"result: (\w+ )?(plus|minus|times|over) [^,]*$")
-LEFT_OUT = re.compile(r"argument: (\w+) left out, ")
 NARROW = ("numbers: float16", "numbers: bfloat16")
 
 
@@ -72,7 +64,7 @@ def diagnose(
     """
     wanted = expected or [result_of(exercise.reference, case.args) for case in cases]
     evidence = Evidence(exercise, cases, outcomes, wanted)
-    sources, code = Sources(evidence), _Code(answer, evidence, list(wrong))
+    sources, code = Sources(evidence), Reading(answer, evidence, list(wrong))
     causes: tuple[Finding, ...] = ()
     complete, elsewhere = True, list[_Standing]()
     if any(outcomes[i].status == "returned" for i in wrong):
@@ -83,74 +75,6 @@ def diagnose(
     has_cause = any(finding.cause for finding in causes)
     seen = facts(evidence, list(wrong), has_cause)
     return (*causes, *changed(evidence), *seen)[:MOST]
-
-
-@dataclass(frozen=True)
-class _Code:
-    """The code of an answer, where it is at hand, and what it adds to what the results tell."""
-
-    answer: Callable[..., Any] | None
-    evidence: Evidence
-    wrong: list[int]
-
-    def besides(self, causes: tuple[Finding, ...], complete: bool) -> tuple[Finding, ...]:
-        """Return the causes with what the code tells, or what it tells better.
-
-        `complete` says whether they are all there is, or of several results explain some.
-        """
-        if self.answer is None:
-            return causes
-        seen = happening(self.answer, self.evidence, self.wrong)
-        if seen is not None and seen.mends:
-            known = tuple(cause for cause in causes if cause.misconception and complete)
-            return (*known, _remarked(seen))
-        if causes and not complete:
-            mended = self._mended()
-            if mended is not None and not mended.key.endswith(IN_PART):
-                return (*(cause for cause in causes if cause.misconception), mended)
-        if causes and all(map(self._may_be_told_better, causes)):
-            mended = self._mended(all_or_none=True)
-            if mended is not None:
-                return (mended,)
-        # Sure signs are always said, questions beside a cause or where nothing is known.
-        found = [*filter(None, [seen]), *remarks(self.answer, self.evidence, self.wrong)]
-        chosen = [remark for remark in found if remark.sure or (causes and not remark.cause)]
-        if not causes and not chosen:
-            mended = self._mended()
-            causes = (mended,) if mended else ()
-            in_part = mended is None or mended.key.endswith(IN_PART)
-            chosen = [remark for remark in found if in_part and (not mended or not remark.cause)]
-        return (*map(self._as_it_is_read, causes), *map(_remarked, chosen[:1]))
-
-    def _as_it_is_read(self, finding: Finding) -> Finding:
-        """Return what is said of an argument that the code does read, and that changes nothing."""
-        if not self._may_be_told_better(finding) or not LEFT_OUT.match(finding.key):
-            return finding
-        name = f"`{finding.key.split()[1]}`"
-        claim = f"Your code leaves {name} out of account: the results"
-        text = finding.text.replace(claim, "The results")
-        lost = f"Your code reads {name}, and what it makes of it gets lost: print it step by step."
-        return replace(finding, text=f"{text} {lost}")
-
-    def _may_be_told_better(self, finding: Finding) -> bool:
-        """Whether a change that mends every call tells more.
-
-        What an argument gives may get lost in code that reads it, in a quotient that is always 0.
-        """
-        left_out = LEFT_OUT.match(finding.key)
-        if left_out is not None and isinstance(self.answer, types.FunctionType):
-            return left_out[1] not in never_read(self.answer)
-        return bool(BESIDE_AN_ARGUMENT.match(finding.key))
-
-    def _mended(self, all_or_none: bool = False) -> Finding | None:
-        if self.answer is None:
-            return None
-        mended = repair(self.answer, self.evidence, self.wrong, all_or_none)
-        return _remarked(mended) if mended else None
-
-
-def _remarked(remark: Remark) -> Finding:
-    return Finding(remark.key, remark.text, remark.cause)
 
 
 def _causes(
