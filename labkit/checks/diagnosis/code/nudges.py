@@ -3,6 +3,8 @@
 import ast
 from collections.abc import Iterable
 
+from labkit.checks.diagnosis.code.harmless import is_power
+
 SUMS, FACTORS, SHIFTS = (
     (ast.Add, ast.Sub),
     (ast.Mult, ast.Div, ast.FloorDiv),
@@ -18,7 +20,7 @@ def nudge(old: ast.AST, new: ast.AST) -> str:
     if isinstance(new, ast.BinOp) and old in (new.left, new.right):
         beside = new.right if new.left is old else new.left
         number = beside.value if isinstance(beside, ast.Constant) else None
-        kinds = _kinds(new)
+        kinds = [] if is_power(old) and isinstance(new.op, ast.Sub) else _kinds(new)  # a mask
         if type(number) in (int, float) and kinds:
             return kinds[0]
     return ""
