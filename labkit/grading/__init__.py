@@ -2,10 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
+from labkit.grading.earlier_names import install
+
 if TYPE_CHECKING:
     from labkit.grading.classroom import grade
 
 __all__ = ["grade"]
+
+install()
 
 
 def __getattr__(name: str) -> Any:
