@@ -26,7 +26,7 @@ def seen(body: str, **given: object) -> dict[str, tuple[str, object, object]]:
     space = {"np": np, "torch": torch, **watch.names()}
     exec(compile(ast.Module(functions, []), "<f>", "exec"), space)
     space["f"](**given)
-    return {watch.spots[k].source: (h.kind, h.meant, h.came) for k, h in watch.seen.items()}
+    return {watch.spots[k].source: (h.kind, h.meant, h.came) for (k, _), h in watch.seen.items()}
 
 
 BYTES = torch.tensor([100, -100], dtype=torch.int8)
@@ -42,6 +42,9 @@ BYTES = torch.tensor([100, -100], dtype=torch.int8)
         ("x += x", "x += x", ("wraps", 200, -56)),
         ("return -(x - 28)", "x - 28", ("wraps", -128, -128)),
         ("return sum(v for v in x if v > 100)", "sum((v for v in x if v > 100))", None),
+        ("return (x / 8).int()", "(x / 8).int()", ("towards 0", -13, -12)),
+        ("return int(x[0] / 8 + 0.25)", "int(x[0] / 8 + 0.25)", ("not rounded", 13, 12)),
+        ("return (x.long() + 2**24).float()", "(x.long() + 2 ** 24).float()", None),
         ("return x[:-n]", ":-n", ("ends at -0", None, None)),
         ("return x[-n:]", "-n:", ("begins at -0", None, None)),
     ],
@@ -64,6 +67,22 @@ def test_where_all_is_well_nothing_is_seen(body) -> None:
 
 
 SAID = (
+    (
+        "4.5",
+        """def add_codes(q_a, a, q_b, b, y, relu):
+    real = (q_a.double() - a[1]) * a[0] + (q_b.double() - b[1]) * b[0]
+    steps = (real / y[0] + 0.5).to(torch.int64) + y[1]
+    return steps.clamp(y[1] if relu else 0, 255)
+""",
+        ("`(real / y[0] + 0.5).to(torch.int64)` cuts decimals off towards 0", "With `floor` there"),
+    ),
+    (
+        "1.3",
+        """def quantize(x, scale, zero_point, qmin, qmax):
+    return ((x / scale).int() + zero_point).clamp(qmin, qmax)
+""",
+        ("cuts",),
+    ),
     (
         "3.2",
         "def gemm(a, b):\n    return torch.from_numpy(a.numpy() @ b.numpy()).int()\n",

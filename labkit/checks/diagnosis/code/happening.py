@@ -7,15 +7,19 @@ from typing import Any
 from labkit.checks.diagnosis.calls import result_of
 from labkit.checks.diagnosis.code.cell import Cell
 from labkit.checks.diagnosis.code.remark import Remark
+from labkit.checks.diagnosis.code.spots import Spot
 from labkit.checks.diagnosis.code.trials import FORM, Trials
 from labkit.checks.diagnosis.code.watching import (
     BEGINS_AT_ZERO,
     CUT,
     ENDS_AT_ZERO,
+    NOT_ROUNDED,
     OF_NOTHING,
+    SHORTENED,
+    TOWARDS_ZERO,
     WRAPS,
     Happening,
-    Spot,
+    Place,
     Watch,
     watched,
 )
@@ -34,6 +38,12 @@ WORDS = {
     "go to the very end then, {right}: count the end from the front.",
     BEGINS_AT_ZERO: "{where}, {code} takes everything for a 0, for -0 is 0, the beginning. Where "
     "it should take nothing then, {right}: count from the front.",
+    TOWARDS_ZERO: "{where}, {code} cuts decimals off towards 0: {given} becomes {came}. With "
+    "`floor` there, which always goes down, {right}.",
+    NOT_ROUNDED: "{where}, {code} cuts decimals off: {given} becomes {came}. Rounded to the "
+    "nearest there, {right}.",
+    SHORTENED: "{where}, {code} keeps fewer digits than there are: {given} becomes {came} in "
+    "{dtype}. In float64 {right}.",
     OF_NOTHING: "{where}, `sum(...)` has nothing to add up in such a call, and then gives the int "
     "0, whatever it adds elsewhere. Treat that apart, or begin with what 0 should be: "
     "`sum(..., start)`.",
@@ -78,24 +88,24 @@ class Inquest:
         function = self.cell.defined(functions, watch.names()) if watch.spots else None
         if function is None:
             return
-        seen: dict[int, dict[int, Happening]] = {}
+        seen: dict[Place, dict[int, Happening]] = {}
         for i in self.trials.calls:
             watch.seen.clear()
             result_of(function, self.trials.evidence.cases[i].args)
-            for k, happening in watch.seen.items():
-                seen.setdefault(k, {})[i] = happening
-        places = [k for k in sorted(seen) if self.off & set(seen[k])][:MOST_SPOTS]
-        for group in _groups({k: _first(seen[k], self.trials.calls).kind for k in places}):
+            for place, happening in watch.seen.items():
+                seen.setdefault(place, {})[i] = happening
+        places = [place for place in sorted(seen) if self.off & set(seen[place])]
+        for group in _groups(places[:MOST_SPOTS]):
             what = _first(seen[group[0]], self.trials.calls)
             if what.kind == OF_NOTHING:
                 mended = len(seen[group[0]]) if set(seen[group[0]]) <= self.off else 0
             else:
                 mended = self._mended(function, watch, set(group))
             if mended:
-                self.found.append(Found([watch.spots[k] for k in group], what, mended))
+                self.found.append(Found([watch.spots[k] for k, _ in group], what, mended))
         self.found.sort(key=lambda found: (-found.mended, len(found.spots)))
 
-    def _mended(self, function: Callable[..., Any], watch: Watch, spots: set[int]) -> int:
+    def _mended(self, function: Callable[..., Any], watch: Watch, spots: set[Place]) -> int:
         """Return how many wrong calls are right with places as they are meant; 0 if it spoils."""
         watch.as_meant = spots
         try:
@@ -122,12 +132,19 @@ class Inquest:
             where=where,
             code=enumerated([*sources]),
             dtype=best.what.dtype,
-            meant=best.what.meant,
-            came=best.what.came,
+            meant=_written(best.what.meant),
+            came=_written(best.what.came),
+            given=_written(best.what.given),
             right=right,
         )
         key = f"answer: {best.what.kind}, {next(iter(places))[0]}"
         return Remark(key, text, sure=whole, mends=whole and not of_nothing)
+
+
+def _written(number: Any) -> str:
+    if number is None:
+        return ""
+    return f"{number:.10g}" if isinstance(number, float) and number % 1 else f"{number:.0f}"
 
 
 def _first(by_call: dict[int, Happening], calls: Sequence[int]) -> Happening:
@@ -135,10 +152,10 @@ def _first(by_call: dict[int, Happening], calls: Sequence[int]) -> Happening:
     return next(by_call[i] for i in calls if i in by_call)
 
 
-def _groups(kinds: dict[int, str]) -> Iterator[list[int]]:
+def _groups(places: Sequence[Place]) -> Iterator[list[Place]]:
     """Give each place by itself, then those where the same happens together."""
-    yield from ([k] for k in kinds)
-    for kind in dict.fromkeys(kinds.values()):
-        alike = [k for k in kinds if kinds[k] == kind]
+    yield from ([place] for place in places)
+    for kind in dict.fromkeys(kind for _, kind in places):
+        alike = [place for place in places if place[1] == kind]
         if len(alike) > 1 and kind != OF_NOTHING:
             yield alike

@@ -1,13 +1,12 @@
 """The code of an answer, watched while its calls run.
 
-Some things go wrong without a word: whole numbers that wrap round in a narrow dtype, a slice that
-ends at -0, a `sum` of nothing. Each expression in which one may happen is watched, and can be done
-as it was meant, which tells whether that is why calls go wrong.
+Some things go wrong without a word: whole numbers that wrap round in a narrow dtype, decimals that
+a conversion cuts off, a slice that ends at -0, a `sum` of nothing. Each expression in which one may
+happen is watched, and can be done as it was meant, which tells whether that is why calls go wrong.
 """
 
 import ast
 import builtins
-import copy
 import operator
 import sys
 from collections.abc import Callable, Sequence
@@ -18,31 +17,26 @@ import numpy as np
 import torch
 
 from labkit.checks.diagnosis.code.slips import called_name
+from labkit.checks.diagnosis.code.spots import (
+    CONVERTING,
+    OPERATORS,
+    SHORTENING,
+    WATCH,
+    Spot,
+    spotted,
+)
 
-OPERATORS: dict[type[ast.operator], tuple[Callable[..., Any], Callable[..., Any]]] = {
-    ast.Add: (operator.add, operator.iadd),
-    ast.Sub: (operator.sub, operator.isub),
-    ast.Mult: (operator.mul, operator.imul),
-    ast.MatMult: (operator.matmul, operator.imatmul),
-    ast.LShift: (operator.lshift, operator.ilshift),
-    ast.Pow: (operator.pow, operator.ipow),
-}
-CONVERTING = {"to", "int", "short", "char", "byte", "type", "astype", "int8", "int16", "int32"}
-CONVERTING |= {"uint8", "uint16", "uint32"}
-COMPUTING = {
-    *("abs", "absolute", "neg", "negative", "sum", "prod", "cumsum", "square", "pow", "power"),
-    *("matmul", "mm", "bmm", "mv", "dot", "inner", "outer", "einsum", "tensordot", "linear"),
-    *("mul", "multiply", "add", "sub", "subtract", "diff"),
-}
 NARROW = (torch.uint8, torch.int8, torch.int16, torch.int32)
-WATCH = "_watch_"
 
-WRAPS, CUT, ENDS_AT_ZERO, BEGINS_AT_ZERO, OF_NOTHING = (
+WRAPS, CUT, ENDS_AT_ZERO, BEGINS_AT_ZERO, OF_NOTHING, TOWARDS_ZERO, NOT_ROUNDED, SHORTENED = (
     "wraps",
     "does not fit",
     "ends at -0",
     "begins at -0",
     "of nothing",
+    "towards 0",
+    "not rounded",
+    "loses digits",
 )
 
 
@@ -57,22 +51,19 @@ class Happening:
     dtype : str
         Where numbers wrapped: the dtype.
     meant, came : object
-        One number as it would be in a wide dtype, and as it is.
+        One number as it should be, and as it is.
+    given : object
+        What it is made of, where that is one number.
     """
 
     kind: str
     dtype: str = ""
     meant: Any = None
     came: Any = None
+    given: Any = None
 
 
-@dataclass(frozen=True)
-class Spot:
-    """An expression that is watched: its source, its line, and its node."""
-
-    source: str
-    line: int
-    node: ast.AST
+Place = tuple[int, str]
 
 
 @dataclass
@@ -84,14 +75,14 @@ class Watch:
     spots : list of Spot
         What is watched.
     seen : dict
-        What has happened since it was emptied, the first of each spot.
-    as_meant : set of int
-        The spots in which the result is the one that was meant.
+        What has happened since it was emptied, the first of each spot and kind.
+    as_meant : set
+        The spots, and what does not happen there: the result is the one that was meant.
     """
 
     spots: list[Spot]
-    seen: dict[int, Happening] = field(default_factory=dict)
-    as_meant: set[int] = field(default_factory=set)
+    seen: dict[Place, Happening] = field(default_factory=dict)
+    as_meant: set[Place] = field(default_factory=set)
 
     def names(self) -> dict[str, Callable[..., Any]]:
         """Return what watched code calls, by the names that it uses."""
@@ -118,15 +109,15 @@ class Watch:
         if function is builtins.sum and len(args) == 1:
             args = (list(args[0]),)
             if not args[0]:
-                self.seen.setdefault(k, Happening(OF_NOTHING))
+                self._happened(k, OF_NOTHING)
         result = function(*args, **named)
         owner = getattr(function, "__self__", None)
         on = (owner,) if isinstance(owner, torch.Tensor | np.ndarray | np.generic) else ()
         name = called_name(self.spots[k].node)  # type: ignore[arg-type]
+        if name in CONVERTING | SHORTENING and (on or args):
+            return self._converted(k, result, (*on, *args)[0])
         if not _is_narrow(result) or "out" in named:
             return result
-        if name in CONVERTING:
-            return self._converted(k, result, (*on, *args)[0])
         named.pop("dtype", None)
         method = (lambda first, *rest: getattr(first, name)(*rest, **named)) if on else None
         compute = method or (lambda *given: function(*given, **named))
@@ -135,15 +126,13 @@ class Watch:
     def end(self, k: int, value: Any) -> Any:
         """Return minus a number, behind the colon of a slice."""
         if type(value) is int and value == 0:
-            self.seen.setdefault(k, Happening(ENDS_AT_ZERO))
-            return None if k in self.as_meant else 0
+            return None if self._happened(k, ENDS_AT_ZERO) else 0
         return -value
 
     def start(self, k: int, value: Any) -> Any:
         """Return minus a number, before the colon of a slice."""
         if type(value) is int and value == 0:
-            self.seen.setdefault(k, Happening(BEGINS_AT_ZERO))
-            return sys.maxsize if k in self.as_meant else 0
+            return sys.maxsize if self._happened(k, BEGINS_AT_ZERO) else 0
         return -value
 
     def _computed(self, k: int, result: Any, compute: Callable[..., Any], *given: Any) -> Any:
@@ -157,21 +146,57 @@ class Watch:
         return self._compared(k, WRAPS, result, wide)
 
     def _converted(self, k: int, result: Any, given: Any) -> Any:
-        if isinstance(given, torch.Tensor):
-            return self._compared(k, CUT, result, given.nan_to_num().double().trunc().long())
-        if isinstance(given, np.ndarray | np.generic):
-            wide = np.trunc(np.nan_to_num(given.astype(np.float64))).astype(np.int64)
-            return self._compared(k, CUT, result, wide)
+        """Return a conversion's result; as it was meant, if it is not that."""
+        reals, came = _reals(given), _reals(result)
+        if reals is None or came is None or reals.shape != came.shape:
+            return result
+        if not _is_whole(result):
+            lost = np.isfinite(reals) & (reals != came)
+            shortened = self._first(k, SHORTENED, result, reals, came, lost, reals)
+            return _like(result, reals) if shortened else result
+        known = np.isfinite(reals)
+        reals = np.where(known, reals, 0.0)
+        kinds: dict[str, Callable[..., Any]]
+        kinds = {CUT: np.trunc, TOWARDS_ZERO: np.floor, NOT_ROUNDED: np.round}
+        for kind, rule in kinds.items():
+            meant, whole = rule(reals), np.trunc(reals)
+            if kind == CUT:
+                off = known & (whole != came)
+            else:
+                off = known & (whole == came) & (meant != came)
+                off &= (reals < 0) if kind == TOWARDS_ZERO else True
+            if self._first(k, kind, result, meant, came, off, reals):
+                return _like(result, meant.astype(np.int64))
         return result
 
     def _compared(self, k: int, kind: str, result: Any, wide: Any) -> Any:
         came, meant = np.asarray(_wide(result)), np.asarray(wide)
-        if came.shape != meant.shape or meant.dtype.kind not in "iu" or (came == meant).all():
+        if came.shape != meant.shape or meant.dtype.kind not in "iu":
             return result
-        where = came != meant
-        dtype = str(result.dtype).removeprefix("torch.")
-        self.seen.setdefault(k, Happening(kind, dtype, int(meant[where][0]), int(came[where][0])))
-        return wide if k in self.as_meant else result
+        happens = self._first(k, kind, result, meant, came, came != meant, meant)
+        return wide if happens else result
+
+    def _first(
+        self,
+        k: int,
+        kind: str,
+        result: Any,
+        meant: np.ndarray,
+        came: np.ndarray,
+        off: np.ndarray,
+        given: np.ndarray,
+    ) -> bool:
+        """Keep the first number that is off; return whether it is to be as it was meant."""
+        if not off.any():
+            return False
+        dtype = str(getattr(result, "dtype", "int")).removeprefix("torch.")
+        numbers = (side[off][0].item() for side in (meant, came, given))
+        return self._happened(k, kind, dtype, *numbers)
+
+    def _happened(self, k: int, kind: str, *what: Any) -> bool:
+        """Keep what happened; return whether it is to be done as it was meant."""
+        self.seen.setdefault((k, kind), Happening(kind, *what))
+        return (k, kind) in self.as_meant
 
 
 def watched(functions: Sequence[ast.FunctionDef]) -> tuple[list[ast.FunctionDef], Watch]:
@@ -182,72 +207,8 @@ def watched(functions: Sequence[ast.FunctionDef]) -> tuple[list[ast.FunctionDef]
     functions : sequence of ast.FunctionDef
         The code; it stays as it is.
     """
-    watching = _Watching()
-    changed = [watching.visit(copy.deepcopy(function)) for function in functions]
-    return [ast.fix_missing_locations(function) for function in changed], Watch(watching.spots)
-
-
-class _Watching(ast.NodeTransformer):
-    """Puts a call of the watch in the place of each expression that is watched."""
-
-    def __init__(self) -> None:
-        self.spots: list[Spot] = []
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        if type(node.op) not in OPERATORS:
-            return self.generic_visit(node)
-        k = self._spot(node)
-        self.generic_visit(node)
-        return self._call("binary", k, node.left, node.right)
-
-    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
-        if type(node.op) not in OPERATORS or not isinstance(node.target, ast.Name):
-            return self.generic_visit(node)
-        k = self._spot(node)
-        self.generic_visit(node)
-        name = ast.Name(node.target.id, ast.Load())
-        made = ast.Assign([node.target], self._call("augmented", k, name, node.value))
-        return ast.copy_location(made, node)
-
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
-        if not isinstance(node.op, ast.USub) or isinstance(node.operand, ast.Constant):
-            return self.generic_visit(node)
-        k = self._spot(node)
-        self.generic_visit(node)
-        return self._call("minus", k, node.operand)
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        if called_name(node) not in CONVERTING | COMPUTING:
-            return self.generic_visit(node)
-        k = self._spot(node)
-        self.generic_visit(node)
-        made = self._call("call", k, node.func, *node.args)
-        made.keywords = node.keywords
-        return made
-
-    def visit_Slice(self, node: ast.Slice) -> ast.AST:
-        for name, side in ("start", "lower"), ("end", "upper"):
-            value = getattr(node, side)
-            minus = isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub)
-            if minus and not isinstance(value.operand, ast.Constant):
-                k = self._spot(node)
-                setattr(node, side, self._call(name, k, self.visit(value.operand)))
-            elif value is not None:
-                setattr(node, side, self.visit(value))
-        return node
-
-    def visit_MatchValue(self, node: ast.MatchValue) -> ast.AST:
-        return node
-
-    def _spot(self, node: ast.AST) -> int:
-        line = node.lineno  # type: ignore[attr-defined]
-        self.spots.append(Spot(ast.unparse(node), line, copy.copy(node)))
-        return len(self.spots) - 1
-
-    def _call(self, watch: str, k: int, *args: ast.expr) -> ast.Call:
-        name = ast.Name(WATCH + watch, ast.Load())
-        call = ast.Call(name, [ast.Constant(k), *args], [])
-        return ast.copy_location(call, self.spots[k].node)
+    changed, spots = spotted(functions)
+    return changed, Watch(spots)
 
 
 def _is_narrow(value: Any) -> bool:
@@ -265,3 +226,28 @@ def _wide(value: Any) -> Any:
     if not _is_narrow(value):
         return value
     return value.long() if isinstance(value, torch.Tensor) else value.astype(np.int64)
+
+
+def _reals(value: Any) -> np.ndarray | None:
+    """Return real or whole numbers in float64; None for anything else."""
+    if type(value) in (int, float):
+        return np.asarray(float(value)) if abs(value) < sys.float_info.max else None
+    if isinstance(value, torch.Tensor):
+        held = not (value.is_complex() or value.dtype == torch.bool)
+        return np.asarray(value.detach().double()) if held else None
+    array = isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "iuf"
+    return np.asarray(value, np.float64) if array else None
+
+
+def _is_whole(value: Any) -> bool:
+    if isinstance(value, torch.Tensor):
+        return not value.is_floating_point()
+    kind = value.dtype.kind if isinstance(value, np.ndarray | np.generic) else ""
+    return type(value) is int or kind in ("i", "u")
+
+
+def _like(result: Any, numbers: np.ndarray) -> Any:
+    """Return numbers in what holds a result."""
+    if isinstance(result, torch.Tensor):
+        return torch.from_numpy(np.ascontiguousarray(numbers)).reshape(result.shape)
+    return numbers if isinstance(result, np.ndarray | np.generic) else numbers.item()
