@@ -44,7 +44,7 @@ BYTES = torch.tensor([100, -100], dtype=torch.int8)
         ("return sum(v for v in x if v > 100)", "sum((v for v in x if v > 100))", None),
         ("return (x / 8).int()", "(x / 8).int()", ("towards 0", -13, -12)),
         ("return int(x[0] / 8 + 0.25)", "int(x[0] / 8 + 0.25)", ("not rounded", 13, 12)),
-        ("return (x.long() + 2**24).float()", "(x.long() + 2 ** 24).float()", None),
+        ("return (x.long() + 2**24 + 1).float()", "(x.long() + 2 ** 24 + 1).float()", None),
         ("return x[:-n]", ":-n", ("ends at -0", None, None)),
         ("return x[-n:]", "-n:", ("begins at -0", None, None)),
     ],
