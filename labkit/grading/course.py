@@ -49,6 +49,7 @@ MACHINERY = (
     "checks/syntax.py",
     "checks/values.py",
     "grading/__init__.py",
+    "grading/earlier_names.py",
     "grading/wire.py",
     "grading/inside/__init__.py",
     "grading/inside/answers.py",
