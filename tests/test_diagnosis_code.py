@@ -8,10 +8,16 @@ import torch
 from diagnosis import Answer, around, run
 
 from labkit.checks import registry
+from labkit.checks.calling import call_all
 from labkit.checks.diagnosis.code.edits import insertions, possible
+from labkit.checks.diagnosis.code.further import Further
 from labkit.checks.diagnosis.code.harmless import compiled
 from labkit.checks.diagnosis.code.insertions import Words
-from labkit.checks.diagnosis.code.signs import signs
+from labkit.checks.diagnosis.code.nudges import nudge, nudges_of
+from labkit.checks.diagnosis.code.signs import first_digits, signs
+from labkit.checks.diagnosis.code.trials import Trials
+from labkit.checks.diagnosis.evidence import Evidence
+from labkit.checks.lab import NOTEBOOK_SEED
 from labkit.checks.verdict import Verdict
 
 EXERCISES = {e.id: e for number in registry.STEMS for e in registry.exercises(number)}
@@ -263,3 +269,75 @@ def test_no_card_computes_for_more_than_a_second(exercise_id, code) -> None:
     start = time.process_time()
     assert isinstance(verdict.findings, tuple)
     assert time.process_time() - start < 1
+
+
+def test_a_nudge_that_the_reference_has_not_names_a_place_at_most() -> None:
+    code = """def network_bytes(shapes, bits):
+    total = 0
+    for shape in shapes:
+        total += math.ceil(math.prod(shape) * (bits - 1) / 8)
+    return total
+"""
+    assert keys("0.8", code) == ["argument: bits one fewer"]
+    (old,) = [n for n in ast.walk(ast.parse("f(x)")) if isinstance(n, ast.Name) and n.id == "x"]
+    one = ast.Constant(1)
+    assert nudge(old, ast.BinOp(old, ast.Sub(), one)) == "one"
+    assert nudge(old, ast.BinOp(one, ast.Sub(), old)) == "rest"
+    assert nudge(old, ast.UnaryOp(ast.USub(), old)) == "sign"
+    assert nudge(old, ast.BinOp(old, ast.Div(), ast.Constant(100))) == "hundred"
+    assert nudge(old, ast.Name("y", ast.Load())) == ""
+    mask = ast.BinOp(ast.Constant(2), ast.Pow(), old)
+    assert nudge(mask, ast.BinOp(mask, ast.Sub(), one)) == ""
+    assert nudges_of(ast.walk(ast.parse("a - 1 if b else -c / d"))) == {
+        "one",
+        "sign",
+        "upside down",
+    }
+
+
+def test_a_change_must_mend_further_calls_as_well() -> None:
+    exercise = EXERCISES["0.7"]
+    cases = [case for case in exercise.draw(NOTEBOOK_SEED) if case.args[0] % 2]
+    outcomes = call_all(lambda value, bits: -1, cases)
+    evidence = Evidence(exercise, cases, outcomes, [exercise.reference(*c.args) for c in cases])
+    further = Further(evidence, lambda value, bits: -1)
+
+    def odd_alone(value: int, bits: int) -> int:
+        return value % 2**bits if value % 2 else 0
+
+    trials = Trials(evidence, range(len(cases)))
+    trial = trials.of(odd_alone)
+    assert trial is not None
+    assert len(trial.mended) == len(cases)
+    assert not further.hold(odd_alone)
+    assert not further.hold_in_part(odd_alone, trial, trials)
+    assert further.hold(exercise.reference)
+
+
+def test_what_an_item_is_assigned_to_is_not_changed_and_the_line_may_be_left_out() -> None:
+    (function,) = ast.parse("def f(h, dead):\n    h[dead, dead] = 1\n    return h.sum()").body
+    after = [edit.after for edit in possible(function, Words()) if edit.line == 2]
+    assert "pass" in after
+    assert not [text for text in after if text.startswith("(-h)")]
+
+
+def test_functions_of_a_loop_are_given_what_they_read_of_their_round() -> None:
+    (function,) = ast.parse(
+        "def f(x, layers):\n    for w in layers:\n        w.forward = lambda h: h @ w\n    return x"
+    ).body
+    after = [edit.after for edit in possible(function, Words())]
+    assert "lambda h, w=w: h @ w" in after
+    assert [key for key, _, _ in signs(function)] == ["reads w late"]
+
+
+def test_one_character_of_a_text_is_no_number() -> None:
+    (function,) = ast.parse("def f(s):\n    return int(s.split('(')[1][0]), int(s.split()[0])").body
+    assert [ast.unparse(node) for node in first_digits(function)] == ["int(s.split('(')[1][0])"]
+
+
+def test_an_argument_that_is_read_is_not_said_to_be_left_out() -> None:
+    code = """def dequantize(q, scale, zero_point):
+    return (q.float() - zero_point * 0) * scale
+"""
+    words = text("1.4", code)
+    assert "out of account" not in words
