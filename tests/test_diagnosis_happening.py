@@ -45,6 +45,10 @@ BYTES = torch.tensor([100, -100], dtype=torch.int8)
         ("return (x / 8).int()", "(x / 8).int()", ("towards 0", -13, -12)),
         ("return int(x[0] / 8 + 0.25)", "int(x[0] / 8 + 0.25)", ("not rounded", 13, 12)),
         ("return (x.long() + 2**24 + 1).float()", "(x.long() + 2 ** 24 + 1).float()", None),
+        ("return (x.long() * 2**50) * 2**13", "x.long() * 2 ** 50 * 2 ** 13", None),
+        ("x[0] = 1.75", "x[0] = 1.75", ("not rounded", 2, 1)),
+        ("x[:] = torch.tensor([3, 300])", "x[:] = torch.tensor([3, 300])", None),
+        ("return torch.ones(2, 2) / x", "torch.ones(2, 2) / x", ("along columns", None, None)),
         ("return x[:-n]", ":-n", ("ends at -0", None, None)),
         ("return x[-n:]", "-n:", ("begins at -0", None, None)),
     ],
@@ -75,6 +79,18 @@ SAID = (
     return steps.clamp(y[1] if relu else 0, 255)
 """,
         ("`(real / y[0] + 0.5).to(torch.int64)` cuts decimals off towards 0", "With `floor` there"),
+    ),
+    (
+        "1.8",
+        """def quantize_per_channel(w, axis, bits):
+    top = 2 ** (bits - 1) - 1
+    rows = w.transpose(0, axis).flatten(1)
+    scale = rows.abs().amax(1) / top
+    scale = torch.where(scale == 0, 1.0, scale)
+    q = torch.round(rows / scale).clamp(-top, top).int()
+    return q.reshape(w.transpose(0, axis).shape).transpose(0, axis), scale
+""",
+        ("`rows / scale` lines one number a row up with the columns", "every call would be right"),
     ),
     (
         "1.3",

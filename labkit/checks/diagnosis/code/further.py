@@ -52,9 +52,10 @@ class Further:
         levels = Trials(evidence, ()).levels
         return Trials(evidence, [i for i, level in levels.items() if min(level) < RIGHT])
 
-    def hold(self, changed: Callable[..., Any]) -> bool:
-        """Whether a changed answer is right in all of them."""
-        return self._trials is None or self._trials.all_right(changed)
+    def hold(self, changed: Callable[..., Any], enough: float = RIGHT) -> bool:
+        """Whether a changed answer is right in all of them, or as near to right as asked."""
+        trials = self._trials
+        return trials is None or all(trials.closeness(changed, i) >= enough for i in trials.calls)
 
     def hold_in_part(self, changed: Callable[..., Any], trial: Trial, trials: Trials) -> bool:
         """Whether a change does there what it does to the calls of the check.

@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from labkit.checks.diagnosis.calls import result_of
 from labkit.checks.diagnosis.code.cell import Cell
+from labkit.checks.diagnosis.code.further import Further
 from labkit.checks.diagnosis.code.remark import Remark
 from labkit.checks.diagnosis.code.spots import Spot
 from labkit.checks.diagnosis.code.trials import FORM, Trials
 from labkit.checks.diagnosis.code.watching import (
+    ALONG_COLUMNS,
     BEGINS_AT_ZERO,
+    BEYOND,
     CUT,
     ENDS_AT_ZERO,
+    KEPT_NARROW,
     NOT_ROUNDED,
     OF_NOTHING,
     SHORTENED,
@@ -26,7 +31,10 @@ from labkit.checks.diagnosis.code.watching import (
 from labkit.checks.values import enumerated, shortened
 
 LONGEST = 60
+FAR = 1e15
 MOST_SPOTS = 8
+NOT_TRIED = (OF_NOTHING, BEYOND, KEPT_NARROW)
+"""What cannot be done otherwise: said where it happens in calls that go wrong, and in no other."""
 
 WORDS = {
     WRAPS: "{where}, {code} is computed in {dtype} and wraps round: where {meant} belongs comes "
@@ -44,6 +52,12 @@ WORDS = {
     "nearest there, {right}.",
     SHORTENED: "{where}, {code} keeps fewer digits than there are: {given} becomes {came} in "
     "{dtype}. In float64 {right}.",
+    BEYOND: "{where}, {code} goes beyond int64 and wraps round: {came} comes, where {meant} "
+    "belongs. Shift or divide before, or compute in Python's own integers.",
+    KEPT_NARROW: "{where}, {code} puts {given} into {dtype}, where it does not fit and becomes "
+    "{came}. Begin with a tensor of a wider dtype, such as int64.",
+    ALONG_COLUMNS: "{where}, {code} lines one number a row up with the columns. With `[:, None]` "
+    "behind it, which gives each row its own, {right}.",
     OF_NOTHING: "{where}, `sum(...)` has nothing to add up in such a call, and then gives the int "
     "0, whatever it adds elsewhere. Treat that apart, or begin with what 0 should be: "
     "`sum(..., start)`.",
@@ -97,8 +111,9 @@ class Inquest:
         places = [place for place in sorted(seen) if self.off & set(seen[place])]
         for group in _groups(places[:MOST_SPOTS]):
             what = _first(seen[group[0]], self.trials.calls)
-            if what.kind == OF_NOTHING:
-                mended = len(seen[group[0]]) if set(seen[group[0]]) <= self.off else 0
+            if what.kind in NOT_TRIED:
+                calls = set(seen[group[0]])
+                mended = len(calls) if calls <= self.off else 0
             else:
                 mended = self._mended(function, watch, set(group))
             if mended:
@@ -110,17 +125,23 @@ class Inquest:
         watch.as_meant = spots
         try:
             right = {i for i in self.trials.calls if self.trials.closeness(function, i) >= FORM}
+            if len(right) == len(self.trials.calls) and not self._further.hold(function, FORM):
+                return 0
         finally:
             watch.as_meant = set()
         spoiled = set(self.trials.calls) - self.trials.wrong - right
         return 0 if spoiled else len(right & self.off)
+
+    @cached_property
+    def _further(self) -> Further:
+        return Further(self.trials.evidence, self.cell.answer)
 
     def remark(self) -> Remark | None:
         """Return what is to be said."""
         if not self.found:
             return None
         best = self.found[0]
-        whole, of_nothing = best.mended == len(self.off), best.what.kind == OF_NOTHING
+        whole, tried = best.mended == len(self.off), best.what.kind not in NOT_TRIED
         places = dict.fromkeys((spot.source, spot.line) for spot in best.spots)
         lines = dict.fromkeys(f"{line}" for _, line in places)
         sources = dict.fromkeys(f"`{shortened(source, LONGEST)}`" for source, _ in places)
@@ -130,7 +151,7 @@ class Inquest:
             right = f"{best.mended} of the {len(self.off)} calls that go wrong would be right"
         text = WORDS[best.what.kind].format(
             where=where,
-            code=enumerated([*sources]),
+            code="each of " * (len(sources) > 1) + enumerated([*sources]),
             dtype=best.what.dtype,
             meant=_written(best.what.meant),
             came=_written(best.what.came),
@@ -138,13 +159,15 @@ class Inquest:
             right=right,
         )
         key = f"answer: {best.what.kind}, {next(iter(places))[0]}"
-        return Remark(key, text, sure=whole, mends=whole and not of_nothing)
+        return Remark(key, text, sure=whole, mends=whole and tried)
 
 
 def _written(number: Any) -> str:
     if number is None:
         return ""
-    return f"{number:.10g}" if isinstance(number, float) and number % 1 else f"{number:.0f}"
+    if isinstance(number, float) and (number % 1 or abs(number) > FAR):
+        return f"{number:.10g}"
+    return f"{number:.0f}"
 
 
 def _first(by_call: dict[int, Happening], calls: Sequence[int]) -> Happening:
@@ -157,5 +180,5 @@ def _groups(places: Sequence[Place]) -> Iterator[list[Place]]:
     yield from ([place] for place in places)
     for kind in dict.fromkeys(kind for _, kind in places):
         alike = [place for place in places if place[1] == kind]
-        if len(alike) > 1 and kind != OF_NOTHING:
+        if len(alike) > 1 and kind not in NOT_TRIED:
             yield alike

@@ -18,7 +18,6 @@ OF_TENSORS = (
     *(
         "{e}.t()",
         "{e}[:, None]",
-        "{e}.clone()",
         "torch.floor({e})",
         "torch.nan_to_num({e}, posinf=torch.inf)",
     ),
@@ -30,7 +29,7 @@ OF_BOTH = (
 )
 MISSING = {
     "number": (*OF_BOTH, *OF_NUMBERS),
-    "tensor": (*OF_BOTH, *OF_TENSORS),
+    "tensor": ("{e}.clone()", *OF_BOTH, *OF_TENSORS),  # of which some copy as well
     "other": (),
     "": (*OF_BOTH, *OF_NUMBERS, *OF_TENSORS),
 }

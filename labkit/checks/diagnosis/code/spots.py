@@ -13,6 +13,7 @@ OPERATORS: dict[type[ast.operator], tuple[Callable[..., Any], Callable[..., Any]
     ast.Add: (operator.add, operator.iadd),
     ast.Sub: (operator.sub, operator.isub),
     ast.Mult: (operator.mul, operator.imul),
+    ast.Div: (operator.truediv, operator.itruediv),
     ast.MatMult: (operator.matmul, operator.imatmul),
     ast.LShift: (operator.lshift, operator.ilshift),
     ast.Pow: (operator.pow, operator.ipow),
@@ -71,6 +72,16 @@ class _Watching(ast.NodeTransformer):
         name = ast.Name(node.target.id, ast.Load())
         made = ast.Assign([node.target], self._call("augmented", k, name, node.value))
         return ast.copy_location(made, node)
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        target = node.targets[0]
+        if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+            k = self._spot(node)
+            self.generic_visit(node)
+            container = ast.Name(target.value.id, ast.Load())
+            node.value = self._call("stored", k, container, node.value)
+            return node
+        return self.generic_visit(node)
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
         if not isinstance(node.op, ast.USub) or isinstance(node.operand, ast.Constant):

@@ -16,6 +16,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from labkit.checks.diagnosis.code.dtypes import (
+    as_reals,
+    beside_rows,
+    held_alike,
+    in_float64,
+    is_long,
+    is_narrow,
+    is_whole,
+    torch_dtype,
+    widened,
+)
 from labkit.checks.diagnosis.code.slips import called_name
 from labkit.checks.diagnosis.code.spots import (
     CONVERTING,
@@ -26,18 +37,11 @@ from labkit.checks.diagnosis.code.spots import (
     spotted,
 )
 
-NARROW = (torch.uint8, torch.int8, torch.int16, torch.int32)
-
-WRAPS, CUT, ENDS_AT_ZERO, BEGINS_AT_ZERO, OF_NOTHING, TOWARDS_ZERO, NOT_ROUNDED, SHORTENED = (
-    "wraps",
-    "does not fit",
-    "ends at -0",
-    "begins at -0",
-    "of nothing",
-    "towards 0",
-    "not rounded",
-    "loses digits",
-)
+WRAPS, BEYOND, CUT, KEPT_NARROW = "wraps", "wraps in int64", "does not fit", "is kept in"
+TOWARDS_ZERO, NOT_ROUNDED, SHORTENED = "towards 0", "not rounded", "loses digits"
+ENDS_AT_ZERO, BEGINS_AT_ZERO, OF_NOTHING = "ends at -0", "begins at -0", "of nothing"
+ALONG_COLUMNS = "along columns"
+LARGEST = 2.0**63
 
 
 @dataclass(frozen=True)
@@ -86,18 +90,28 @@ class Watch:
 
     def names(self) -> dict[str, Callable[..., Any]]:
         """Return what watched code calls, by the names that it uses."""
-        watches = (self.binary, self.augmented, self.minus, self.call, self.end, self.start)
-        return {WATCH + watch.__name__: watch for watch in watches}
+        watches = (self.binary, self.augmented, self.minus, self.call, self.stored)
+        ends = (self.end, self.start)
+        return {WATCH + watch.__name__: watch for watch in (*watches, *ends)}
 
     def binary(self, k: int, left: Any, right: Any) -> Any:
         """Return what an operator gives."""
         compute = OPERATORS[type(self.spots[k].node.op)][0]  # type: ignore[attr-defined]
-        return self._computed(k, compute(left, right), compute, left, right)
+        by_rows = None if compute is operator.matmul else beside_rows(left, right)
+        try:
+            result = compute(left, right)
+        except (RuntimeError, ValueError):
+            if by_rows is None or not self._happened(k, ALONG_COLUMNS):
+                raise
+            return compute(*by_rows)
+        if by_rows is not None and self._happened(k, ALONG_COLUMNS):
+            return compute(*by_rows)
+        return self._computed(k, result, compute, left, right)
 
     def augmented(self, k: int, left: Any, right: Any) -> Any:
         """Return what an operator gives that changes what stands on its left."""
         compute, in_place = OPERATORS[type(self.spots[k].node.op)]  # type: ignore[attr-defined]
-        given = (_wide(left), _wide(right)) if _is_narrow(left) else (left, right)
+        given = (widened(left), widened(right)) if is_narrow(left) else (left, right)
         return self._computed(k, in_place(left, right), compute, *given)
 
     def minus(self, k: int, value: Any) -> Any:
@@ -116,12 +130,22 @@ class Watch:
         name = called_name(self.spots[k].node)  # type: ignore[arg-type]
         if name in CONVERTING | SHORTENING and (on or args):
             return self._converted(k, result, (*on, *args)[0])
-        if not _is_narrow(result) or "out" in named:
+        if "out" in named:
             return result
         named.pop("dtype", None)
         method = (lambda first, *rest: getattr(first, name)(*rest, **named)) if on else None
         compute = method or (lambda *given: function(*given, **named))
         return self._computed(k, result, compute, *on, *args)
+
+    def stored(self, k: int, container: Any, value: Any) -> Any:
+        """Return what is put into a tensor or an array."""
+        held = container.dtype if isinstance(container, torch.Tensor | np.ndarray) else None
+        reals = in_float64(value) if held is not None else None
+        if reals is None or not is_whole(container):
+            return value
+        cast = torch.from_numpy(np.array(reals)).to(torch_dtype(held)).reshape(reals.shape)
+        meant = self._converted(k, cast, value, KEPT_NARROW)
+        return value if meant is cast else meant
 
     def end(self, k: int, value: Any) -> Any:
         """Return minus a number, behind the colon of a slice."""
@@ -137,40 +161,44 @@ class Watch:
 
     def _computed(self, k: int, result: Any, compute: Callable[..., Any], *given: Any) -> Any:
         """Return a result; in int64 where it wraps and was not meant to."""
-        if not _is_narrow(result):
-            return result
         try:
-            wide = compute(*map(_wide, given))
-        except Exception:
-            return result  # a function that takes this dtype alone
-        return self._compared(k, WRAPS, result, wide)
+            if is_narrow(result):
+                return self._compared(k, WRAPS, result, compute(*map(widened, given)))
+            if is_long(result):
+                reals, came = in_float64(compute(*map(as_reals, given))), in_float64(result)
+                if reals is not None and came is not None and reals.shape == came.shape:
+                    off = np.abs(reals) > LARGEST
+                    self._first(k, BEYOND, result, reals, came, off, reals)
+        except Exception:  # a function that takes this dtype alone
+            return result
+        return result
 
-    def _converted(self, k: int, result: Any, given: Any) -> Any:
+    def _converted(self, k: int, result: Any, given: Any, cut: str = CUT) -> Any:
         """Return a conversion's result; as it was meant, if it is not that."""
-        reals, came = _reals(given), _reals(result)
+        reals, came = in_float64(given), in_float64(result)
         if reals is None or came is None or reals.shape != came.shape:
             return result
-        if not _is_whole(result):
+        if not is_whole(result):
             lost = np.isfinite(reals) & (reals != came)
             shortened = self._first(k, SHORTENED, result, reals, came, lost, reals)
-            return _like(result, reals) if shortened else result
+            return held_alike(result, reals) if shortened else result
         known = np.isfinite(reals)
         reals = np.where(known, reals, 0.0)
         kinds: dict[str, Callable[..., Any]]
-        kinds = {CUT: np.trunc, TOWARDS_ZERO: np.floor, NOT_ROUNDED: np.round}
+        kinds = {cut: np.trunc, TOWARDS_ZERO: np.floor, NOT_ROUNDED: np.round}
         for kind, rule in kinds.items():
             meant, whole = rule(reals), np.trunc(reals)
-            if kind == CUT:
+            if kind == cut:
                 off = known & (whole != came)
             else:
                 off = known & (whole == came) & (meant != came)
                 off &= (reals < 0) if kind == TOWARDS_ZERO else True
             if self._first(k, kind, result, meant, came, off, reals):
-                return _like(result, meant.astype(np.int64))
+                return held_alike(result, meant.astype(np.int64))
         return result
 
     def _compared(self, k: int, kind: str, result: Any, wide: Any) -> Any:
-        came, meant = np.asarray(_wide(result)), np.asarray(wide)
+        came, meant = np.asarray(widened(result)), np.asarray(wide)
         if came.shape != meant.shape or meant.dtype.kind not in "iu":
             return result
         happens = self._first(k, kind, result, meant, came, came != meant, meant)
@@ -209,45 +237,3 @@ def watched(functions: Sequence[ast.FunctionDef]) -> tuple[list[ast.FunctionDef]
     """
     changed, spots = spotted(functions)
     return changed, Watch(spots)
-
-
-def _is_narrow(value: Any) -> bool:
-    """Whether something holds whole numbers of 32 bits or fewer."""
-    if isinstance(value, torch.Tensor):
-        return value.dtype in NARROW
-    array = isinstance(value, np.ndarray | np.generic)
-    return array and value.dtype.kind in "iu" and value.dtype.itemsize < 8
-
-
-def _wide(value: Any) -> Any:
-    """Return the same whole numbers with 64 bits; anything else as it is."""
-    if isinstance(value, list | tuple):
-        return type(value)(map(_wide, value))
-    if not _is_narrow(value):
-        return value
-    return value.long() if isinstance(value, torch.Tensor) else value.astype(np.int64)
-
-
-def _reals(value: Any) -> np.ndarray | None:
-    """Return real or whole numbers in float64; None for anything else."""
-    if type(value) in (int, float):
-        return np.asarray(float(value)) if abs(value) < sys.float_info.max else None
-    if isinstance(value, torch.Tensor):
-        held = not (value.is_complex() or value.dtype == torch.bool)
-        return np.asarray(value.detach().double()) if held else None
-    array = isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "iuf"
-    return np.asarray(value, np.float64) if array else None
-
-
-def _is_whole(value: Any) -> bool:
-    if isinstance(value, torch.Tensor):
-        return not value.is_floating_point()
-    kind = value.dtype.kind if isinstance(value, np.ndarray | np.generic) else ""
-    return type(value) is int or kind in ("i", "u")
-
-
-def _like(result: Any, numbers: np.ndarray) -> Any:
-    """Return numbers in what holds a result."""
-    if isinstance(result, torch.Tensor):
-        return torch.from_numpy(np.ascontiguousarray(numbers)).reshape(result.shape)
-    return numbers if isinstance(result, np.ndarray | np.generic) else numbers.item()
