@@ -46,6 +46,7 @@ BYTES = torch.tensor([100, -100], dtype=torch.int8)
         ("return int(x[0] / 8 + 0.25)", "int(x[0] / 8 + 0.25)", ("not rounded", 13, 12)),
         ("return (x.long() + 2**24 + 1).float()", "(x.long() + 2 ** 24 + 1).float()", None),
         ("return (x.long() * 2**50) * 2**13", "x.long() * 2 ** 50 * 2 ** 13", None),
+        ("return (n + 7) // 2", "(n + 7) // 2", ("drops the remainder", 3.5, 3)),
         ("x[0] = 1.75", "x[0] = 1.75", ("not rounded", 2, 1)),
         ("x[:] = torch.tensor([3, 300])", "x[:] = torch.tensor([3, 300])", None),
         ("return torch.ones(2, 2) / x", "torch.ones(2, 2) / x", ("along columns", None, None)),

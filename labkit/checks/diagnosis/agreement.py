@@ -30,6 +30,17 @@ def agreement(value: Plain, other: Plain, rule: Rule = LAST_DIGITS) -> np.ndarra
     return np.asarray(near | (x == y) | (np.isnan(x) & np.isnan(y)))
 
 
+def as_asked(value: Plain, wanted: Plain) -> Plain:
+    """Return the numbers of a list as an array, where one is asked for; else what there is."""
+    if isinstance(wanted, np.ndarray) and isinstance(value, tuple):
+        try:
+            array = np.array(value)
+        except ValueError:  # rows of different lengths
+            return value
+        return array if array.dtype.kind in "biuf" else value
+    return value
+
+
 def says_the_right(value: Plain, other: Plain, wanted: Plain) -> np.ndarray:
     """Return where a prediction is the right number, and near a wrong one only by tolerance."""
     as_wanted, a, b = agreement(wanted, other), as_array(value), as_array(other)

@@ -15,6 +15,7 @@ from labkit.checks.calling import Outcome
 from labkit.checks.diagnosis.agreement import (
     LAST_DIGITS,
     agreement,
+    as_asked,
     nan_alone,
     same,
     says_the_right,
@@ -142,8 +143,9 @@ class Evidence:
         }
 
     def got(self, i: int) -> Plain:
-        """Return what call i gave."""
-        return self.outcomes[i].value
+        """Return what call i gave, its numbers in what is asked for."""
+        given = self.outcomes[i].value
+        return given if self.exercise.names else as_asked(given, self.expected[i])
 
     def may_wrap(self, c: int) -> bool:
         """Whether result c may have wrapped round: not where Python's numbers come, and errors."""

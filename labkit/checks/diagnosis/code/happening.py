@@ -16,6 +16,7 @@ from labkit.checks.diagnosis.code.watching import (
     BEGINS_AT_ZERO,
     BEYOND,
     CUT,
+    DROPS,
     ENDS_AT_ZERO,
     KEPT_NARROW,
     NOT_ROUNDED,
@@ -58,6 +59,7 @@ WORDS = {
     "{came}. Begin with a tensor of a wider dtype, such as int64.",
     ALONG_COLUMNS: "{where}, {code} lines one number a row up with the columns. With `[:, None]` "
     "behind it, which gives each row its own, {right}.",
+    DROPS: "{where}, {code} drops the remainder: {meant} becomes {came}. With `/` there {right}.",
     OF_NOTHING: "{where}, `sum(...)` has nothing to add up in such a call, and then gives the int "
     "0, whatever it adds elsewhere. Treat that apart, or begin with what 0 should be: "
     "`sum(..., start)`.",

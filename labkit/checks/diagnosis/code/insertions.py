@@ -29,7 +29,7 @@ OF_BOTH = (
 )
 MISSING = {
     "number": (*OF_BOTH, *OF_NUMBERS),
-    "tensor": ("{e}.clone()", *OF_BOTH, *OF_TENSORS),  # of which some copy as well
+    "tensor": ("{e}.clone()", *OF_BOTH, *OF_TENSORS),  # abs copies, too, and says less
     "other": (),
     "": (*OF_BOTH, *OF_NUMBERS, *OF_TENSORS),
 }

@@ -14,6 +14,7 @@ OPERATORS: dict[type[ast.operator], tuple[Callable[..., Any], Callable[..., Any]
     ast.Sub: (operator.sub, operator.isub),
     ast.Mult: (operator.mul, operator.imul),
     ast.Div: (operator.truediv, operator.itruediv),
+    ast.FloorDiv: (operator.floordiv, operator.ifloordiv),
     ast.MatMult: (operator.matmul, operator.imatmul),
     ast.LShift: (operator.lshift, operator.ilshift),
     ast.Pow: (operator.pow, operator.ipow),

@@ -40,8 +40,8 @@ from labkit.checks.diagnosis.code.spots import (
 WRAPS, BEYOND, CUT, KEPT_NARROW = "wraps", "wraps in int64", "does not fit", "is kept in"
 TOWARDS_ZERO, NOT_ROUNDED, SHORTENED = "towards 0", "not rounded", "loses digits"
 ENDS_AT_ZERO, BEGINS_AT_ZERO, OF_NOTHING = "ends at -0", "begins at -0", "of nothing"
-ALONG_COLUMNS = "along columns"
-LARGEST = 2.0**63
+ALONG_COLUMNS, DROPS = "along columns", "drops the remainder"
+LARGEST, LAST_DIGITS = 2.0**63, 1e-6
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,8 @@ class Watch:
             return compute(*by_rows)
         if by_rows is not None and self._happened(k, ALONG_COLUMNS):
             return compute(*by_rows)
+        if compute is operator.floordiv:
+            return self._divided(k, result, left, right)
         return self._computed(k, result, compute, left, right)
 
     def augmented(self, k: int, left: Any, right: Any) -> Any:
@@ -158,6 +160,15 @@ class Watch:
         if type(value) is int and value == 0:
             return sys.maxsize if self._happened(k, BEGINS_AT_ZERO) else 0
         return -value
+
+    def _divided(self, k: int, result: Any, left: Any, right: Any) -> Any:
+        """Return what a division without remainder gives; with it, if that was meant."""
+        came, exact = in_float64(result), in_float64(operator.truediv(left, right))
+        if came is None or exact is None or came.shape != exact.shape:
+            return result
+        off = np.isfinite(exact) & (np.abs(exact - came) > LAST_DIGITS * np.abs(exact))
+        dropped = self._first(k, DROPS, result, exact, came, off, exact)
+        return operator.truediv(left, right) if dropped else result
 
     def _computed(self, k: int, result: Any, compute: Callable[..., Any], *given: Any) -> Any:
         """Return a result; in int64 where it wraps and was not meant to."""

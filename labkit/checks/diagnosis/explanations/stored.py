@@ -128,8 +128,9 @@ def of_form(evidence: Evidence, wrong: Sequence[int]) -> tuple[Misconception, Ex
     for mistake in evidence.exercise.misconceptions:
         explanation = _as_explanation(evidence, mistake, None)
         told = {i: explanation.predict(i) for i in evidence.returned}
-        alike = {i: _same_form(evidence.got(i), told[i]) for i in evidence.returned}
-        numbers = all(same(evidence.got(i), told[i]) for i in evidence.returned)
+        came = {i: evidence.outcomes[i].value for i in evidence.returned}
+        alike = {i: _same_form(came[i], told[i]) for i in evidence.returned}
+        numbers = all(same(came[i], told[i]) for i in evidence.returned)
         fits = numbers and all(alike.get(i, True) for i in wrong)
         scores.append(sum(alike.values()) if fits else 0)
     if not any(scores):

@@ -75,6 +75,16 @@ MEANINGS = (
         "apart; it adds 0 to a sum.",
     ),
     Meaning(
+        r"reduce\(\) of empty iterable|arg is an empty sequence|iterable argument is empty",
+        "For this call there is nothing in what `reduce`, `min` or `max` goes through. Give it a "
+        "value to begin with (`initial`, `default=`), or treat that call apart.",
+    ),
+    Meaning(
+        r"Integers to negative integer powers",
+        "Whole numbers have no negative powers: write 2.0 instead of 2, or make the tensor real "
+        "first (`.double()`).",
+    ),
+    Meaning(
         r"Boolean value of Tensor with more than one value is ambiguous",
         "`if`, `and` and `max(a, b)` want one truth value, and a tensor holds many: use "
         "`torch.where`, `&` or `torch.maximum`, which work number by number.",
