@@ -168,6 +168,7 @@ def _keeps_state(function: types.FunctionType, evidence: Evidence, wrong: list[i
         return False
     case = evidence.cases[returned[0]]
     again = call_all(function, [case, case], WAIT)
+    before = evidence.outcomes[returned[0]].value
     return all(outcome.status == "returned" for outcome in again) and not (
-        same(again[0].value, again[1].value) and same(again[0].value, evidence.got(returned[0]))
+        same(again[0].value, again[1].value) and same(again[0].value, before)
     )
