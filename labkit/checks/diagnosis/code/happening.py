@@ -161,7 +161,8 @@ class Inquest:
             right=right,
         )
         key = f"answer: {best.what.kind}, {next(iter(places))[0]}"
-        return Remark(key, text, sure=whole, mends=whole and tried)
+        some_right = len(self.off) < len(self.trials.calls)
+        return Remark(key, text, whole and (tried or some_right), mends=whole and tried)
 
 
 def _written(number: Any) -> str:
