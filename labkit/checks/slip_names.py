@@ -14,6 +14,8 @@ from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.rules import Mismatch, Rule
 from labkit.checks.values import Plain, as_array, describe
 
+Inputs = Callable[[torch.Generator], tuple[Any, ...]]
+
 TIMES = 3  # outputs of each slip
 TRIES = 1000
 APART = 1e-3
@@ -49,7 +51,7 @@ def name_the_slip(
     title: str,
     reference: Callable[..., str],
     slips: Mapping[str, Callable[..., Any]],
-    inputs: Callable[[torch.Generator], tuple[Any, ...]],
+    inputs: Inputs | Sequence[Inputs],
     hints: tuple[str, ...],
     confusions: Sequence[tuple[str, str, str]],
     minutes: tuple[int, int],
@@ -65,9 +67,9 @@ def name_the_slip(
         A right answer: takes the inputs and the output, returns a name.
     slips : mapping
         The implementations by name; one of them is right.
-    inputs : callable
+    inputs : callable, or several of them
         ``inputs(rng)`` returns what all of them are called with. It is drawn again until no two
-        of them return the same.
+        of them return the same. Of several each slip gets one after the other.
     confusions : sequence of (one, other, message)
         Answers that take `one` for `other`, with what to tell who does.
     signs : mapping
@@ -80,13 +82,15 @@ def name_the_slip(
     Exercise
         An extra.
     """
+    kinds = (inputs,) if callable(inputs) else tuple(inputs)
 
     def cases(rng: torch.Generator) -> list[Case]:
-        asked = [name for name in slips for _ in range(TIMES)]
+        asked = [(name, kinds[k % len(kinds)]) for name in slips for k in range(TIMES)]
         found: list[Case] = []
         for i in torch.randperm(len(asked), generator=rng).tolist():
-            args = _telling(rng, slips, inputs)
-            output = given(slips[asked[i]](*args))
+            name, drawn = asked[i]
+            args = _telling(rng, slips, drawn)
+            output = given(slips[name](*args))
             found.append(Case(f"hidden output {len(found) + 1}", (*args, output)))
         return found
 
@@ -122,7 +126,7 @@ def name_the_slip(
 def _telling(
     rng: torch.Generator,
     slips: Mapping[str, Callable[..., Any]],
-    inputs: Callable[[torch.Generator], tuple[Any, ...]],
+    inputs: Inputs,
 ) -> tuple[Any, ...]:
     """Draw inputs for which all slips give different outputs."""
     for _ in range(TRIES):

@@ -459,7 +459,7 @@ def gradient_slip_by_the_quotient(x, scale, qmin, qmax, dy, dx):
         return "not clipped"
     if bool((quotient[inside] == 0).all()):
         return "outside instead of inside"
-    if bool((quotient[~inside] != 0).any()):
+    if bool((quotient[~inside] != 0).any() or (quotient[inside] == 0).any()):
         return "x compared with codes"
     return "right" if torch.equal(dx[inside], dy[inside]) else "times the scale"
 

@@ -57,6 +57,12 @@ def _over_kept(rows: Tensor) -> Tensor:
     return rows.sum(1) / (rows > 0).sum(1).clamp(min=1)
 
 
+def _centred(w: Tensor) -> Tensor:
+    """Return weights without the mean of their channel."""
+    rows = w.flatten(1)
+    return (rows - rows.mean(1, keepdim=True)).reshape(w.shape)
+
+
 def _as_power_of_two(scale: Tensor) -> Tensor:
     return torch.where(scale > 0, 2 ** torch.round(torch.log2(scale)), scale)
 
@@ -73,7 +79,7 @@ BINARY_WEIGHTS = Exercise(
     extra=True,
     reference=binary_weights,
     cases=_cases,
-    rules=(Codes(), Rule(relative=1e-4, absolute=1e-6)),
+    rules=(Codes(), Rule(relative=1e-4)),
     names=("signs", "scale"),
     hints=(
         "Which number S makes S * sign(w) come closest to w? Write the squared error of one "
@@ -123,6 +129,43 @@ BINARY_WEIGHTS = Exercise(
             "takes the root mean square",
             partial(_scaled, size=torch.square, given=torch.sqrt),
             "That keeps the energy of the channel, but the squared error is smallest at mean |w|.",
+        ),
+        Misconception(
+            "compares with the mean of the channel instead of 0",
+            partial(_scaled, signs=lambda w: _signs(_centred(w))),
+            "The sign is that of the weight itself: w < 0 gives -1, all else 1.",
+        ),
+        Misconception(
+            "takes the mean of each channel away first",
+            partial(
+                _scaled,
+                signs=lambda w: _signs(_centred(w)),
+                size=lambda w: _centred(w).abs(),
+            ),
+            "Some networks do. Here sign and magnitude are those of the weight itself.",
+        ),
+        Misconception(
+            "takes the mean of each channel away before the magnitudes",
+            partial(_scaled, size=lambda w: _centred(w).abs()),
+            "The magnitude is that of the weight itself: w.abs().",
+        ),
+        Misconception(
+            "takes half the distance from the smallest to the largest weight",
+            partial(
+                _scaled,
+                size=torch.clone,
+                mean=lambda rows: (rows.amax(1) - rows.amin(1)) / 2,
+            ),
+            "The squared error is smallest at the mean of |w|: the ends tell nothing of the rest.",
+        ),
+        Misconception(
+            "divides the length of the row by its number of weights",
+            partial(
+                _scaled,
+                mean=lambda rows: torch.linalg.vector_norm(rows, dim=1) / rows.shape[1],
+            ),
+            "norm is the root of a sum of squares. Take the mean of the magnitudes: "
+            "w.abs().flatten(1).mean(1).",
         ),
         Misconception(
             "takes the mean square",
@@ -217,6 +260,15 @@ BINARY_WEIGHTS = Exercise(
             "rounds the scale to a power of 2",
             partial(_scaled, given=_as_power_of_two),
             "Some networks do, for shifts. Here the scale is the mean of |w| itself.",
+        ),
+        *(
+            Misconception(
+                "bounds the scale from below",
+                partial(_scaled, given=partial(torch.clamp, min=10.0**-n)),
+                "A channel of zeros has the scale 0: S * sign(w) is 0 then, as w is. Nothing is "
+                "divided by it here.",
+            )
+            for n in range(3, 9)
         ),
         Misconception(
             "returns 1 / scale instead of the scale",

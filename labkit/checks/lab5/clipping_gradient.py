@@ -106,6 +106,25 @@ CLIPPING_GRADIENT = Exercise(
             "only where qmin <= code <= qmax, with the code as it is before the clamp.",
         ),
         Misconception(
+            "lets the gradient of clipped values through where it leads them back",
+            partial(_passed, back=lambda dy, inside, x: dy * (inside | (x * dy > 0))),
+            "Some do that, so that no value stays clipped for good. The slope of a clipped value "
+            "is 0 all the same, whatever dy asks for: dy alone where qmin <= code <= qmax.",
+        ),
+        Misconception(
+            "lets no gradient through below 0",
+            lambda x, scale, zero_point, qmin, qmax, dy: (
+                dy * ((x >= 0) & (torch.round(x / scale) + zero_point <= qmax))
+            ),
+            "Clipping begins at 0 behind a ReLU, as in PACT. Here the lower end is qmin.",
+        ),
+        Misconception(
+            "returns only the gradients that pass",
+            partial(_passed, back=lambda dy, inside, x: dy[inside]),
+            "The result has the shape of x: 0 where a value is clipped, torch.where(inside, dy, "
+            "0.0).",
+        ),
+        Misconception(
             "keeps what is clipped and drops what is not",
             partial(_passed, inside=lambda q, qmin, qmax: ~_within(q, qmin, qmax)),
             "The mask is the wrong way round: inside the range dy goes through.",

@@ -61,10 +61,12 @@ def _there_and_back(
     limit: Callable[[Tensor, int, int], Tensor] = _within,
     centred: Callable[[Tensor, int], Tensor] = torch.sub,
     back: Callable[[Tensor, float], Tensor] = torch.mul,
+    given: Callable[[Tensor, Tensor, Tensor], Tensor] = lambda y, x, inside: y,
 ) -> Tensor:
     """Return fake-quantized values, of which any part may be another one."""
-    q = limit(shifted(turn(steps(x, scale)), zero_point), qmin, qmax)
-    return back(centred(q, zero_point), scale)
+    q = shifted(turn(steps(x, scale)), zero_point)
+    y = back(centred(limit(q, qmin, qmax), zero_point), scale)
+    return given(y, x, (q >= qmin) & (q <= qmax))
 
 
 def _in_int32(q: Tensor, qmin: int, qmax: int) -> Tensor:
@@ -107,8 +109,36 @@ MORE = (
     ),
     Misconception(
         "puts 0 for what is out of range",
+        partial(_there_and_back, given=lambda y, x, inside: y * inside),
+        "What is out of range gets the code at that end: clamp(qmin, qmax). A mask of what is "
+        "inside belongs to the gradient (5.3).",
+    ),
+    Misconception(
+        "puts the code 0 for what is out of range",
         partial(_there_and_back, limit=lambda q, qmin, qmax: q * ((q >= qmin) & (q <= qmax))),
         "What is out of range gets the code at that end: clamp(qmin, qmax).",
+    ),
+    Misconception(
+        "leaves what is out of range as it was",
+        partial(_there_and_back, given=lambda y, x, inside: torch.where(inside, y, x)),
+        "No code stands for such a number: what is out of range gets the code at that end, "
+        "clamp(qmin, qmax).",
+    ),
+    Misconception(
+        "drops what is out of range",
+        partial(_there_and_back, given=lambda y, x, inside: y[inside]),
+        "The result has the shape of x: what is out of range gets the code at that end, "
+        "clamp(qmin, qmax).",
+    ),
+    Misconception(
+        "lets the codes begin at 0",
+        partial(_there_and_back, limit=lambda q, qmin, qmax: q.clamp(0, qmax)),
+        "That is so behind a ReLU. Here the smallest code is an argument: clamp(qmin, qmax).",
+    ),
+    Misconception(
+        "ends at qmax - 1",
+        partial(_there_and_back, limit=lambda q, qmin, qmax: q.clamp(qmin, qmax - 1)),
+        "qmax is the largest code itself, unlike the end of a range(): clamp(qmin, qmax).",
     ),
     Misconception(
         "adds the zero point to x",

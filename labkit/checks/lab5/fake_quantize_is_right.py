@@ -107,8 +107,9 @@ FAKE_QUANTIZE_IS_RIGHT = property_test(
     ),
     reminders=(
         (
-            "Beyond the end of the grid y is that end, however far x is: compare it with x clamped "
-            "to the grid, or leave such values out.",
+            "Beyond an end of the grid, (qmin - zero_point) * scale or (qmax - zero_point) * "
+            "scale, y is that end, however far x is: compare it with x clamped to these two, or "
+            "leave such values out.",
             lambda x, scale, zero_point, qmin, qmax: (
                 x.numel() == 1 and not qmin - 0.5 <= float(x) / scale + zero_point <= qmax + 0.5
             ),

@@ -1,14 +1,11 @@
 """Exercise 5.6: the fine-tuning loop."""
 
-from collections.abc import Callable
-from functools import partial
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from labkit.checks.exercise import Case, Exercise, Misconception
+from labkit.checks.exercise import Case, Exercise
 from labkit.checks.inputs import randn, uniform
+from labkit.checks.lab5.fine_tune_slips import MISCONCEPTIONS, gradient, ternary
 from labkit.checks.rules import Rule
 
 
@@ -17,18 +14,8 @@ def fine_tune(
 ) -> Tensor:
     """Return the real weights after some steps of gradient descent on ternary ones."""
     for _ in range(steps):
-        w = w - rate * _gradient(_ternary(w, scale), x, labels)
+        w = w - rate * gradient(ternary(w, scale), x, labels)
     return w
-
-
-def _ternary(w: Tensor, scale: float) -> Tensor:
-    return torch.round(w / scale).clamp(-1, 1) * scale
-
-
-def _gradient(w: Tensor, x: Tensor, labels: Tensor) -> Tensor:
-    """Return the gradient of the mean cross entropy of ``x @ w.t()``, in closed form."""
-    off = (x @ w.t()).softmax(1) - F.one_hot(labels, len(w))
-    return off.t() @ x / len(x)
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -38,66 +25,25 @@ def _cases(rng: torch.Generator) -> list[Case]:
         scale, rate = uniform(rng, 0.4, 0.7), uniform(rng, 0.2, 0.5)
         return Case(label, (w, x, labels, scale, steps, rate))
 
+    def right_already() -> Case:
+        w, x, _, scale, steps, rate = case("", 3, 4, 5, 3).args
+        labels = (x @ ternary(w, scale).t()).argmax(1)
+        return Case("images that are right from the beginning", (w, x, labels, scale, steps, rate))
+
+    def large() -> Case:
+        w, *others = case("", 3, 4, 6, 4).args
+        w[:, 0] = torch.tensor([1.4, -1.3, 1.1])
+        return Case("weights beyond -1 and 1", (w, *others))
+
     return [
         case("no step", 2, 3, 4, 0),
         case("one step", 2, 3, 4, 1),
         case("two steps", 3, 4, 6, 2),
+        right_already(),
+        large(),
         case("six steps", 3, 5, 8, 6),
         case("ten steps", 4, 6, 10, 10),
     ]
-
-
-def _moved(
-    w: Tensor,
-    x: Tensor,
-    labels: Tensor,
-    scale: float,
-    steps: int,
-    rate: float,
-    *,
-    count: Callable[[int], int] = lambda steps: steps,
-    batch: Callable[[int, int], slice] = lambda step, images: slice(None),
-    seen: Callable[[Tensor, Tensor, float], Tensor] = lambda w, first, scale: _ternary(w, scale),
-    gradient: Callable[[Tensor, Tensor, Tensor], Tensor] = _gradient,
-    through: Callable[[Tensor, Tensor, float], Tensor] = lambda dw, w, scale: dw,
-    kept: Callable[[Tensor, Tensor], Tensor] = lambda dw, before: dw,
-    base: Callable[[Tensor, Tensor], Tensor] = lambda w, seen: w,
-    length: Callable[[float, int, int], float] = lambda rate, step, images: rate,
-    after: Callable[[Tensor, float], Tensor] = lambda w, scale: w,
-    given: Callable[[Tensor, float], Tensor] = lambda w, scale: w,
-) -> Tensor:
-    """Return the weights after some steps, of which any part may be another one."""
-    first, before = w, torch.zeros_like(w)
-    for step in range(count(steps)):
-        some = batch(step, len(x))
-        now = seen(w, first, scale)
-        before = kept(through(gradient(now, x[some], labels[some]), w, scale), before)
-        w = after(base(w, now) - length(rate, step, len(x)) * before, scale)
-    return given(w, scale)
-
-
-def _softmax_twice(w: Tensor, x: Tensor, labels: Tensor) -> Tensor:
-    w = w.clone().requires_grad_()
-    loss = F.cross_entropy((x @ w.t()).softmax(1), labels)
-    return torch.autograd.grad(loss, w)[0]
-
-
-def _squared_errors(w: Tensor, x: Tensor, labels: Tensor) -> Tensor:
-    off = x @ w.t() - F.one_hot(labels, len(w))
-    return 2 * off.t() @ x / off.numel()
-
-
-def _without_softmax(w: Tensor, x: Tensor, labels: Tensor) -> Tensor:
-    return -F.one_hot(labels, len(w)).float().t() @ x / len(x)
-
-
-def _adam(w: Tensor, x: Tensor, labels: Tensor, scale: float, steps: int, rate: float) -> Tensor:
-    w = w.clone().requires_grad_()
-    optimizer = torch.optim.Adam([w], lr=rate)
-    for _ in range(steps):
-        w.grad = _gradient(_ternary(w.detach(), scale), x, labels)
-        optimizer.step()
-    return w.detach()
 
 
 FINE_TUNE = Exercise(
@@ -117,160 +63,5 @@ FINE_TUNE = Exercise(
         "torch.autograd.grad(loss, w); w = (w - rate * gradient).detach().requires_grad_(). Return "
         "w.detach().",
     ),
-    misconceptions=(
-        Misconception(
-            "changes the ternary weights instead of the real ones",
-            partial(_moved, base=lambda w, seen: seen),
-            "Small steps are rounded away before they add up. Keep the real weights, and move "
-            "those.",
-        ),
-        Misconception(
-            "rounds the weights after each step",
-            partial(_moved, after=_ternary),
-            "Small steps are rounded away before they add up. Keep the real weights.",
-        ),
-        Misconception(
-            "takes the softmax before the cross entropy",
-            partial(_moved, gradient=_softmax_twice),
-            "cross_entropy takes logits: it has the softmax inside.",
-        ),
-        Misconception(
-            "computes the loss with the real weights",
-            partial(_moved, seen=lambda w, first, scale: w),
-            "That is ordinary training: the loss must feel the rounding. Use ternary(w, scale).",
-        ),
-        Misconception(
-            "never forgets old gradients",
-            partial(_moved, kept=torch.add),
-            "backward adds to w.grad. Set w.grad = None, or call zero_grad, in every step.",
-        ),
-        Misconception(
-            "adds the gradient instead of subtracting it",
-            partial(_moved, length=lambda rate, step, images: -rate),
-            "The gradient points uphill: w - rate * gradient.",
-        ),
-        Misconception(
-            "returns the ternary weights",
-            partial(_moved, given=_ternary),
-            "Return the real ones: training could go on from them, not from their shadows.",
-        ),
-        Misconception(
-            "adds up the loss of the images instead of taking the mean",
-            partial(_moved, length=lambda rate, step, images: rate * images),
-            "The loss is the mean over the images, as nn.functional.cross_entropy gives it.",
-        ),
-        Misconception(
-            "divides by the number of images once more",
-            partial(_moved, length=lambda rate, step, images: rate / images),
-            "nn.functional.cross_entropy is the mean over the images already.",
-        ),
-        Misconception(
-            "takes one step too many",
-            partial(_moved, count=lambda steps: steps + 1),
-            "Loop over range(steps): with 0 steps the weights stay as they are.",
-        ),
-        Misconception(
-            "takes one step too few",
-            partial(_moved, count=lambda steps: steps - 1),
-            "Loop over range(steps), and return after the loop.",
-        ),
-        Misconception(
-            "returns inside the loop",
-            partial(_moved, count=lambda steps: min(steps, 1)),
-            "After the first step it is over. Move the return out of the loop.",
-        ),
-        Misconception(
-            "leaves the weights as they were",
-            partial(_moved, count=lambda steps: 0),
-            "Is the gradient 0? Then the loss has torch.round in it without the straight-through "
-            "slope: use ternary(w, scale). Else assign what you compute: w = w - rate * gradient.",
-        ),
-        Misconception(
-            "makes the ternary weights only once",
-            partial(_moved, seen=lambda w, first, scale: _ternary(first, scale)),
-            "After each step the real weights are others: call ternary(w, scale) inside the loop.",
-        ),
-        Misconception(
-            "leaves out the rate",
-            partial(_moved, length=lambda rate, step, images: 1.0),
-            "Each step goes against the gradient by rate times its length.",
-        ),
-        Misconception(
-            "makes the steps shorter and shorter",
-            partial(_moved, length=lambda rate, step, images: rate / (step + 1)),
-            "The rate stays the same in every step: w - rate * gradient.",
-        ),
-        Misconception(
-            "gives clipped weights no gradient",
-            partial(_moved, through=lambda dw, w, scale: dw * (w.abs() <= 1.5 * scale)),
-            "That is 5.3. Here the gradient passes for all weights, as ternary(w, scale) does it.",
-        ),
-        Misconception(
-            "gives weights beyond the scale no gradient",
-            partial(_moved, through=lambda dw, w, scale: dw * (w.abs() <= scale)),
-            "`ternary` passes the gradient straight through for all weights: use it as it is "
-            "given, without a clamp of your own in the way.",
-        ),
-        Misconception(
-            "gives weights that round to 0 no gradient",
-            partial(_moved, through=lambda dw, w, scale: dw * (w.abs() > 0.5 * scale)),
-            "Weights at 0 must learn, too, or they never leave it: the gradient passes for all.",
-        ),
-        Misconception(
-            "multiplies the gradient by the scale",
-            partial(_moved, through=lambda dw, w, scale: dw * scale),
-            "`ternary` claims the slope 1: the scale is no part of it. Let autograd go through "
-            "ternary(w, scale) as it is given.",
-        ),
-        Misconception(
-            "takes the sign of the gradient",
-            partial(_moved, through=lambda dw, w, scale: dw.sign()),
-            "A step is as long as its gradient says: w - rate * gradient.",
-        ),
-        Misconception(
-            "uses Adam",
-            _adam,
-            "Here it is plain gradient descent, w - rate * gradient, or torch.optim.SGD without "
-            "momentum. In 5.9 you are free.",
-        ),
-        Misconception(
-            "takes one image in each step",
-            partial(_moved, batch=lambda step, images: slice(step % images, step % images + 1)),
-            "All images take part in every step: x @ ternary(w, scale).t(), and the mean of their "
-            "losses.",
-        ),
-        Misconception(
-            "has a momentum",
-            partial(_moved, kept=lambda dw, before: 0.9 * before + dw),
-            "Plain gradient descent is asked for: w - rate * gradient, without what earlier steps "
-            "left.",
-        ),
-        Misconception(
-            "takes squared errors instead of the cross entropy",
-            partial(_moved, gradient=_squared_errors),
-            "The loss is nn.functional.cross_entropy(logits, labels), which takes labels as they "
-            "are.",
-        ),
-        Misconception(
-            "takes no softmax",
-            partial(_moved, gradient=_without_softmax),
-            "nll_loss wants log_softmax(logits). nn.functional.cross_entropy takes the logits "
-            "themselves.",
-        ),
-        Misconception(
-            "does not clamp the codes",
-            partial(_moved, seen=lambda w, first, scale: torch.round(w / scale) * scale),
-            "Ternary means -1, 0 and 1: use ternary(w, scale) as it is given.",
-        ),
-        Misconception(
-            "computes with codes",
-            partial(_moved, seen=lambda w, first, scale: torch.round(w / scale).clamp(-1, 1)),
-            "The layer computes with -scale, 0 and scale: use ternary(w, scale) as it is given.",
-        ),
-        Misconception(
-            "lets the weights decay",
-            partial(_moved, base=lambda w, seen: 0.99 * w),
-            "Plain gradient descent is asked for: without weight decay.",
-        ),
-    ),
+    misconceptions=MISCONCEPTIONS,
 )

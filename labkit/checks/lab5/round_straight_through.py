@@ -75,8 +75,8 @@ ROUND_STRAIGHT_THROUGH = Exercise(
         Misconception(
             "has the slope of rounding itself, which is 0",
             partial(_found, back=lambda dy, x: torch.zeros_like(x)),
-            "With it nothing ever learns. Return dy from backward: claim that rounding is not "
-            "there.",
+            "With it nothing ever learns. Claim the slope 1: return dy from backward, or in the "
+            "short form detach the bracket, x + (torch.round(x) - x).detach().",
         ),
         Misconception(
             "does not round",
@@ -128,12 +128,25 @@ ROUND_STRAIGHT_THROUGH = Exercise(
         Misconception(
             "has the sign of the slope turned round",
             partial(_found, slope=lambda error, x, target: -2 * error),
-            "The slope points uphill: where round(x) is above the target it is positive.",
+            "Where round(x) is above the target, the slope is positive. Minus that is the gradient "
+            "of the target, or of the short form with detach in the wrong place: x.detach() + "
+            "(torch.round(x) - x) has the slope -1.",
         ),
         Misconception(
             "lets the gradient through near 0 only",
             partial(_found, back=lambda dy, x: dy * (x.abs() <= 1)),
             "That is the clipped estimator for signs. Here it passes everywhere: return dy.",
+        ),
+        Misconception(
+            "clamps the gradient to -1 and 1",
+            partial(_found, back=lambda dy, x: dy.clamp(-1, 1)),
+            "Gradients pass as they are, however large: return dy from backward.",
+        ),
+        Misconception(
+            "divides the slope by the number of values",
+            partial(_found, back=lambda dy, x: dy / x.numel()),
+            "The loss is the plain sum, so each slope is 2 (round(x) - target), however many there "
+            "are.",
         ),
         Misconception(
             "rounds down",

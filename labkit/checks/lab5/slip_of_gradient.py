@@ -1,6 +1,7 @@
 """Exercise 5.11: which slip a gradient has."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -30,18 +31,20 @@ def slip_of_gradient(x: Tensor, scale: float, qmin: int, qmax: int, dy: Tensor, 
     return likeliest(SLIPS, (x, scale, qmin, qmax, dy), dx)
 
 
-def _inputs(rng: torch.Generator) -> tuple[Tensor, float, int, int, Tensor]:
+def _inputs(
+    rng: torch.Generator, least: float, most: float, qmin: int, qmax: int
+) -> tuple[Tensor, float, int, int, Tensor]:
     """Draw values inside, just outside and far outside.
 
     None lies between an end of the range and the tie beyond it: there "the code lies in the range"
     as 5.3 means it, after rounding, and x / scale disagree.
     """
-    scale = uniform(rng, 0.2, 0.7)
+    scale = uniform(rng, least, most)
     signs = torch.cat([torch.tensor([1, -1]), 2 * whole(rng, 0, 1, 22) - 1])
-    full = torch.cat([torch.tensor([7, 8]), whole(rng, 0, 30, 22)])
+    full = torch.cat([torch.tensor([qmax, -qmin]), whole(rng, 0, 30, 22)])
     steps = signs * (full + 0.6 + 0.3 * torch.rand(24, generator=rng))
     dy = randn(rng, 24)
-    return steps * scale, scale, -8, 7, dy + 0.1 * dy.sign()
+    return steps * scale, scale, qmin, qmax, dy + 0.1 * dy.sign()
 
 
 SLIP_OF_GRADIENT = name_the_slip(
@@ -50,7 +53,11 @@ SLIP_OF_GRADIENT = name_the_slip(
     minutes=(10, 15),
     reference=slip_of_gradient,
     slips=SLIPS,
-    inputs=_inputs,
+    inputs=(
+        partial(_inputs, least=0.2, most=0.7, qmin=-8, qmax=7),
+        partial(_inputs, least=1.5, most=2.5, qmin=-8, qmax=7),
+        partial(_inputs, least=0.2, most=0.7, qmin=0, qmax=15),
+    ),
     hints=(
         "Look at dx / dy: it is 0, 1 or one other number. Where is it 0?",
         "Everywhere, nowhere, inside, outside: four slips are told by where dx is 0. One more "

@@ -10,12 +10,13 @@ from torch import Tensor
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.inputs import randn
 from labkit.checks.rules import Mismatch, Open
-from labkit.checks.values import Plain
+from labkit.checks.values import Plain, enumerated, number
 
 CLASSES, INPUTS, DIRECTIONS, IMAGES = 10, 48, 16, 200
 RATE, MOMENTUM, STEPS = 8.0, 0.9, 80
 PLENTY = 0.92
-MANY_LEVELS = INPUTS // 2
+FEW_LEVELS, MANY_LEVELS = 6, INPUTS // 2
+EVEN = 0.01  # of a step, between steps of one grid
 
 
 def ternary_network(w: Tensor, x: Tensor, labels: Tensor) -> Tensor:
@@ -78,16 +79,8 @@ class TernaryClassifier(Open):
         between = _between(size)
         if between.any():
             row = int(np.argwhere(between)[0, 0])
-            levels = len(np.unique(np.round(w[row], 6)))
-            asked = "expected no others than -S, 0 and S, with one S a row."
-            if not _between(size.T).any():
-                asked = f"{asked} Yours have one S for each column; S belongs to a row."
-            elif levels > MANY_LEVELS:
-                asked = (
-                    f"{asked} These are real weights: return what the forward pass computes with, "
-                    "torch.round(w / S).clamp(-1, 1) * S."
-                )
-            return Mismatch(f"Row {row} of the weights holds {levels} different numbers; {asked}")
+            columns = not _between(size.T).any()
+            return Mismatch(f"Row {row} of the weights holds {_levels_of(w[row], columns)}")
         # What counts as 0 or S is 0 or S: in what is left of them real weights could hide.
         w = np.sign(w) * (size > largest / 2) * (largest / max(largest.max(), 1e-300))
         return float(((x.double().numpy() @ w.T).argmax(1) == labels.numpy()).mean())
@@ -108,6 +101,38 @@ def _between(size: np.ndarray) -> np.ndarray:
     """Return which magnitudes are neither 0 nor the largest of their row."""
     largest = size.max(1, keepdims=True)
     return (size > 1e-4 * largest) & (size < (1 - 1e-4) * largest)
+
+
+def _levels_of(row: np.ndarray, columns: bool) -> str:
+    """Say which numbers a row holds that is not ternary, and what they look like."""
+    largest = np.abs(row).max()
+    levels = np.unique(np.round(row / largest, 4)) * largest
+    several = len(levels) > FEW_LEVELS
+    held = f"{len(levels)} different numbers" if several else enumerated([*map(number, levels)])
+    asked = f"{held}; expected no others than -S, 0 and S, with one S a row."
+    if columns:
+        return f"{asked} Yours have one S for each column; S belongs to a row."
+    if len(levels) > MANY_LEVELS:
+        return (
+            f"{asked} These are real weights: return what the forward pass computes with, "
+            "torch.round(w / S).clamp(-1, 1) * S."
+        )
+    if (levels > 0).sum() == (levels < 0).sum() == 1:
+        return (
+            f"{asked} Here positive and negative weights have sizes of their own, as in trained "
+            "ternary quantization: give both the same S."
+        )
+    steps = np.diff(levels)
+    if len(steps) and np.ptp(steps) < EVEN * steps[0]:
+        beyond = 0 in levels
+        return f"{asked} " + (
+            "These are the codes of a grid with more than three levels: .clamp(-1, 1) before you "
+            "multiply by S."
+            if beyond
+            else "These are evenly spaced, and 0 is none of them: what is added to them, a mean "
+            "for instance, has to go."
+        )
+    return asked
 
 
 def _seen(ternary: np.ndarray, real: np.ndarray) -> str:

@@ -28,21 +28,23 @@ def _rounded(
     axes: tuple[int | None, int | None] = (0, 1),
     reach: Callable[[Tensor], Tensor] = torch.abs,
     top: Callable[[int], int] = lambda bits: 2 ** (bits - 1) - 1,
+    kept: Callable[[Tensor], Tensor] = lambda scale: scale,
     turn: Callable[[Tensor], Tensor] = torch.round,
     back: Callable[[Tensor, Tensor], Tensor] = torch.mul,
     codes: Callable[[int, int], int] = lambda tokens, width: 2 * tokens * width,
     scales: Callable[[int, int], int] = lambda tokens, width: width + tokens,
+    code_bits: Callable[[int], int] = lambda bits: bits,
     scale_bits: int = 16,
     stored: Callable[[int, int], float] = lambda of_codes, of_scales: (of_codes + of_scales) / 8,
 ) -> tuple[Tensor, Tensor, float]:
     def one(x: Tensor, axis: int | None) -> Tensor:
         """Round on grids that share a scale along an axis, or on one grid."""
         whole = (0, 1) if axis is None else axis
-        scale = reach(x).amax(whole, keepdim=True) / top(bits)
+        scale = kept(reach(x).amax(whole, keepdim=True) / top(bits))
         q = turn(x / scale).clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
         return back(q, scale)
 
-    size = stored(bits * codes(*keys.shape), scale_bits * scales(*keys.shape))
+    size = stored(code_bits(bits) * codes(*keys.shape), scale_bits * scales(*keys.shape))
     return one(keys, axes[0]), one(values, axes[1]), size
 
 
@@ -162,6 +164,11 @@ CACHE_ROUND = Exercise(
             "The largest code depends on the bits: 2^(b-1) - 1, 7 for four of them.",
         ),
         Misconception(
+            "rounds the scales to 16 bits",
+            partial(_rounded, kept=lambda scale: scale.half().float()),
+            "Scales are counted with 16 bits, but not rounded to them.",
+        ),
+        Misconception(
             "cuts off instead of rounding",
             partial(_rounded, turn=torch.trunc),
             "A cast drops the fraction. Round first: torch.round.",
@@ -170,6 +177,16 @@ CACHE_ROUND = Exercise(
             "rounds down",
             partial(_rounded, turn=torch.floor),
             "Round to the nearest code: torch.round.",
+        ),
+        Misconception(
+            "leaves the values as they are",
+            lambda k, v, bits: (cache_round(k, v, bits)[0], v.clone(), cache_round(k, v, bits)[2]),
+            "Values are rounded as well, with a scale for each token.",
+        ),
+        Misconception(
+            "leaves the keys as they are",
+            lambda k, v, bits: (k.clone(), *cache_round(k, v, bits)[1:]),
+            "Keys are rounded as well, with a scale for each channel.",
         ),
         Misconception(
             "does not round",
@@ -208,9 +225,20 @@ CACHE_ROUND = Exercise(
             "The bytes may be a fraction here: / 8, and nothing is rounded.",
         ),
         Misconception(
-            "counts scales in float32",
+            "counts 8 bits for each code",
+            partial(_rounded, code_bits=lambda bits: 8),
+            "Codes are packed: `bits` bits for each of them.",
+        ),
+        Misconception(
+            "counts 16 bits for each code",
+            partial(_rounded, code_bits=lambda bits: 16),
+            "Codes take `bits` bits each; 16 are those of a scale.",
+        ),
+        Misconception(
+            "counts 32 bits for a scale",
             partial(_rounded, scale_bits=32),
-            "Scales are stored in 16 bits here.",
+            "Scales are stored in 16 bits here, without a zero point beside them: the grids are "
+            "symmetric.",
         ),
         Misconception(
             "counts scales of 8 bits",

@@ -29,13 +29,15 @@ def _moved(
     *,
     matrix: Callable[[Tensor], Tensor] = torch.linalg.inv,
     over: Callable[[Tensor, Tensor, int], Tensor] = _over,
+    row: Callable[[Tensor, int], Tensor] = lambda inverse, i: inverse[i],
+    left: Callable[[Tensor], Tensor] = lambda error: error,
     sign: int = -1,
     own: Callable[[Tensor, Tensor, float], Tensor] = lambda now, before, rounded: now,
     moves: Callable[[Tensor, int], Tensor] = lambda places, i: places >= 0,
 ) -> Tensor:
     h = hessian.double()
     inverse = matrix(h)
-    steps = (w[i] - rounded) / over(inverse, h, i) * inverse[i]
+    steps = left(w[i] - rounded) / over(inverse, h, i) * row(inverse, i)
     result = w + sign * torch.where(moves(torch.arange(len(w)), i), steps, 0.0)
     result[i] = own(result[i], w[i], rounded)
     return result.float()
@@ -98,7 +100,8 @@ CORRECT = Exercise(
         Misconception(
             "rounds and corrects nothing",
             partial(_moved, moves=lambda places, i: places == i),
-            "The other weights are still what they were. Equation (8) moves all of them.",
+            "The other weights are still what they were. Equation (8) moves all of them: by the "
+            "error that w[i] makes, which is 0 if w[i] was set to `rounded` before it is taken.",
         ),
         Misconception(
             "takes the Hessian for its inverse",
@@ -167,6 +170,21 @@ CORRECT = Exercise(
             "One number divides the whole row: inverse[i, i].",
         ),
         Misconception(
+            "moves all weights by the same",
+            partial(_moved, row=lambda inverse, i: inverse[i, i].expand(len(inverse))),
+            "Each weight moves by its own place of row i: inverse[i].",
+        ),
+        Misconception(
+            "squares the error",
+            partial(_moved, left=torch.square),
+            "Equation (8) has the error itself, w[i] - rounded, with its sign.",
+        ),
+        Misconception(
+            "takes the magnitude of the error",
+            partial(_moved, left=torch.abs),
+            "Equation (8) has the error itself, w[i] - rounded, with its sign.",
+        ),
+        Misconception(
             "leaves the rounded weight as it was",
             partial(_moved, own=lambda now, before, rounded: before),
             "w[i] becomes the rounded value; that is the error that the others make up for.",
@@ -196,6 +214,11 @@ CORRECT = Exercise(
             ),
             "That is the factor of 7.9, whose rows know nothing of earlier weights. Here it is the "
             "whole inverse: torch.linalg.inv(hessian).",
+        ),
+        Misconception(
+            "rounds all other weights, too",
+            lambda w, hessian, i, rounded: correct(w, hessian, i, rounded).round(),
+            "Only w[i] is rounded here: the others make up for it, and stay real.",
         ),
         Misconception(
             "returns the change instead of the weights",

@@ -41,16 +41,17 @@ def _loop(
     coded: Callable[[Tensor, int], Tensor] = _clamped,
     passed_on: Callable[[Tensor, Tensor], Tensor] = lambda steps, code: code,
     left: Callable[[Tensor, Tensor], Tensor] = lambda now, first: now,
+    unit: Callable[[Tensor], Tensor | float] = lambda scale: 1.0,
     value: Callable[[Tensor, Tensor], Tensor] = torch.mul,
 ) -> Tensor:
     """Return the codes; ``passed_on(steps, code)`` is the code whose error the others get."""
     w, first = w.clone(), w
-    codes = torch.empty_like(w)
+    codes = torch.zeros_like(w)
     for i in range(w.shape[1]):
         steps = w[:, i] / scale[:, i]
         codes[:, i] = coded(steps, bits)
         back = value(passed_on(steps, codes[:, i]), scale[:, i])
-        error = left(w[:, i], first[:, i]) - back
+        error = (left(w[:, i], first[:, i]) - back) / unit(scale[:, i])
         w[:, i + 1 :] -= error[:, None] * row(u, i)[i + 1 :]
     return codes.to(torch.int64)
 
@@ -95,6 +96,7 @@ def _cases(rng: torch.Generator) -> list[Case]:
         ("a narrow grid of 3 bits", lambda: narrow(5, 8, 3)),
         ("as many rows as columns", lambda: layer(6, 6, 4, 3)),
         ("a real layer", real),
+        ("more than 128 columns", lambda: layer(2, 132, 4, 44, 200)),
     ]
     return [Case(label, clear(draw, _reals)) for label, draw in drawn]
 
@@ -107,6 +109,17 @@ def _dense(u: Tensor, i: int) -> Tensor:
 def _neighbour(u: Tensor, i: int) -> Tensor:
     row = _right(u, i).clone()
     row[i + 2 :] = 0
+    return row
+
+
+def _at_once(w: Tensor, u: Tensor, scale: Tensor, bits: int) -> Tensor:
+    error = (w - _clamped(w / scale, bits) * scale) / u.diagonal()
+    return _clamped((w - error @ u.triu(1)) / scale, bits).to(torch.int64)
+
+
+def _within_blocks(u: Tensor, i: int, size: int) -> Tensor:
+    row = _right(u, i).clone()
+    row[i - i % size + size :] = 0
     return row
 
 
@@ -139,8 +152,9 @@ GPTQ = Exercise(
             "rounds and corrects nothing",
             partial(_loop, row=lambda u, i: 0 * u[i]),
             "These are the codes of plain rounding. After each column, all later ones have to "
-            "change before it is their turn, by row i of u: u[i, i + 1:]. (Below its diagonal u is "
-            "0, so going from the last column to the first corrects nothing either.)",
+            "change before it is their turn, by row i of u, u[i, i + 1:], and what they become is "
+            "rounded, not the w of the beginning. (Below its diagonal u is 0, so going from the "
+            "last column to the first corrects nothing either.)",
         ),
         Misconception(
             "takes the error before the clamp",
@@ -187,8 +201,18 @@ GPTQ = Exercise(
         Misconception(
             "lets a column make up for the error of the one before it alone",
             partial(_loop, row=_neighbour),
-            "It makes up for all columns to its left: each error moves all of w[:, i + 1:], and "
-            "what earlier ones have moved stays moved.",
+            "All columns to the right help, w[:, i + 1:], and each keeps what earlier columns have "
+            "done to it: subtract from what it has become by then, not from the w of the "
+            "beginning.",
+        ),
+        *(
+            Misconception(
+                "makes up for the errors of its block of columns alone",
+                partial(_loop, row=partial(_within_blocks, size=size)),
+                "Working in blocks saves time: behind each block, all columns after it get the "
+                "errors of the whole block at once. That step is missing, or it comes too late.",
+            )
+            for size in (128, 2, 4, 8, 16, 32, 64)
         ),
         Misconception(
             "moves all later columns by the same",
@@ -200,6 +224,17 @@ GPTQ = Exercise(
             partial(_loop, left=lambda now, first: first),
             "The error of a column is measured from what it has become by then: w[:, i] after all "
             "updates.",
+        ),
+        Misconception(
+            "takes the error in steps",
+            partial(_loop, unit=lambda scale: scale),
+            "The error is that of the weight itself, w[:, i] - code * scale[:, i].",
+        ),
+        Misconception(
+            "corrects all columns at once",
+            _at_once,
+            "What a column becomes depends on those before it, and so does its error: round it "
+            "only when all earlier ones have made their corrections, in a loop.",
         ),
         Misconception(
             "does not clamp",

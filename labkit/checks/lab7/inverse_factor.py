@@ -27,13 +27,14 @@ def _upper(matrix: Tensor) -> Tensor:
 def _factored(
     hessian: Tensor,
     *,
+    seen: Callable[[Tensor], Tensor] = lambda h: h,
     share: float = 0.01,
     size: Callable[[Tensor], Tensor] = lambda h: h.diagonal().mean(),
     places: Callable[[Tensor], Tensor] = lambda h: torch.eye(len(h), dtype=torch.float64),
     inverted: Callable[[Tensor], Tensor] = torch.linalg.inv,
     root: Callable[[Tensor], Tensor] = _upper,
 ) -> Tensor:
-    h = hessian.double()
+    h = seen(hessian.double())
     return root(inverted(h + share * size(h) * places(h))).float()
 
 
@@ -57,6 +58,20 @@ def _cases(rng: torch.Generator) -> list[Case]:
         Case("a dead channel", (dead(5),)),
         Case("a real layer", (x.T @ x / len(x),)),
     ]
+
+
+def _revived(h: Tensor) -> Tensor:
+    """Return `h` with 1 on the diagonal where it was 0."""
+    return h + (h.diagonal() == 0).double().diag()
+
+
+def _with_ones(u: Tensor) -> Tensor:
+    return u / u.diagonal()[:, None]
+
+
+def _symmetric(inverse: Tensor) -> Tensor:
+    values, vectors = torch.linalg.eigh(inverse)
+    return vectors * values.sqrt() @ vectors.T
 
 
 def _damped_inverse(h: Tensor) -> Tensor:
@@ -110,6 +125,17 @@ INVERSE_FACTOR = Exercise(
             "torch.linalg.cholesky(..., upper=True).",
         ),
         Misconception(
+            "divides each row of the factor by its diagonal",
+            partial(_factored, root=lambda inverse: _with_ones(_upper(inverse))),
+            "U is the Cholesky factor itself: the loop of 7.10 divides by u[i, i].",
+        ),
+        Misconception(
+            "takes the symmetric root",
+            partial(_factored, root=_symmetric),
+            "That root is no triangle: its rows know all columns. torch.linalg.cholesky(..., "
+            "upper=True).",
+        ),
+        Misconception(
             "takes the root of each entry",
             partial(_factored, root=lambda inverse: inverse.abs().sqrt().triu()),
             "The root of a matrix is not that of its entries: torch.linalg.cholesky(..., "
@@ -154,6 +180,27 @@ INVERSE_FACTOR = Exercise(
             "A dead channel would stay at 0. All get the same: 1 percent of the mean.",
         ),
         Misconception(
+            "puts 1 on the diagonal of dead channels first",
+            partial(_factored, seen=_revived),
+            "Some programs do. In (9) the damping alone makes H safe to invert: with a 1 there, "
+            "the mean of the diagonal, and all of the damping, is another one.",
+        ),
+        Misconception(
+            "damps by the mean of the channels that are not dead",
+            partial(_factored, size=lambda h: h.diagonal()[h.diagonal() > 0].mean()),
+            "The mean of the whole diagonal, zeros included.",
+        ),
+        Misconception(
+            "damps by the root of the mean square",
+            partial(_factored, size=lambda h: h.diagonal().square().mean().sqrt()),
+            "The mean of the diagonal itself, which is never negative.",
+        ),
+        Misconception(
+            "damps twice",
+            partial(_factored, share=0.02),
+            "1 percent of the mean of the diagonal, once.",
+        ),
+        Misconception(
             "damps by the mean itself",
             partial(_factored, share=1.0),
             "1 percent of it: with more, the corrections are hardly left.",
@@ -184,6 +231,12 @@ INVERSE_FACTOR = Exercise(
             partial(_factored, share=0.0),
             "Without damping a dead channel or a short text leaves H without an inverse: add 1 "
             "percent of the mean of the diagonal to the diagonal.",
+        ),
+        Misconception(
+            "damps dead channels alone",
+            partial(_factored, places=lambda h: (h.diagonal() == 0).double().diag()),
+            "All channels get the damping, or corrections grow without bounds where channels are "
+            "nearly dependent: times torch.eye(n).",
         ),
         Misconception(
             "adds the damping to every entry",

@@ -38,6 +38,21 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
+def _signed(x: Tensor, axis: int, keepdim: bool) -> Tensor:
+    found = x.gather(axis, x.abs().argmax(axis, keepdim=True))
+    return found if keepdim else found.squeeze(axis)
+
+
+def _deviation(x: Tensor, axis: int, keepdim: bool) -> Tensor:
+    """Return the standard deviation; NaN, without torch's warning, for a single number."""
+    squares = (x - x.mean(axis, keepdim=True)).square().sum(axis, keepdim=keepdim)
+    return (squares / (x.shape[axis] - 1)).sqrt()
+
+
+def _percentile(x: Tensor, axis: int, keepdim: bool, share: float) -> Tensor:
+    return torch.quantile(x.abs(), share, dim=axis, keepdim=keepdim)
+
+
 MAXIMA = Exercise(
     id="7.2",
     title="Where the outliers sit",
@@ -91,6 +106,42 @@ MAXIMA = Exercise(
             "adds up the magnitudes",
             partial(_along, reach=lambda x, axis, keepdim: x.abs().sum(axis, keepdim=keepdim)),
             "Asked for is the largest of them: amax.",
+        ),
+        Misconception(
+            "takes the length",
+            partial(
+                _along,
+                reach=lambda x, axis, keepdim: torch.linalg.vector_norm(
+                    x, dim=axis, keepdim=keepdim
+                ),
+            ),
+            "norm is the root of the sum of squares. A grid has to reach the largest value: amax "
+            "of the magnitudes.",
+        ),
+        Misconception(
+            "takes the standard deviation",
+            partial(_along, reach=_deviation),
+            "A grid has to reach the largest value, however rare it is: amax of the magnitudes.",
+        ),
+        Misconception(
+            "takes the median of the magnitudes",
+            partial(
+                _along, reach=lambda x, axis, keepdim: x.abs().median(axis, keepdim=keepdim).values
+            ),
+            "A grid has to reach the largest value, however rare it is: amax of the magnitudes.",
+        ),
+        Misconception(
+            "keeps the sign of the largest",
+            partial(_along, reach=_signed),
+            "The largest *magnitude* is asked for, which is never negative: x.abs().amax.",
+        ),
+        *(
+            Misconception(
+                "takes a percentile of the magnitudes",
+                partial(_along, reach=partial(_percentile, share=share)),
+                "A percentile leaves out the few largest, which are what is looked for: amax.",
+            )
+            for share in (0.9, 0.95, 0.99, 0.995, 0.999, 0.9999)
         ),
         Misconception(
             "takes the root of the mean square",

@@ -25,6 +25,7 @@ def _of_text(
     logarithms: Callable[[Tensor], Tensor] = lambda x: x.double().log_softmax(-1),
     base: float = math.e,
     mean: Callable[[Tensor], Tensor] = torch.mean,
+    spread: Callable[[Tensor, int], Tensor] = lambda losses, n: losses.std(correction=n),
     correction: int = 1,
     over: Callable[[int], float] = math.sqrt,
     count: Callable[[int], int] = lambda losses: losses,
@@ -33,8 +34,8 @@ def _of_text(
     rows, targets = aligned(logits, tokens)
     losses = -logarithms(rows).gather(-1, targets[:, None])[:, 0].double()
     value = base ** min(float(mean(losses)), 700.0)
-    spread = float(losses.std(correction=correction))
-    return value, slope(value) * spread / over(count(len(losses)))
+    deviation = float(spread(losses, correction))
+    return value, slope(value) * deviation / over(count(len(losses)))
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -65,6 +66,11 @@ def _mean_of_exponentials(logits: Tensor, tokens: Tensor) -> tuple[float, float]
     losses = -logits[:-1].double().log_softmax(-1).gather(-1, tokens[1:, None])[:, 0]
     e = losses.exp()
     return float(e.mean()), float(e.std()) / math.sqrt(len(e))
+
+
+def _one_above(logits: Tensor, tokens: Tensor) -> tuple[float, float]:
+    value, error = perplexity(logits, tokens)
+    return value, value * math.expm1(error / value)
 
 
 def _mean_loss(logits: Tensor, tokens: Tensor) -> tuple[float, float]:
@@ -182,6 +188,45 @@ PERPLEXITY = Exercise(
             "A small change of the loss changes exp by its slope: multiply by the perplexity.",
         ),
         Misconception(
+            "gives 2 to the power the slope of exp",
+            partial(
+                _of_text, logarithms=lambda x: x.double().log_softmax(-1) / math.log(2), base=2.0
+            ),
+            "The slope of 2 ** x is log(2) times itself: multiply the error by log(2), or stay "
+            "with log and exp.",
+        ),
+        Misconception(
+            "takes the difference to the perplexity one standard error above",
+            _one_above,
+            "Asked is the slope times the error: the perplexity times the standard error of the "
+            "mean loss.",
+        ),
+        Misconception(
+            "takes the spread of the exponentials",
+            partial(
+                _of_text,
+                spread=lambda losses, n: losses.exp().std(correction=n),
+                slope=lambda value: 1.0,
+            ),
+            "That is ruled by the few tokens that surprised most. Take the spread of the losses, "
+            "and multiply by the perplexity.",
+        ),
+        Misconception(
+            "takes the variance for the spread",
+            partial(_of_text, spread=lambda losses, n: losses.var(correction=n)),
+            "s is the root of that: losses.std().",
+        ),
+        Misconception(
+            "gives a range of 95 percent",
+            partial(_of_text, slope=lambda value: 1.96 * value),
+            "Asked is one standard error, without the factor 1.96.",
+        ),
+        Misconception(
+            "gives two standard errors",
+            partial(_of_text, slope=lambda value: 2 * value),
+            "Asked is one standard error, without the factor 2.",
+        ),
+        Misconception(
             "gives the spread instead of the standard error",
             partial(_of_text, over=lambda n: 1.0),
             "The mean of n losses is surer than a single one by the root of n.",
@@ -232,7 +277,7 @@ PERPLEXITY = Exercise(
         ),
         Misconception(
             "takes the softmax twice",
-            lambda logits, tokens: perplexity(logits.softmax(-1), tokens),
+            partial(_of_text, logarithms=lambda x: x.softmax(-1).double().log_softmax(-1)),
             "cross_entropy and log_softmax take logits and have the softmax inside: give them the "
             "logits themselves.",
         ),

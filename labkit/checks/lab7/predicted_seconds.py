@@ -36,8 +36,10 @@ def _seconds(
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
-    def case(label: str, tokens: int, bits: float, slower: float = 1) -> Case:
-        weights = 1000 * one(rng, 500, 2000)
+    def case(
+        label: str, tokens: int, bits: float, slower: float = 1, thousands: int | None = None
+    ) -> Case:
+        weights = 1000 * (thousands or one(rng, 500, 2000))
         machine = 1e9 * uniform(rng, 8, 12), 1e9 * uniform(rng, 40, 60) / slower
         return Case(label, (tokens, weights, bits, *machine))
 
@@ -49,7 +51,16 @@ def _cases(rng: torch.Generator) -> list[Case]:
         case("a prompt in 4.5 bits", one(rng, 200, 600), 4.5),
         case("a few tokens in 8 bits", one(rng, 10, 20), 8),
         case("decode on a slow processor", 1, 4.5, slower=25),
+        case("a few tokens, a small layer on a fast processor", 8, 16, 1 / 25, thousands=2),
     ]
+
+
+def _by_tokens(
+    tokens: int, weights: int, bits: float, bandwidth: float, throughput: float
+) -> float:
+    if tokens == 1:
+        return weights * bits / 8 / bandwidth
+    return 2 * tokens * weights / throughput
 
 
 PREDICTED_SECONDS = Exercise(
@@ -93,6 +104,16 @@ PREDICTED_SECONDS = Exercise(
             "The bandwidth is in bytes a second: bits / 8.",
         ),
         Misconception(
+            "takes bytes for bits",
+            partial(_seconds, size=lambda weights, bits: weights * bits * 8),
+            "The bandwidth is in bytes a second, and a byte has 8 bits: bits / 8.",
+        ),
+        Misconception(
+            "counts the scales once more",
+            partial(_seconds, size=lambda weights, bits: weights * (bits + 0.5) / 8),
+            "`bits` has its part of the scales already, 4.5 with 4 bits in groups of 32.",
+        ),
+        Misconception(
             "reads every weight in 32 bits",
             partial(_seconds, size=lambda weights, bits: weights * 4),
             "A weight of few bits is read in few bits: weights * bits / 8 bytes.",
@@ -130,6 +151,12 @@ PREDICTED_SECONDS = Exercise(
             ),
             "Operations are counted for weights, however many bytes those have: 2 * tokens * "
             "weights.",
+        ),
+        Misconception(
+            "decides by the number of tokens",
+            _by_tokens,
+            "Which of the two takes longer depends on the machine and on the bits, too: max of "
+            "both, whatever the tokens are.",
         ),
         Misconception(
             "counts operations alone",

@@ -6,7 +6,8 @@ from torch import Tensor
 from labkit.checks.exercise import Case, Exercise
 from labkit.checks.inputs import SCALE, one, randn
 from labkit.checks.lab7.drawing import real_piece
-from labkit.checks.lab7.quantize_groups_slips import MISCONCEPTIONS, coded, in_groups, largest_of
+from labkit.checks.lab7.quantize_groups_parts import coded, in_groups, largest_of
+from labkit.checks.lab7.quantize_groups_slips import MISCONCEPTIONS
 from labkit.checks.rules import Codes, Rule
 
 

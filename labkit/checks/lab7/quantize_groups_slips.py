@@ -1,49 +1,18 @@
 """Slips in groups of weights, for exercise 7.6."""
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Misconception
-from labkit.checks.grids import bounded, one_before_division
+from labkit.checks.grids import bounded, in_16_bits, one_before_division, one_for_zeros, raised
+from labkit.checks.lab7.quantize_groups_parts import coded, largest_of
 
 
-def in_groups(w: Tensor, group_size: int) -> Tensor:
-    """Return the groups of each row, [out, groups, group_size]."""
-    return w.unflatten(1, (-1, group_size))
-
-
-def largest_of(groups: Tensor) -> Tensor:
-    """Return the largest magnitude of each group."""
-    return groups.abs().amax(2)
-
-
-def _one_for_zeros(largest: Tensor, top: int) -> Tensor:
-    return torch.where(largest == 0, 1.0, largest / top)
-
-
-def coded(
-    w: Tensor,
-    bits: int,
-    group_size: int,
-    *,
-    cut: Callable[[Tensor, int], Tensor] = in_groups,
-    reach: Callable[[Tensor], Tensor] = largest_of,
-    top: Callable[[int], int] = lambda bits: 2 ** (bits - 1) - 1,
-    scales: Callable[[Tensor, int], Tensor] = _one_for_zeros,
-    turn: Callable[[Tensor], Tensor] = torch.round,
-    kept: Callable[[Tensor], Tensor] = torch.Tensor.char,
-    given: Callable[[Tensor, int], Tensor] = lambda scale, size: scale,
-    joined: Callable[[Tensor, Tensor], Tensor] = lambda codes, w: codes.reshape(w.shape),
-    cost: Callable[[Tensor, int, int], float] = lambda w, bits, size: bits + 16 / size,
-) -> tuple[Tensor, Tensor, float]:
-    """Return codes, scales and bits a weight; misconceptions change parts of this."""
-    groups, qmax = cut(w, group_size), 2 ** (bits - 1) - 1
-    scale = scales(reach(groups), top(bits))
-    codes = kept(turn(groups / scale[..., None]).clamp(-qmax - 1, qmax))
-    return joined(codes, w), given(scale, group_size), cost(w, bits, group_size)
+def _extreme(groups: Tensor) -> Tensor:
+    """Return the weight of the largest magnitude of each group, with its sign."""
+    return groups.gather(2, groups.abs().argmax(2, keepdim=True))[..., 0]
 
 
 def _down_the_columns(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor, float]:
@@ -56,7 +25,7 @@ def _down_the_columns(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Te
 
 def _whole_range(w: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor, float]:
     groups = w.unflatten(1, (-1, group_size))
-    scale = _one_for_zeros(groups.amax(2) - groups.amin(2), 2**bits - 1)
+    scale = one_for_zeros(groups.amax(2) - groups.amin(2), 2**bits - 1)
     codes = torch.round(groups / scale[..., None]).flatten(1)
     return codes.to(torch.int64), scale, bits + 16 / group_size
 
@@ -141,6 +110,32 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "The largest magnitude gets the code 2^(b-1) - 1, which is 7 with 4 bits, on either side.",
     ),
     Misconception(
+        "uses all codes of the negative side and does not clamp",
+        partial(
+            coded,
+            top=lambda bits: 2 ** (bits - 1),
+            limit=lambda q, qmax: q,
+        ),
+        "The largest magnitude gets the code 2^(b-1) - 1, which is 7 with 4 bits; there is no code "
+        "8.",
+    ),
+    Misconception(
+        "divides the largest weight, with its sign, by -2^(b-1)",
+        partial(coded, reach=_extreme, top=lambda bits: -(2 ** (bits - 1))),
+        "llama.cpp does that in Q4_0 (6.8). Here the grid is symmetric: the largest magnitude gets "
+        "the code 2^(b-1) - 1 or minus that.",
+    ),
+    Misconception(
+        "keeps the sign of the largest weight",
+        partial(coded, reach=_extreme),
+        "A scale is a length: the largest *magnitude* of the group, abs() before the maximum.",
+    ),
+    Misconception(
+        "takes the mean magnitude",
+        partial(coded, reach=lambda groups: groups.abs().mean(2)),
+        "The largest magnitude has to fit on the grid, or it is cut off: amax(2).",
+    ),
+    Misconception(
         "spreads one side over all steps",
         partial(coded, top=lambda bits: 2**bits - 1),
         "A code of b bits has a sign: 2^(b-1) - 1 steps on each side.",
@@ -178,6 +173,20 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         for n in range(4, 10)
         for before in (True, False)
     ),
+    *(
+        Misconception(
+            "adds a small number to each scale",
+            partial(coded, scales=partial(raised, by=10.0**-n)),
+            "Then every scale is a little wrong. Only a group of zeros needs help: its scale is 1.",
+        )
+        for n in range(4, 7)
+    ),
+    Misconception(
+        "rounds the scales to 16 bits",
+        partial(coded, scales=in_16_bits),
+        "A file stores them so, and the bits are counted so. The scales that you use and return "
+        "stay as they are.",
+    ),
     Misconception(
         "cuts off instead of rounding",
         partial(coded, turn=torch.trunc),
@@ -207,6 +216,16 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "counts scales in bytes",
         partial(coded, cost=lambda w, bits, size: bits + 2 / size),
         "A scale has 2 bytes, which are 16 bits: 16 / group_size.",
+    ),
+    Misconception(
+        "counts a zero point beside the scale",
+        partial(coded, cost=lambda w, bits, size: bits + (16 + bits) / size),
+        "The grid is symmetric and has no zero point: 16 bits a group, for its scale.",
+    ),
+    Misconception(
+        "drops the fraction of a bit",
+        partial(coded, cost=lambda w, bits, size: float(bits + 16 // size)),
+        "The bits of a weight may be a fraction: 16 / group_size instead of //.",
     ),
     Misconception(
         "counts one scale a row",

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.grids import bounded, one_before_division
+from labkit.checks.grids import bounded, in_16_bits, one_before_division, raised
 from labkit.checks.inputs import SCALE, randn
 from labkit.checks.lab7.drawing import outlying, real_piece
 from labkit.checks.rules import Codes
@@ -22,16 +22,17 @@ def _coded(
     x: Tensor,
     *,
     reach: Callable[[Tensor], Tensor] = lambda x: x.abs().amax(1),
-    top: int = 127,
-    scales: Callable[[Tensor, int], Tensor] = lambda largest, top: torch.where(
+    top: float = 127,
+    scales: Callable[[Tensor, float], Tensor] = lambda largest, top: torch.where(
         largest == 0, 1.0, largest / top
     ),
     turn: Callable[[Tensor], Tensor] = torch.round,
     ends: tuple[int, int] = (-128, 127),
+    kept: Callable[[Tensor], Tensor] = torch.Tensor.char,
     given: Callable[[Tensor], Tensor] = torch.clone,
 ) -> tuple[Tensor, Tensor]:
     scale = scales(reach(x), top)
-    return turn(x / scale[:, None]).clamp(*ends).to(torch.int8), given(scale)
+    return kept(turn(x / scale[:, None]).clamp(*ends)), given(scale)
 
 
 def _unrounded(x: Tensor) -> tuple[Tensor, int, int]:
@@ -54,6 +55,10 @@ def _cases(rng: torch.Generator) -> list[Case]:
         Case("all values negative", (-randn(rng, 3, 4).abs() - 0.1,)),
         Case("a real layer", (real_piece(rng, "down", 4, 10)[0],)),
     ]
+
+
+def _percentile(x: Tensor, share: float) -> Tensor:
+    return torch.quantile(x.abs(), share, dim=1)
 
 
 def _per_channel(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -135,6 +140,29 @@ QUANTIZE_TOKENS = Exercise(
             "A code has a sign: 127 steps on each side.",
         ),
         Misconception(
+            "divides by 127.5",
+            partial(_coded, top=127.5),
+            "The largest code of a symmetric grid is 127, half of 254 steps.",
+        ),
+        Misconception(
+            "has the grid of 4 bits",
+            partial(_coded, top=7),
+            "Activations have 8 bits here: the largest magnitude gets the code 127.",
+        ),
+        *(
+            Misconception(
+                "takes a percentile for the largest magnitude",
+                partial(
+                    _coded,
+                    reach=partial(_percentile, share=share),
+                    ends=(-127, 127),
+                ),
+                "A percentile cuts off the largest values. Here the largest magnitude of a token "
+                "gets the code 127: amax(1).",
+            )
+            for share in (0.9, 0.95, 0.99, 0.999, 0.9999)
+        ),
+        Misconception(
             "spreads the range over 255 steps",
             partial(_coded, reach=lambda x: x.amax(1) - x.amin(1), top=255),
             "Without a zero point the grid is symmetric: its largest magnitude gets the code 127.",
@@ -173,6 +201,16 @@ QUANTIZE_TOKENS = Exercise(
             "magnitude over 127, not 127 over it.",
         ),
         Misconception(
+            "adds 128 to the codes",
+            partial(_coded, kept=lambda q: q + 128),
+            "The grid is symmetric, without a zero point: codes from -127 to 127.",
+        ),
+        Misconception(
+            "rounds the scales to 16 bits",
+            partial(_coded, scales=in_16_bits),
+            "A file would store them so. Here the scales are used, and returned, as they are.",
+        ),
+        Misconception(
             "returns real values instead of codes",
             lambda x: (quantize_tokens(x)[0] * quantize_tokens(x)[1][:, None], _unit(x)),
             "What the kernel multiplies are codes: whole numbers from -127 to 127.",
@@ -191,11 +229,14 @@ QUANTIZE_TOKENS = Exercise(
             for n in range(4, 10)
             for before in (True, False)
         ),
-        Misconception(
-            "adds a small number to each scale",
-            partial(_coded, scales=lambda largest, top: largest / top + 1e-8),
-            "Then every scale is a little wrong, and that of small tokens by much. Only a token of "
-            "zeros needs help: its scale is 1.",
+        *(
+            Misconception(
+                "adds a small number to each scale",
+                partial(_coded, scales=partial(raised, by=10.0**-n)),
+                "Then every scale is a little wrong, and that of small tokens by much. Only a "
+                "token of zeros needs help: its scale is 1.",
+            )
+            for n in range(4, 10)
         ),
     ),
     minutes=(5, 9),

@@ -23,9 +23,11 @@ def _rotated(
     *,
     signs: tuple[int, int, int, int] = (1, 1, 1, -1),
     first: int = 1,
+    order: Callable[[int], list[int]] = lambda n: list(range(n)),
     divisor: Callable[[Tensor], float] = lambda x: x.shape[1] ** 0.5,
 ) -> Tensor:
-    return x @ _doubled(x.shape[1], signs, first) / divisor(x)
+    h = _doubled(x.shape[1], signs, first)
+    return x @ h[:, order(len(h))] / divisor(x)
 
 
 def _doubled(n: int, signs: tuple[int, int, int, int] = (1, 1, 1, -1), first: int = 1) -> Tensor:
@@ -34,6 +36,16 @@ def _doubled(n: int, signs: tuple[int, int, int, int] = (1, 1, 1, -1), first: in
     while len(h) < n:
         h = torch.cat([torch.cat([a * h, b * h], dim=1), torch.cat([c * h, d * h], dim=1)])
     return h
+
+
+def _bit_reversed(n: int) -> list[int]:
+    bits = (n - 1).bit_length()
+    return [int(f"{i:0{bits}b}"[::-1], 2) if bits else 0 for i in range(n)]
+
+
+def _by_sign_changes(n: int) -> list[int]:
+    changes = _doubled(n).diff(dim=0).ne(0).sum(0)
+    return torch.argsort(changes, stable=True).tolist()
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -154,6 +166,20 @@ ROTATE = Exercise(
             "In each step a - b is written where b stood, and a + b is then made of the new b. "
             "Compute both first, or on a copy: a, b = a + b, a - b.",
         ),
+        *(
+            Misconception(
+                "has the columns of H in another order",
+                partial(_rotated, order=order),
+                "Yours is orthogonal, too, and another rotation than (11): H and H side by side, "
+                "and below them, as whole blocks, H and -H.",
+            )
+            for order in (_bit_reversed, _by_sign_changes)
+        ),
+        Misconception(
+            "makes each token a vector of length 1",
+            lambda x: torch.nn.functional.normalize(x @ _doubled(x.shape[1]), dim=1),
+            "A rotation keeps the length of each token: divide by the root of n, the same for all.",
+        ),
         Misconception(
             "leaves out the first step, which mixes neighbours",
             partial(_rotated, first=2),
@@ -188,6 +214,11 @@ ROTATE = Exercise(
         Misconception(
             "divides by the root of 2 only once",
             partial(_rotated, divisor=lambda x: 2**0.5 if x.shape[1] > 1 else 1.0),
+            "Each doubling makes rows longer by the root of 2: over x.shape[1] ** 0.5 in all.",
+        ),
+        Misconception(
+            "divides by the root of 2 only once",
+            partial(_rotated, divisor=lambda x: 2**0.5),
             "Each doubling makes rows longer by the root of 2: over x.shape[1] ** 0.5 in all.",
         ),
         Misconception(

@@ -44,8 +44,12 @@ def _cases(rng: torch.Generator) -> list[Case]:
         return [norm, w, torch.exp(1.5 * randn(rng, width)), alpha]
 
     silent, unread = layer(4, 5, 0.5), layer(3, 6, 0.7)
-    silent[2][1] = 0
-    unread[1][:, 2] = 0
+    # 0 to the power 0 is 1: there s looks like that of any other channel.
+    silent_left, unread_moved = layer(3, 4, 0.0), layer(3, 4, 1.0)
+    for channel in silent, silent_left:
+        channel[2][1] = 0
+    for column in unread, unread_moved:
+        column[1][:, 2] = 0
     x, w = real_piece(rng, "q", 6, 8)
     small, rows = torch.tensor([4.0, 100.0]), torch.tensor([[1.0, -2.0], [0.5, 4.0]])
     return [
@@ -56,6 +60,8 @@ def _cases(rng: torch.Generator) -> list[Case]:
         Case("as many outputs as channels", tuple(layer(5, 5, 0.5))),
         Case("a channel that was always 0", tuple(silent)),
         Case("a column of zeros", tuple(unread)),
+        Case("a channel that was always 0, and alpha = 0", tuple(silent_left)),
+        Case("a column of zeros, and alpha = 1", tuple(unread_moved)),
         Case("a real layer", (torch.rand(8, generator=rng) + 0.5, w, x.abs().amax(0), 0.5)),
     ]
 
@@ -69,6 +75,10 @@ def _bounded(least: float, both: bool) -> Callable[..., Tensor]:
         return s if both else s.clamp(min=least)
 
     return power
+
+
+def _balanced(s: Tensor) -> Tensor:
+    return s / (s.max() * s.min()).sqrt()
 
 
 def _unguarded(x: Tensor, w: Tensor, s: Tensor) -> Tensor:
@@ -214,6 +224,34 @@ SMOOTH = Exercise(
             "looks at the weights alone for a 0",
             partial(_smoothed, guard=lambda x, w, s: torch.where(w == 0, 1.0, s)),
             "A channel that was always 0 has s = 1 as well: look at both maxima.",
+        ),
+        Misconception(
+            "looks for zeros in s instead of in the maxima",
+            partial(_smoothed, guard=lambda x, w, s: torch.where(s.isfinite() & (s > 0), s, 1.0)),
+            "0 to the power 0 is 1: with alpha = 0 or 1, s does not show that a maximum is 0. Look "
+            "at the maxima themselves.",
+        ),
+        Misconception(
+            "replaces only what is not finite",
+            partial(_smoothed, guard=lambda x, w, s: torch.nan_to_num(s, nan=1.0, posinf=1.0)),
+            "A channel that was always 0 has s = 0 by the formula, which is finite, and 1 is asked "
+            "for: look at the two maxima.",
+        ),
+        Misconception(
+            "bounds s from below by 1",
+            partial(_smoothed, guard=lambda x, w, s: _quiet(x, w, s).clamp(min=1)),
+            "s below 1 makes inputs larger, where weights are the larger ones: that is meant. s is "
+            "1 only where one of the two maxima is 0.",
+        ),
+        Misconception(
+            "divides s by the root of its largest times its smallest",
+            partial(_smoothed, guard=lambda x, w, s: _balanced(_quiet(x, w, s))),
+            "AWQ does that. Here s is what (5) says.",
+        ),
+        Misconception(
+            "takes the root of s",
+            partial(_smoothed, power=lambda x, w, a: (x**a / w ** (1 - a)).sqrt()),
+            "The exponents hold all of it already: at alpha = 1/2 both are roots.",
         ),
         Misconception(
             "puts 1 for the maximum of a 0 instead of s",

@@ -22,6 +22,7 @@ from labkit.checks.diagnosis.agreement import same
 from labkit.checks.diagnosis.code.remark import Remark
 from labkit.checks.diagnosis.code.signs import signs
 from labkit.checks.diagnosis.evidence import Evidence
+from labkit.checks.exercise import Case
 from labkit.checks.values import enumerated
 
 WAIT = 0.5
@@ -76,7 +77,16 @@ def remarks(function: Callable[..., Any], evidence: Evidence, wrong: list[int]) 
             else f"Your code never reads its arguments {listed}. What are they for?"
         )
         yield Remark(f"answer: never reads {', '.join(unread)}", text, cause=False)
-    if not evidence.budget.over(now=True) and _keeps_state(function, evidence, wrong):
+    varying = None if evidence.budget.over(now=True) else _varying(function, evidence, wrong)
+    if varying is not None and _is_random(function, varying):
+        yield Remark(
+            "answer: random",
+            "Called again with the same inputs, your code gives another result: something in it is "
+            "drawn at random. A new layer draws its weights, and a bias as well (bias=False leaves "
+            "that out): give it all the numbers that it needs.",
+            True,
+        )
+    elif varying is not None:
         yield Remark(
             "answer: keeps state",
             "Called again with the same inputs, your code gives another result: something is kept "
@@ -162,13 +172,23 @@ def _globals_of(code: types.CodeType) -> set[str]:
     return names
 
 
-def _keeps_state(function: types.FunctionType, evidence: Evidence, wrong: list[int]) -> bool:
+def _varying(function: types.FunctionType, evidence: Evidence, wrong: list[int]) -> Case | None:
+    """Return a call that gives another result when it is made again."""
     returned = [i for i in evidence.returned if i in wrong]
     if not returned:
-        return False
+        return None
     case = evidence.cases[returned[0]]
     again = call_all(function, [case, case], WAIT)
-    before = evidence.outcomes[returned[0]].value
-    return all(outcome.status == "returned" for outcome in again) and not (
-        same(again[0].value, again[1].value) and same(again[0].value, before)
-    )
+    values = [outcome.value for outcome in again if outcome.status == "returned"]
+    differ = len(values) == 2 and not (same(*values) and same(values[0], evidence.got(returned[0])))
+    return case if differ else None
+
+
+def _is_random(function: types.FunctionType, case: Case) -> bool:
+    """Whether a call gives the same result again where torch draws the same numbers."""
+    values = []
+    with torch.random.fork_rng(devices=[]):
+        for _ in range(2):
+            torch.manual_seed(0)
+            values += [o.value for o in call_all(function, [case], WAIT) if o.status == "returned"]
+    return len(values) == 2 and same(*values)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from labkit.checks.diagnosis.code.brackets import BITS
 from labkit.checks.diagnosis.code.rarer import looked_up_late
 from labkit.checks.diagnosis.code.slips import called_name
+from labkit.checks.diagnosis.code.slopes import lost_slopes
 from labkit.checks.diagnosis.code.statements import loaded, parameters, stored, thrown_away
 from labkit.checks.values import shortened
 
@@ -50,8 +51,10 @@ def signs(function: ast.FunctionDef) -> Iterator[Sign]:
             )
         elif isinstance(node, ast.For):
             yield from _loop(function, node)
+    yield from lost_slopes(function)
     yield from _overwritten(function)
     yield from _bound_late(function)
+    yield from _dotted(function)
 
 
 def _mixed(node: ast.Compare) -> bool:
@@ -126,6 +129,25 @@ def _bound_late(function: ast.FunctionDef) -> Iterator[Sign]:
                     "is called, after the loop, and finds the value of the last round there.",
                     False,
                 )
+
+
+def _dotted(function: ast.FunctionDef) -> Iterator[Sign]:
+    """Say that `setattr` is given the names of modules at any depth."""
+    for loop in ast.walk(function):
+        if not isinstance(loop, ast.For) or "named_modules(" not in ast.unparse(loop.iter):
+            continue
+        for call in ast.walk(loop):
+            if isinstance(call, ast.Call) and called_name(call) == "setattr" and call.args[1:]:
+                name = call.args[1]
+                if isinstance(name, ast.Name) and name.id in stored(loop.target):
+                    yield (
+                        "sets a dotted name",
+                        f"In line {call.lineno} of the cell, `{name.id}` is a name such as "
+                        '"1.0", and setattr adds a new module of that name, which runs last, in '
+                        "the place of swapping the one inside of a block: `set_submodule("
+                        f"{name.id}, ...)` swaps it.",
+                        True,
+                    )
 
 
 def first_digits(function: ast.FunctionDef) -> Iterator[ast.Call]:

@@ -50,7 +50,8 @@ MEANINGS = (
     Meaning(
         SIZES,
         "Two tensors do not line up: {0} numbers meet {1}. They differ by one: was an odd number "
-        "cut into halves, or neighbours paired? Else look along which dimension each one runs.",
+        "cut into halves, or neighbours paired? Else look along which dimension each one runs; "
+        "`keepdim=True` keeps one number a row lined up with its row.",
         _differ_by_one,
     ),
     Meaning(
@@ -85,11 +86,6 @@ MEANINGS = (
         "first (`.double()`).",
     ),
     Meaning(
-        r"stack expects a non-empty TensorList|expected a non-empty list of Tensors",
-        "For this input the list is empty, and nothing can be made of it. Treat it apart, or begin "
-        "with zeros of the shape that is asked for.",
-    ),
-    Meaning(
         r"Boolean value of Tensor with more than one value is ambiguous",
         "`if`, `and` and `max(a, b)` want one truth value, and a tensor holds many: use "
         "`torch.where`, `&` or `torch.maximum`, which work number by number.",
@@ -102,7 +98,7 @@ MEANINGS = (
     Meaning(
         r"does not require grad",
         "torch has no way back to the input: call `.requires_grad_()` on a copy of it before you "
-        "compute, and do not detach on the way.",
+        "compute, and let no `.detach()` and no `torch.no_grad()` stand on the way.",
     ),
     Meaning(
         r"'float' and 'NoneType'|'NoneType' and|NoneType.*not (subscriptable|iterable)",

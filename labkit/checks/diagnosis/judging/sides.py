@@ -92,7 +92,7 @@ def _difference(
         away *= 1 + np.nan_to_num(np.abs(one.astype(float) - other.astype(float)))
     place = tuple(int(i) for i in np.unravel_index(np.argmax(away), one.shape))
     first = as_array(plain_or_none(call.args[0])) if call.args else None
-    whole, spot = (one, place) if place else _reduced(left, call)
+    whole, spot = _unmasked(left, one, place, call) if place else _reduced(left, call)
     known = first is not None and bool(spot) and first.shape == whole.shape
     at = f", for {number(first[spot].item())}" if known and first is not None else ""
     found, asked = shown(one[place]), shown(other[place])
@@ -111,6 +111,20 @@ def _difference(
         isinstance(right, ast.Constant),
         spot if known else None,
     )
+
+
+def _unmasked(
+    node: ast.expr, value: np.ndarray, place: tuple[int, ...], call: Call
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Return a place among the values that a mask has picked as one among all of them."""
+    if not isinstance(node, ast.Subscript):
+        return value, place
+    everything, mask = value_of(node.value, call), value_of(node.slice, call)
+    if everything is None or mask is None or mask.dtype.kind != "b":
+        return value, place
+    if mask.shape != everything.shape or value.shape != (mask.sum(),):
+        return value, place
+    return everything, tuple(int(i) for i in np.argwhere(mask)[place[0]])
 
 
 def _reduced(node: ast.expr, call: Call) -> tuple[np.ndarray, tuple[int, ...]]:
