@@ -17,6 +17,7 @@ from labkit.checks.diagnosis.code.harmless import grows_what_it_reads
 from labkit.checks.diagnosis.evidence import Evidence
 from labkit.checks.diagnosis.explanations.arguments import Arguments
 from labkit.checks.diagnosis.explanations.variants import reachable, tree_of
+from labkit.checks.diagnosis.facts.contrast import contrast, parting
 from labkit.checks.diagnosis.facts.errors import meaning
 from labkit.checks.exercise import Case
 from labkit.checks.lab import NOTEBOOK_SEED
@@ -426,3 +427,28 @@ def test_numbers_in_a_list_are_looked_at_as_well() -> None:
 
     assert keys("1.3", in_a_list) == keys("1.3", up) != []
     assert keys("1.3", lambda *args: exercise.reference(*args).tolist()) == []
+
+
+def test_a_contrast_that_few_calls_support_is_not_said() -> None:
+    exercise = EXERCISES["6.3"]
+    cases = exercise.draw(NOTEBOOK_SEED)
+    wrong = [i for i, case in enumerate(cases) if case.args[0].ndim > 1]
+    assert len(wrong) == 2
+    outcomes = call_all(lambda x, levels: (0.0, 0.0), cases)
+    evidence = Evidence(exercise, cases, outcomes, [exercise.reference(*c.args) for c in cases])
+    assert parting(evidence, wrong) is None
+    assert contrast(evidence, wrong).startswith("Only this goes wrong")
+
+
+def test_of_contrasts_a_special_case_is_said() -> None:
+    exercise = EXERCISES["3.10"]
+    cases = exercise.draw(NOTEBOOK_SEED)
+    wrong = [i for i, case in enumerate(cases) if case.args[3] == 0]
+    outcomes = call_all(lambda *args: torch.zeros(1), cases)
+    evidence = Evidence(exercise, cases, outcomes, [exercise.reference(*c.args) for c in cases])
+    assert parting(evidence, wrong) == ("`padding` is 0", "`padding` is not 0")
+
+
+def test_a_number_has_no_second_dimension() -> None:
+    found = card_of("6.1", "def assign_codes(x, levels):\n    return 0 * len(x)\n")
+    assert "dimension" not in found

@@ -72,6 +72,7 @@ def shared_exponent(encode: Callable[[Tensor], Tensor], largest_exponent: int) -
     `largest_exponent` is that of the elements: 2 for E2M1, whose largest value is 6 = 1.5 * 2^2.
     The exponent is floored, so that x / scale lies below 2^(largest_exponent + 1): between the
     largest value and that, elements saturate. Down to 2^-127; a block of zeros has that scale.
+    The logarithm is float32's, as in ggml: just below a power of two it rounds up.
 
     Source: OCP, Microscaling Formats (MX) Specification 1.0, 2023, section 6.3.
     """

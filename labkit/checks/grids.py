@@ -15,7 +15,7 @@ from torch import Tensor
 from labkit.checks.exercise import Misconception
 
 
-def one_for_zeros(largest: Tensor, steps: int) -> Tensor:
+def one_for_zeros(largest: Tensor, steps: float) -> Tensor:
     """Return the scales, 1 where all is zero: the right way."""
     return torch.where(largest == 0, 1.0, largest / steps)
 
@@ -38,6 +38,11 @@ def in_16_bits(largest: Tensor, steps: float) -> Tensor:
 def bounded(largest: Tensor, steps: float, least: float, before: bool = False) -> Tensor:
     """Return the scales, bounded from below; or those of bounded magnitudes."""
     return largest.clamp(min=least) / steps if before else (largest / steps).clamp(min=least)
+
+
+def as_powers(turn: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Return what makes scales powers of two, the next one by `turn`."""
+    return lambda scale: 2 ** turn(torch.log2(scale))
 
 
 def of_turning(coded: Callable[..., Any]) -> tuple[Misconception, ...]:

@@ -242,14 +242,14 @@ def block_with_frexp(x):
 
 
 def block_by_ml_dtypes(x):
-    exponent = int(np.floor(np.log2(np.abs(x.numpy()).max()))) - 2
+    exponent = int(np.floor(np.log2(np.abs(x.double().numpy()).max()))) - 2
     ratio = np.clip(x.numpy() / 2.0**exponent, -6, 6)
     ratio = np.nextafter(ratio, np.float32(0))  # halfway goes to the smaller magnitude
     return exponent, ratio.astype(ml_dtypes.float4_e2m1fn).astype(np.float32) * 2.0**exponent
 
 
 def block_by_rounding_in_each_binade(x):
-    exponent = torch.floor(torch.log2(x.abs().max())).int() - 2
+    exponent = torch.floor(torch.log2(x.double().abs().max())).int() - 2
     y = x.double() / torch.exp2(exponent.double())
     gap = torch.where(y.abs() < 2, 0.5, torch.where(y.abs() < 4, 1.0, 2.0))
     y = torch.nextafter(y, torch.zeros_like(y))  # halfway goes to the smaller magnitude

@@ -195,10 +195,8 @@ class Evidence:
         within : bool
             Look at the wrong numbers alone: not at right ones, of the same calls or of others.
         """
-        wrong = [i for i in self.wrong if self._concerns(i, explanation.component)]
-        if not wrong:
-            return Weight(0.0, 0, 0)
         shares: list[float] = []
+        wrong = [i for i in self.wrong if self._concerns(i, explanation.component)]
         wrong = [i for i in wrong if i not in self._with_nan or not self._is_nan(i, explanation)]
         if not wrong:
             return Weight(0.0, 0, 0)

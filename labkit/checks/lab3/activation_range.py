@@ -39,11 +39,14 @@ def _activation_cases(rng: torch.Generator) -> list[Case]:
 
     grids = [
         ("signed codes", six_at(50, 90, 0.3), one(rng, -50, -10), INT8),
-        ("unsigned codes", six_at(60, 110, 0.7), one(rng, 20, 90), UINT8),
+        ("unsigned codes", six_at(60, 110, 0.7), one(rng, 70, 110), UINT8),
         ("a zero point at the lower end", six_at(140, 230, 0.3), -128, INT8),
         ("a zero point of 0", six_at(60, 110, 0.7), 0, INT8),
         ("steps so small that 6 is out of range", six_at(200, 600, 0.3), one(rng, 2, 40), INT8),
         ("4 bits", six_at(5, 8, 0.7), one(rng, -6, -3), INT4),
+        # Cutting off rounds up below the code 0, whatever was added before.
+        ("6.0 below the code 0", six_at(20, 40, 0.3), one(rng, -120, -70), INT8),
+        ("6.0 a little below a code below 0", six_at(20, 40, 0.8), one(rng, -120, -70), INT8),
     ]
     return [
         Case(f"{activation}: {label}", (activation, scale, zero_point, *codes))
@@ -63,6 +66,7 @@ def _ranged(
     qmax: int,
     *,
     zero: Callable[[int], int] = lambda zero_point: zero_point,
+    ends: Callable[[int, int], tuple[int, int]] = lambda qmin, qmax: (qmin, qmax),
     least: Callable[[int, int], int] = lambda zero, qmin: zero,
     low_for: Collection[str] = BOTH,
     steps: Callable[[float], float] = lambda scale: round(6 / scale),
@@ -73,9 +77,18 @@ def _ranged(
 ) -> tuple[float, float]:
     """Return the ends of the codes, of which any part may be another one."""
     code = zero(zero_point)
-    low = least(code, qmin) if activation in low_for else qmin
-    high = capped(six(steps(scale), code), qmax) if activation in high_for else qmax
+    bottom, top = ends(qmin, qmax)
+    low = least(code, qmin) if activation in low_for else bottom
+    high = capped(six(steps(scale), code), qmax) if activation in high_for else top
     return ordered(low, high)
+
+
+def _always(codes: tuple[int, int]) -> Callable[[int, int], tuple[int, int]]:
+    return lambda qmin, qmax: codes
+
+
+def _real_steps(scale: float) -> float:
+    return 6 / scale
 
 
 NEAREST = "The code of 6.0 is the nearest, as in quantization: round(6 / scale)."
@@ -189,7 +202,7 @@ ACTIVATION_RANGE = Exercise(
         ),
         Misconception(
             "does not round 6 / scale",
-            partial(_ranged, steps=lambda scale: 6 / scale),
+            partial(_ranged, steps=_real_steps),
             "A code is whole: round(6 / scale).",
         ),
         Misconception(
@@ -236,6 +249,43 @@ ACTIVATION_RANGE = Exercise(
             "applies relu6 even where there is none",
             partial(_ranged, low_for=("none", "relu", "relu6"), high_for=("none", "relu6")),
             'With "none" all codes are allowed, from qmin to qmax.',
+        ),
+        Misconception(
+            "ends at 127, whatever qmax is",
+            partial(_ranged, capped=lambda code, qmax: min(code, 127)),
+            "Codes may be unsigned, or have 4 bits: min(qmax, ...).",
+        ),
+        *(
+            Misconception(
+                f"takes {low} and {high} for the ends of the codes, whatever qmin and qmax are",
+                partial(_ranged, ends=_always((low, high))),
+                "Codes may be signed, unsigned, or have 4 bits: their ends are qmin and qmax.",
+            )
+            for low, high in (INT8, UINT8)
+        ),
+        Misconception(
+            "takes the zero point off 6 before it divides by the scale",
+            partial(
+                _ranged,
+                six=lambda steps, zero: round(steps - zero * (steps / 6)),
+                steps=_real_steps,
+            ),
+            "6 is a real number, the zero point a code: zero_point + round(6 / scale).",
+        ),
+        Misconception(
+            "ends relu6 one code below 6.0",
+            partial(_ranged, six=lambda steps, zero: zero + steps - 1),
+            "6.0 itself is a result of relu6: its code, zero_point + round(6 / scale), is the end.",
+        ),
+        Misconception(
+            "cuts off the decimals of the code of 6.0",
+            partial(_ranged, steps=_real_steps, six=lambda steps, zero: int(steps + zero)),
+            f"Below 0 that is one code too many, above 0 one too few. {NEAREST}",
+        ),
+        Misconception(
+            "adds one half to the code of 6.0 and cuts off, which goes up below 0",
+            partial(_ranged, steps=_real_steps, six=lambda steps, zero: int(steps + zero + 0.5)),
+            f"int() cuts towards 0, so that -27.6 + 0.5 becomes -27. {NEAREST}",
         ),
     ),
 )

@@ -61,6 +61,29 @@ def _without_bias(acc: Tensor, q_bias: Tensor) -> Tensor:
     return acc.double()
 
 
+def _along_inputs(
+    q_x: Tensor,
+    q_w: Tensor,
+    bias: Tensor,
+    x_scale: float,
+    x_zero_point: int,
+    w_scale: Tensor,
+    y_scale: float,
+    *output: int,
+) -> Tensor:
+    zero_point, qmin, qmax = output
+    y = x_scale * (q_x.int() - x_zero_point) @ (q_w * w_scale).t() + bias
+    return (torch.round(y / y_scale) + zero_point).clamp(qmin, qmax).int()
+
+
+def _in_bits(bits: int) -> Callable[[float, Tensor, float], Tensor]:
+    return lambda x, w, y: torch.round(x * w / y * 2**bits) / 2**bits
+
+
+def _as_power(turn: Scales) -> Callable[[float, Tensor, float], Tensor]:
+    return lambda x, w, y: 2 ** turn(torch.log2(x * w / y))
+
+
 OWN_SCALE = "Each output has its own scale: w_scale[c], for the bias and for the multiplier."
 BIAS_STEPS = (
     "The bias is added to the accumulator, whose steps are S_x * w_scale[c]: they differ from "
@@ -223,6 +246,17 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         NEAREST,
     ),
     Misconception(
+        "adds one half to the results and cuts off, which goes up below 0",
+        partial(_converted, turn=lambda real: torch.trunc(real + 0.5)),
+        f"A conversion to integers cuts towards 0, so that -2.7 + 0.5 becomes -2. {NEAREST}",
+    ),
+    Misconception(
+        "adds one half to the bias and cuts off, which goes up below 0",
+        partial(_converted, bias_turn=lambda steps: torch.trunc(steps + 0.5)),
+        "A conversion to int32 cuts towards 0, so that -2.7 + 0.5 becomes -2: torch.round, as "
+        "quantize_bias does.",
+    ),
+    Misconception(
         "rounds down",
         partial(_converted, turn=torch.floor),
         NEAREST,
@@ -271,5 +305,46 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "subtracts the zero point of the result",
         partial(_converted, added=torch.sub),
         "On the way to codes it is added: 0.0 has the code zero_point.",
+    ),
+    Misconception(
+        "uses the geometric mean of the scales for all channels",
+        partial(_converted, scales=lambda w_scale: w_scale.log().mean().exp()),
+        "No layer has such a scale. Output c has the multiplier S_x * w_scale[c] / S_y.",
+    ),
+    Misconception(
+        "lays the multipliers along the rows",
+        partial(_converted, of_multiplier=lambda w_scale: w_scale[:, None]),
+        "Accumulators are [M, out]: the scale of output c belongs to column c, so w_scale stays "
+        "[out], without reshaping.",
+    ),
+    Misconception(
+        "scales the weights along the inputs",
+        _along_inputs,
+        "w_scale[c] belongs to output c, row c of q_w [out, in]: w_scale[:, None] * q_w, or the "
+        "multiplier of column c.",
+    ),
+    *(
+        Misconception(
+            "makes the multipliers powers of two",
+            partial(
+                _converted,
+                multiplier=_as_power(turn),
+            ),
+            "A shift alone is off by up to half: the multiplier S_x * w_scale[c] / S_y has a "
+            "mantissa, too (3.5).",
+        )
+        for turn in (torch.round, torch.ceil, torch.floor)
+    ),
+    *(
+        Misconception(
+            f"rounds the multipliers to {bits} bits behind the point",
+            partial(
+                _converted,
+                multiplier=_in_bits(bits),
+            ),
+            "A small multiplier keeps few digits that way: each output needs a mantissa of 31 bits "
+            "and a shift of its own (3.5).",
+        )
+        for bits in (8, 16)
     ),
 )

@@ -18,6 +18,7 @@ def fold_zero_point(q_bias: Tensor, q_w: Tensor, x_zero_point: int) -> Tensor:
 
 
 def _fold_cases(rng: torch.Generator) -> list[Case]:
+    odd = 2 * accumulators(rng, 4999, 2) + 1  # beyond 2^24 float32 has none of their sums
     return [
         Case("zero point 0", (accumulators(rng, 999, 3), weight_codes(rng, 3, 5), 0)),
         Case("one weight", (accumulators(rng, 99, 1), whole(rng, 3, 9, 1, 1).char(), 2)),
@@ -26,7 +27,7 @@ def _fold_cases(rng: torch.Generator) -> list[Case]:
         Case("as many outputs as inputs", (accumulators(rng, 9999, 3), weight_codes(rng, 3, 3), 7)),
         Case(
             "the largest codes",
-            (accumulators(rng, 9999, 2), torch.full((2, 2000), 127).char(), 255),
+            (odd, torch.full((2, 2000), 127).char(), 255),
         ),
         Case(
             "more outputs than inputs", (accumulators(rng, 9999, 9), weight_codes(rng, 9, 6), 131)
@@ -44,11 +45,13 @@ def _folded(
     times: Callable[[Tensor, int, int], Tensor] = lambda sums, zero_point, length: (
         zero_point * sums
     ),
+    zero: Callable[[int], int] = lambda zero_point: zero_point,
     biased: Callable[[Tensor], Tensor] = lambda q_bias: q_bias,
     joined: Callable[[Tensor, Tensor], Tensor] = torch.sub,
     ended: Callable[[Tensor], Tensor] = lambda folded: folded,
 ) -> Tensor:
     """Return the bias with the correction, of which any part may be another one."""
+    x_zero_point = zero(x_zero_point)
     sums = summed(weights(q_w, x_zero_point))
     return ended(joined(biased(q_bias), times(sums, x_zero_point, q_w.shape[1])))
 
@@ -203,6 +206,26 @@ FOLD_ZERO_POINT = Exercise(
             "cuts the result to 8 bits",
             partial(_folded, ended=torch.Tensor.char),
             IN_INT32,
+        ),
+        Misconception(
+            "keeps the zero point in int8",
+            partial(_folded, zero=lambda zero_point: (zero_point + 128) % 256 - 128),
+            "An unsigned zero point may be 131, which int8 turns into -125: leave it an int.",
+        ),
+        Misconception(
+            "takes 128 off the zero point",
+            partial(_folded, zero=lambda zero_point: zero_point - 128),
+            "That is right where the codes move by 128 as well. Here they stay as they are.",
+        ),
+        Misconception(
+            "computes in float32",
+            partial(
+                _folded,
+                summed=lambda q_w: q_w.float().sum(dim=1),
+                biased=torch.Tensor.float,
+                ended=torch.Tensor.int,
+            ),
+            "float32 counts by one up to 2^24 only: stay in integers, q_w.sum(dim=1) is int64.",
         ),
     ),
 )

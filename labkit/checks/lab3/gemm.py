@@ -72,6 +72,14 @@ def _in_short_sums(count: int, saturated: bool) -> Callable[[Tensor, Tensor], Te
     return summed
 
 
+def _saturated(lhs: Tensor, rhs: Tensor) -> Tensor:
+    """Return a product whose sums end at those of int16 after each term."""
+    acc = torch.zeros(len(lhs), rhs.shape[1], dtype=torch.int64)
+    for k in range(lhs.shape[1]):
+        acc = (acc + lhs[:, k, None] * rhs[k]).clamp(-(2**15), 2**15 - 1)
+    return acc
+
+
 def _unsigned_less_128(q: Tensor) -> Tensor:
     return q.long() - 128 * (q.dtype == torch.uint8)
 
@@ -233,6 +241,17 @@ GEMM = Exercise(
             "clamps the sums to 16 bits",
             partial(_multiplied, ended=lambda acc: acc.clamp(-(2**15), 2**15 - 1)),
             "These sums are accumulators: they need all of their 32 bits.",
+        ),
+        Misconception(
+            "saturates the sum at 16 bits after each product",
+            partial(_multiplied, summed=_saturated),
+            "These sums are accumulators: they need all of their 32 bits.",
+        ),
+        Misconception(
+            "leaves the first product out",
+            partial(_multiplied, summed=lambda lhs, rhs: lhs[:, 1:] @ rhs[1:]),
+            "range(1, K) begins at the second product: the sum has q_lhs.shape[1] of them, from 0 "
+            "on.",
         ),
     ),
 )

@@ -25,7 +25,8 @@ def _zero_point_cases(rng: torch.Generator) -> list[Case]:
     small = (whole(rng, 5, 9, 1, 1).byte(), whole(rng, -9, -5, 1, 1).char())
     square = (uint8_codes(rng, 3, 3), int8_codes(rng, 3, 3))
     wide = (uint8_codes(rng, 2, 9), int8_codes(rng, 9, 4))
-    full = (torch.full((2, 300), 255).byte(), torch.full((300, 2), -128).char())
+    # The sums are odd and beyond 2^24: float32 has none of them.
+    full = (torch.full((2, 301), 255).byte(), torch.full((301, 2), -128).char())
     return [
         Case("zero points 0", (*wide, 0, 0)),
         Case("one product", (*small, 3, 2)),
@@ -34,7 +35,7 @@ def _zero_point_cases(rng: torch.Generator) -> list[Case]:
         Case("both, square matrices", (*square, 131, 17)),
         Case("both, other shapes", (*wide, 60, -33)),
         Case("both negative", (int8_codes(rng, 4, 6), int8_codes(rng, 6, 2), -100, -7)),
-        Case("a long sum of extremes", (*full, 5, 127)),
+        Case("a long sum of extremes", (*full, 4, 127)),
         Case("not contiguous", (int8_codes(rng, 5, 2).t(), int8_codes(rng, 3, 5).t(), 11, -128)),
     ]
 

@@ -21,6 +21,9 @@ def im2col(q_x: Tensor, kernel_size: int, stride: int, padding: int, zero_point:
 
 
 def _im2col_cases(rng: torch.Generator) -> list[Case]:
+    # Here the code 0 is that of pixels; the frame has another one.
+    dark = uint8_codes(rng, 2, 4, 5)
+    dark[:, 1:3, 2] = 0
     ramp = (torch.arange(12) + one(rng, 1, 100)).char().reshape(1, 3, 4)
     return [
         Case("one channel, no padding", (ramp, 2, 1, 0, 0)),
@@ -31,6 +34,9 @@ def _im2col_cases(rng: torch.Generator) -> list[Case]:
         Case("a stride", (uint8_codes(rng, 1, 6, 5), 2, 2, 0, 7)),
         Case("stride and padding", (int8_codes(rng, 3, 5, 7), 3, 2, 1, -77)),
         Case("as many rows as columns", (uint8_codes(rng, 1, 4, 4), 2, 2, 0, 3)),
+        Case("a kernel of 3 x 3, no padding", (int8_codes(rng, 1, 4, 5), 3, 1, 0, -4)),
+        Case("a kernel of 2 x 2, padding", (int8_codes(rng, 1, 3, 2), 2, 1, 1, 9)),
+        Case("pixels of the code 0", (dark, 3, 1, 1, 77)),
         Case("a stride that leaves a rest", (int8_codes(rng, 2, 7, 6), 3, 3, 1, -128)),
         Case("a wide padding", (uint8_codes(rng, 2, 5, 4), 3, 1, 2, 255)),
     ]

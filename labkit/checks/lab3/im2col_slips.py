@@ -27,7 +27,13 @@ def _written(
     pixels: Callable[[Tensor, int], Tensor] = lambda q_x, zero_point: q_x.to(torch.int32),
     frame: Callable[[int, int], tuple[int, ...]] = lambda padding, kernel_size: (padding,) * 4,
     value: Callable[[Tensor, int], int] = lambda q_x, zero_point: zero_point,
-    sizes: Callable[[int, int], tuple[int, int]] = lambda height, width: (height, width),
+    padded: Callable[[Tensor, tuple[int, ...], int], Tensor] = lambda q_x, frame, value: F.pad(
+        q_x, frame, value=value
+    ),
+    sizes: Callable[[int, int, int], tuple[int, int]] = lambda height, width, padding: (
+        height,
+        width,
+    ),
     down: Starts = _every_start,
     across: Starts = _every_start,
     turned: Callable[[Tensor], Tensor] = lambda patches: patches,
@@ -37,8 +43,8 @@ def _written(
 ) -> Tensor:
     """Return the patches as columns, of which any part may be another one."""
     filler = value(q_x, zero_point)
-    padded = F.pad(pixels(q_x, zero_point), frame(padding, kernel_size), value=filler)
-    height, width = sizes(*padded.shape[1:])
+    image = padded(pixels(q_x, zero_point), frame(padding, kernel_size), filler)
+    height, width = sizes(image.shape[1], image.shape[2], padding)
     below, beside = down(height, kernel_size, stride), across(width, kernel_size, stride)
     if not (below and beside):
         raise ValueError(
@@ -47,10 +53,14 @@ def _written(
     step = torch.arange(kernel_size)
     rows = torch.tensor(below)[:, None, None, None] + step[:, None]
     columns = torch.tensor(beside)[:, None, None] + step
-    patches = turned(padded[:, rows, columns])  # [C, down, across, kernel row, kernel column]
+    patches = turned(image[:, rows, columns])  # [C, down, across, kernel row, kernel column]
     order = [(0, 3, 4)[k] for k in within] + [(1, 2)[k] for k in positions]
     shape = (len(q_x) * kernel_size**2, len(below) * len(beside))
     return joined(patches.permute(order), shape)
+
+
+def _repeated(q_x: Tensor, frame: tuple[int, ...], value: int, mode: str) -> Tensor:
+    return F.pad(q_x[None].double(), frame, mode=mode)[0].int()
 
 
 def _without_last(size: int, kernel_size: int, stride: int) -> Sequence[int]:
@@ -224,12 +234,12 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     ),
     Misconception(
         "takes the height for the width as well",
-        partial(_written, sizes=lambda height, width: (height, height)),
+        partial(_written, sizes=lambda height, width, padding: (height, height)),
         NOT_SQUARE,
     ),
     Misconception(
         "takes the width for the height as well",
-        partial(_written, sizes=lambda height, width: (width, width)),
+        partial(_written, sizes=lambda height, width, padding: (width, width)),
         NOT_SQUARE,
     ),
     Misconception(
@@ -282,5 +292,43 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
             _written, joined=lambda patches, shape: patches.reshape(len(patches), -1, shape[1])
         ),
         "A column holds all channels of a patch: flatten [C, kernel, kernel] to one dimension.",
+    ),
+    Misconception(
+        "pads with the lowest code of the dtype",
+        partial(_written, value=lambda q_x, zero_point: torch.iinfo(q_x.dtype).min),
+        "What stands for 0.0 is the code zero_point: pad with that.",
+    ),
+    *(
+        Misconception(
+            "pads with the pixels at the border",
+            partial(_written, padded=partial(_repeated, mode=mode)),
+            "The padding stands for the value 0.0: pad with its code, value=zero_point.",
+        )
+        for mode in ("replicate", "reflect")
+    ),
+    Misconception(
+        "counts the positions of the image without its padding",
+        partial(
+            _written,
+            sizes=lambda height, width, padding: (height - 2 * padding, width - 2 * padding),
+        ),
+        "The kernel moves over the padded image: there are (H + 2 * padding - k) // stride + 1 "
+        "rows of positions.",
+    ),
+    Misconception(
+        "takes every pixel of the code 0 for padding",
+        partial(
+            _written,
+            pixels=lambda q_x, zero_point: torch.where(q_x == 0, zero_point, q_x.int()),
+        ),
+        "A pixel may have the code 0, too, and keeps it. Pad with zero_point from the start: "
+        "nn.functional.pad(..., value=zero_point).",
+    ),
+    Misconception(
+        "takes 128 off unsigned codes",
+        partial(
+            _written, pixels=lambda q_x, zero_point: q_x.int() - 128 * (q_x.dtype == torch.uint8)
+        ),
+        CODES,
     ),
 )

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise
-from labkit.checks.inputs import INT8, UINT8, whole
+from labkit.checks.inputs import INT8, UINT8, one, whole
 from labkit.checks.lab3.fold_zero_point import fold_zero_point
 from labkit.checks.lab3.gemm import gemm
 from labkit.checks.lab3.inputs import accumulators, int8_codes, uint8_codes, weight_codes
@@ -36,6 +36,10 @@ def _linear_cases(rng: torch.Generator) -> list[Case]:
     wide = (uint8_codes(rng, 2, 300), weight_codes(rng, 5, 300), accumulators(rng, 90000, 5))
     signed = (int8_codes(rng, 3, 40), weight_codes(rng, 6, 40), accumulators(rng, 40000, 6))
     small = (whole(rng, 5, 9, 1, 1).byte(), whole(rng, -30, -20, 1, 1).char(), bias[:1])
+    # A sum that float32 has not, and a bias that leaves little of it.
+    left = 2 * one(rng, 3, 40) + 1
+    largest = (torch.full((1, 521), 255).byte(), torch.full((1, 521), 127).char())
+    taken_back = torch.tensor([left - 521 * 255 * 127], dtype=torch.int32)
     halves = (whole(rng, 0, 3, 4, 3).byte(), whole(rng, -3, 3, 5, 3).char(), bias)
     return [
         Case("one product", (*small, 4, 2**30, 3, 0, *INT8)),
@@ -53,6 +57,7 @@ def _linear_cases(rng: torch.Generator) -> list[Case]:
         Case("signed codes, unsigned results", (*signed, -90, mantissas[1], 11, 128, *UINT8)),
         Case("results beyond the codes", (*signed, -3, mantissas[3], 6, 5, *INT8)),
         Case("results that end in one half", (*halves, 1, 2**30, 0, 7, *INT8)),
+        Case("a bias takes a large sum back", (*largest, taken_back, 0, 2**30, -1, 3, *INT8)),
         Case("the lower end at the zero point", (*square, 128, mantissas[0], 10, 30, 30, 127)),
     ]
 

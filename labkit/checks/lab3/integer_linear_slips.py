@@ -17,6 +17,7 @@ from labkit.checks.lab3.ways_to_requantize import (
     rounded,
     rounded_apart,
     shift_for_zero_point,
+    shifted_by,
 )
 
 Two = tuple[int, int]
@@ -39,6 +40,7 @@ def _computed(
     product: Callable[[Tensor, Tensor], Tensor] = lambda q_x, q_w: gemm(q_x, q_w.t()),
     correction: Callable[[Tensor, int], Tensor] = lambda q_w, zero_point: zero_point * q_w.sum(1),
     bias: Callable[[Tensor, int], Tensor] = lambda q_bias, rows: q_bias,
+    of_inputs: Callable[[Tensor, int], Tensor | int] = lambda q_x, zero_point: 0,
     folded: Callable[[Tensor, Tensor], Tensor] = torch.sub,
     ends: Callable[[int, int], Two] = lambda qmin, qmax: (qmin, qmax),
     requantized: Callable[..., Tensor] = at_once,
@@ -49,7 +51,7 @@ def _computed(
     of_input, of_result = zeros(x_zero_point, zero_point)
     low, high = ends(qmin, qmax)
     joined = folded(bias(q_bias, len(q_x)), correction(q_w, of_input))
-    sums = product(inputs(q_x, of_input), weights(q_w, of_result))
+    sums = product(inputs(q_x, of_input), weights(q_w, of_result)) - of_inputs(q_x, of_input)
     q = requantized(sums, joined, mantissa, shift, of_result, low, high)
     return ended(late(q, q_bias, low, high))
 
@@ -60,6 +62,14 @@ def _none(q_w: Tensor, zero_point: int) -> Tensor:
 
 def _centred(q: Tensor, zero_point: int) -> Tensor:
     return q.int() - zero_point
+
+
+def _half_and_cut(real: Tensor) -> Tensor:
+    return torch.trunc(real + 0.5)
+
+
+def _in_float32(q_x: Tensor, q_w: Tensor) -> Tensor:
+    return (q_x.float() @ q_w.t().float()).long()
 
 
 def _less_128(q_x: Tensor, zero_point: int) -> Tensor:
@@ -262,6 +272,12 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "The nearest code is half as far away on average: use your requantize.",
     ),
     Misconception(
+        "adds one half and cuts off, which goes up below 0",
+        partial(_computed, requantized=partial(rounded, _half_and_cut)),
+        "A conversion to integers cuts towards 0, so that -2.7 + 0.5 becomes -2: use your "
+        "requantize.",
+    ),
+    Misconception(
         "clamps before it adds the zero point",
         partial(_computed, requantized=clamped_first),
         "The sum can leave the range again: your requantize adds zero_point first, then clamps.",
@@ -285,5 +301,49 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "returns the accumulators",
         partial(_computed, requantized=lambda product, folded, *_: product + folded),
         "They count steps of S_x S_w. requantize makes codes of the result of them.",
+    ),
+    Misconception(
+        "subtracts the zero point of the result",
+        partial(_computed, zeros=lambda of_input, of_result: (of_input, -of_result)),
+        "On the way to codes it is added: pass zero_point to requantize as it is.",
+    ),
+    Misconception(
+        "corrects by the sums of the inputs, not of the weights",
+        partial(
+            _computed,
+            correction=_none,
+            of_inputs=lambda q_x, zero_point: zero_point * q_x.sum(1, keepdim=True),
+        ),
+        "The zero point of the input meets the weights: x_zero_point times q_w.sum(dim=1), which "
+        "is known ahead (exercise 3.4).",
+    ),
+    Misconception(
+        "takes 128 off the zero point of the input, not off the codes",
+        partial(_computed, zeros=lambda of_input, of_result: (of_input - 128, of_result)),
+        "Codes and zero point move together, or neither does: pass x_zero_point as it is.",
+    ),
+    *(
+        Misconception(
+            f"shifts by {said}",
+            partial(_computed, requantized=partial(shifted_by, exponent)),
+            "The mantissa counts steps of 2^-31, so the product is 2^(31 + shift) times too large: "
+            "use your requantize.",
+        )
+        for said, exponent in (
+            ("`shift` alone", lambda shift: shift),
+            ("31, whatever `shift` is", lambda shift: 31),
+            ("31 - shift", lambda shift: 31 - shift),
+        )
+    ),
+    *(
+        Misconception(
+            "adds up in float32",
+            partial(_computed, **parts),
+            "float32 counts by one up to 2^24 only, and sums of codes are larger: use your gemm.",
+        )
+        for parts in (
+            {"product": _in_float32},
+            {"product": _in_float32, "inputs": _centred, "correction": _none},
+        )
     ),
 )

@@ -1,5 +1,6 @@
 """Exercise 3.8: the bias on the accumulator's grid."""
 
+import math
 import operator
 from collections.abc import Callable
 from functools import partial
@@ -68,6 +69,10 @@ def _kept(low: int, high: int) -> Callable[[Tensor], Tensor]:
 
 def _lowest_for_all(q: Tensor) -> Tensor:
     return torch.where((q < INT32[0]) | (q > INT32[1]), float(INT32[0]), q)
+
+
+def _as_power(turn: Callable[[float], int]) -> Callable[[float, float], float]:
+    return lambda x_scale, w_scale: 2.0 ** turn(math.log2(x_scale * w_scale))
 
 
 STEPS = "Accumulators count in steps of x_scale * w_scale: divide the bias by that product."
@@ -183,6 +188,11 @@ QUANTIZE_BIAS = Exercise(
             "A conversion to integers cuts towards 0: torch.round first.",
         ),
         Misconception(
+            "adds one half and cuts off, which goes up below 0",
+            partial(_counted, turn=lambda steps: torch.trunc(steps + 0.5)),
+            "A conversion to integers cuts towards 0, so that -2.7 + 0.5 becomes -2: torch.round.",
+        ),
+        Misconception(
             "rounds down",
             partial(_counted, turn=torch.floor),
             "// and torch.floor round down: the nearest number of steps is torch.round's.",
@@ -249,6 +259,23 @@ QUANTIZE_BIAS = Exercise(
             "wraps beyond int32",
             partial(_counted, saturated=lambda q: q, ended=lambda q: q.long().int()),
             "A conversion to int32 wraps: clamp to int32's ends before you convert.",
+        ),
+        *(
+            Misconception(
+                "makes the step a power of two",
+                partial(
+                    _counted,
+                    step=_as_power(turn),
+                ),
+                "The accumulators count steps of x_scale * w_scale: divide by that, as it is.",
+            )
+            for turn in (math.ceil, round, math.floor)
+        ),
+        Misconception(
+            "gives the bias the zero point 128",
+            partial(_counted, turn=lambda steps: torch.round(steps) + 128),
+            "The bias is added to accumulators, whose zero point is 0: round(bias / (x_scale * "
+            "w_scale)) is all.",
         ),
         Misconception(
             "gives the bias a scale of its own, of 8 bits",

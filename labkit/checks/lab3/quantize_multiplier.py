@@ -52,6 +52,7 @@ def _normalized(
     given: Callable[[float], float] = lambda multiplier: multiplier,
     split: Callable[[float], Two] = math.frexp,
     bits: int = 31,
+    beside: int = 0,
     turn: Callable[[float], float] = round,
     carried: Callable[[float, float, float], Two] = lambda mantissa, exponent, end: (
         (mantissa / 2, exponent + 1) if mantissa == end else (mantissa, exponent)
@@ -61,7 +62,7 @@ def _normalized(
 ) -> Two:
     """Return mantissa and shift, of which any part may be another one."""
     fraction, exponent = split(given(multiplier))
-    mantissa, exponent = carried(turn(fraction * 2**bits), exponent, 2**bits)
+    mantissa, exponent = carried(turn(fraction * (2**bits + beside)), exponent, 2**bits)
     whole = int(mantissa) if mantissa == int(mantissa) else mantissa
     return ordered(whole, right(exponent))
 
@@ -283,6 +284,12 @@ QUANTIZE_MULTIPLIER = Exercise(
             "does not round the mantissa",
             partial(_normalized, turn=lambda steps: steps),
             "An int32 has nothing behind the point: round(fraction * 2**31).",
+        ),
+        Misconception(
+            "scales the fraction by 2^31 - 1",
+            partial(_normalized, beside=-1),
+            "That makes nearly every mantissa too small by 1: it is round(fraction * 2**31), and "
+            "only where that is 2**31 it becomes 2**30, with a shift one less.",
         ),
         Misconception(
             "rounds the mantissa up",

@@ -27,6 +27,11 @@ def _requantize_cases(rng: torch.Generator) -> list[Case]:
     odd = torch.tensor([4 * one(rng, 0, 4) + 1, 4 * one(rng, 0, 4) + 3], dtype=torch.int32)
     ties = torch.cat([odd, -odd])
     nearly_one, even = 2**31 - one(rng, 1, 999), 2 * one(rng, 10, 30)
+    # Just below one half: what is left after a first rounding by `least` bits is a tie.
+    least = one(rng, 6, 16)
+    below = torch.tensor([2 ** (least - 1), -(2 ** (least - 1))], dtype=torch.int32)
+    # Just below a tie, above it by the last bit of the mantissa; the even neighbour lies below.
+    by_a_bit = torch.tensor([1, -1]) * ((4 * one(rng, 20, 30) + 1) * 2**24 - 1)
     huge = torch.tensor([2**30, -(2**30), 2**31 - 1, one(rng, 0, 2**29)], dtype=torch.int32)
     return [
         Case("one accumulator", (whole(rng, 500, 2000, 1).int(), 3 * 2**29, 4, 0, *INT8)),
@@ -38,6 +43,8 @@ def _requantize_cases(rng: torch.Generator) -> list[Case]:
         Case("ties, an odd zero point", (ties, 2**30, 0, even + 1, *INT8)),
         Case("ties, an even zero point", (ties, 2**30, 0, -even, *INT8)),
         Case("a hair beside a tie", (ties, nearly_one, 1, 0, *INT8)),
+        Case("just below one half", (below, 2**31 - 1, least, 3, *INT8)),
+        Case("the mantissa's last bit", (by_a_bit.int(), 2**30 + 1, 24, 1, *INT8)),
         Case("results out of range", (accumulators(rng, 90000, 8), mantissas[0], 6, 9, *UINT8)),
         Case(
             "results out of range, 4 bits", (accumulators(rng, 9000, 8), mantissas[1], 6, 2, *INT4)

@@ -60,6 +60,12 @@ def _raised_then_twice(product: Tensor, power: int) -> Tensor:
     return rounding_right_shift(high, max(power - 31, 0))
 
 
+def _in_the_other_order(product: Tensor, power: int) -> Tensor:
+    """Round what `shift` takes off first, and then 31 bits."""
+    first = rounding_right_shift(product << max(31 - power, 0), max(power - 31, 0))
+    return rounding_right_shift(first, 31)
+
+
 def _to_even(product: Tensor, power: int) -> Tensor:
     return torch.round(product.double() / 2.0**power).to(torch.int64)
 
@@ -70,6 +76,12 @@ def _towards_zero(product: Tensor, power: int) -> Tensor:
 
 def _in_int32(acc: Tensor, mantissa: int) -> Tensor:
     return (acc * mantissa).to(torch.int32).to(torch.int64)
+
+
+def _with_bits(bits: int) -> Callable[[Tensor, int], Tensor]:
+    """Return a product with so many bits of the mantissa, the highest ones."""
+    rest = 31 - bits
+    return lambda acc, mantissa: acc * (mantissa >> rest << rest)
 
 
 def _wrapped(q: Tensor, qmin: int) -> Tensor:
@@ -278,5 +290,40 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         partial(_requantized, shifted=_twice(_up, _up)),
         "Each rounding moves the number again, and a tie below 0 must go away from 0. Shift "
         "once, by 31 + shift.",
+    ),
+    Misconception(
+        "rounds twice",
+        partial(_requantized, shifted=_in_the_other_order),
+        TWICE,
+    ),
+    Misconception(
+        "computes in float32",
+        partial(
+            _requantized,
+            multiplied=lambda acc, mantissa: acc.float() * mantissa,
+            shifted=lambda product, power: torch.round(product / 2.0**power).to(torch.int64),
+        ),
+        "float32 has 24 bits of the 62, and torch.round sends ties to the even neighbour. Multiply "
+        "in int64 and shift with your rounding_right_shift.",
+    ),
+    *(
+        Misconception(
+            f"keeps {bits} bits of the mantissa",
+            partial(
+                _requantized,
+                multiplied=_with_bits(bits),
+            ),
+            "A mantissa has 31 bits, and the last one decides beside a tie: multiply by all of it, "
+            "in int64.",
+        )
+        for bits in (15, 16, 23, 24)
+    ),
+    Misconception(
+        "keeps the accumulators to 16 bits",
+        partial(
+            _requantized,
+            begun=lambda acc, zero_point: acc.to(torch.int64).clamp(-(2**15), 2**15 - 1),
+        ),
+        "An accumulator has 32 bits, and its product with the mantissa 62: convert acc to int64.",
     ),
 )

@@ -20,7 +20,7 @@ ERRORS = {
     "the fastest, bears it.",
 }
 NAMES = ("float_layer", "int8_layer"), ("real", "integer"), ("layer_a", "layer_b")
-BESIDE = ("gc.collect()", 'print("running")', "results = []", "# one thread for both")
+BESIDE = ("gc.collect()", 'print("running")', "results = []", "# one thread for both", "wait()")
 FEWEST = 10
 
 
@@ -61,8 +61,9 @@ def _warm(script: Sequence[str]) -> str:
 
 
 def _waited(script: Sequence[str]) -> str:
-    waits = sum(line.strip() == "wait()" for line in script)
-    return f"{COUNTED[waits]} been waited for"
+    waits = sum(line == "    wait()" for line in script)
+    beside = ", and a `wait()` above the loop waits for none of them" * ("wait()" in script)
+    return f"{COUNTED[waits]} been waited for{beside}"
 
 
 def _converted(script: Sequence[str]) -> str:

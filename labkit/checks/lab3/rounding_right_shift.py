@@ -143,7 +143,8 @@ ROUNDING_RIGHT_SHIFT = Exercise(
         Misconception(
             "rounds everything away from zero",
             partial(_shifted, added=lambda x, shift: (1 << shift) - 1),
-            "Only ties go away from zero: 2.1 is nearest to 2. Add half of the divisor, not all.",
+            "Only ties go away from zero: 2.1 is nearest to 2. Add half of the divisor, not all, "
+            "and once: rounding bit by bit makes ties of what was none.",
         ),
         Misconception(
             "adds the whole divisor",
@@ -234,6 +235,12 @@ ROUNDING_RIGHT_SHIFT = Exercise(
             partial(_divided, turn=_half_away_from_zero),
             "float64 holds 53 bits, a product of accumulator and mantissa up to 62. Stay in "
             "integers.",
+        ),
+        Misconception(
+            "divides in float32",
+            partial(_divided, real=torch.Tensor.float, turn=_half_away_from_zero),
+            "An integer tensor over a number is float32, which holds 24 bits; a product of "
+            "accumulator and mantissa has up to 62. Stay in integers: >>.",
         ),
         Misconception(
             "takes half away below zero and then shifts, in the dtype of `x`",

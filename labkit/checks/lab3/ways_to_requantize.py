@@ -14,6 +14,14 @@ def at_once(product: Tensor, folded: Tensor, *output: int) -> Tensor:
     return requantize(product + folded, *output)
 
 
+def shifted_by(
+    exponent: Callable[[int], int], product: Tensor, folded: Tensor, mantissa: int, *output: int
+) -> Tensor:
+    """Shift by `exponent(shift)` in the place of 31 + shift."""
+    shift, *rest = output
+    return requantize(product + folded, mantissa, exponent(shift) - 31, *rest)
+
+
 def rounded_apart(product: Tensor, folded: Tensor, mantissa: int, shift: int, *rest: int) -> Tensor:
     """Requantize the sum and the folded bias apart."""
     zero_point, low, high = rest

@@ -260,6 +260,39 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         NINE_BITS,
     ),
     Misconception(
+        "reads the signed codes of `q_lhs` as unsigned ones, or takes 128 off them in int8",
+        partial(_shifted, left=lambda q, zero_point: q.byte().long() - zero_point),
+        "In uint8 the code -1 becomes 255. In int8, -1 - 128 wraps to 127: only unsigned codes may "
+        "be moved by 128. Convert q_lhs to int32 as it is.",
+    ),
+    Misconception(
+        "reads the signed codes of `q_rhs` as unsigned ones",
+        partial(_shifted, right=lambda q, zero_point: q.byte().long() - zero_point),
+        "In uint8 the code -1 becomes 255. Convert q_rhs to int32 as it is.",
+    ),
+    Misconception(
+        "reads the unsigned codes of `q_lhs` as signed ones",
+        partial(_shifted, left=lambda q, zero_point: q.char().long() - zero_point),
+        "In int8 the code 255 of uint8 becomes -1: convert q_lhs to int32 as it is.",
+    ),
+    Misconception(
+        "takes 128 off unsigned codes and leaves their zero point",
+        partial(
+            _shifted,
+            left=lambda q, zero_point: q.long() - 128 * (q.dtype == torch.uint8) - zero_point,
+        ),
+        "The codes move by 128, so lhs_zero_point has to move as well; or convert q_lhs to int32 "
+        "as it is.",
+    ),
+    Misconception(
+        "moves the zero point of unsigned codes by 128 and leaves the codes",
+        partial(
+            _shifted,
+            left=lambda q, zero_point: q.long() + 128 * (q.dtype == torch.uint8) - zero_point,
+        ),
+        "Codes and zero point move together, or neither does: convert q_lhs to int32 as it is.",
+    ),
+    Misconception(
         "clamps the codes to 8 bits after taking the zero points away",
         partial(_shifted, left=_clamped, right=_clamped),
         SATURATES,
@@ -281,6 +314,12 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
             of_rows=lambda q, zero_point: zero_point * q.sum(1, keepdim=True, dtype=q.dtype).int(),
         ),
         SUMS_WRAP,
+    ),
+    Misconception(
+        "computes in float32",
+        partial(_shifted, product=lambda lhs, rhs: (lhs.float() @ rhs.float()).long()),
+        "float32 has 24 bits for the number: beyond 2^24 it cannot count by one any more. Multiply "
+        "in int32, with your gemm.",
     ),
     Misconception(
         "adds the products up in 16 bits",

@@ -57,6 +57,17 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
+def _clamped_real(q_a: Tensor, a: Grid, q_b: Tensor, b: Grid, y: Grid, relu: bool) -> Tensor:
+    real = _real(q_a, a) + _real(q_b, b)
+    clamped = real.clamp(min=y[1]) if relu else real
+    return _bytes((torch.round(clamped / y[0]) + y[1]).clamp(0, 255))
+
+
+def _in_bits(bits: int) -> Callable[[Tensor, float, float], Tensor]:
+    """Return steps by a factor that is rounded to so many bits behind the point."""
+    return lambda q, scale, y_scale: q * round(scale / y_scale * 2**bits) / 2**bits
+
+
 def _bytes(q: Tensor) -> Tensor:
     return q.to(torch.int64).to(torch.uint8)
 
@@ -70,7 +81,9 @@ def _added(
     relu: bool,
     *,
     second: Callable[[Grid, Grid], Grid] = lambda a, b: b,
+    zeros: Callable[[int, int], tuple[int, int]] = lambda a, b: (a, b),
     centred: Callable[[Tensor, int], Tensor] = lambda q, zero_point: q.double() - zero_point,
+    result: Callable[[Grid, Grid, Grid], Grid] = lambda a, b, y: y,
     steps: Callable[[Tensor, float, float], Tensor] = lambda q, scale, y_scale: q * scale / y_scale,
     each: Callable[[Tensor, bool], Tensor] = lambda steps, relu: steps,
     turn: Callable[[Tensor], Tensor] = torch.round,
@@ -80,9 +93,11 @@ def _added(
     coded: Callable[[Tensor], Tensor] = _bytes,
 ) -> Tensor:
     """Return the codes, of which any part may be another one."""
+    b = second(a, b)
+    y = result(a, b, y)
     first, other = (
         each(steps(centred(q, zero_point), scale, y[0]), relu)
-        for q, (scale, zero_point) in ((q_a, a), (q_b, second(a, b)))
+        for q, scale, zero_point in zip((q_a, q_b), (a[0], b[0]), zeros(a[1], b[1]), strict=True)
     )
     q = shifted(turn(first + other), y[1])
     return coded(q.clamp(low(y[1], relu), high(y[1], relu)))
@@ -196,6 +211,12 @@ ADD_CODES = Exercise(
             "Converting to an integer dtype drops what is behind the point: torch.round first.",
         ),
         Misconception(
+            "adds one half and cuts off, which goes up below 0",
+            partial(_added, turn=lambda steps: torch.trunc(steps + 0.5)),
+            "Converting to an integer dtype cuts towards 0, so that -2.7 + 0.5 becomes -2: "
+            "torch.round first.",
+        ),
+        Misconception(
             "rounds down",
             partial(_added, turn=torch.floor),
             "//, floor and a conversion to an integer dtype go to the code below: torch.round "
@@ -294,6 +315,52 @@ ADD_CODES = Exercise(
             ),
             "There are no codes beyond 0 and 255: clamp with and without relu, before converting "
             "to uint8.",
+        ),
+        Misconception(
+            "takes both zero points off each of the two",
+            partial(_added, zeros=lambda a, b: (a + b, a + b)),
+            "A code q stands for (q - Z) S with the zero point of its own grid: a[1] for q_a, b[1] "
+            "for q_b.",
+        ),
+        Misconception(
+            "exchanges the zero points of the two",
+            partial(_added, zeros=lambda a, b: (b, a)),
+            "A code q stands for (q - Z) S with the zero point of its own grid: a[1] for q_a, b[1] "
+            "for q_b.",
+        ),
+        Misconception(
+            "divides by the sum of the two scales",
+            partial(_added, result=lambda a, b, y: (a[0] + b[0], y[1])),
+            "The result has a grid of its own, which was calibrated: divide by y[0].",
+        ),
+        Misconception(
+            "divides by the larger of the two scales",
+            partial(_added, result=lambda a, b, y: (max(a[0], b[0]), y[1])),
+            "The result has a grid of its own, which was calibrated: divide by y[0].",
+        ),
+        Misconception(
+            "rounds the factors of the inputs to whole numbers",
+            partial(_added, steps=lambda q, scale, y_scale: q * round(scale / y_scale)),
+            "S_a / S_y is no whole number, and often below 1: multiply by it as it is, then round "
+            "the sum.",
+        ),
+        *(
+            Misconception(
+                f"rounds the factors of the inputs to {bits} bits behind the point",
+                partial(
+                    _added,
+                    steps=_in_bits(bits),
+                ),
+                "So few bits are too coarse for sums of codes up to 255: multiply by S_a / S_y as "
+                "it is, or keep 16 bits and more.",
+            )
+            for bits in (4, 6, 8)
+        ),
+        Misconception(
+            "clamps the real sum at the zero point, which is a code",
+            _clamped_real,
+            "In real numbers a ReLU clamps at 0.0; among codes at y[1]. Clamp the codes: "
+            "clamp(y[1] if relu else 0, 255).",
         ),
     ),
 )

@@ -1,5 +1,6 @@
 """Slips in spending a budget of bytes, for exercise 4.11."""
 
+import operator
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import product
@@ -13,6 +14,7 @@ from labkit.checks.lab4.sensitivity import Layers, rounded, sensitivity
 
 Order = Callable[[Layers, Tensor], Sequence[int]]
 Taken = Callable[[Layers, Sequence[int]], float]
+Limit = Callable[[int], float]
 
 
 def cheapest(
@@ -22,7 +24,7 @@ def cheapest(
     *,
     price: Callable[[Layers, Tensor, int], Sequence[float]] = noise_of,
     taken: Taken = weight_bytes,
-    limit: Callable[[int], float] = lambda budget: budget,
+    limit: Limit = lambda budget: budget,
 ) -> Tensor:
     """Return the bits of least price that fit, of which any part may be another one."""
     prices = {bits: price(layers, x, bits) for bits in BITS}
@@ -42,7 +44,7 @@ def _raised(
     order: Order,
     by_level: bool = False,
     taken: Taken = weight_bytes,
-    limit: Callable[[int], float] = lambda budget: budget,
+    limit: Limit = lambda budget: budget,
 ) -> Tensor:
     """Return the bits after raising layers in an order, of which any part may be another one."""
     bits = [2] * len(layers)
@@ -54,16 +56,40 @@ def _raised(
     return torch.tensor(bits)
 
 
+Worst = Callable[[Sequence[Tensor], Sequence[int], int], float]
+
+
+def _at_its_bits(decibels: Sequence[Tensor], bits: Sequence[int], i: int) -> float:
+    return float(decibels[BITS.index(bits[i])][i])
+
+
 def _worst_first(layers: Layers, x: Tensor, budget: int, *, taken: Taken = weight_bytes) -> Tensor:
     """Raise the layer that suffers most and still fits, again and again."""
-    decibels = {bits: sensitivity(layers, x, bits) for bits in BITS}
+    decibels = [sensitivity(layers, x, bits) for bits in BITS]
     bits = [2] * len(layers)
     while True:
-        next_bits = {i: [*bits[:i], 2 * b, *bits[i + 1 :]] for i, b in enumerate(bits) if b < 8}
-        fitting = [i for i, tried in next_bits.items() if taken(layers, tried) <= budget]
+        higher = {i: [*bits[:i], 2 * b, *bits[i + 1 :]] for i, b in enumerate(bits) if b < 8}
+        fitting = [i for i, tried in higher.items() if taken(layers, tried) <= budget]
         if not fitting:
             return torch.tensor(bits)
-        bits = next_bits[min(fitting, key=lambda i: float(decibels[bits[i]][i]))]
+        bits = higher[min(fitting, key=lambda i: _at_its_bits(decibels, bits, i))]
+
+
+def _until_full(
+    layers: Layers,
+    x: Tensor,
+    budget: int,
+    *,
+    goes_on: Callable[[float, float], bool],
+    worst: Worst = _at_its_bits,
+) -> Tensor:
+    """Raise the layer that suffers most until there is no room: the last step may leave it."""
+    decibels = [sensitivity(layers, x, bits) for bits in BITS]
+    bits = [2] * len(layers)
+    while min(bits) < 8 and goes_on(weight_bytes(layers, bits), budget):
+        lower = [i for i, b in enumerate(bits) if b < 8]
+        bits[min(lower, key=lambda i: worst(decibels, bits, i))] *= 2
+    return torch.tensor(bits)
 
 
 def _the_same_everywhere(bits: int) -> Callable[[Layers, Tensor, int], Tensor]:
@@ -86,6 +112,15 @@ def _as_mean(layers: Layers, bits: Sequence[int]) -> float:
 
 def _weight_error(layers: Layers, x: Tensor, bits: int) -> Sequence[float]:
     return [float(((rounded(w, bits) - w) ** 2).sum() / (w**2).sum()) for w, _ in layers]
+
+
+def _at(level: int) -> Worst:
+    """Return what a layer has at one number of bits, whatever it has now."""
+    return lambda decibels, bits, i: float(decibels[level][i])
+
+
+def _with_biases(layers: Layers, bits: Sequence[int]) -> float:
+    return weight_bytes(layers, bits) + sum(4 * bias.numel() for _, bias in layers)
 
 
 LARGEST_FIRST = "There a byte buys least. Ask for the noise that it takes away: 4.7 measures it."
@@ -217,5 +252,20 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "gives one layer after the other all bits that fit, by its decibels at 8 bits",
         partial(_raised, order=_by_decibels(8, 1)),
         ONE_BY_ONE,
+    ),
+    *(
+        Misconception(
+            "raises the layer that suffers most once more than fits",
+            partial(_until_full, goes_on=goes_on, worst=worst),
+            "It looks at the budget before the step, and the step leaves it: count the bytes with "
+            "the new bits, and keep the old ones if they are too many.",
+        )
+        for goes_on in (operator.lt, operator.le)
+        for worst in (_at_its_bits, *map(_at, range(len(BITS))))
+    ),
+    Misconception(
+        "counts biases among the bytes",
+        partial(cheapest, taken=_with_biases),
+        "The budget is for the weights alone: the sum of w.numel() * bits over all layers, over 8.",
     ),
 )

@@ -49,6 +49,10 @@ def _by_channel(error: Tensor) -> Tensor:
     return error.transpose(0, 1).flatten(1)
 
 
+def _middle(errors: Tensor) -> Tensor:
+    return (errors.amin(1) + errors.amax(1)) / 2
+
+
 NO_MAGNITUDES = (
     "Errors of both signs cancel, and only what is left over can be corrected: no abs(), no square."
 )
@@ -167,6 +171,17 @@ CORRECT_BIAS = Exercise(
             OVER_ALL_BUT_1,
         ),
         Misconception(
+            "cuts the numbers into as many runs as there are channels",
+            partial(_corrected, mean=lambda e: e.reshape(e.shape[1], -1).mean(1)),
+            "reshape keeps the order in memory, where each image comes after the other: bring dim "
+            "1 to the front first, .transpose(0, 1), or take the mean over all dims but 1.",
+        ),
+        Misconception(
+            "takes the last dim for the channels",
+            partial(_corrected, mean=lambda e: e.reshape(-1, e.shape[-1]).mean(0)),
+            f"[N, C, H, W] has the channels in dim 1, the columns of pixels last. {OVER_ALL_BUT_1}",
+        ),
+        Misconception(
             "averages over the last dim only",
             partial(_corrected, mean=lambda e: e.mean(-1)),
             OVER_ALL_BUT_1,
@@ -175,6 +190,21 @@ CORRECT_BIAS = Exercise(
             "averages over the pixels and leaves the images apart",
             partial(_corrected, mean=lambda e: e.flatten(2).mean(2) if e.ndim > 2 else e),
             OVER_ALL_BUT_1,
+        ),
+        Misconception(
+            "averages over the rows and columns of pixels only",
+            partial(_corrected, mean=lambda e: e.mean((-2, -1))),
+            OVER_ALL_BUT_1,
+        ),
+        Misconception(
+            "takes half of the error away",
+            partial(_corrected, correct=lambda bias, drift: bias - drift / 2),
+            "What is the same for every image goes altogether: bias - mean, without a factor.",
+        ),
+        Misconception(
+            "takes the middle of the smallest and the largest error",
+            partial(_corrected, mean=lambda e: _middle(_by_channel(e))),
+            "What moves the results on average is the mean over all of them: e.mean().",
         ),
         Misconception(
             "takes the median of the errors",

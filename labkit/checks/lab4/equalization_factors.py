@@ -72,6 +72,11 @@ def _with_epsilon(bounded: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tens
     return partial(_balanced, bounded=bounded, mended=lambda s, usable: s)
 
 
+def _centred(s: Tensor, usable: Tensor) -> Tensor:
+    factors = torch.where(usable, s, 1.0)
+    return factors / factors.mean()
+
+
 def _not_a_number(s: Tensor, usable: Tensor) -> Tensor:
     return torch.where(s.isnan(), 1.0, s)
 
@@ -268,6 +273,36 @@ EQUALIZATION_FACTORS = Exercise(
                 EPSILON,
             )
             for small in SMALL_NUMBERS
+        ),
+        Misconception(
+            "takes the width from the smallest to the largest weight",
+            partial(
+                _balanced,
+                size=lambda w: w,
+                first=lambda w: _of_rows(w) + _of_rows(-w),
+                second=lambda w: _of_columns(w) + _of_columns(-w),
+            ),
+            LARGEST,
+        ),
+        Misconception(
+            "takes the fourth root",
+            partial(_balanced, root=lambda ratio: ratio.sqrt().sqrt()),
+            "r1 / s = r2 * s gives s^2 = r1 / r2, so s is the square root of that, once.",
+        ),
+        Misconception(
+            "scales the factors to a mean of 1",
+            partial(_balanced, mended=_centred),
+            "s is what (2) gives: a common factor moves all of one layer into the other.",
+        ),
+        Misconception(
+            "keeps the factors from falling below 1",
+            partial(_balanced, mended=lambda s, usable: torch.where(usable, s, 1.0).clamp(min=1)),
+            "With r1 below r2, s is below 1: sqrt(r1 / r2) as it is.",
+        ),
+        Misconception(
+            "keeps the factors from rising above 1",
+            partial(_balanced, mended=lambda s, usable: torch.where(usable, s, 1.0).clamp(max=1)),
+            "With r1 above r2, s is above 1: sqrt(r1 / r2) as it is.",
         ),
     ),
 )

@@ -78,6 +78,19 @@ def _without_third(weight: Tensor, factor: Tensor) -> Tensor:
     return weight if weight.ndim == 3 else weight * factor
 
 
+def _with_sums(
+    weight: Tensor,
+    bias: Tensor,
+    mean: Tensor,
+    var: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    eps: float,
+) -> tuple[Tensor, Tensor]:
+    new_weight, new_bias = fold_batchnorm(weight, bias, 0 * mean, var, gamma, beta, eps)
+    return new_weight, new_bias - mean * new_weight.flatten(1).sum(1)
+
+
 ANY_DIMS = (
     "[out, ...] may have any number of dimensions: factor.reshape(-1, *[1] * (weight.ndim - 1))."
 )
@@ -254,6 +267,24 @@ FOLD_BATCHNORM = Exercise(
             partial(_folded, centred=lambda mean, factor: mean),
             "The mean is subtracted first and multiplied with all the rest: (bias - mean) * factor "
             "+ beta.",
+        ),
+        Misconception(
+            "adds eps to the factor, after the division",
+            lambda *layer: _folded(*layer, spread=lambda var, eps: 1 / (1 / torch.sqrt(var) + eps)),
+            "eps belongs under the root: torch.rsqrt(var + eps).",
+        ),
+        Misconception(
+            "multiplies the mean by the sum of the weights",
+            _with_sums,
+            "mean is that of what the layer puts out, no input any more: (bias - mean) * factor + "
+            "beta.",
+        ),
+        Misconception(
+            "exchanges gamma and beta",
+            lambda weight, bias, mean, var, gamma, beta, eps: fold_batchnorm(
+                weight, bias, mean, var, beta, gamma, eps
+            ),
+            "gamma multiplies and beta is added: gamma / sqrt(var + eps), and + beta.",
         ),
     ),
 )

@@ -58,6 +58,11 @@ def _same(candidate: Callable[..., Any], x: Tensor, **given: Any) -> bool:
     return torch.allclose(F.linear(x, *candidate(**given)), wanted, atol=1e-4)
 
 
+def _has_negative_variance(*given: Any) -> bool:
+    """Return whether var, the fourth of the arguments, is below 0 somewhere."""
+    return any(bool((torch.as_tensor(var) < 0).any()) for var in given[3:4])
+
+
 OTHER_DIGITS = (
     "Who computes in another order gets other last digits, and is right: allow for them with "
     "torch.allclose(..., atol=1e-4)."
@@ -69,6 +74,9 @@ FOLDING_IS_RIGHT = property_test(
     without=(
         "knows layers of four dimensions only",
         "knows layers of two dimensions only",
+        "adds eps to the factor, after the division",
+        "multiplies the mean by the sum of the weights",
+        "exchanges gamma and beta",
         "squares eps under the root",
         "keeps the variance above eps instead of adding it",
         "takes eps away",
@@ -141,9 +149,15 @@ FOLDING_IS_RIGHT = property_test(
     ),
     reminders=(
         (
+            "A variance of yours is below 0, which no variance is: its root is NaN, and NaN is not "
+            "even close to itself. Draw it with torch.rand, or take .abs().",
+            _has_negative_variance,
+        ),
+        (
             "Is a batch norm of yours in training mode, where it takes mean and variance of the "
-            "batch? Call .eval(). And F.batch_norm takes gamma before beta.",
-            lambda *_: True,
+            "batch? Call .eval(). And F.batch_norm takes the variance, not its root, gamma before "
+            "beta, and eps=eps, or it is 1e-5.",
+            lambda *given: not _has_negative_variance(*given),
         ),
     ),
     traits=(

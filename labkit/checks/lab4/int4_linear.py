@@ -65,6 +65,7 @@ def _multiplied(
     joined: Callable[[Tensor, Tensor], Tensor] = lambda first, second: torch.stack(
         [first, second], dim=-1
     ).flatten(1),
+    placed: Callable[[Tensor, int], Tensor] = lambda q_w, size: q_w,
     spread: Callable[[Tensor, int], Tensor] = lambda scales, size: scales.repeat_interleave(
         size, dim=1
     ),
@@ -74,7 +75,14 @@ def _multiplied(
     halves = [half.int() for half in masked(packed)]
     decoded = low(halves[0]), high(halves[1])
     q_w = joined(*(decoded[k] for k in order))
-    return x @ scaled(q_w, spread(scales, q_w.shape[1] // scales.shape[1])).float().t()
+    size = q_w.shape[1] // scales.shape[1]
+    return x @ scaled(placed(q_w, size), spread(scales, size)).float().t()
+
+
+def _halves_apart(q_w: Tensor, size: int) -> Tensor:
+    """Put the lower halves of each group before its upper ones."""
+    groups = q_w.reshape(len(q_w), -1, size)
+    return torch.cat([groups[..., ::2], groups[..., 1::2]], dim=2).flatten(1)
 
 
 def _both(decode: Decode) -> Callable[..., Tensor]:
@@ -148,6 +156,17 @@ INT4_LINEAR = Exercise(
             partial(_multiplied, joined=lambda first, second: torch.cat([first, second], dim=1)),
             "Neighbours share a byte: weight 0 and weight 1 come from byte 0. Stack on a last "
             "dim, then flatten.",
+        ),
+        Misconception(
+            "puts the lower halves of each group before its upper ones",
+            partial(_multiplied, placed=_halves_apart),
+            "GGUF packs its blocks that way. Here neighbours share a byte: weight 0 and weight 1 "
+            "come from byte 0. Stack on a last dim, then flatten.",
+        ),
+        Misconception(
+            "multiplies by the sum of a row's scales",
+            partial(_multiplied, spread=lambda scales, size: scales.sum(1, keepdim=True)),
+            "Each group has its own scale: expand them over group_size neighbours.",
         ),
         Misconception(
             "gives neighbours different scales",

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Misconception
-from labkit.checks.grids import bounded, one_before_division, one_for_zeros
+from labkit.checks.grids import as_powers, bounded, one_before_division, one_for_zeros
 
 Turn = Callable[[Tensor], Tensor]
 Three = tuple[Tensor, Tensor, Tensor]
@@ -15,6 +16,18 @@ Three = tuple[Tensor, Tensor, Tensor]
 
 def _largest(weight: Tensor) -> Tensor:
     return weight.abs().flatten(1).amax(1)
+
+
+def _largest_weight(weight: Tensor) -> Tensor:
+    return weight.flatten(1).amax(1)
+
+
+def _depth(weight: Tensor) -> Tensor:
+    return _largest_weight(-weight)
+
+
+def _width(weight: Tensor) -> Tensor:
+    return _largest_weight(weight) + _depth(weight)
 
 
 def _per_output(scale: Tensor, weight: Tensor) -> Tensor:
@@ -27,8 +40,9 @@ def _quantized(
     x_scale: float,
     *,
     largest: Turn = _largest,
-    steps: int = 127,
-    guarded: Callable[[Tensor, int], Tensor] = one_for_zeros,
+    steps: float = 127,
+    guarded: Callable[[Tensor, float], Tensor] = one_for_zeros,
+    scaled: Turn = lambda scale: scale,
     shaped: Callable[[Tensor, Tensor], Tensor] = lambda scale, weight: scale,
     lined_up: Callable[[Tensor, Tensor], Tensor] = _per_output,
     turn: Turn = torch.round,
@@ -46,7 +60,7 @@ def _quantized(
     ),
 ) -> Three:
     """Return weights, scales and bias, of which any part may be another one."""
-    scale = guarded(largest(weight), steps)
+    scale = scaled(guarded(largest(weight), steps))
     lined = lined_up(scale, weight)
     q_w = kept(clamped(turn(weight / lined).nan_to_num()))
     returned = shaped(scale, weight)
@@ -62,11 +76,23 @@ def _as_they_are(q_w: Tensor) -> Tensor:
     return q_w
 
 
+def _half_and_cut(real: Tensor) -> Tensor:
+    return torch.trunc(real + 0.5)
+
+
 def _turned(scale: Tensor, weight: Tensor) -> Tensor:
     """Return the scales of the inputs, which stand in dim 1."""
     return _per_output(one_for_zeros(_largest(weight.transpose(0, 1)), 127), weight).transpose(0, 1)
 
 
+# Where scales are too small, it shows whether codes are clamped or wrap.
+CLAMPED_OR_NOT: tuple[dict[str, Any], ...] = ({}, {"clamped": _as_they_are})
+ONE_OR_BOTH: tuple[dict[str, Any], ...] = (
+    {"turn": _half_and_cut, "bias_turn": _half_and_cut},
+    {"turn": _half_and_cut},
+    {"bias_turn": _half_and_cut},
+)
+EPSILON = torch.finfo(torch.float32).eps
 BRACKETS = (
     "Python goes from left to right: bias / x_scale * w_scale multiplies by w_scale. Put brackets "
     "round the product: bias / (x_scale * w_scale)."
@@ -87,17 +113,14 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         partial(_quantized, largest=_of_layer),
         "Each output channel has its own scale: w_scale has shape [out].",
     ),
-    Misconception(
-        "looks at the largest weight instead of the largest magnitude",
-        partial(_quantized, largest=lambda weight: weight.flatten(1).amax(1).abs()),
-        NO_ABS,
-    ),
-    Misconception(
-        "looks at the largest weight instead of the largest magnitude, so that codes wrap",
-        partial(
-            _quantized, largest=lambda weight: weight.flatten(1).amax(1).abs(), clamped=_as_they_are
-        ),
-        NO_ABS,
+    *(
+        Misconception(
+            "looks at the largest weight instead of the largest magnitude",
+            partial(_quantized, largest=largest, **end),
+            NO_ABS,
+        )
+        for end in CLAMPED_OR_NOT
+        for largest in (_largest_weight, lambda weight: _largest_weight(weight).abs())
     ),
     Misconception(
         "divides by 128",
@@ -134,15 +157,14 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         partial(_quantized, guarded=one_before_division),
         "The scale itself is 1 for a channel of zeros: replace it after the division by 127.",
     ),
-    Misconception(
-        "gives a channel of zeros a tiny scale",
-        partial(_quantized, guarded=partial(bounded, least=1e-8, before=True)),
-        TINY,
-    ),
-    Misconception(
-        "gives a channel of zeros a tiny scale",
-        partial(_quantized, guarded=partial(bounded, least=1e-8)),
-        TINY,
+    *(
+        Misconception(
+            "gives a channel of zeros a tiny scale",
+            partial(_quantized, guarded=partial(bounded, least=least, before=before)),
+            TINY,
+        )
+        for least in (1e-8, EPSILON, 1e-6, 1e-5)
+        for before in (True, False)
     ),
     Misconception(
         "bounds all scales from below by 1",
@@ -241,6 +263,20 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         partial(_quantized, turn=torch.trunc),
         "Converting to int8 drops what is behind the point: torch.round first.",
     ),
+    *(
+        Misconception(
+            "adds one half and cuts off, which goes up below 0",
+            partial(_quantized, **turns),
+            "Converting to an integer dtype cuts towards 0, so that -2.7 + 0.5 becomes -2: "
+            "torch.round.",
+        )
+        for turns in ONE_OR_BOTH
+    ),
+    Misconception(
+        "rounds weights and bias down",
+        partial(_quantized, turn=torch.floor, bias_turn=torch.floor),
+        "// and floor go to the code below: the nearest one is torch.round's.",
+    ),
     Misconception(
         "rounds the weights down",
         partial(_quantized, turn=torch.floor),
@@ -265,5 +301,45 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "divides the weights by scales along the inputs",
         partial(_quantized, lined_up=_turned),
         "w_scale[c] belongs to output c, dim 0 of the weights: reshape it to [-1, 1, ...].",
+    ),
+    *(
+        Misconception(
+            "looks at the smallest weight instead of the largest magnitude",
+            partial(_quantized, largest=largest, **end),
+            "A channel may have its largest weight above 0: take abs() first.",
+        )
+        for end in CLAMPED_OR_NOT
+        for largest in (_depth, lambda weight: _depth(weight).abs())
+    ),
+    *(
+        Misconception(
+            "spreads the codes over the width of each channel",
+            partial(_quantized, largest=_width, steps=steps, **end),
+            "With zero point 0 the grid is the same on both sides: it must reach the weight that "
+            "is farthest from 0, weight.abs(), over 127.",
+        )
+        for steps in (254, 255)
+        for end in CLAMPED_OR_NOT
+    ),
+    *(
+        Misconception(
+            "divides by 127.5, half of all steps",
+            partial(_quantized, steps=127.5, **end),
+            f"That is torch's symmetric observer, with codes from -128 to 127. {BY_127}",
+        )
+        for end in (*CLAMPED_OR_NOT, {"clamped": lambda q_w: q_w.clamp(-128, 127)})
+    ),
+    *(
+        Misconception(
+            "makes the scales powers of two",
+            partial(_quantized, scaled=as_powers(turn)),
+            "A chip that only shifts wants them. Here a scale is max |w| / 127, as it is.",
+        )
+        for turn in (torch.ceil, torch.round)
+    ),
+    Misconception(
+        "takes three standard deviations for the largest magnitude",
+        partial(_quantized, largest=lambda weight: 3 * weight.flatten(1).std(1)),
+        "Weights may lie beyond them, or end before. The scale is max |w| / 127.",
     ),
 )

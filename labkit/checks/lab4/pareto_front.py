@@ -1,9 +1,10 @@
 """Exercise 4.10: which networks are worth a look."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,22 +36,28 @@ def _cases(rng: torch.Generator) -> list[Case]:
         larger = int(torch.randint(90, generator=rng, size=()))
         return Case(label, ((torch.tensor(sizes) + larger)[order], torch.tensor(accuracies)[order]))
 
-    def rising(label: str, count: int) -> Case:
-        """Put the most accurate last, so that the first one is not kept by luck."""
+    def of_one_size(label: str, count: int) -> Case:
+        """Put the most accurate in the middle: no order in which they come keeps it by luck."""
         accuracies = torch.arange(60, 60 + 4 * count, 4)
         order = torch.randperm(count - 1, generator=rng).tolist()
+        order.insert(count // 2, count - 1)
         size = int(torch.randint(10, 99, generator=rng, size=()))
-        return Case(label, (torch.full((count,), size), accuracies[[*order, -1]] / 100))
+        return Case(label, (torch.full((count,), size), accuracies[order] / 100))
 
     return [
         mixed("one network", [10], [0.5]),
         mixed("two of which one is better", [20, 10], [0.8, 0.9]),
         mixed("the same accuracy", [10, 20, 30, 40], [0.9, 0.9, 0.9, 0.9]),
-        rising("the same size", 6),
+        of_one_size("the same size", 6),
         mixed("two alike", [30, 20, 20, 10, 30], [0.9, 0.8, 0.8, 0.7, 0.8]),
         drawn("twelve networks", 12, 1000, 50),
         drawn("many ties", 30, 8, 8),
         drawn("forty networks", 40, 9999, 90),
+        mixed("a hundredth of a point apart", [10, 20, 30], [0.9001, 0.9002, 0.9002]),
+        mixed("below the line between two others", [10, 20, 30], [0.5, 0.55, 0.9]),
+        mixed(
+            "a byte apart, beyond 2^24", [2**30 + byte for byte in range(4)], [0.8, 0.8, 0.9, 0.9]
+        ),
     ]
 
 
@@ -61,6 +68,8 @@ def _compared(
     sizes: Tensor,
     accuracies: Tensor,
     *,
+    counted: Callable[[Tensor], Tensor] = lambda sizes: sizes,
+    measured: Callable[[Tensor], Tensor] = lambda accuracies: accuracies,
     small: Compare = torch.le,
     good: Compare = torch.ge,
     better: Compare = torch.logical_or,
@@ -68,6 +77,7 @@ def _compared(
     given: Callable[[Tensor], Tensor] = lambda front: front,
 ) -> Tensor:
     """Return the front from all pairs, of which any part may be another one."""
+    sizes, accuracies = counted(sizes), measured(accuracies)
     as_small, as_good = small(sizes, sizes[:, None]), good(accuracies, accuracies[:, None])
     unlike = better(sizes != sizes[:, None], accuracies != accuracies[:, None])
     return given(kept(as_small & as_good & unlike))
@@ -77,6 +87,7 @@ def _walked(
     sizes: Tensor,
     accuracies: Tensor,
     *,
+    ahead: Callable[[Tensor], Sequence[int]] = lambda sizes: range(len(sizes)),
     order: Callable[[float, float], Any] = lambda size, accuracy: (size, -accuracy),
     keeps: Callable[[float, float], bool] = lambda accuracy, best: accuracy > best,
     alike: bool = True,
@@ -86,7 +97,7 @@ def _walked(
 ) -> Tensor:
     """Return the front from a walk from small to large, of which any part may be another one."""
     networks = list(zip(sizes.tolist(), accuracies.tolist(), strict=True))
-    sequence = sorted(range(len(networks)), key=lambda i: order(*networks[i]))
+    sequence = sorted(ahead(sizes), key=lambda i: order(*networks[i]))
     front = torch.zeros(len(networks), dtype=torch.bool)
     best = None
     for place, i in enumerate(sequence):
@@ -103,6 +114,38 @@ def _best_ratio(sizes: Tensor, accuracies: Tensor) -> Tensor:
     return ratio == ratio.max()
 
 
+def _hull(sizes: Tensor, accuracies: Tensor) -> Tensor:
+    """Return which networks of the front lie below no line between two others of it."""
+    front = _compared(sizes, accuracies)
+    x, y = sizes.double(), accuracies.double()
+    kept = front.clone()
+    for i in front.nonzero().flatten().tolist():
+        smaller, larger = front & (x < x[i]), front & (x > x[i])
+        rise = (y[i] - y[smaller]) / (x[i] - x[smaller])
+        further = (y[larger] - y[i]) / (x[larger] - x[i])
+        if len(rise) and len(further):
+            kept[i] = bool(rise.min() > further.max())
+    return kept
+
+
+def _sorted_alone(
+    sort: Callable[[Tensor], Sequence[int]], next_only: bool = False
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the walk with slips that go together; no other one is tried beside them."""
+
+    def wrong(sizes: Tensor, accuracies: Tensor) -> Tensor:
+        return _walked(
+            sizes,
+            accuracies,
+            ahead=sort,
+            order=lambda size, accuracy: size,
+            alike=False,
+            next_only=next_only,
+        )
+
+    return wrong
+
+
 NO_WORSE = (
     "One beats another if it is no worse in either and better in one: small and bad beats nobody."
 )
@@ -110,10 +153,23 @@ ALIKE = (
     "Of two that agree in both numbers neither is better: keep both. At least one of the two "
     "numbers must be better, not only as good."
 )
+NEXT_ONLY = (
+    "Any smaller one may beat it: compare with the best of all that are as small or smaller."
+)
+# Not all of them keep what came first of the same size in its place.
+SORTS: tuple[Callable[[Tensor], Sequence[int]], ...] = (
+    lambda sizes: range(len(sizes)),
+    lambda sizes: sizes.argsort().tolist(),
+    lambda sizes: np.argsort(sizes.numpy()).tolist(),
+)
 FEWER = "Fewer bytes are better, more accuracy is better."
 EQUAL_SIZES = (
     "Of networks of the same size the most accurate comes first: sort by size, then by falling "
     "accuracy."
+)
+OF_ONE_SIZE = (
+    "Of networks of the same size only the most accurate one counts: who compares asks whether the "
+    "other one is as small or smaller, who sorts takes size, then falling accuracy."
 )
 MASK = "The result is a mask: True or False for each network, in the order in which they came."
 
@@ -163,6 +219,11 @@ PARETO_FRONT = Exercise(
             "keeps a larger network that is no better",
             partial(_walked, keeps=lambda accuracy, best: accuracy >= best),
             "As accurate and larger is beaten: the accuracy must grow from one to the next.",
+        ),
+        Misconception(
+            "keeps networks of the same size that are less accurate",
+            partial(_compared, small=torch.lt),
+            OF_ONE_SIZE,
         ),
         Misconception(
             "keeps what is beaten",
@@ -237,14 +298,25 @@ PARETO_FRONT = Exercise(
             "That works once they are sorted by size.",
         ),
         Misconception(
-            "sorts by size, whatever comes first of the same size",
+            "keeps networks of the same size that are less accurate",
             partial(_walked, order=lambda size, accuracy: (size, accuracy)),
-            EQUAL_SIZES,
+            OF_ONE_SIZE,
         ),
-        Misconception(
-            "sorts by size, whatever comes first of the same size",
-            partial(_walked, order=lambda size, accuracy: size),
-            EQUAL_SIZES,
+        *(
+            Misconception(
+                "sorts by size, whatever comes first of the same size",
+                partial(_walked, ahead=sort, order=lambda size, accuracy: size),
+                EQUAL_SIZES,
+            )
+            for sort in SORTS
+        ),
+        *(
+            Misconception(
+                "sorts by size alone, and drops the second of two networks that are alike",
+                _sorted_alone(sort),
+                f"{EQUAL_SIZES} {ALIKE}",
+            )
+            for sort in SORTS
         ),
         Misconception(
             "sorts by accuracy and looks at that again",
@@ -255,14 +327,38 @@ PARETO_FRONT = Exercise(
         Misconception(
             "compares with the next smaller network only",
             partial(_walked, next_only=True),
-            "Any smaller one may beat it: compare with the best of all that are as small or "
-            "smaller.",
+            NEXT_ONLY,
+        ),
+        Misconception(
+            "compares sizes in float32",
+            partial(_compared, counted=torch.Tensor.float),
+            "float32 counts by one up to 2^24 only: beyond it two sizes that differ by a byte are "
+            "one. Compare the sizes as they come, in integers.",
+        ),
+        *(
+            Misconception(
+                "compares with the next smaller network only",
+                _sorted_alone(sort, next_only=True),
+                f"{NEXT_ONLY} {EQUAL_SIZES}",
+            )
+            for sort in SORTS
+        ),
+        Misconception(
+            "compares whole per cents",
+            partial(_compared, measured=lambda accuracies: torch.round(100 * accuracies)),
+            "Two accuracies may differ by less: compare them as they come.",
         ),
         Misconception(
             "keeps the best ratio only",
             _best_ratio,
             "How much accuracy a byte is worth depends on the device: the front leaves that "
             "open and keeps every network that is best for some budget.",
+        ),
+        Misconception(
+            "keeps the convex hull only",
+            _hull,
+            "A network below the line between two others is worth a look, too: there is nothing "
+            "between those two. Only what another one beats is off the front.",
         ),
         Misconception(
             "keeps the most accurate only",

@@ -78,6 +78,7 @@ def _measured(
     bits: int,
     *,
     extent: Callable[[Tensor], Tensor] = lambda weight: weight.abs().max(),
+    lowest: Callable[[Tensor], Tensor | float] = lambda weight: 0.0,
     top: Callable[[int], int] = lambda bits: 2 ** (bits - 1) - 1,
     turn: Callable[[Tensor], Tensor] = torch.round,
     back: Callable[[Tensor, Tensor], Tensor] = torch.mul,
@@ -92,8 +93,8 @@ def _measured(
     """Return the SQNR a layer, of which any part may be another one."""
 
     def coarse(real: Tensor) -> Tensor:
-        scale = extent(real) / top(bits)
-        return back(turn(real / scale), scale)
+        scale, low = extent(real) / top(bits), lowest(real)
+        return back(turn((real - low) / scale), scale) + low
 
     y, found = compute(layers, x), []
     alone = [(coarse(weight), biased(bias, coarse)) for weight, bias in layers]
@@ -101,6 +102,10 @@ def _measured(
         z = compute(network(layers, alone, i), x)
         found.append(in_db(ratio(signal(y, z), z - y, power)))
     return torch.stack(found)
+
+
+def _width(weight: Tensor) -> Tensor:
+    return weight.max() - weight.min()
 
 
 def _of_weights(layers: Layers, x: Tensor, bits: int) -> Tensor:
@@ -295,6 +300,51 @@ SENSITIVITY = Exercise(
             "quantizes the input instead of the weights",
             _rounded_input,
             "Each layer has its turn: its weights are rounded, the input stays as it is.",
+        ),
+        Misconception(
+            "quantizes all layers but one",
+            partial(
+                _measured,
+                network=lambda layers, alone, i: [*alone[:i], layers[i], *alone[i + 1 :]],
+            ),
+            "It is the other way round: layer i alone is quantized, all others stay real.",
+        ),
+        Misconception(
+            "adds magnitudes up instead of squares",
+            partial(_measured, power=lambda y: y.abs().sum()),
+            "The SQNR compares powers, sums of squares: (y**2).sum() over ((z - y)**2).sum().",
+        ),
+        Misconception(
+            "compares the sum of the signal with the mean of the noise",
+            partial(_measured, ratio=lambda y, error, power: power(y) / error.square().mean()),
+            "Both are sums, or both means: (y**2).sum() over ((z - y)**2).sum().",
+        ),
+        Misconception(
+            "compares the mean of the signal with the sum of the noise",
+            partial(_measured, ratio=lambda y, error, power: y.square().mean() / power(error)),
+            "Both are sums, or both means: (y**2).sum() over ((z - y)**2).sum().",
+        ),
+        Misconception(
+            "takes the logarithm to base 2",
+            partial(_measured, in_db=lambda ratio: 10 * torch.log2(ratio).mean()),
+            "dB need the logarithm to base 10: torch.log10.",
+        ),
+        Misconception(
+            "leaves out the factor of 10",
+            partial(_measured, in_db=lambda ratio: torch.log10(ratio).mean()),
+            "log10 alone gives bel; decibels are 10 times as many.",
+        ),
+        Misconception(
+            "quantizes from the smallest weight to the largest",
+            partial(_measured, extent=_width, top=lambda bits: 2**bits - 1, lowest=torch.min),
+            "The grid is symmetric here: scale = weight.abs().max() / (2**(bits - 1) - 1), zero "
+            "point 0.",
+        ),
+        Misconception(
+            "spreads the codes over the width of the weights",
+            partial(_measured, extent=_width, top=lambda bits: 2**bits - 1),
+            "With zero point 0 the grid is the same on both sides: scale = weight.abs().max() / "
+            "(2**(bits - 1) - 1).",
         ),
     ),
 )

@@ -87,7 +87,8 @@ SLIP_OF_LAYER = name_the_slip(
         "no ReLU": "Without ReLU some outputs are negative.",
         "range too small": "With a range too small no output lies above half of the largest real "
         "one, which is where many of them end; the others are right.",
-        "weights of 2 bits": "Weights of 2 bits are torch.round(weight / scale) * scale with scale "
-        "= weight.abs().amax(1, keepdim=True): off everywhere, to both sides.",
+        "weights of 2 bits": "With weights of 2 bits it is relu(x @ coarse.t() + bias), bias and "
+        "ReLU as ever, with coarse = torch.round(weight / scale) * scale and scale = "
+        "weight.abs().amax(1, keepdim=True): off everywhere, to both sides.",
     },
 )

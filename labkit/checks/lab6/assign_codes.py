@@ -1,5 +1,8 @@
 """Exercise 6.1: the nearest level."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -36,13 +39,50 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
+def _coded(
+    x: Tensor,
+    levels: Tensor,
+    *,
+    coded: Callable[[Tensor, Tensor], Tensor] = assign_codes,
+    single: Callable[[Tensor], Tensor | int] = torch.clone,
+    given: Callable[[Tensor], Tensor] = torch.clone,
+) -> Tensor | int:
+    codes = coded(x, levels)
+    return given(codes) if len(levels) > 1 else single(given(codes))
+
+
 def _upper(x: Tensor, levels: Tensor) -> Tensor:
     return torch.bucketize(x, (levels[1:] + levels[:-1]) / 2, right=True)
 
 
-def _uniform(x: Tensor, levels: Tensor) -> Tensor:
+def _even(x: Tensor, levels: Tensor) -> Tensor:
+    lower = assign_codes(x, levels)
+    return torch.where(lower % 2 == 0, lower, _upper(x, levels))
+
+
+def _towards_0(x: Tensor, levels: Tensor) -> Tensor:
+    lower, upper = assign_codes(x, levels), _upper(x, levels)
+    return torch.where(levels[upper].abs() < levels[lower].abs(), upper, lower)
+
+
+def on_a_grid(x: Tensor, levels: Tensor) -> Tensor:
+    """Return codes as if the levels lay at equal distances: a slip, here and where codes go on."""
     step = (levels[-1] - levels[0]) / max(len(levels) - 1, 1) or 1.0
     return torch.round((x - levels[0]) / step).clamp(0, len(levels) - 1).long()
+
+
+def _equal_parts(x: Tensor, levels: Tensor) -> Tensor:
+    return torch.bucketize(x, torch.linspace(levels[0], levels[-1], len(levels) + 1)[1:-1])
+
+
+def below(x: Tensor, levels: Tensor) -> Tensor:
+    """Return the code of the level below each value: a slip, here and where codes go on."""
+    return (torch.bucketize(x, levels, right=True) - 1).clamp(min=0)
+
+
+def above(x: Tensor, levels: Tensor) -> Tensor:
+    """Return the code of the level above each value: a slip, here and where codes go on."""
+    return torch.bucketize(x, levels).clamp(max=len(levels) - 1)
 
 
 def _unguarded(x: Tensor, levels: Tensor) -> Tensor:
@@ -67,9 +107,28 @@ ASSIGN_CODES = Exercise(
     misconceptions=(
         Misconception(
             "gives a value on a midpoint the upper code",
-            _upper,
+            partial(_coded, coded=_upper),
             "A value on a midpoint is as near to both; here it gets the lower code. So count the "
             "midpoints that are smaller, not those that are smaller or equal.",
+        ),
+        Misconception(
+            "gives a value on a midpoint the even code",
+            partial(_coded, coded=_even),
+            "Rounding sends ties to the even neighbour. Here a value on a midpoint gets the lower "
+            "code: count the midpoints that are smaller.",
+        ),
+        Misconception(
+            "gives a value on a midpoint the level that is nearer to 0",
+            partial(_coded, coded=_towards_0),
+            "A value on a midpoint gets the lower code, on both sides of 0: count the midpoints "
+            "that are smaller.",
+        ),
+        Misconception(
+            "returns one number where there is a single level",
+            partial(_coded, single=lambda codes: 0),
+            "A single level has no midpoints, and Python's sum of nothing is the number 0. The "
+            "codes have the shape of x in any case: begin with torch.zeros_like(x, "
+            "dtype=torch.int64).",
         ),
         Misconception(
             "returns the levels instead of their codes",
@@ -79,14 +138,20 @@ ASSIGN_CODES = Exercise(
         ),
         Misconception(
             "compares with the levels instead of the midpoints",
-            lambda x, levels: torch.bucketize(x, levels).clamp(max=len(levels) - 1),
+            partial(_coded, coded=above),
             "Between two levels the nearer one counts, and that changes at the midpoint: "
             "(levels[1:] + levels[:-1]) / 2.",
         ),
         Misconception(
             "takes the levels for a uniform grid",
-            _uniform,
+            partial(_coded, coded=on_a_grid),
             "Scale and zero point belong to levels at equal distances. These lie anywhere.",
+        ),
+        Misconception(
+            "cuts the range into parts of one width",
+            partial(_coded, coded=_equal_parts),
+            "The levels lie anywhere, and so do the borders between them: the midpoints of "
+            "neighbouring levels.",
         ),
         Misconception(
             "flattens the codes",
@@ -97,7 +162,7 @@ ASSIGN_CODES = Exercise(
         ),
         Misconception(
             "gives a value the level below it",
-            lambda x, levels: (torch.bucketize(x, levels, right=True) - 1).clamp(min=0),
+            partial(_coded, coded=below),
             "The nearest level may be the one above: a code changes at the midpoint of two levels.",
         ),
         Misconception(
@@ -124,12 +189,12 @@ ASSIGN_CODES = Exercise(
         ),
         Misconception(
             "takes the levels for a uniform grid",
-            _unguarded,
+            partial(_coded, coded=_unguarded),
             "Scale and zero point belong to levels at equal distances. These lie anywhere.",
         ),
         Misconception(
             "returns int8",
-            lambda x, levels: assign_codes(x, levels).to(torch.int8),
+            partial(_coded, given=lambda codes: codes.to(torch.int8)),
             "Codes go up to k - 1, which is 255 with 256 levels, and int8 ends at 127: leave them "
             "in int64.",
         ),

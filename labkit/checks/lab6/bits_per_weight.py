@@ -29,13 +29,17 @@ def _bits(
     codes: Callable[[int, float], float] = lambda n, stored: stored,
     scales: Callable[[float, float], float] = lambda blocks, stored: blocks,
     tables: Callable[[int, float], float] = lambda n, blocks: 1,
+    width: Callable[[int], float] = lambda code_bits: code_bits,
+    columns: Callable[[int], int] = lambda code_bits: 1,
     over: Callable[[int, float], float] = lambda n, stored: n,
     unit: int = 1,
+    given: Callable[[float], float] = lambda bits: bits,
 ) -> float:
     whole = blocks(count, block_size)
     stored = whole * block_size
-    bits = codes(count, stored) * code_bits + scales(whole, stored) * scale_bits
-    return (bits + tables(count, whole) * table_bits) / unit / over(count, stored)
+    bits = codes(count, stored) * width(code_bits) + scales(whole, stored) * scale_bits
+    table = tables(count, whole) * columns(code_bits) * table_bits
+    return given((bits + table) / unit / over(count, stored))
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -102,6 +106,11 @@ BITS_PER_WEIGHT = Exercise(
             "The table is stored once for the tensor.",
         ),
         Misconception(
+            "counts the table for each level",
+            partial(_bits, columns=lambda code_bits: 2**code_bits),
+            "table_bits are those of the whole table: no 2**code_bits.",
+        ),
+        Misconception(
             "counts the table for each weight",
             partial(_bits, tables=lambda n, blocks: n),
             "The table is stored once for the tensor: its bits, too, are divided by `count`.",
@@ -110,6 +119,12 @@ BITS_PER_WEIGHT = Exercise(
             "counts a scale for each weight",
             partial(_bits, scales=lambda blocks, stored: stored),
             "A whole block shares one scale.",
+        ),
+        Misconception(
+            "counts two numbers for each block",
+            partial(_bits, scales=lambda blocks, stored: 2 * blocks),
+            "A format with a minimum besides the scale gives both together as scale_bits: that is "
+            "what a block holds beside its codes, once.",
         ),
         Misconception(
             "counts one scale for all blocks",
@@ -132,9 +147,33 @@ BITS_PER_WEIGHT = Exercise(
             "The table must be stored, too: table_bits, once.",
         ),
         Misconception(
+            "takes code_bits for the number of levels",
+            partial(_bits, width=math.log2),
+            "code_bits are bits already: no logarithm.",
+        ),
+        Misconception(
+            "returns whole bits",
+            partial(_bits, given=math.ceil),
+            "A weight may cost a part of a bit more, 4.5 for instance: nothing is rounded up but "
+            "the number of blocks.",
+        ),
+        Misconception(
+            "returns whole bits",
+            partial(_bits, given=int),
+            "A weight may cost a part of a bit more, 4.5 for instance: divide with /, not //.",
+        ),
+        Misconception(
             "returns bytes",
             partial(_bits, unit=8),
             "Bits a weight: no division by 8.",
+        ),
+        *(
+            Misconception(
+                "returns how much smaller the weights become",
+                partial(_bits, given=given),
+                "Asked for are the bits of a weight, not how often they go into those of a float.",
+            )
+            for given in (lambda bits: 32 / bits, lambda bits: 16 / bits, lambda bits: bits / 32)
         ),
         Misconception(
             "returns all bits together",

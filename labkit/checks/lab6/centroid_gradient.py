@@ -39,6 +39,13 @@ def _last(dw: Tensor, codes: Tensor, k: int) -> Tensor:
     return gradient
 
 
+def _row_by_row(dw: Tensor, codes: Tensor, k: int) -> Tensor:
+    """Return a row of gradients for each row of weights, of a vector one row alone."""
+    rows = torch.zeros(len(dw), k) if dw.ndim > 1 else torch.zeros(1, k)
+    rows.scatter_add_(1, codes.reshape(len(rows), -1), dw.reshape(len(rows), -1))
+    return rows if dw.ndim > 1 else rows[0]
+
+
 CENTROID_GRADIENT = Exercise(
     id="6.4",
     title="The gradient of a level",
@@ -76,6 +83,11 @@ CENTROID_GRADIENT = Exercise(
             "k levels, k gradients: bincount needs minlength=k.",
         ),
         Misconception(
+            "leaves out the levels that nobody uses",
+            lambda dw, codes, k: centroid_gradient(dw, codes, k)[codes.unique()],
+            "k levels, k gradients: go through range(k), not through the codes that occur.",
+        ),
+        Misconception(
             "counts the weights of each level",
             lambda dw, codes, k: _counts(codes, k),
             "How many weights a level has is not what they ask for: add up their gradients, "
@@ -100,6 +112,11 @@ CENTROID_GRADIENT = Exercise(
             "looks at the first row only",
             lambda dw, codes, k: centroid_gradient(dw[:1], codes[:1], k),
             "The weights of all rows and columns that have the code count: flatten both first.",
+        ),
+        Misconception(
+            "gives each row of weights a gradient of its own",
+            _row_by_row,
+            "The levels are those of the whole tensor: add up over all its rows.",
         ),
         Misconception(
             "returns a gradient for each weight",

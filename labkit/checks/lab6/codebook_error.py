@@ -8,7 +8,7 @@ from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.inputs import randn
-from labkit.checks.lab6.assign_codes import assign_codes
+from labkit.checks.lab6.assign_codes import above, assign_codes, below, on_a_grid
 from labkit.checks.rules import Rule
 
 
@@ -17,16 +17,23 @@ def codebook_error(x: Tensor, levels: Tensor) -> tuple[float, float]:
     return _measured(x, levels)
 
 
+def _level(codes: Tensor, levels: Tensor) -> Tensor:
+    return levels[codes]
+
+
 def _measured(
     x: Tensor,
     levels: Tensor,
     *,
+    given: Callable[[Tensor, Tensor], Tensor] = lambda x, levels: x,
+    coded: Callable[[Tensor, Tensor], Tensor] = assign_codes,
     error: Callable[[Tensor, Tensor], Tensor] = lambda x, back: back - x,
-    back: Callable[[Tensor, Tensor], Tensor] = lambda codes, levels: levels[codes],
+    back: Callable[[Tensor, Tensor], Tensor] = _level,
     mean: Callable[[Tensor, Tensor], Tensor] = lambda error, codes: error.square().mean(),
     largest: Callable[[Tensor, Tensor], Tensor] = lambda error, levels: error.abs().max(),
 ) -> tuple[float, float]:
-    codes = assign_codes(x, levels)
+    x = given(x, levels)
+    codes = coded(x, levels)
     errors = error(x, back(codes, levels))
     return float(mean(errors, codes)), float(largest(errors, levels))
 
@@ -54,6 +61,10 @@ def _cases(rng: torch.Generator) -> list[Case]:
 def _beyond(x: Tensor, levels: Tensor) -> tuple[float, float]:
     beyond = torch.maximum(x - levels[-1], levels[0] - x).clamp(min=0)
     return codebook_error(x, levels)[0], float(beyond.max())
+
+
+def _of_a_grid(codes: Tensor, levels: Tensor) -> Tensor:
+    return torch.linspace(float(levels[0]), float(levels[-1]), len(levels))[codes]
 
 
 def _mean_of_means(error: Tensor, codes: Tensor) -> Tensor:
@@ -118,6 +129,44 @@ CODEBOOK_ERROR = Exercise(
             "len(x) is the number of rows of a matrix. The mean is over all values: x.numel(), "
             "which mean() divides by.",
         ),
+        *(
+            Misconception(
+                "takes the levels for a uniform grid",
+                partial(_measured, coded=on_a_grid, back=back),
+                "Scale and zero point belong to levels at equal distances. These lie anywhere, and "
+                "the nearest of them takes a search: 6.1's assign_codes.",
+            )
+            for back in (_level, _of_a_grid)
+        ),
+        Misconception(
+            "gives a value the level below it",
+            partial(_measured, coded=below),
+            "A value belongs to the nearest level, above or below: 6.1's assign_codes.",
+        ),
+        Misconception(
+            "gives a value the level above it",
+            partial(_measured, coded=above),
+            "A value belongs to the nearest level, above or below: 6.1's assign_codes.",
+        ),
+        Misconception(
+            "clamps the values to the levels first",
+            partial(_measured, given=lambda x, levels: x.clamp(levels[0], levels[-1])),
+            "What lies beyond the first and the last level is an error, too, and often the largest "
+            "one: compare with x itself.",
+        ),
+        Misconception(
+            "divides the sum of the squares by one less than there are values",
+            partial(
+                _measured, mean=lambda error, codes: error.square().sum() / (error.numel() - 1)
+            ),
+            "The mean of the squares is over all values: no - 1, which belongs to a variance that "
+            "is estimated from a sample.",
+        ),
+        Misconception(
+            "takes half of the mean",
+            partial(_measured, mean=lambda error, codes: error.square().mean() / 2),
+            "The half belongs to a loss whose gradient shall look neat. Here it is the mean alone.",
+        ),
         Misconception(
             "averages before it squares",
             partial(_measured, mean=lambda error, codes: error.mean().square()),
@@ -156,6 +205,16 @@ CODEBOOK_ERROR = Exercise(
                 lambda error, levels: levels.diff().mean() / 2,
                 lambda error, levels: levels.diff().max(),
             )
+        ),
+        Misconception(
+            "takes the distance between the largest and the smallest error",
+            partial(_measured, largest=lambda error, levels: error.max() - error.min()),
+            "The largest error is one of them, by its magnitude: abs() before max().",
+        ),
+        Misconception(
+            "takes the mean for the largest error",
+            partial(_measured, largest=lambda error, levels: error.abs().mean()),
+            "The second number is the largest of the magnitudes: abs() before max().",
         ),
         Misconception(
             "squares the largest error",

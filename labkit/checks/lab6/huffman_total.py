@@ -43,19 +43,27 @@ def _entropy(counts: Tensor) -> float:
     return float(-(p * (p / p.sum()).log2()).sum())
 
 
+Join = Callable[[list[int]], int]
+
+
+def _by_joins(counts: list[int], join: Join, until: int) -> float:
+    left, total = sorted(counts), 0
+    while len(left) > until:
+        total += join(left)
+    return total
+
+
 def _joined(
     counts: Tensor,
     *,
-    join: Callable[[list[int]], int] = lambda left: _put(left, _rarest(left)),
-    least: int = 1,
+    used: Callable[[list[int]], list[int]] = lambda counts: list(filter(None, counts)),
+    join: Join = lambda left: _put(left, _rarest(left)),
     until: int = 1,
-    bits: Callable[[int, int], float] = lambda bits, count: bits,
+    total: Callable[[list[int], Join, int], float] = _by_joins,
+    bits: Callable[[float, int], float] = lambda bits, count: bits,
 ) -> float:
     """Return the answer by a list; ``join`` takes two out of it, puts one in, and returns it."""
-    left, total = sorted(n for n in counts.tolist() if n >= least), 0
-    while len(left) > until:
-        total += join(left)
-    return bits(total, int(counts.sum()))
+    return bits(total(used(counts.tolist()), join, until), int(counts.sum()))
 
 
 def _put(left: list[int], joined: int, place: int | None = None) -> int:
@@ -68,9 +76,37 @@ def _rarest(left: list[int]) -> int:
     return left.pop(0) + left.pop(0)
 
 
+def _third(left: list[int]) -> list[int]:
+    """Take the rarest out of a sorted list, if there is one."""
+    third, left[:1] = left[:1], []
+    return third
+
+
 def _most_frequent(left: list[int]) -> int:
     left.sort()
     return _put(left, left.pop() + left.pop())
+
+
+def _words(
+    counts: list[int], *_: object, length: Callable[[float], int], dtype: torch.dtype
+) -> float:
+    """Add up words whose length follows from how often each symbol occurs among all."""
+    n = torch.tensor(counts, dtype=dtype)
+    lengths = torch.tensor([length(sum(counts) / count) for count in counts], dtype=dtype)
+    return int((n * lengths).sum())
+
+
+def _by_rank(counts: list[int], *_: object) -> int:
+    return sum(place * n for place, n in enumerate(sorted(counts, reverse=True), 1))
+
+
+def _in_halves(counts: list[int], *_: object) -> int:
+    """Cut the sorted symbols where both sides are as frequent as they can, again and again."""
+    left = sorted(counts)
+    if len(left) < 2:
+        return 0
+    cut = min(range(1, len(left)), key=lambda k: abs(sum(left[:k]) - sum(left[k:])))
+    return sum(left) + _in_halves(left[:cut]) + _in_halves(left[cut:])
 
 
 def _lengths_alone(counts: Tensor) -> int:
@@ -123,6 +159,46 @@ HUFFMAN_TOTAL = Exercise(
             lambda counts: math.ceil(_entropy(counts)),
             "The entropy is the bound that no code beats. Code words have whole bits: build the "
             "tree.",
+        ),
+        *(
+            Misconception(
+                "takes a word's length from the logarithm of its own share",
+                partial(_joined, total=partial(_words, length=length, dtype=dtype)),
+                "Shannon's lengths, log2(1 / share) made whole, are those of a code, but mostly "
+                "longer than need be. Huffman's follow from the joins: build the tree.",
+            )
+            for length in (
+                lambda of_all: math.ceil(math.log2(of_all)),
+                lambda of_all: math.ceil(math.log2(of_all)) + 1,
+                lambda of_all: round(math.log2(of_all)),
+                lambda of_all: max(1, round(math.log2(of_all))),
+                lambda of_all: math.floor(math.log2(of_all)),
+                lambda of_all: max(1, math.floor(math.log2(of_all))),
+            )
+            for dtype in (torch.float64, torch.float32)
+        ),
+        Misconception(
+            "gives the most frequent 1 bit, the next 2, the next 3",
+            partial(_joined, total=_by_rank),
+            "Lengths follow from how often symbols occur, not from their order alone: eight that "
+            "occur equally often have 3 bits each. Join the two rarest, again and again.",
+        ),
+        Misconception(
+            "joins three at a time",
+            partial(_joined, join=lambda left: _put(left, _rarest(left) + sum(_third(left)))),
+            "Each join is of the two rarest: a bit tells two apart.",
+        ),
+        Misconception(
+            "cuts the symbols into halves from above",
+            partial(_joined, total=_in_halves),
+            "That is the code of Shannon and Fano, which may be longer. Huffman begins below: join "
+            "the two rarest, again and again.",
+        ),
+        Misconception(
+            "takes symbols that occur equally often for one",
+            partial(_joined, used=lambda counts: list({n for n in counts if n})),
+            "Two symbols may occur equally often and are two all the same: a set, unique() or a "
+            "dict by counts loses one of them. Keep a list.",
         ),
         Misconception(
             "makes a chain: 1 bit, 2 bits, 3 bits, ...",
@@ -186,7 +262,7 @@ HUFFMAN_TOTAL = Exercise(
         ),
         Misconception(
             "joins symbols that never occur, too",
-            partial(_joined, least=0),
+            partial(_joined, used=lambda counts: counts),
             "A symbol that never occurs needs no word, and would make those of others longer: "
             "leave it out first.",
         ),

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
-from labkit.checks.inputs import randn, whole
-from labkit.checks.lab6.assign_codes import assign_codes
+from labkit.checks.inputs import one, randn, whole
+from labkit.checks.lab6.assign_codes import above, assign_codes, below, on_a_grid
 from labkit.checks.rules import Rule
 
 
@@ -23,12 +23,13 @@ def _step(
     *,
     coded: Callable[[Tensor, Tensor], Tensor] = assign_codes,
     middle: Callable[[Tensor], Tensor] = torch.mean,
-    empty: Callable[[Tensor], Tensor] = torch.clone,
+    is_empty: Callable[[Tensor], bool] = lambda values: not len(values),
+    empty: Callable[[Tensor, Tensor, Tensor], Tensor] = lambda level, x, levels: level,
 ) -> Tensor:
     codes = coded(x, levels)
     chosen = [x[codes == code] for code in range(len(levels))]
     new = [
-        middle(values) if len(values) else empty(level)
+        empty(level, x, levels) if is_empty(values) else middle(values)
         for values, level in zip(chosen, levels, strict=True)
     ]
     return torch.cat([level.reshape(-1) for level in new])
@@ -46,6 +47,8 @@ def _cases(rng: torch.Generator) -> list[Case]:
 
     two, four, six, gap = levels(2), levels(4), levels(6), levels(5)
     inside = around(gap, 6).reshape(6, 5)
+    unit = one(rng, 1, 4) / 4
+    apart = torch.tensor([-5.0, 0.25, 6.0]) * unit
     return [
         Case("two levels", (around(two, 3), two)),
         Case("four levels", (around(four, 5), four)),
@@ -57,6 +60,8 @@ def _cases(rng: torch.Generator) -> list[Case]:
         # Odd 32nds: none lies on a midpoint, wherever the levels are at first.
         Case("values between the levels", ((4 * whole(rng, -64, 64, 40) + 1) / 32, four)),
         Case("values far out", (10 + randn(rng, 7).abs(), four)),
+        Case("values that add up to 0", (torch.tensor([-6.0, 0.5, -0.5, 7.25]) * unit, apart)),
+        Case("values that are 0", (torch.tensor([-6.0, 0.0, 0.0, 7.25]) * unit, apart)),
     ]
 
 
@@ -94,13 +99,20 @@ def _with_the_old(x: Tensor, levels: Tensor) -> Tensor:
     return torch.stack([values.mean() for values in new])
 
 
-def _on_a_grid(x: Tensor, levels: Tensor) -> Tensor:
-    step = (levels[-1] - levels[0]) / (len(levels) - 1)
-    return torch.round((x - levels[0]) / step).clamp(0, len(levels) - 1).long()
+def _to_the_end(x: Tensor, levels: Tensor) -> Tensor:
+    for _ in range(100):
+        levels = lloyd_step(x, levels)
+    return levels
 
 
-def _below(x: Tensor, levels: Tensor) -> Tensor:
-    return (torch.bucketize(x, levels, right=True) - 1).clamp(min=0)
+def _farthest(level: Tensor, x: Tensor, levels: Tensor) -> Tensor:
+    """Return the value that is farthest from its level."""
+    x = x.flatten()
+    return x[(levels[assign_codes(x, levels)] - x).abs().argmax()]
+
+
+def _outermost(level: Tensor, x: Tensor, levels: Tensor) -> Tensor:
+    return x.flatten()[x.abs().argmax()]
 
 
 _MEDIAN = (
@@ -128,20 +140,46 @@ LLOYD_STEP = Exercise(
     misconceptions=(
         Misconception(
             "makes an empty cluster NaN",
-            partial(_step, empty=lambda level: level * torch.nan),
+            partial(_step, empty=lambda level, *_: level * torch.nan),
             "The mean of no values is 0 / 0. A level that nobody chose stays where it is here.",
         ),
         Misconception(
             "moves an empty cluster to 0",
-            partial(_step, empty=torch.zeros_like),
+            partial(_step, empty=lambda level, *_: torch.zeros_like(level)),
             "Dividing by max(count, 1) hides the 0 / 0, but 0 is no better. A level that nobody "
             "chose stays where it is here.",
         ),
         Misconception(
             "leaves empty clusters out",
-            partial(_step, empty=lambda level: level.new_zeros(0)),
+            partial(_step, empty=lambda level, *_: level.new_zeros(0)),
             "k levels come in, k go out, or codes would have another meaning. An empty one stays "
             "where it is.",
+        ),
+        Misconception(
+            "keeps the level where its values add up to 0",
+            partial(_step, is_empty=lambda values: not values.sum()),
+            "A sum of 0 may be that of values: of both signs, or of zeros. Whether a level has "
+            "any, their number says: counts > 0.",
+        ),
+        Misconception(
+            "keeps the level where all of its values are 0",
+            partial(_step, is_empty=lambda values: not values.any()),
+            "Values that are 0 are values, too, and their mean is 0. Whether a level has any, "
+            "their number says: counts > 0.",
+        ),
+        Misconception(
+            "keeps a level that has one value only",
+            partial(_step, is_empty=lambda values: len(values) < 2),
+            "One value has a mean, too: itself. Only a level without any stays where it is.",
+        ),
+        *(
+            Misconception(
+                "moves an empty level to where values are",
+                partial(_step, empty=empty),
+                "Libraries do that, and labkit.codebooks.kmeans does. In (2) a level without "
+                "values stays where it is.",
+            )
+            for empty in (_farthest, lambda level, x, levels: x.mean(), _outermost)
         ),
         Misconception("takes the median", partial(_step, middle=_upper), _MEDIAN),
         Misconception("takes the median", partial(_step, middle=torch.median), _MEDIAN),
@@ -185,12 +223,27 @@ LLOYD_STEP = Exercise(
         ),
         Misconception(
             "assigns the values as on a uniform grid",
-            partial(_step, coded=_on_a_grid),
+            partial(_step, coded=on_a_grid),
             "The levels lie anywhere: 6.1's assign_codes finds the nearest.",
         ),
         Misconception(
+            "gives a value the level above it",
+            partial(_step, coded=above),
+            "A value belongs to the nearest level, above or below: 6.1's assign_codes.",
+        ),
+        Misconception(
+            "takes steps until nothing changes",
+            _to_the_end,
+            "One step is asked for: codes once, means once. The lab repeats it.",
+        ),
+        Misconception(
+            "takes two steps",
+            lambda x, levels: lloyd_step(x, lloyd_step(x, levels)),
+            "One step is asked for: codes once, means once. The lab repeats it.",
+        ),
+        Misconception(
             "gives a value the level below it",
-            partial(_step, coded=_below),
+            partial(_step, coded=below),
             "A value belongs to the nearest level, above or below: 6.1's assign_codes.",
         ),
         Misconception(

@@ -11,6 +11,7 @@ from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.inputs import one, randn, uniform
 from labkit.checks.rules import Codes, Rule
 
+_BELOW_8 = float(torch.nextafter(torch.tensor(8.0), torch.tensor(0.0)))
 MAGNITUDES = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
 
 
@@ -31,13 +32,14 @@ def _stored(
     x: Tensor,
     *,
     largest: Callable[[Tensor], Tensor] = lambda x: x.abs().max(),
+    log: Callable[[float], float] = math.log2,
     turn: Callable[[float], int] = math.floor,
     less: int = 2,
     nearest: Callable[[Tensor], Tensor] = _nearest,
     signed: Callable[[Tensor], Tensor] = torch.clone,
     back: bool = True,
 ) -> tuple[int, Tensor]:
-    exponent = turn(math.log2(float(largest(x)))) - less
+    exponent = turn(log(float(largest(x)))) - less
     values = signed(nearest(x / 2.0**exponent))
     return exponent, values * 2.0**exponent if back else values
 
@@ -56,6 +58,9 @@ def _cases(rng: torch.Generator) -> list[Case]:
         Case("a largest value that saturates", (block(uniform(rng, 7.1, 7.9)),)),
         Case("a largest value just below a power of two", (-block(uniform(rng, 0.98, 0.999)),)),
         Case("a power of two", (block(4.0),)),
+        # float32 has no number between 7.9999995 and 8, nor between their logarithms and 3.
+        Case("one step of float32 below a power of two", (block(_BELOW_8, 4),)),
+        Case("a small power of two", (block(2.0**-29, 4),)),
         Case("a largest value just below 6", (block(uniform(rng, 5.72, 5.95)),)),
         Case("large values", (block(uniform(rng, 300, 500)),)),
         Case("small values", (0.01 * randn(rng, 32),)),
@@ -82,6 +87,11 @@ def _unsaturated(y: Tensor) -> Tensor:
     return y.sign() * torch.ceil(y.abs() / step - 0.5) * step
 
 
+def _codes(y: Tensor) -> Tensor:
+    """Return the codes of four bits, of which the highest is the sign."""
+    return torch.bucketize(y.abs(), (MAGNITUDES[1:] + MAGNITUDES[:-1]) / 2) + 8 * (y < 0)
+
+
 def _distant(y: Tensor) -> Tensor:
     """Look for the nearest among levels without a sign."""
     return MAGNITUDES[(y[:, None] - MAGNITUDES).abs().argmin(1)]
@@ -98,7 +108,8 @@ MXFP4_BLOCK = Exercise(
     hints=(
         "The largest level, 6, is 1.5 * 2^2. So the largest value of the block shall lie in the "
         "same binade as 6 once it is divided by the scale: between 4 and 8.",
-        "exponent = floor(log2(max |x|)) - 2, scale = 2.0**exponent. Then find the nearest "
+        "exponent = floor(log2(max |x|)) - 2, scale = 2.0**exponent. Take the logarithm in "
+        "float64: that of float32 rounds up just below a power of two. Then find the nearest "
         "magnitude to |x| / scale, as in 6.1, and put the sign back.",
         "midpoints = (magnitudes[1:] + magnitudes[:-1]) / 2; nearest = magnitudes[torch.bucketize("
         "x.abs() / scale, midpoints)]; return exponent, scale * torch.copysign(nearest, x).",
@@ -121,6 +132,19 @@ MXFP4_BLOCK = Exercise(
             "int(...) rounds a negative exponent up. The standard floors it: math.floor.",
         ),
         Misconception(
+            "takes the logarithm in float32",
+            partial(_stored, log=lambda largest: float(torch.tensor(largest).log2())),
+            "Just below a power of two float32 rounds the logarithm up: of 7.9999995 it is 3.0, "
+            "and the exponent one too large. Take it in float64, of .double() or a Python float, "
+            "or ask math.frexp for the exponent itself.",
+        ),
+        Misconception(
+            "divides two logarithms to another base",
+            partial(_stored, log=lambda largest: math.log(largest) / math.log(2)),
+            "Neither logarithm is exact, and at a power of two their quotient may end below a "
+            "whole number: of 2^-29 it is -29.000000000000004. math.log2 is exact there.",
+        ),
+        Misconception(
             "leaves out the exponent of the largest level",
             partial(_stored, less=0),
             "The levels go up to 6, not to 1: subtract 2, the exponent of 6, from that of the "
@@ -135,6 +159,16 @@ MXFP4_BLOCK = Exercise(
             "subtracts 1",
             partial(_stored, less=1),
             "6 is 1.5 * 2^2: its exponent is 2. With 1 the upper levels are never used.",
+        ),
+        Misconception(
+            "subtracts 8",
+            partial(_stored, less=8),
+            "8 is the exponent of the largest E4M3 number, 448, in MXFP8. That of 6 is 2.",
+        ),
+        Misconception(
+            "adds the exponent of the largest level",
+            partial(_stored, less=-2),
+            "The larger the levels, the smaller the scale: subtract 2, the exponent of 6.",
         ),
         Misconception(
             "takes the largest value without its magnitude",
@@ -157,6 +191,12 @@ MXFP4_BLOCK = Exercise(
             partial(_stored, largest=lambda x: x.abs().max() / 6, less=0, turn=math.ceil),
             "Then nothing saturates, but blocks lose a bit. The standard takes the exponent of the "
             "largest value, floored, and subtracts that of 6, which is 2.",
+        ),
+        Misconception(
+            "takes the exponent of the largest value over 6, rounded to the nearest",
+            partial(_stored, largest=lambda x: x.abs().max() / 6, less=0, turn=round),
+            "The standard takes the exponent of the largest value, floored, and subtracts that of "
+            "6, which is 2.",
         ),
         Misconception(
             "rounds to whole numbers",
@@ -189,6 +229,15 @@ MXFP4_BLOCK = Exercise(
             "returns the levels without the scale",
             partial(_stored, back=False),
             "The values are level times scale: multiply by 2.0**exponent at the end.",
+        ),
+        *(
+            Misconception(
+                "returns codes instead of values",
+                partial(_stored, nearest=codes, back=False),
+                "A code says which magnitude it is. The values are magnitudes[code] * scale, with "
+                "the sign of x.",
+            )
+            for codes in (_codes, lambda y: _codes(y) % 8)
         ),
         Misconception(
             "sends values halfway to the larger magnitude",

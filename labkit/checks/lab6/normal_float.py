@@ -1,7 +1,8 @@
 """Exercise 6.7: NF4 from quantiles."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import permutations, product
 
 import torch
 from torch import Tensor
@@ -28,19 +29,22 @@ def _built(
     bits: int,
     offset: float,
     *,
+    side: Callable[[int], int] = lambda bits: 2 ** (bits - 1),
     quantiles: Callable[[Tensor], Tensor] = _quantiles,
     shares: Callable[[float, int], Tensor] = _shares,
     above: int = 1,
     below: int = 0,
     kept: slice = slice(None, -1),
     sign: int = -1,
+    opposite: Callable[[Tensor, Tensor], Tensor] = lambda negative, positive: negative,
     zero: bool = True,
     arranged: Callable[[Tensor], Tensor] = lambda levels: levels.sort().values,
     over: Callable[[Tensor], Tensor | float] = lambda levels: levels.abs().max(),
 ) -> Tensor:
-    half = 2 ** (bits - 1)
+    half = side(bits)
     positive = quantiles(shares(offset, half + above))[kept]
     negative = sign * quantiles(shares(offset, half + below))[kept]
+    negative = opposite(negative, positive)
     middle = torch.zeros(int(zero), dtype=torch.float64)
     levels = arranged(torch.cat([negative, middle, positive]))
     return (levels / over(levels)).float()
@@ -58,11 +62,30 @@ def _even(bits: int, offset: float) -> Tensor:
     return (levels / levels.abs().max()).float()
 
 
-def _zero_last(bits: int, offset: float) -> Tensor:
-    above, below = 2 ** (bits - 1), 2 ** (bits - 1) - 1
-    levels = _built(bits, offset, arranged=lambda levels: levels)
-    negative, positive = levels[:below], levels[-above:]
-    return torch.cat([positive, negative, torch.zeros(1)])
+def _of_equal_shares(bits: int, offset: float) -> Tensor:
+    levels = _quantiles((torch.arange(2**bits).double() + 0.5) / 2**bits)
+    return (levels / levels.max()).float()
+
+
+def _unsorted(levels: Tensor, order: Sequence[int], turned: Sequence[bool]) -> Tensor:
+    """Put the sides below 0, at 0 and above 0 one behind the other, each as made or turned."""
+    sides = levels[levels < 0], levels[levels == 0], levels[levels > 0]
+    made = [side.flip(0) if turn else side for side, turn in zip(sides, turned, strict=True)]
+    return torch.cat([made[place] for place in order])
+
+
+# As they are made, the levels below 0 rise towards it, and those above it fall.
+RISING, FALLING = ((0, 1, 2), (False, False, True)), ((2, 1, 0), (True, False, False))
+UNSORTED = [
+    partial(_unsorted, order=order, turned=turned)
+    for turned in product((False, True), (False,), (False, True))
+    for order in permutations(range(3))
+    if (order, turned) not in (RISING, FALLING)
+]
+
+
+def _largest_last(order: Sequence[int], turned: Sequence[bool]) -> bool:
+    return order[-1] == 2 and turned[2]
 
 
 NORMAL_FLOAT = Exercise(
@@ -82,11 +105,14 @@ NORMAL_FLOAT = Exercise(
         "torch.zeros(1), positive]).sort().values; return levels / levels.max().",
     ),
     misconceptions=(
-        Misconception(
-            "takes quantiles in equal steps from end to end",
-            _even,
-            "That has no 0 among its levels, and a weight of 0 could not be stored. The two halves "
-            "are made apart, and 0 is put between them.",
+        *(
+            Misconception(
+                "takes quantiles in equal steps from end to end",
+                wrong,
+                "That has no 0 among its levels, and a weight of 0 could not be stored. The two "
+                "halves are made apart, and 0 is put between them.",
+            )
+            for wrong in (_even, _of_equal_shares)
         ),
         Misconception(
             "does not scale to 1",
@@ -158,16 +184,24 @@ NORMAL_FLOAT = Exercise(
             partial(_built, sign=1),
             "The negative levels are made as the positive ones, and then get a minus.",
         ),
-        Misconception(
-            "does not sort",
-            partial(_built, arranged=lambda levels: levels),
-            "Both rows begin at their outer end, so the positive ones fall. Code 0 is the lowest "
-            "level: sort them all.",
+        *(
+            Misconception(
+                "does not sort",
+                partial(_built, arranged=arranged),
+                "Both rows begin at their outer end, so the positive ones fall. Code 0 is the "
+                "lowest level: sort them all after you have put them together.",
+            )
+            for arranged in UNSORTED
         ),
-        Misconception(
-            "does not sort",
-            _zero_last,
-            "Code 0 is the lowest level: sort them all after you have put them together.",
+        *(
+            Misconception(
+                "divides unsorted levels by one that is not the largest",
+                partial(_built, arranged=arranged, over=lambda levels: levels[-1]),
+                "Both rows begin at their outer end, so the positive ones fall, and what comes "
+                "last is not the largest. Sort all levels, then divide by the last.",
+            )
+            for arranged in UNSORTED
+            if not _largest_last(**arranged.keywords) and arranged.keywords["order"][-1] != 1
         ),
         Misconception(
             "takes the distribution function for its inverse",
@@ -180,6 +214,38 @@ NORMAL_FLOAT = Exercise(
             partial(_built, quantiles=lambda shares: torch.erfinv(shares.clamp(max=1 - 1e-12))),
             "erfinv is made for shares from -1 to 1. The quantile of the normal distribution is "
             "torch.special.ndtri.",
+        ),
+        Misconception(
+            "takes NF4's offset whatever `offset` is",
+            partial(_built, shares=lambda offset, count: _shares(0.9677083, count)),
+            "Another offset makes other levels: begin at `offset`.",
+        ),
+        Misconception(
+            "makes four bits whatever `bits` is",
+            lambda bits, offset: normal_float(4, offset),
+            "2^bits levels: take half = 2**(bits - 1) for the 8 of four bits.",
+        ),
+        Misconception(
+            "makes the levels of one bit more",
+            partial(_built, side=lambda bits: 2**bits),
+            "2^bits levels are both sides together: each of them has about 2^(bits - 1).",
+        ),
+        Misconception(
+            "ends one step before one half",
+            partial(_built, shares=lambda offset, count: _shares(offset, count + 1)[:-1]),
+            "The last share is one half, whose quantile is 0, and that is what is dropped.",
+        ),
+        *(
+            Misconception(
+                "mirrors the positive levels",
+                partial(_built, opposite=opposite),
+                "The row below 0 has one share less and reaches from end to end all the same, in "
+                "wider steps: make it of its own linspace.",
+            )
+            for opposite in (
+                lambda negative, positive: -positive[:-1],
+                lambda negative, positive: -positive[1:],
+            )
         ),
         Misconception(
             "begins at 1 instead of the offset",

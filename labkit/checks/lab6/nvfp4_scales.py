@@ -22,6 +22,10 @@ def _e4m3(x: Tensor) -> Tensor:
     return x.to(torch.float8_e4m3fn).float()
 
 
+def _powers(scales: Tensor, turn: Callable[[Tensor], Tensor]) -> Tensor:
+    return torch.where(scales > 0, torch.exp2(turn(torch.log2(scales))), 0.0)
+
+
 def _scales(
     x: Tensor,
     *,
@@ -33,11 +37,12 @@ def _scales(
     units: Callable[[float], float] = lambda scale: scale,
     stored: Callable[[Tensor], Tensor] = _e4m3,
     given: Callable[[Tensor, float], Tensor] = lambda scales, tensor_scale: scales,
+    told: Callable[[float], float] = lambda tensor_scale: tensor_scale,
 ) -> tuple[float, Tensor]:
     tensor_scale = float(magnitude(x).max()) / (level * end)
     largest = magnitude(blocks(x)).amax(1)
     scales = stored(largest / (block_level or level) / units(tensor_scale))
-    return tensor_scale, given(scales, tensor_scale)
+    return told(tensor_scale), given(scales, tensor_scale)
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -112,11 +117,28 @@ NVFP4_SCALES = Exercise(
             "E4M3 is a float: three bits of mantissa, at any size. "
             ".to(torch.float8_e4m3fn).float().",
         ),
-        Misconception(
-            "keeps the block scales above 0",
-            partial(_scales, stored=lambda scales: _e4m3(scales).clamp(min=2.0**-9)),
-            "A block of zeros has the scale 0, and so has one too small for E4M3: round, and leave "
-            "it at that.",
+        *(
+            Misconception(
+                "keeps the block scales above 0",
+                partial(_scales, stored=stored),
+                "A block of zeros has the scale 0, and so has one too small for E4M3: round, and "
+                "leave it at that.",
+            )
+            for stored in (
+                lambda scales: _e4m3(scales).clamp(min=2.0**-9),
+                lambda scales: _e4m3(scales).clamp(min=2.0**-6),
+                lambda scales: torch.where(_e4m3(scales) == 0, 1.0, _e4m3(scales)),
+                lambda scales: torch.where(scales == 0, 1.0, _e4m3(scales)),
+            )
+        ),
+        *(
+            Misconception(
+                "rounds the block scales to powers of two",
+                partial(_scales, stored=partial(_powers, turn=turn)),
+                "Powers of two are the scales of MXFP4. Those of NVFP4 are E4M3, with three bits "
+                "of mantissa: .to(torch.float8_e4m3fn).float().",
+            )
+            for turn in (torch.floor, torch.round, torch.ceil)
         ),
         Misconception(
             "forgets to divide by the tensor's scale",
@@ -176,6 +198,18 @@ NVFP4_SCALES = Exercise(
             partial(_scales, end=240),
             "240 is the end of the E4M3 that keeps its highest exponent for infinity. That of "
             "torch and of NVFP4, `e4m3fn`, ends at 448.",
+        ),
+        Misconception(
+            "rounds to the E4M3 that ends at 240",
+            partial(_scales, stored=lambda scales: scales.to(torch.float8_e4m3fnuz).float()),
+            "torch.float8_e4m3fnuz has another bias and ends at 240. NVFP4 has E4M3 with the end "
+            "448: torch.float8_e4m3fn.",
+        ),
+        Misconception(
+            "returns the inverse of the tensor's scale",
+            partial(_scales, told=lambda scale: 1 / scale),
+            "Libraries hand the inverse, 6 * 448 / max |x|, to their kernels. The scale itself is "
+            "max |x| / (6 * 448).",
         ),
         Misconception(
             "makes blocks of distant values",

@@ -24,6 +24,7 @@ def pack_trits(trits: Tensor) -> Tensor:
 def _packed(
     trits: Tensor,
     *,
+    digits: Callable[[Tensor], Tensor] = torch.clone,
     powers: Tensor = POWERS,
     axis: int = 1,
     wide: Callable[[Tensor], Tensor] = torch.clone,
@@ -31,19 +32,20 @@ def _packed(
     rounded: Callable[[Tensor], Tensor] = lambda parts: (parts + 242) // 243,
     kept: torch.dtype = torch.uint8,
 ) -> Tensor:
-    number = wide((trits.long() * powers).sum(axis))
+    number = wide((digits(trits.long()) * powers).sum(axis))
     return rounded(whole * number).to(kept)
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
+    numbers = torch.cartesian_prod(*[torch.arange(3)] * 5)
     return [
         Case("one byte", (whole(rng, 0, 2, 1, 5),)),
         Case("three bytes", (whole(rng, 0, 2, 3, 5),)),
         Case("all trits 0", (torch.zeros(2, 5, dtype=torch.int64),)),
         Case("all trits 2", (torch.full((2, 5), 2),)),
         Case("a trit alone", (torch.eye(5, dtype=torch.int64),)),
-        Case("trits in uint8", (whole(rng, 0, 2, 9, 5).to(torch.uint8),)),
-        Case("many bytes", (whole(rng, 0, 2, 60, 5),)),
+        Case("trits in uint8", (numbers.to(torch.uint8),)),
+        Case("all 243 numbers", (numbers[torch.randperm(len(numbers), generator=rng)],)),
     ]
 
 
@@ -103,10 +105,29 @@ PACK_TRITS = Exercise(
             "Two bits a trit are 10 bits for five. In base 3 they fit in one byte: 81, 27, 9, 3, "
             "1.",
         ),
+        *(
+            Misconception(
+                "packs four trits, two bits each",
+                partial(_packed, powers=torch.tensor(powers), rounded=lambda parts: parts // 256),
+                "The fifth has no place then. In base 3 five of them fit in one byte: 81, 27, 9, "
+                "3, 1.",
+            )
+            for powers in ([1, 4, 16, 64, 0], [64, 16, 4, 1, 0])
+        ),
         Misconception(
             "begins the powers of 3 at 3",
             partial(_packed, powers=3 * POWERS),
             "The last trit counts 1: 3^4, 3^3, 3^2, 3, 1.",
+        ),
+        Misconception(
+            "adds 1 to the trits",
+            partial(_packed, digits=lambda trits: trits + 1),
+            "The trits are 0, 1 and 2 already, as they are stored: nothing is added.",
+        ),
+        Misconception(
+            "subtracts 1 from the trits",
+            partial(_packed, digits=lambda trits: trits - 1),
+            "The bytes hold 0, 1 and 2, as they are given. The 1 is taken away when they are read.",
         ),
         Misconception(
             "adds the trits up without their places",

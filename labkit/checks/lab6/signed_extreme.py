@@ -31,11 +31,18 @@ def _coded(
     turn: Callable[[Tensor], Tensor] = torch.round,
     into: Callable[[Tensor], Tensor] = lambda q: (q + 8).clamp(0, 15),
     zeros: Callable[[Tensor], tuple[float, Tensor]] = lambda x: (0.0, torch.zeros_like(x)),
+    given: Callable[[float], float] = lambda scale: scale,
     dtype: torch.dtype = torch.int64,
 ) -> tuple[float, Tensor]:
     scale = far(x) / steps
     scale, real = (scale, x / scale) if scale else zeros(x)
-    return scale, into(turn(real)).to(dtype)
+    return given(scale), into(turn(real)).to(dtype)
+
+
+def _of_range(x: Tensor) -> tuple[float, Tensor]:
+    scale = float(x.max() - x.min()) / 15
+    steps = (x - x.min()) / scale if scale else torch.zeros_like(x)
+    return scale, torch.round(steps).clamp(0, 15).long()
 
 
 def _unrounded(x: Tensor) -> tuple[Tensor, int, int]:
@@ -107,6 +114,33 @@ SIGNED_EXTREME = Exercise(
             "15 is the largest code after 8 was added. The extreme lands on -8: divide by -8.",
         ),
         Misconception(
+            "takes the scale from the whole range, as Q4_1 does",
+            _of_range,
+            "Q4_1 stores the minimum, too. Here the extreme alone decides: its value, with its "
+            "sign, over -8, and the code 8 stands for 0.0.",
+        ),
+        Misconception(
+            "divides the whole range by 15",
+            partial(_coded, far=lambda x: float(x.max() - x.min()), steps=15),
+            "The extreme alone decides: its value, with its sign, over -8.",
+        ),
+        Misconception(
+            "returns the magnitude of the scale",
+            partial(_coded, given=abs),
+            "The sign of the scale is what lets the extreme have the code 0 on either side: "
+            "without it x' = scale * (q - 8) has the wrong sign.",
+        ),
+        Misconception(
+            "returns the inverse of the scale",
+            partial(_coded, given=lambda scale: 1 / scale if scale else 0.0),
+            "The scale is what a step stands for: extreme / -8.",
+        ),
+        Misconception(
+            "rounds the scale to float16",
+            partial(_coded, given=lambda scale: float(torch.tensor(scale).half())),
+            "A file keeps the scale in float16. (8) asks for the scale itself: leave it unrounded.",
+        ),
+        Misconception(
             "lets the largest code wrap around",
             partial(_coded, into=lambda q: (q + 8) % 16),
             "A value nearly as far out on the other side rounds to 16, which is 0 in four bits: "
@@ -116,6 +150,12 @@ SIGNED_EXTREME = Exercise(
             "cuts off instead of rounding",
             partial(_coded, turn=torch.trunc),
             "Round to the nearest step first, or add 8.5 before you cut off.",
+        ),
+        Misconception(
+            "adds 8.5 and rounds all the same",
+            partial(_coded, turn=lambda real: torch.round(real + 0.5)),
+            "The half is there for cutting off, which then rounds to the nearest. Add 8 and round, "
+            "or add 8.5 and cut off.",
         ),
         Misconception(
             "rounds down",

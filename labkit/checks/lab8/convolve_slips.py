@@ -83,14 +83,15 @@ def _square(acc: Tensor) -> Tensor:
     return acc[:, torch.arange(len(acc))]
 
 
-def _no_offset(
-    q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
-) -> Tensor:
-    """Begin at the first pixel, and pad at the end only."""
-    x = F.pad(
-        (q_x.double() - x_zero_point).permute(2, 0, 1), [0, 2 * padding, 0, 2 * padding]
-    ).permute(1, 2, 0)
-    return _convolved(x, q_w, q_bias, stride, 0)
+def _padded(before: int, after: int) -> Callable[..., Tensor]:
+    """Return the answer with so many times the padding before the first pixel, and at the end."""
+
+    def wrong(q_x, q_w, q_bias, x_zero_point, stride, padding):
+        x = (q_x.double() - x_zero_point).permute(2, 0, 1)
+        x = F.pad(x, 2 * [before * padding, after * padding]).permute(1, 2, 0)
+        return _convolved(x, q_w, q_bias, stride, 0)
+
+    return wrong
 
 
 def _by_loops(
@@ -121,6 +122,10 @@ def _plus_padding(i: int, j: int, r: int, s: int, stride: int, padding: int) -> 
 
 def _exchanged(i: int, j: int, r: int, s: int, stride: int, padding: int) -> tuple[int, int]:
     return i * stride + s - padding, j * stride + r - padding
+
+
+def _dilated(i: int, j: int, r: int, s: int, stride: int, padding: int) -> tuple[int, int]:
+    return i + r * stride - padding, j + s * stride - padding
 
 
 def _usual(i: int, j: int, r: int, s: int, stride: int, padding: int) -> tuple[int, int]:
@@ -224,7 +229,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     ),
     Misconception(
         "begins at the first pixel in spite of padding",
-        _no_offset,
+        _padded(before=0, after=2),
         "With padding the kernel begins outside: i * stride + r - padding.",
     ),
     Misconception(
@@ -242,6 +247,17 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "exchanges rows and columns of the kernel",
         _by_loops(_exchanged),
         "r counts rows and goes with i, s counts columns and goes with j.",
+    ),
+    Misconception(
+        "multiplies the places of the kernel by the stride",
+        _by_loops(_dilated),
+        "The stride moves the whole kernel, and its weights stay neighbours: i * stride + r - "
+        "padding.",
+    ),
+    Misconception(
+        "pads on two sides only",
+        _padded(before=1, after=0),
+        "The image has padding on all four sides: H + 2 * padding - R.",
     ),
     Misconception(
         "adds the bias for each weight",

@@ -70,6 +70,10 @@ def _twice(mean: Numbers, std: Numbers) -> Tensor:
     return (_normalized(mean, std) - _column(mean)) / _column(std)
 
 
+def _centered(mean: Numbers, std: Numbers) -> Tensor:
+    return (torch.arange(256) / 127.5 - 1).expand(len(mean), -1).double()
+
+
 INPUT_TABLE = Exercise(
     id="8.1",
     title="The door as a table",
@@ -102,6 +106,32 @@ INPUT_TABLE = Exercise(
             "divides by 256",
             partial(_table, real=lambda mean, std: _normalized(mean, std, 256)),
             "The byte 255 stands for 1.0, so divide by 255.",
+        ),
+        Misconception(
+            "scales to -1 to 1",
+            partial(_table, real=_centered),
+            "Some networks were trained on pixels from -1 to 1. Here mean and std do that: "
+            "(byte / 255 - mean) / std.",
+        ),
+        Misconception(
+            "scales to -1 to 1 before it normalizes",
+            partial(
+                _table,
+                real=lambda mean, std: (
+                    (torch.arange(256) / 127.5 - 1 - _column(mean)) / _column(std)
+                ),
+            ),
+            "mean and std are those of pixels from 0 to 1: divide the byte by 255, no more.",
+        ),
+        Misconception(
+            "takes the variance for the deviation",
+            partial(
+                _table,
+                real=lambda mean, std: (
+                    (torch.arange(256) / 255 - _column(mean)) / _column(std).sqrt()
+                ),
+            ),
+            "std is the deviation already: no root.",
         ),
         Misconception(
             "applies mean and deviation twice",
@@ -148,6 +178,15 @@ INPUT_TABLE = Exercise(
             partial(
                 _table,
                 real=lambda mean, std: (torch.arange(256) - _column(mean)) / (255 * _column(std)),
+            ),
+            "mean and std both belong to pixels from 0 to 1: divide the byte by 255 first, or "
+            "multiply both by 255.",
+        ),
+        Misconception(
+            "scales the mean to bytes and not the deviation",
+            partial(
+                _table,
+                real=lambda mean, std: (torch.arange(256) - 255 * _column(mean)) / _column(std),
             ),
             "mean and std both belong to pixels from 0 to 1: divide the byte by 255 first, or "
             "multiply both by 255.",

@@ -1,5 +1,6 @@
 """Exercise 8.11: what a layer takes on a chip, and what it waits for."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -79,6 +80,11 @@ LAYER_TIME = Exercise(
             "counts, not the sum.",
         ),
         Misconception(
+            "takes the mean of both times",
+            partial(_waited, total=lambda compute, memory: (compute + memory) / 2),
+            "Both run at the same time, and the layer ends when the slower one does: max.",
+        ),
+        Misconception(
             "takes the faster one",
             partial(_waited, total=min),
             "One has to wait for the other: the slower one counts.",
@@ -148,6 +154,20 @@ LAYER_TIME = Exercise(
             "takes bytes for bits",
             partial(_waited, brought=lambda size, rate: 8 * size / rate),
             "weight_bytes are bytes already, and the memory brings bytes: no 8.",
+        ),
+        Misconception(
+            "rounds to whole cycles",
+            partial(
+                _waited,
+                multiplied=lambda macs, cycles: math.ceil(macs * cycles),
+                brought=lambda size, rate: math.ceil(size / rate),
+            ),
+            "(10) has parts of cycles as well: nothing is rounded.",
+        ),
+        Misconception(
+            "drops parts of cycles",
+            partial(_waited, brought=lambda size, rate: size // rate),
+            "(10) has parts of cycles as well: divide with /, not //.",
         ),
         Misconception(
             "rounds to whole milliseconds",

@@ -153,6 +153,20 @@ LIVE_RANGES = Exercise(
             "Tensor i + 1 is made in step i: steps count from 0, and tensor 0 is there from "
             "step 0 on.",
         ),
+        *(
+            Misconception(
+                "knows of no tensor that nobody reads but the result",
+                partial(_lived, unread=unread),
+                "Others may have no reader, too: such a tensor is live in the step that makes it, "
+                "and no longer. Begin with last = first for all of them.",
+            )
+            for unread in (
+                lambda made, steps: made if made == steps - 1 else 0,
+                lambda made, steps: made if made == steps - 1 else -1,
+                lambda made, steps: steps if made == steps - 1 else 0,
+                lambda made, steps: steps if made == steps - 1 else -1,
+            )
+        ),
         Misconception(
             "keeps tensors that nobody reads to the end",
             partial(_lived, unread=lambda made, steps: steps - 1),
@@ -231,6 +245,21 @@ LIVE_RANGES = Exercise(
                 unread=lambda made, steps: 0,
             ),
             "Asked for is the number of the last step that reads a tensor, not how many do.",
+        ),
+        Misconception(
+            "returns how many steps each life has",
+            partial(
+                _lived,
+                given=lambda first, last: _tensors(
+                    first, [b - a + 1 for a, b in zip(first, last, strict=True)]
+                ),
+            ),
+            "Asked for is the number of the last step, not how many there are.",
+        ),
+        Misconception(
+            "lets the input begin before the first step",
+            partial(_lived, born=lambda tensor: tensor - 1),
+            "There is no step -1: tensor 0 is there from step 0 on.",
         ),
         Misconception(
             "takes the network for a chain",

@@ -17,22 +17,22 @@ def pack_weights(q_w: Tensor) -> Tensor:
     return _packed(q_w)
 
 
-def _filled(rows: Tensor) -> Tensor:
-    return F.pad(rows, [0, rows.shape[1] % 2])
+def _filled(rows: Tensor, value: int = 0) -> Tensor:
+    return F.pad(rows, [0, rows.shape[1] % 2], value=value)
 
 
 def _packed(
     q_w: Tensor,
     *,
     order: tuple[int, ...] = (0, 2, 3, 1),
-    filled: Callable[[Tensor], Tensor] = _filled,
     field: Callable[[Tensor], Tensor] = lambda rows: rows & 15,
+    filled: Callable[[Tensor], Tensor] = _filled,
     apart: Callable[[Tensor], tuple[Tensor, Tensor]] = lambda rows: (rows[:, ::2], rows[:, 1::2]),
     turned: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = lambda low, high: (low, high),
-    shift: int = 4,
+    joined: Callable[[Tensor, Tensor], Tensor] = lambda low, high: low | high << 4,
 ) -> Tensor:
-    low, high = turned(*apart(field(filled(_rows(q_w, order)))))
-    return ((low | high << shift) % 256).to(torch.uint8)
+    low, high = turned(*apart(filled(field(_rows(q_w, order)))))
+    return (joined(low, high) % 256).to(torch.uint8)
 
 
 def _rows(q_w: Tensor, order: tuple[int, ...]) -> Tensor:
@@ -64,6 +64,11 @@ def _in_one_row(q_w: Tensor) -> Tensor:
     wanted = pack_weights(q_w).numel()
     rows = _packed(_rows(q_w, (0, 2, 3, 1)).reshape(1, -1, 1, 1))
     return F.pad(rows, [0, wanted - rows.numel()]).reshape(len(q_w), -1)
+
+
+def _pixel_by_pixel(q_w: Tensor) -> Tensor:
+    pixels = F.pad(q_w, [0, 0, 0, 0, 0, q_w.shape[1] % 2])
+    return pack_weights(pixels)
 
 
 def _repeated_last(rows: Tensor) -> Tensor:
@@ -109,11 +114,28 @@ PACK_WEIGHTS = Exercise(
             "A negative code has ones in all higher bits, which overwrite the other code: keep "
             "four bits of it, q & 15, before you join the two.",
         ),
+        *(
+            Misconception(
+                "adds 8 to the codes",
+                partial(_packed, **parts),
+                "That is how GGUF's Q4_0 stores them. The kernel reads two's complement: of -1 the "
+                "four bits are 15, q & 15. Nothing is added.",
+            )
+            for parts in (
+                {"field": lambda rows: rows + 8 & 15},
+                {"field": lambda rows: rows + 8 & 15, "filled": partial(_filled, value=8)},
+            )
+        ),
         Misconception(
-            "adds 8 to the codes",
-            partial(_packed, field=lambda rows: rows + 8 & 15),
-            "The kernel reads two's complement: of -1 the four bits are 15, q & 15. Nothing is "
-            "added.",
+            "adds codes with their signs",
+            partial(_packed, field=torch.clone, joined=lambda low, high: low + 16 * high),
+            "A negative code takes 1 away from its neighbour: keep four bits of each, q & 15, "
+            "before you join the two.",
+        ),
+        Misconception(
+            "joins two codes in the same four bits",
+            partial(_packed, joined=lambda low, high: low | high),
+            "The second code belongs into the upper half: << 4.",
         ),
         Misconception(
             "takes the magnitude of the codes",
@@ -127,7 +149,7 @@ PACK_WEIGHTS = Exercise(
         ),
         Misconception(
             "shifts by 3",
-            partial(_packed, shift=3),
+            partial(_packed, joined=lambda low, high: low | high << 3),
             "A code has four bits, so the next one begins at the fifth: << 4.",
         ),
         Misconception(
@@ -160,6 +182,11 @@ PACK_WEIGHTS = Exercise(
             _in_one_row,
             "Each output begins with a whole byte: if a row is odd, its last byte has one code "
             "only.",
+        ),
+        Misconception(
+            "fills the channels of each pixel",
+            _pixel_by_pixel,
+            "Only a whole row may be odd: flatten it first, then add a 0 at its end.",
         ),
         Misconception(
             "fills an odd row with its last code",

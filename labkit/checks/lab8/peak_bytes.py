@@ -1,6 +1,7 @@
 """Exercise 8.7: the most that an order of steps needs at once."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,12 +16,24 @@ Two = tuple[int, int]
 
 def peak_bytes(sizes: Tensor, first: Tensor, last: Tensor) -> Two:
     """Return the largest sum of live tensors, and the first step in which it is reached."""
-    return _peak(sizes, lambda step: (first <= step) & (step <= last), int(last.max()) + 1)
+    return _peak(sizes, first, last)
 
 
-def _peak(sizes: Tensor, live: Callable[[int], Tensor], steps: int) -> Two:
-    sums = [int(sizes[live(step)].sum()) for step in range(steps)]
-    return max(sums), sums.index(max(sums))
+def _peak(
+    sizes: Tensor,
+    first: Tensor,
+    last: Tensor,
+    *,
+    counted: Callable[[Tensor], Tensor] = torch.clone,
+    live: Callable[..., Tensor] = lambda step, first, last: (first <= step) & (step <= last),
+    steps: Callable[[int], range] = lambda final: range(final + 1),
+    added: Callable[[Tensor], Tensor] = torch.sum,
+    which: Callable[[dict[int, int]], int] = lambda sums: max(sums, key=sums.__getitem__),
+    given: Callable[[int, int], Two] = lambda peak, step: (peak, step),
+) -> Two:
+    sizes = counted(sizes)
+    sums = {t: int(added(sizes[live(t, first, last)])) for t in steps(int(last.max()))}
+    return given(max(sums.values()), which(sums))
 
 
 def _cases(rng: torch.Generator) -> list[Case]:
@@ -45,22 +58,8 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _with(live: Callable[..., Tensor]) -> Callable[[Tensor, Tensor, Tensor], Two]:
-    return lambda sizes, first, last: _peak(
-        sizes, lambda step: live(step, first, last), int(last.max()) + 1
-    )
-
-
-def _later(sizes: Tensor, first: Tensor, last: Tensor) -> Two:
-    steps = range(int(last.max()) + 1)
-    sums = [int(sizes[(first <= s) & (s <= last)].sum()) for s in steps]
-    return max(sums), len(sums) - 1 - sums[::-1].index(max(sums))
-
-
-def _in_bytes(sizes: Tensor, first: Tensor, last: Tensor) -> Two:
-    steps = torch.arange(int(last.max()) + 1)[:, None]
-    sums = (sizes * ((first <= steps) & (steps <= last))).sum(1) % 256
-    return int(sums.max()), int(sums.argmax())
+def _later(sums: dict[int, int]) -> int:
+    return max(sums, key=lambda step: (sums[step], step))
 
 
 PEAK_BYTES = Exercise(
@@ -93,37 +92,54 @@ PEAK_BYTES = Exercise(
         ),
         Misconception(
             "leaves out the step that reads a tensor last",
-            _with(lambda step, first, last: (first <= step) & ((step < last) | (first == last))),
+            partial(
+                _peak,
+                live=lambda step, first, last: (first <= step) & ((step < last) | (first == last)),
+            ),
             "In the step `last` the tensor is still read: both ends count.",
         ),
         Misconception(
             "leaves out the step that makes a tensor",
-            _with(lambda step, first, last: ((first < step) | (first == last)) & (step <= last)),
+            partial(
+                _peak,
+                live=lambda step, first, last: ((first < step) | (first == last)) & (step <= last),
+            ),
             "In the step `first` the tensor is written already: both ends count.",
         ),
         Misconception(
             "leaves out the step that makes a tensor",
-            _with(lambda step, first, last: (first < step) & (step <= last)),
+            partial(_peak, live=lambda step, first, last: (first < step) & (step <= last)),
             "In the step `first` the tensor is written already: both ends count.",
         ),
         Misconception(
             "leaves out both ends of a life",
-            _with(lambda step, first, last: (first < step) & (step < last)),
+            partial(_peak, live=lambda step, first, last: (first < step) & (step < last)),
             "A tensor is live from `first` to `last`, both included.",
         ),
         Misconception(
             "leaves out the step that reads a tensor last",
-            _with(lambda step, first, last: (first <= step) & (step < last)),
+            partial(_peak, live=lambda step, first, last: (first <= step) & (step < last)),
             "In the step `last` the tensor is still read: both ends count.",
         ),
         Misconception(
+            "never looks at the last step",
+            partial(_peak, steps=range),
+            "Steps run from 0 to the largest `last`, which is one of them: range(int(last.max()) + "
+            "1), since range and arange end before their end.",
+        ),
+        Misconception(
+            "never looks at step 0",
+            partial(_peak, steps=lambda final: range(1, final + 1)),
+            "Steps run from 0 to the largest `last`, both included.",
+        ),
+        Misconception(
             "returns the largest number of live tensors",
-            lambda sizes, first, last: peak_bytes(torch.ones_like(sizes), first, last),
+            partial(_peak, counted=torch.ones_like),
             "Tensors are of different sizes: add up bytes.",
         ),
         Misconception(
             "keeps dead tensors",
-            _with(lambda step, first, last: first <= step),
+            partial(_peak, live=lambda step, first, last: first <= step),
             "After its last reader a tensor is dead, and its bytes are free.",
         ),
         Misconception(
@@ -137,12 +153,17 @@ PEAK_BYTES = Exercise(
         ),
         Misconception(
             "returns the last step of several",
-            _later,
+            partial(_peak, which=_later),
             "If several steps reach the peak, the first of them is asked for.",
         ),
         Misconception(
+            "returns the number of a tensor instead of the step",
+            lambda sizes, first, last: (peak_bytes(sizes, first, last)[0], int(sizes.argmax())),
+            "The second number is the step in which the sum is largest, not the largest tensor.",
+        ),
+        Misconception(
             "counts steps from 1",
-            lambda *args: (peak_bytes(*args)[0], peak_bytes(*args)[1] + 1),
+            partial(_peak, given=lambda peak, step: (peak, step + 1)),
             "Steps count from 0, as in `first` and `last`.",
         ),
         Misconception(
@@ -153,12 +174,17 @@ PEAK_BYTES = Exercise(
         ),
         Misconception(
             "adds up in bytes",
-            _in_bytes,
+            partial(_peak, added=lambda sizes: sizes.sum() % 256),
             "A sum of sizes does not fit into uint8: it wraps at 256. Add up in int64.",
         ),
         Misconception(
+            "adds up in int16",
+            partial(_peak, added=lambda sizes: (sizes.sum() + 2**15) % 2**16 - 2**15),
+            "A sum of sizes does not fit into int16: it wraps. Add up in int64.",
+        ),
+        Misconception(
             "adds up in float32",
-            lambda sizes, first, last: peak_bytes(sizes.float(), first, last),
+            partial(_peak, added=lambda sizes: sizes.float().sum()),
             "float32 has 24 bits, and counts single bytes up to 16 MB only. Add up in int64.",
         ),
     ),

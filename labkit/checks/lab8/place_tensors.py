@@ -6,12 +6,13 @@ from functools import partial
 import torch
 from torch import Tensor
 
+import labkit.checks.lab8.place_tensors_slips as slips
 from labkit.checks.exercise import Case, Exercise, Misconception
 from labkit.checks.inputs import whole
 from labkit.checks.lab8.live_ranges import BRANCHES, DEEP, RESIDUAL, drawn, live_ranges
 from labkit.checks.rules import Codes
 
-Taken = list[tuple[int, int]]
+Taken = slips.Taken
 
 
 def place_tensors(sizes: Tensor, first: Tensor, last: Tensor) -> Tensor:
@@ -27,19 +28,6 @@ def _lowest(size: int, taken: Taken) -> int:
     offset = 0
     for start, end in sorted(taken):
         if start < offset + size:
-            offset = max(offset, end)
-    return offset
-
-
-def _on_top(size: int, taken: Taken) -> int:
-    return max((end for _, end in taken), default=0)
-
-
-def _too_low(size: int, taken: Taken) -> int:
-    """Take the first gap, however small."""
-    offset = 0
-    for start, end in sorted(taken):
-        if start <= offset:
             offset = max(offset, end)
     return offset
 
@@ -77,11 +65,16 @@ def _cases(rng: torch.Generator) -> list[Case]:
     # The last of these meets all others, of which the first reaches above the two that share bytes.
     high = torch.tensor([20, 8, 6, 4]) + whole(rng, 0, 3, 1)
     apart = torch.tensor([0, 3, 3, 1]), torch.tensor([1, 3, 4, 4])
+    # All but the last are stacked; it meets those between which gaps of 30, 39, 17 and 29 are left.
+    stacked = torch.tensor([30, 29, 20, 19, 18, 17, 16, 15, 14, 13, 9]) + whole(rng, 0, 3, 1)
+    dies = torch.tensor([1, 3, 1, 1, 3, 1, 3, 1, 1, 3, 3])
+    holes = torch.tensor([0] * 10 + [2]), dies
     equal = torch.full((len(RESIDUAL) + 1,), 12), *live_ranges(RESIDUAL)
     return [
         case("a residual", RESIDUAL, 10, 60),
         Case("a gap that is large enough", (gap, *lives)),
         Case("a place that reaches above the next one", (high, *apart)),
+        Case("several gaps that are large enough", (stacked, *holes)),
         Case("tensors of one size", equal),
         case("branches", BRANCHES, 5, 60),
         case("a long way round", DEEP, 5, 60),
@@ -90,50 +83,13 @@ def _cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
-def _last_end(size: int, taken: Taken) -> int:
-    """Go to the end of the last one in the way, even if an earlier one reaches higher."""
-    offset = 0
-    for start, end in sorted(taken):
-        if offset + size <= start:
-            break
-        offset = end
-    return offset
-
-
-def _one_free(size: int, taken: Taken) -> int:
-    offset = 0
-    for start, end in sorted(taken):
-        if start <= offset + size:
-            offset = max(offset, end)
-    return offset
-
-
-def _past_each(size: int, taken: Taken) -> int:
-    """Move past every place that begins below, even one that ends below the offset already."""
-    offset = 0
-    for start, end in sorted(taken):
-        if start < offset + size:
-            offset += end - start
-    return offset
-
-
-def _over_each(size: int, taken: Taken) -> int:
-    """Go through the places in the order in which they were given, to the end."""
-    offset = 0
-    for start, end in taken:
-        if start < offset + size and offset < end:
-            offset = end
-    return offset
-
-
-def _as_placed(size: int, taken: Taken) -> int:
-    """Go through the places in the order in which they were given."""
-    offset = 0
-    for start, end in taken:
-        if offset + size <= start:
-            break
-        offset = max(offset, end)
-    return offset
+def _placed_by_lives(
+    sizes: Tensor, first: Tensor, last: Tensor, order: Callable[[int, int, int], tuple[int, ...]]
+) -> Tensor:
+    """Place tensors in an order that follows from size, first and last step, and the number."""
+    lives = list(zip(sizes.tolist(), first.tolist(), last.tolist(), strict=True))
+    ranked = sorted(range(len(lives)), key=lambda i: order(*lives[i]))
+    return _placed(sizes, first, last, order=lambda sizes: ranked)
 
 
 PLACE_TENSORS = Exercise(
@@ -186,14 +142,57 @@ PLACE_TENSORS = Exercise(
         ),
         Misconception(
             "stacks tensors on top of all others",
-            partial(_placed, lowest=_on_top),
+            partial(_placed, lowest=slips.on_top),
             "There may be a gap below: take the lowest place that is large enough.",
         ),
         Misconception(
             "takes a gap that is too small",
-            partial(_placed, lowest=_too_low),
+            partial(_placed, lowest=slips.too_low),
             "Then two live tensors overlap: the whole tensor must fit in, start < offset + size "
             "is a collision.",
+        ),
+        Misconception(
+            "takes the tightest gap instead of the lowest",
+            partial(_placed, lowest=slips.tightest),
+            "Best fit is another rule, and TensorFlow's planner has it. Here the lowest free place "
+            "is taken, even if one above fits more tightly: stop at the first.",
+        ),
+        Misconception(
+            "takes the widest gap instead of the lowest",
+            partial(_placed, lowest=slips.widest),
+            "The lowest free place is taken, however wide the gap is: stop at the first.",
+        ),
+        Misconception(
+            "takes the highest gap instead of the lowest",
+            partial(_placed, lowest=slips.highest),
+            "Several gaps may be large enough: stop at the first from below.",
+        ),
+        Misconception(
+            "looks for a gap at the bottom only",
+            partial(_placed, lowest=slips.at_0_or_on_top),
+            "There may be a gap between any two places: go through them from below.",
+        ),
+        *(
+            Misconception(
+                "places tensors at multiples of some bytes",
+                partial(_placed, lowest=partial(slips.in_multiples, of=of)),
+                "Libraries align tensors, TensorFlow Lite Micro to 16 bytes. Here the lowest free "
+                "byte is asked for, whatever it is a multiple of.",
+            )
+            for of in (16, 8, 4, 64)
+        ),
+        *(
+            Misconception(
+                "places tensors in the order of their lives",
+                partial(_placed_by_lives, order=order),
+                "The largest tensor first, however long it lives: it is the hardest to fit in.",
+            )
+            for order in (
+                lambda size, start, end: (start - end, -size),
+                lambda size, start, end: (start, -size),
+                lambda size, start, end: (end, -size),
+                lambda size, start, end: (-size * (end - start + 1),),
+            )
         ),
         Misconception(
             "places the later of equal sizes first",
@@ -210,18 +209,18 @@ PLACE_TENSORS = Exercise(
         ),
         Misconception(
             "forgets that an earlier place may reach higher",
-            partial(_placed, lowest=_last_end),
+            partial(_placed, lowest=slips.last_end),
             "Places may lie within one another's heights: go up only, offset = max(offset, end).",
         ),
         Misconception(
             "does not sort the places",
-            partial(_placed, lowest=_as_placed),
+            partial(_placed, lowest=slips.as_placed),
             "Go through the places from below: sorted by their offset, not in the order in which "
             "they were given.",
         ),
         Misconception(
             "does not sort the places",
-            partial(_placed, lowest=_over_each),
+            partial(_placed, lowest=slips.over_each),
             "Go through the places from below: sorted by their offset, not in the order in which "
             "they were given.",
         ),
@@ -243,14 +242,20 @@ PLACE_TENSORS = Exercise(
             "first[b] <= last[a].",
         ),
         Misconception(
+            "takes only lives within one another for those that meet",
+            partial(_placed, meets=lambda a, b, c, d: (a <= c and d <= b) or (c <= a and b <= d)),
+            "Two lives meet as well where one begins in the other and ends after it: first[a] <= "
+            "last[b] and first[b] <= last[a].",
+        ),
+        Misconception(
             "needs one byte more than there is",
-            partial(_placed, lowest=_one_free),
+            partial(_placed, lowest=slips.one_free),
             "A gap that is just large enough is taken: a place collides where start < offset + "
             "size.",
         ),
         Misconception(
             "looks at the beginning of a place alone",
-            partial(_placed, lowest=_past_each),
+            partial(_placed, lowest=slips.past_each),
             "A place that ends below the offset is in nobody's way: go on only where it reaches "
             "above it.",
         ),

@@ -70,6 +70,11 @@ def _by_topk(codes: Tensor, k: int) -> tuple[Tensor, int]:
     return found.indices[:k], int(found.values[0] - found.values[1])
 
 
+def _of_the_worst(codes: Tensor, k: int) -> tuple[Tensor, int]:
+    wide, order = codes.long(), _order(codes)
+    return order[:k], int(wide[order[-2]] - wide[order[-1]])
+
+
 def _to_the_kth(codes: Tensor, k: int) -> tuple[Tensor, int]:
     wide, order = codes.long(), _order(codes)
     return order[:k], int(wide[order[0]] - wide[order[k - 1]])
@@ -139,6 +144,25 @@ READ_OUT = Exercise(
             _by_topk,
             "topk promises nothing about equal values. Of equal codes the lower class comes first: "
             "argsort(descending=True, stable=True).",
+        ),
+        Misconception(
+            "measures the margin between the worst two",
+            _of_the_worst,
+            "The margin is the distance between the best and the second best: sorted from below, "
+            "they come last.",
+        ),
+        Misconception(
+            "measures the margin to the mean of the codes",
+            lambda codes, k: (
+                _order(codes)[:k],
+                int(codes.max()) - round(float(codes.double().mean())),
+            ),
+            "The margin is the distance between the best and the second best.",
+        ),
+        Misconception(
+            "takes the second best away in the other order",
+            lambda codes, k: (_order(codes)[:k], -read_out(codes, k)[1]),
+            "The margin is the best code less the second best: 0 or more.",
         ),
         Misconception(
             "measures the margin to the last of the k",

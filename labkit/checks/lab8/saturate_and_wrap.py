@@ -131,6 +131,27 @@ SATURATE_AND_WRAP = Exercise(
             "2**(bits - 1) is the first number that does not fit.",
         ),
         Misconception(
+            "takes `bits` for those without the sign",
+            _but(0, lambda x, bits: x.clamp(-(1 << bits), (1 << bits) - 1)),
+            "One of the bits is the sign: the range is -2**(bits - 1) to 2**(bits - 1) - 1.",
+        ),
+        Misconception(
+            "takes `bits` for those without the sign",
+            _but(1, lambda x, bits: saturate_and_wrap(x, bits + 1)[1]),
+            "One of the bits is the sign: there are 2**bits numbers, from -2**(bits - 1) on.",
+        ),
+        Misconception(
+            "sets what does not fit to 0",
+            _but(0, lambda x, bits: torch.where(saturate_and_wrap(x, bits)[0] == x, x, 0)),
+            "Saturated is the nearest number that fits: clamp.",
+        ),
+        Misconception(
+            "keeps the sign apart from the lowest bits",
+            _but(1, lambda x, bits: x.sign() * (x.abs() % (1 << (bits - 1)))),
+            "Two's complement has no sign apart from its bits: move the range to begin at 0, take "
+            "% of 2**bits, and move it back.",
+        ),
+        Misconception(
             "returns the two in the other order",
             lambda x, bits: saturate_and_wrap(x, bits)[::-1],
             "First the saturated numbers, then the wrapped ones.",

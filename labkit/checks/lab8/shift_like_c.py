@@ -64,6 +64,21 @@ def _to_even(x: Tensor, shift: int) -> Tensor:
     return torch.round(x.double() / (1 << shift)).long()
 
 
+def _magnitude_in_int32(x: Tensor, shift: int) -> Tensor:
+    """Shift the magnitude, of which -2**31 has none in int32, and put the sign back."""
+    x = x.to(torch.int32)
+    return x.sign() * (x.abs() >> shift)
+
+
+def _away_in_int32(x: Tensor, shift: int) -> Tensor:
+    x, half = x.to(torch.int32), torch.tensor((1 << shift) >> 1, dtype=torch.int32)
+    return x.sign() * ((x.abs() + half) >> shift)
+
+
+def _in_float32(x: Tensor, shift: int) -> Tensor:
+    return x.float() / 2**shift
+
+
 def _overflows(x: Tensor, shift: int) -> Three:
     half = torch.tensor((1 << shift) >> 1, dtype=torch.int32)
     quotient, shifted, _ = shift_like_c(x, shift)
@@ -133,6 +148,41 @@ SHIFT_LIKE_C = Exercise(
             _but(0, lambda x, shift: (x.float() / 2**shift).trunc().long()),
             "float32 has 24 bits, an accumulator has 32: large numbers lose their last digits. "
             "Stay in integers.",
+        ),
+        Misconception(
+            "takes the magnitude of the lowest int32",
+            _but(0, _magnitude_in_int32),
+            "-2**31 has no counterpart in int32: its magnitude does not fit, and abs() and minus "
+            "leave it negative. Convert to int64 first.",
+        ),
+        Misconception(
+            "shifts in float32",
+            _but(1, lambda x, shift: _in_float32(x, shift).floor().long()),
+            "float32 has 24 bits, an accumulator has 32: large numbers lose their last digits. "
+            "Stay in integers: x >> shift.",
+        ),
+        *(
+            Misconception(
+                "rounds in float32",
+                _but(2, rounded),
+                "float32 has 24 bits, an accumulator has 32: large numbers lose their last digits. "
+                "Stay in integers: (x.long() + half) >> shift, which sends ties up as well.",
+            )
+            for rounded in (
+                lambda x, shift: (_in_float32(x, shift) + 0.5).floor().long(),
+                lambda x, shift: _in_float32(x, shift).round().long(),
+            )
+        ),
+        Misconception(
+            "rounds ties away from zero, and takes the magnitude of the lowest int32",
+            _but(2, _away_in_int32),
+            "Ties go up here, on both sides of zero: add half to negative numbers as well. And "
+            "abs() of -2**31 does not fit in int32: convert to int64 first.",
+        ),
+        Misconception(
+            "rounds up",
+            _but(2, lambda x, shift: (x + (1 << shift) - 1) >> shift),
+            "That is the next whole number above. The nearest: add half a step, then shift.",
         ),
         Misconception(
             "rounds the quotient",

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise, Misconception
@@ -165,19 +166,56 @@ SILU_TABLE = Exercise(
         ),
         Misconception(
             "takes the hard swish",
-            partial(_table, function=torch.nn.functional.hardswish),
+            partial(_table, function=F.hardswish),
             "Hard swish is a cheaper neighbour of SiLU, made of straight lines. A table costs the "
             "same for both: x * sigmoid(x).",
         ),
         Misconception(
             "takes the GELU",
-            partial(_table, function=torch.nn.functional.gelu),
+            partial(_table, function=F.gelu),
             "GELU is another smooth ReLU. SiLU is x * sigmoid(x).",
+        ),
+        Misconception(
+            "takes the quick GELU",
+            partial(_table, function=lambda x: x * torch.sigmoid(1.702 * x)),
+            "With 1.702 the curve is near GELU's. SiLU is x * sigmoid(x).",
+        ),
+        *(
+            Misconception(
+                f"takes the {name}",
+                partial(_table, function=function),
+                f"The {name} is another function. SiLU is x * sigmoid(x).",
+            )
+            for name, function in (
+                ("ReLU6", F.relu6),
+                ("leaky ReLU", F.leaky_relu),
+                ("ELU", F.elu),
+                ("softplus", F.softplus),
+                ("Mish", F.mish),
+                ("hard sigmoid", F.hardsigmoid),
+                ("tanh", torch.tanh),
+                ("tanh times x", lambda x: x * torch.tanh(x)),
+            )
         ),
         Misconception(
             "takes the ReLU",
             partial(_table, function=torch.relu),
             "SiLU is x * sigmoid(x).",
+        ),
+        Misconception(
+            "has no code -128",
+            partial(_table, into=lambda q, z: (q + z).clamp(-127, 127).to(torch.int8)),
+            "Only weights leave out -128. The result goes down to -128.",
+        ),
+        Misconception(
+            "begins with code -127",
+            partial(_table, real=lambda q, z, scale: (q + 1 - z) * scale),
+            "Codes of int8 run from -128 to 127: torch.arange(-128, 128).",
+        ),
+        Misconception(
+            "rounds up",
+            partial(_table, turn=torch.ceil),
+            "Round to the nearest code before you convert.",
         ),
         Misconception(
             "clamps to the range of uint8",

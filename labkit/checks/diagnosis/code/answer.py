@@ -180,7 +180,9 @@ def _varying(function: types.FunctionType, evidence: Evidence, wrong: list[int])
     case = evidence.cases[returned[0]]
     again = call_all(function, [case, case], WAIT)
     values = [outcome.value for outcome in again if outcome.status == "returned"]
-    differ = len(values) == 2 and not (same(*values) and same(values[0], evidence.got(returned[0])))
+    differ = len(values) == 2 and not (
+        same(*values) and same(values[0], evidence.outcomes[returned[0]].value)
+    )
     return case if differ else None
 
 

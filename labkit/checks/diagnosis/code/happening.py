@@ -52,7 +52,7 @@ WORDS = {
     NOT_ROUNDED: "{where}, {code} cuts decimals off: {given} becomes {came}. Rounded to the "
     "nearest there, {right}.",
     SHORTENED: "{where}, {code} keeps fewer digits than there are: {given} becomes {came} in "
-    "{dtype}. In float64 {right}.",
+    "{dtype}. Kept in float64, {right}.",
     BEYOND: "{where}, {code} goes beyond int64 and wraps round: {came} comes, where {meant} "
     "belongs. Shift or divide before, or compute in Python's own integers.",
     KEPT_NARROW: "{where}, {code} puts {given} into {dtype}, where it does not fit and becomes "

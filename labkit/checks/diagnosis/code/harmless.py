@@ -67,7 +67,7 @@ def may_explode(place: Place, new: ast.AST) -> bool:
     if is_power(parent):
         return True
     outer = isinstance(node, ast.BinOp) and isinstance(node.op, SHRINKING)
-    kept = isinstance(new, ast.BinOp) and isinstance(new.op, SHRINKING)
+    kept = isinstance(new, ast.BinOp) and isinstance(new.op, (*SHRINKING, ast.Div))
     return outer and not kept
 
 

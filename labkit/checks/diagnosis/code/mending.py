@@ -119,10 +119,8 @@ class Search:
                     self.steps.append(step)
             elif self._answers_alone(step.edit):
                 self.alone.append(step.edit)
-            elif far:
-                self.nudged.append(step.edit)
-            else:
-                self.whole.append(step.edit)
+            elif self._holds(step.edit):
+                (self.nudged if far else self.whole).append(step.edit)
 
     @property
     def _most(self) -> int:
@@ -205,14 +203,13 @@ class Search:
 
     def _chosen(self) -> Remark | None:
         """Return what is to be said: what mends more calls than those of the check, too."""
-        for edit in self.whole:
-            if self._holds(edit):
-                return advice.one(edit)
+        if self.whole:
+            return advice.one(self.whole[0])
         for edits in self.several:
             if self._holds(*edits):
                 return advice.several(edits)
-        for edit in filter(self._holds, self.nudged):
-            return advice.place(edit)
+        if self.nudged:
+            return advice.place(self.nudged[0])
         for step in filter(self._tells, self.steps):
             with self.cell.changed(step.edit) as function:
                 if function and self.further.hold_in_part(function, step.trial, self.trials):

@@ -5,6 +5,7 @@ that was forgotten. Each row of `labkit.checks.diagnosis.facts.qualities` holds 
 """
 
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from itertools import permutations
 from math import comb
@@ -14,6 +15,7 @@ from labkit.checks.diagnosis.evidence import Evidence
 from labkit.checks.diagnosis.facts.qualities import PAIRS, QUALITIES, Pair, Quality, is_tensor
 
 MOST_LABELS = 3
+QUOTED = re.compile(r"`(\w+)`")
 SEVERAL = 2
 
 
@@ -48,8 +50,9 @@ def contrast(evidence: Evidence, wrong: list[int]) -> str:
 def parting(evidence: Evidence, wrong: list[int]) -> tuple[str, str] | None:
     """Return what the inputs of all wrong calls are and no other's, and what the others are.
 
-    Of several such qualities the one that special cases are made of is said, and none that fits so
-    few calls that one of all that are asked about fits by chance.
+    Of several such qualities the one that special cases are made of is said, of arguments the one
+    that stands in the line that fails, and none that fits so few calls that one of all that are
+    asked about fits by chance.
 
     Parameters
     ----------
@@ -62,7 +65,12 @@ def parting(evidence: Evidence, wrong: list[int]) -> tuple[str, str] | None:
     if not SEVERAL <= len(wrong) <= len(total) - SEVERAL:
         return None
     ways = comb(len(total), len(wrong))
-    for rank, words, otherwise, holds in sorted(_questions(evidence), key=lambda asked: asked[0]):
+    failing = evidence.outcomes[wrong[0]].message.split("\n")[-1]
+
+    def order(asked: Question) -> tuple[int, bool]:
+        return asked[0], not any(name in failing for name in QUOTED.findall(asked[1]))
+
+    for rank, words, otherwise, holds in sorted(_questions(evidence), key=order):
         if ways < WAYS[rank]:
             break
         answers = [holds(evidence.cases[i].args) for i in total]

@@ -86,6 +86,11 @@ MEANINGS = (
         "first (`.double()`).",
     ),
     Meaning(
+        r"stack expects a non-empty TensorList|expected a non-empty list of Tensors",
+        "For this input the list is empty, and nothing can be made of it. Treat it apart, or begin "
+        "with zeros of the shape that is asked for.",
+    ),
+    Meaning(
         r"Boolean value of Tensor with more than one value is ambiguous",
         "`if`, `and` and `max(a, b)` want one truth value, and a tensor holds many: use "
         "`torch.where`, `&` or `torch.maximum`, which work number by number.",

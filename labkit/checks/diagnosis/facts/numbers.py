@@ -50,6 +50,12 @@ NUMBERS: tuple[tuple[str, Callable[[Array, Array], Array], str], ...] = (
         "wide enough.",
     ),
     (
+        "always 0",
+        lambda got, wanted: (got == 0) & (len(got) >= MANY) & (wanted != 0),
+        "What is wrong is 0, whatever comes in: a product with a mask makes all else 0, and so "
+        "does a tensor of zeros where nothing is put in. What belongs there instead?",
+    ),
+    (
         "always the same",
         lambda got, wanted: (got == got[0]) & (len(got) >= MANY) & (len(set(wanted)) > 1),
         "Whatever comes in, what is wrong is one and the same number. Print what your code "
