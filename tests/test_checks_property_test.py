@@ -112,6 +112,19 @@ def card_of(key: str, code: str) -> str:
     return repr(verdict_card(judge(EXERCISES[key], cases, outcomes, names[name])))
 
 
+def test_a_place_behind_a_mask_is_said_as_the_input_has_it() -> None:
+    card = card_of(
+        "5.10",
+        "def fake_quantize_is_right(f):\n"
+        "    x = torch.tensor([-3.0, 0.4, 2.6, 5.2])\n"
+        "    y = f(x, 1.0, 3, 0, 7).float()\n"
+        "    inside = (x > 0) & (x < 7)\n"
+        "    return not ((y - x).abs()[inside] > 0.5).any()\n",
+    )
+    assert "at [3], for 5.2" in card
+    assert "(qmax - zero_point) * scale" in card
+
+
 def test_a_wrong_expectation_is_shown_beside_what_right_ones_give() -> None:
     card = card_of(
         "3.12",

@@ -70,6 +70,10 @@ def test_what_the_texts_say_of_what_is_drawn_holds(seed) -> None:
                 assert (each.cumsum(0).double() - share).abs().min() > 1e-4
     assert all(lhs and rhs for _, _, lhs, rhs, _ in drawn["3.13"])
     assert all(bias.abs().min() > 0.5 for _, bias, *_ in drawn["4.13"])
+    gradient = next(e for e in SLIPS if e.id == "5.11")
+    sides = {(gradient.reference(*args), args[1] > 1) for args in drawn["5.11"]}
+    assert len(sides) == 12, "each slip with a scale below 1, and with one above"
+    assert all(abs(scale - 1) > 0.25 for _, scale, *_ in drawn["5.11"])
 
 
 def test_a_name_that_is_not_in_the_list_is_answered_with_the_list() -> None:

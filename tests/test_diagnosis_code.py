@@ -138,6 +138,26 @@ def test_a_loop_that_forgets_is_seen() -> None:
     assert signs_of("    for v in x:\n        q = q + v\n    return q") == []
 
 
+def test_slopes_that_cancel_are_seen() -> None:
+    asks = "    c = torch.round(x)\n    y = {}\n    y.sum().backward()\n    return x.grad"
+    for lost in ("x + (c - x)", "c - x + x", "x + c.detach() - x"):
+        assert signs_of(asks.format(lost)) == ["slopes cancel"]
+    assert signs_of(asks.format("x.detach() + (c - x)")) == ["slope turned round"]
+    for kept in ("x + (c - x).detach()", "c.detach() - x.detach() + x", "(x - 1) + 1"):
+        assert signs_of(asks.format(kept)) == []
+    in_steps = "    off = torch.round(x) - x\n    y = x + off\n    y.backward()\n    return x.grad"
+    assert signs_of(in_steps) == ["slopes cancel"]
+    assert signs_of("    return x + (torch.round(x) - x)") == []  # nobody asks for a gradient
+    itself = "    x = x - low\n    x.sum().backward()\n    return x.grad"
+    assert signs_of(itself) == []
+
+
+def test_names_with_dots_are_seen_where_modules_are_set() -> None:
+    swap = "    for name, layer in x.{}():\n        setattr(x, name, low)\n    return x"
+    assert signs_of(swap.format("named_modules")) == ["sets a dotted name"]
+    assert signs_of(swap.format("named_children")) == []
+
+
 def test_an_argument_that_is_overwritten_unread_is_seen() -> None:
     assert signs_of("    low = -128\n    return x.clamp(low, high)") == ["overwrites low"]
     assert signs_of("    low = low - 1\n    return x.clamp(low, high)") == []
