@@ -99,6 +99,11 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
         "The bias joins sums of q_x * q_w, which count in steps of S_x * S_w.",
     ),
     Misconception(
+        "takes the scale of the output for that of the input in the bias",
+        partial(_joined, bias_scale=lambda s_x, s_w, s_y: s_y * s_w),
+        "The bias joins sums of q_x * q_w, which count in steps of S_x * S_w.",
+    ),
+    Misconception(
         "divides the bias by the multiplier",
         partial(_joined, bias_scale=lambda s_x, s_w, s_y: s_x * s_w / s_y),
         "The bias is added before the multiplier has its turn: it counts in steps of S_x * S_w.",

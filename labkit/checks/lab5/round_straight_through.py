@@ -214,7 +214,8 @@ ROUND_STRAIGHT_THROUGH = Exercise(
         Misconception(
             "counts the gradient twice",
             partial(_found, slope=lambda error, x, target: 4 * error),
-            "backward() adds to a gradient that is there already: call it once, on a fresh copy "
+            "Return dy itself from backward: the 2 of the square is in it already. Or is "
+            "backward() called twice? It adds to a gradient that is there: start from a fresh copy "
             "of x.",
         ),
     ),

@@ -160,6 +160,12 @@ CORRECT = Exercise(
             "Row and diagonal belong to the same matrix, the inverse.",
         ),
         Misconception(
+            "divides by the sum of the row",
+            partial(_moved, over=lambda inverse, h, i: inverse[i].sum()),
+            "Divide by inverse[i, i], the place of the weight itself: then w[i] lands on the "
+            "rounded value.",
+        ),
+        Misconception(
             "multiplies by the diagonal",
             partial(_moved, over=lambda inverse, h, i: 1 / inverse[i, i]),
             "Divide by inverse[i, i]: w[i] itself lands on the rounded value then.",

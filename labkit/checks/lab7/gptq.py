@@ -40,6 +40,7 @@ def _loop(
     row: Callable[[Tensor, int], Tensor] = _right,
     coded: Callable[[Tensor, int], Tensor] = _clamped,
     passed_on: Callable[[Tensor, Tensor], Tensor] = lambda steps, code: code,
+    column: Callable[[int], int] = lambda i: i,
     left: Callable[[Tensor, Tensor], Tensor] = lambda now, first: now,
     unit: Callable[[Tensor], Tensor | float] = lambda scale: 1.0,
     value: Callable[[Tensor, Tensor], Tensor] = torch.mul,
@@ -48,10 +49,11 @@ def _loop(
     w, first = w.clone(), w
     codes = torch.zeros_like(w)
     for i in range(w.shape[1]):
-        steps = w[:, i] / scale[:, i]
+        step = scale[:, column(i)]
+        steps = w[:, i] / step
         codes[:, i] = coded(steps, bits)
-        back = value(passed_on(steps, codes[:, i]), scale[:, i])
-        error = (left(w[:, i], first[:, i]) - back) / unit(scale[:, i])
+        back = value(passed_on(steps, codes[:, i]), step)
+        error = (left(w[:, i], first[:, i]) - back) / unit(step)
         w[:, i + 1 :] -= error[:, None] * row(u, i)[i + 1 :]
     return codes.to(torch.int64)
 
@@ -262,6 +264,11 @@ GPTQ = Exercise(
                 coded=lambda steps, bits: _clamped(steps.floor(), bits),
             ),
             "Round to the nearest code: torch.round.",
+        ),
+        Misconception(
+            "takes the scales of the first column for all",
+            partial(_loop, column=lambda i: 0),
+            "Each group of columns has scales of its own: scale[:, i], inside the loop.",
         ),
         Misconception(
             "subtracts codes from weights",

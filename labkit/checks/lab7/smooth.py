@@ -154,6 +154,12 @@ SMOOTH = Exercise(
             "The weights' maxima have an exponent as well, 1 - alpha.",
         ),
         Misconception(
+            "takes the root of the product of both maxima",
+            partial(_smoothed, power=lambda x, w, a: (x * w).sqrt()),
+            "Weights that are large already must not become larger: their maximum stands below "
+            "the fraction bar, and alpha says how much of the inputs moves.",
+        ),
+        Misconception(
             "leaves the exponents out",
             partial(_smoothed, power=lambda x, w, a: x / w),
             "alpha says how much of the difficulty moves: x_maxima ** alpha over the weights' "
