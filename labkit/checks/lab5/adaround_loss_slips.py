@@ -216,16 +216,19 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     ),
     Misconception(
         "adds the squared errors of an image up",
-        partial(
-            _loss,
-            error=lambda w, w_hat, x: (x @ (w_hat - w).t()).square().sum(1).mean(),
-        ),
+        partial(_loss, error=lambda w, w_hat, x: (x @ (w_hat - w).t()).square().sum(1).mean()),
         "Asked is the mean over images and outputs alike: .mean() of all squares.",
     ),
     Misconception(
         "takes absolute errors",
         partial(_loss, error=lambda w, w_hat, x: (x @ w_hat.t() - x @ w.t()).abs().mean()),
         "Asked is the mean of the squared differences.",
+    ),
+    Misconception(
+        "forgets in the gradient that h and the codes are clamped",
+        partial(_loss, soft=lambda v: _claimed(_soft(v), _unclamped(v)), codes=_through_both),
+        "A clamp has the slope 0 beyond its ends: where the stretched sigmoid is below 0 or above "
+        "1, and where floor(w / scale) + h is beyond qmin or qmax.",
     ),
     Misconception(
         "forgets in the gradient that h is clamped",
@@ -252,8 +255,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "leaves the gradient of the first term out",
         partial(_loss, joined=lambda of_error, of_push, scale: of_push),
-        "Both terms depend on v: h must reach the results of the layer with its slope (no "
-        "detach, no rounding or comparison on the way).",
+        "h must reach the results of the layer with its slope: no detach, rounding or comparison.",
     ),
     Misconception(
         "has the sign of the regularizer turned round in the gradient",
