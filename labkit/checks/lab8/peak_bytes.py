@@ -128,6 +128,12 @@ PEAK_BYTES = Exercise(
             "1), since range and arange end before their end.",
         ),
         Misconception(
+            "counts a tensor only where its life begins and ends",
+            partial(_peak, live=lambda step, first, last: (step == first) | (step == last)),
+            "Between those two steps a tensor waits for its last reader, and takes its bytes all "
+            "the same: first <= step <= last.",
+        ),
+        Misconception(
             "never looks at step 0",
             partial(_peak, steps=lambda final: range(1, final + 1)),
             "Steps run from 0 to the largest `last`, both included.",

@@ -116,6 +116,17 @@ SATURATE_AND_WRAP = Exercise(
             "sign.",
         ),
         Misconception(
+            "has a sign for 8 and 16 bits only",
+            _but(
+                1,
+                lambda x, bits: (
+                    saturate_and_wrap(x, bits)[1] if bits in (8, 16) else x % (1 << bits)
+                ),
+            ),
+            "Other numbers of bits have a sign, too, and no dtype: move the range to begin at 0, "
+            "take % of 2**bits, and move it back.",
+        ),
+        Misconception(
             "gives up the lowest code",
             _but(0, lambda x, bits: x.clamp(1 - (1 << (bits - 1)), (1 << (bits - 1)) - 1)),
             "Two's complement has one number more below zero: it ends at -2**(bits - 1).",
