@@ -24,7 +24,8 @@ def _gap_cases(rng: torch.Generator) -> list[Case]:
         Case("1.0 in fp16", (1.0, *FP16)),
         Case("a power of two", (2.0 ** integer(rng, 1, 15), *FP16)),
         Case("between two powers of two", (uniform(rng, 1.2, 1.8), *BF16)),
-        Case("just below a power of two", (uniform(rng, 3.9, 3.99), *FP16)),
+        # So near that the format has no number between, and rounds up to the power.
+        Case("just below a power of two", (4 - uniform(rng, 1e-4, 9e-4), *FP16)),
         Case("a negative number", (uniform(rng, -127, -65), *BF16)),
         Case("a small number", (uniform(rng, 0.26, 0.49), *FP16)),
         Case("beyond fp32's integers", (2.0**24 + 2 * integer(rng, 1, 10**6), *FP32)),

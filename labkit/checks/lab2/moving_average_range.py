@@ -40,6 +40,7 @@ def _average_cases(rng: torch.Generator) -> list[Case]:
         Case("another momentum", (drawn, uniform(rng, 0.6, 0.8))),
         Case("batches of several sizes", (several, 0.7)),
         Case("all values positive", ([low, high, low + 0.5], 0.8)),
+        Case("a smallest value of 0 at first", ([low - low.min(), second], 0.8)),
         Case("all values negative", ([-high, -low], 0.6)),
         Case("two batches once more", ([first, second], 0.75)),
     ]
@@ -122,6 +123,16 @@ MOVING_AVERAGE_RANGE = Exercise(
             "starts at 0 and leaves the first batch out",
             partial(_averaged, start=lambda first: 0.0),
             "The average starts as the first batch's own extremes, then loop over batches[1:].",
+        ),
+        Misconception(
+            "takes an average of 0 for none",
+            _both(
+                lambda old, new, before, momentum: (
+                    momentum * old + (1 - momentum) * new if old else new
+                )
+            ),
+            "After a ReLU the smallest value is 0, and so is its average. Ask whether it is None, "
+            "or whether it is the first batch.",
         ),
         Misconception(
             "gives the new batch the weight of the old average",

@@ -51,6 +51,7 @@ def _percentile_cases(rng: torch.Generator) -> list[Case]:
         # Shares of these in float32 add up to less than 1, or to less than 100 percent.
         Case("all of them", (*few(9, 18, 2), 100)),
         Case("all of them, in four values", (*few(34, 13, 5, 1), 100)),
+        Case("all of them, the largest never seen", (*few(7, 9, 3, 0), 100)),
         Case("each value once", (short(rng, 0.1, 0.9, 7).cumsum(0), torch.ones(7).long(), 60)),
         Case("a count of 0", (*few(5, 0, 1, 1), 80)),
         Case("an outlier", (values, counts, 97.5)),
@@ -154,6 +155,16 @@ PERCENTILE_THRESHOLD = Exercise(
                 values, counts, max(100 - percent, 1e-9)
             ),
             "`percent` is the share that stays inside, not the share that is clipped.",
+        ),
+        Misconception(
+            "gives the last value at 100 percent, whether it was seen or not",
+            lambda values, counts, percent: (
+                float(values[-1])
+                if percent >= 100
+                else percentile_threshold(values, counts, percent)
+            ),
+            "A value that was seen 0 times is not among those counted. No percentage needs a line "
+            "of its own.",
         ),
         Misconception(
             "goes one value too far",
