@@ -1,6 +1,8 @@
 """Lab 3, int8 kernels: one file an exercise.
 
 Each holds a reference, the inputs it is called with, and the mistakes that people make.
+Where these are many, they stand in a file of their own, `..._slips.py`, and the answer whose parts
+they replace may stand in `..._parts.py`.
 """
 
 from labkit.checks.lab3.activation_range import ACTIVATION_RANGE

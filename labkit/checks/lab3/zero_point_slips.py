@@ -1,84 +1,23 @@
 """Slips with the zero points of a product of codes, for exercise 3.3."""
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
-from torch import Tensor
 
 from labkit.checks.exercise import Misconception
-from labkit.checks.lab3.gemm import gemm
-from labkit.checks.lab3.inputs import difference_in_8_bits
-
-Term = Callable[[Tensor, int], Tensor]
-
-
-def _along(dim: int, sign: int = 1) -> Term:
-    """Return the sums along a dim, each times a zero point: the right ones with dim 1 and 0."""
-    return lambda q, zero_point: sign * zero_point * q.sum(dim, keepdim=True)
-
-
-ROWS, COLUMNS = _along(1), _along(0)
-
-
-def _of_all(q: Tensor, zero_point: int) -> Tensor:
-    return zero_point * q.sum()
-
-
-def _none(q: Tensor, zero_point: int) -> Tensor:
-    return 0 * q.sum()
-
-
-def _corrected(
-    q_lhs: Tensor,
-    q_rhs: Tensor,
-    lhs_zero_point: int,
-    rhs_zero_point: int,
-    *,
-    product: Callable[[Tensor, Tensor], Tensor] = gemm,
-    of_rows: Term = ROWS,
-    of_columns: Term = COLUMNS,
-    met: Callable[[int, int], tuple[int, int]] = lambda lhs, rhs: (rhs, lhs),
-    length: Callable[[Tensor, Tensor], int] = lambda q_lhs, q_rhs: q_lhs.shape[1],
-    corner: Callable[[int, int, int], int] = lambda length, lhs, rhs: length * lhs * rhs,
-    ended: Callable[[Tensor], Tensor] = lambda acc: acc,
-) -> Tensor:
-    """Return the product of the codes, corrected, of which any part may be another one."""
-    with_rows, with_columns = met(lhs_zero_point, rhs_zero_point)
-    last = corner(length(q_lhs, q_rhs), lhs_zero_point, rhs_zero_point)
-    sums = of_rows(q_lhs, with_rows) + of_columns(q_rhs, with_columns)
-    return ended(product(q_lhs, q_rhs) - sums + last)
-
-
-def _shifted(
-    q_lhs: Tensor,
-    q_rhs: Tensor,
-    lhs_zero_point: int,
-    rhs_zero_point: int,
-    *,
-    left: Term = lambda q, zero_point: q.long() - zero_point,
-    right: Term = lambda q, zero_point: q.long() - zero_point,
-    product: Callable[[Tensor, Tensor], Tensor] = torch.matmul,
-) -> Tensor:
-    """Return the product after the zero points, of which any part may be another one."""
-    return product(left(q_lhs, lhs_zero_point), right(q_rhs, rhs_zero_point))
-
-
-def _in_8_bits(q: Tensor, zero_point: int) -> Tensor:
-    return difference_in_8_bits(q, zero_point).long()
-
-
-def _clamped(q: Tensor, zero_point: int) -> Tensor:
-    return (q.long() - zero_point).clamp(-128, 127)
-
-
-def _in_16_bits(lhs: Tensor, rhs: Tensor) -> Tensor:
-    return lhs.short() @ rhs.short()
-
-
-def _wrapped(q: Tensor, zero_point: int) -> Tensor:
-    return (q.int() * zero_point).to(q.dtype)
-
+from labkit.checks.lab3.zero_point_parts import (
+    COLUMNS,
+    ROWS,
+    along,
+    clamped,
+    corrected,
+    in_8_bits,
+    in_16_bits,
+    none,
+    of_all,
+    shifted,
+    wrapped,
+)
 
 OWN_SUMS = "Each row of q_lhs has a sum of its own (dim=1), and each column of q_rhs (dim=0)."
 IS_K = "K is the length of the sums, q_lhs.shape[1]; M and N are the shape of the result."
@@ -94,129 +33,130 @@ NO_MEANS = (
 SATURATES = "q - Z needs 9 bits, -255 to 255: give it the room of int32, and clamp nothing."
 SUMS_WRAP = "A sum of codes does not fit into 8 bits and wraps: sum without dtype=, in int64."
 
+
 MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "ignores the zero points",
-        partial(_corrected, of_rows=_none, of_columns=_none, corner=lambda *_: 0),
+        partial(corrected, of_rows=none, of_columns=none, corner=lambda *_: 0),
         "That is the product of the codes alone. Take the other three terms into account.",
     ),
     Misconception(
         "leaves out the last term",
-        partial(_corrected, corner=lambda *_: 0),
+        partial(corrected, corner=lambda *_: 0),
         "Minus times minus: K * Z_lhs * Z_rhs has been taken away once too often. Add it.",
     ),
     Misconception(
         "subtracts the last term",
-        partial(_corrected, corner=lambda length, lhs, rhs: -length * lhs * rhs),
+        partial(corrected, corner=lambda length, lhs, rhs: -length * lhs * rhs),
         "(-Z_lhs)(-Z_rhs) is positive: the last term is added.",
     ),
     Misconception(
         "adds Z_lhs * Z_rhs once",
-        partial(_corrected, length=lambda *_: 1),
+        partial(corrected, length=lambda *_: 1),
         "The sum over k adds it K times: K * Z_lhs * Z_rhs, with K = q_lhs.shape[1].",
     ),
     Misconception(
         "multiplies each sum by its own zero point",
-        partial(_corrected, met=lambda lhs, rhs: (lhs, rhs)),
+        partial(corrected, met=lambda lhs, rhs: (lhs, rhs)),
         "The cross terms cross: the rows of q_lhs go with rhs_zero_point, the columns of q_rhs "
         "with lhs_zero_point.",
     ),
     Misconception(
         "adds the two cross terms",
-        partial(_corrected, of_rows=_along(1, -1), of_columns=_along(0, -1)),
+        partial(corrected, of_rows=along(1, -1), of_columns=along(0, -1)),
         "(a - Z_a)(b - Z_b) has two terms with a minus: take them away.",
     ),
     Misconception(
         "adds the row sums",
-        partial(_corrected, of_rows=_along(1, -1)),
+        partial(corrected, of_rows=along(1, -1)),
         "(a - Z_a)(b - Z_b) has two terms with a minus: take the row sums away as well.",
     ),
     Misconception(
         "adds the column sums",
-        partial(_corrected, of_columns=_along(0, -1)),
+        partial(corrected, of_columns=along(0, -1)),
         "(a - Z_a)(b - Z_b) has two terms with a minus: take the column sums away as well.",
     ),
     Misconception(
         "leaves out the row sums of `q_lhs`",
-        partial(_corrected, of_rows=_none),
+        partial(corrected, of_rows=none),
         "The right zero point meets every code of a row: take rhs_zero_point * q_lhs.sum(dim=1, "
         "keepdim=True) away.",
     ),
     Misconception(
         "leaves out the column sums of `q_rhs`",
-        partial(_corrected, of_columns=_none),
+        partial(corrected, of_columns=none),
         "The left zero point meets every code of a column: take lhs_zero_point * "
         "q_rhs.sum(dim=0, keepdim=True) away.",
     ),
     Misconception(
         "leaves the zero point out of the row sums",
-        partial(_corrected, of_rows=lambda q, zero_point: q.sum(1, keepdim=True)),
+        partial(corrected, of_rows=lambda q, zero_point: q.sum(1, keepdim=True)),
         "Multiply them: rhs_zero_point * q_lhs.sum(dim=1, keepdim=True).",
     ),
     Misconception(
         "leaves the zero point out of the column sums",
-        partial(_corrected, of_columns=lambda q, zero_point: q.sum(0, keepdim=True)),
+        partial(corrected, of_columns=lambda q, zero_point: q.sum(0, keepdim=True)),
         "Multiply them: lhs_zero_point * q_rhs.sum(dim=0, keepdim=True).",
     ),
     Misconception(
         "takes another length than K for the last term",
-        partial(_corrected, length=lambda q_lhs, q_rhs: len(q_lhs)),
+        partial(corrected, length=lambda q_lhs, q_rhs: len(q_lhs)),
         IS_K,
     ),
     Misconception(
         "takes another length than K for the last term",
-        partial(_corrected, length=lambda q_lhs, q_rhs: q_rhs.shape[1]),
+        partial(corrected, length=lambda q_lhs, q_rhs: q_rhs.shape[1]),
         IS_K,
     ),
     Misconception(
         "counts all codes of a matrix in the last term",
-        partial(_corrected, length=lambda q_lhs, q_rhs: q_lhs.numel()),
+        partial(corrected, length=lambda q_lhs, q_rhs: q_lhs.numel()),
         "One sum has K = q_lhs.shape[1] products, not as many as q_lhs has codes.",
     ),
     Misconception(
         "sums over whole matrices",
-        partial(_corrected, of_rows=_of_all, of_columns=_of_all),
+        partial(corrected, of_rows=of_all, of_columns=of_all),
         OWN_SUMS,
     ),
     Misconception(
         "sums over all of `q_lhs`",
-        partial(_corrected, of_rows=_of_all),
+        partial(corrected, of_rows=of_all),
         OWN_SUMS,
     ),
     Misconception(
         "sums over all of `q_rhs`",
-        partial(_corrected, of_columns=_of_all),
+        partial(corrected, of_columns=of_all),
         OWN_SUMS,
     ),
     Misconception(
         "lays the row sums of `q_lhs` along the columns",
-        partial(_corrected, of_rows=lambda q, zero_point: zero_point * q.sum(1)),
+        partial(corrected, of_rows=lambda q, zero_point: zero_point * q.sum(1)),
         "A sum for each row must stand in a column, [M, 1]: q_lhs.sum(dim=1, keepdim=True).",
     ),
     Misconception(
         "stands the column sums of `q_rhs` in a column",
-        partial(_corrected, of_columns=lambda q, zero_point: zero_point * q.sum(0).unsqueeze(1)),
+        partial(corrected, of_columns=lambda q, zero_point: zero_point * q.sum(0).unsqueeze(1)),
         "A sum for each column must lie in a row, [1, N]: q_rhs.sum(dim=0, keepdim=True).",
     ),
     Misconception(
         "exchanges the axes of the sums",
-        partial(_corrected, of_rows=COLUMNS, of_columns=ROWS),
+        partial(corrected, of_rows=COLUMNS, of_columns=ROWS),
         AXES,
     ),
     Misconception(
         "sums `q_lhs` down its columns",
-        partial(_corrected, of_rows=COLUMNS),
+        partial(corrected, of_rows=COLUMNS),
         AXES,
     ),
     Misconception(
         "sums `q_rhs` along its rows",
-        partial(_corrected, of_columns=ROWS),
+        partial(corrected, of_columns=ROWS),
         AXES,
     ),
     Misconception(
         "takes means instead of sums",
         partial(
-            _corrected,
+            corrected,
             of_rows=lambda q, zero_point: zero_point * q.double().mean(1, keepdim=True),
             of_columns=lambda q, zero_point: zero_point * q.double().mean(0, keepdim=True),
         ),
@@ -225,7 +165,7 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "takes means instead of sums",
         partial(
-            _corrected,
+            corrected,
             of_rows=lambda q, zero_point: zero_point * q.double().mean(1, keepdim=True),
             of_columns=lambda q, zero_point: zero_point * q.double().mean(0, keepdim=True),
             ended=torch.Tensor.long,
@@ -234,51 +174,51 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     ),
     Misconception(
         "corrects for lhs_zero_point alone",
-        partial(_corrected, of_rows=_none, corner=lambda *_: 0),
+        partial(corrected, of_rows=none, corner=lambda *_: 0),
         "The right operand has a zero point, too: take rhs_zero_point * q_lhs.sum(dim=1, "
         "keepdim=True) away, and add K * lhs_zero_point * rhs_zero_point.",
     ),
     Misconception(
         "corrects for rhs_zero_point alone",
-        partial(_corrected, of_columns=_none, corner=lambda *_: 0),
+        partial(corrected, of_columns=none, corner=lambda *_: 0),
         "The left operand has a zero point, too: take lhs_zero_point * q_rhs.sum(dim=0, "
         "keepdim=True) away, and add K * lhs_zero_point * rhs_zero_point.",
     ),
     Misconception(
         "subtracts the zero points in 8 bits",
-        partial(_shifted, left=_in_8_bits, right=_in_8_bits),
+        partial(shifted, left=in_8_bits, right=in_8_bits),
         NINE_BITS,
     ),
     Misconception(
         "subtracts `lhs_zero_point` in 8 bits",
-        partial(_shifted, left=_in_8_bits),
+        partial(shifted, left=in_8_bits),
         NINE_BITS,
     ),
     Misconception(
         "subtracts `rhs_zero_point` in 8 bits",
-        partial(_shifted, right=_in_8_bits),
+        partial(shifted, right=in_8_bits),
         NINE_BITS,
     ),
     Misconception(
         "reads the signed codes of `q_lhs` as unsigned ones, or takes 128 off them in int8",
-        partial(_shifted, left=lambda q, zero_point: q.byte().long() - zero_point),
+        partial(shifted, left=lambda q, zero_point: q.byte().long() - zero_point),
         "In uint8 the code -1 becomes 255. In int8, -1 - 128 wraps to 127: only unsigned codes may "
         "be moved by 128. Convert q_lhs to int32 as it is.",
     ),
     Misconception(
         "reads the signed codes of `q_rhs` as unsigned ones",
-        partial(_shifted, right=lambda q, zero_point: q.byte().long() - zero_point),
+        partial(shifted, right=lambda q, zero_point: q.byte().long() - zero_point),
         "In uint8 the code -1 becomes 255. Convert q_rhs to int32 as it is.",
     ),
     Misconception(
         "reads the unsigned codes of `q_lhs` as signed ones",
-        partial(_shifted, left=lambda q, zero_point: q.char().long() - zero_point),
+        partial(shifted, left=lambda q, zero_point: q.char().long() - zero_point),
         "In int8 the code 255 of uint8 becomes -1: convert q_lhs to int32 as it is.",
     ),
     Misconception(
         "takes 128 off unsigned codes and leaves their zero point",
         partial(
-            _shifted,
+            shifted,
             left=lambda q, zero_point: q.long() - 128 * (q.dtype == torch.uint8) - zero_point,
         ),
         "The codes move by 128, so lhs_zero_point has to move as well; or convert q_lhs to int32 "
@@ -287,22 +227,22 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "moves the zero point of unsigned codes by 128 and leaves the codes",
         partial(
-            _shifted,
+            shifted,
             left=lambda q, zero_point: q.long() + 128 * (q.dtype == torch.uint8) - zero_point,
         ),
         "Codes and zero point move together, or neither does: convert q_lhs to int32 as it is.",
     ),
     Misconception(
         "clamps the codes to 8 bits after taking the zero points away",
-        partial(_shifted, left=_clamped, right=_clamped),
+        partial(shifted, left=clamped, right=clamped),
         SATURATES,
     ),
     Misconception(
         "multiplies codes and zero points in 8 bits",
         partial(
-            _corrected,
-            of_rows=lambda q, zero_point: _wrapped(q, zero_point).sum(1, keepdim=True),
-            of_columns=lambda q, zero_point: _wrapped(q, zero_point).sum(0, keepdim=True),
+            corrected,
+            of_rows=lambda q, zero_point: wrapped(q, zero_point).sum(1, keepdim=True),
+            of_columns=lambda q, zero_point: wrapped(q, zero_point).sum(0, keepdim=True),
         ),
         "q_lhs * rhs_zero_point has the dtype of q_lhs and wraps. Sum first (torch sums in "
         "int64), then multiply the sums.",
@@ -310,26 +250,26 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     Misconception(
         "adds the row sums up in 8 bits",
         partial(
-            _corrected,
+            corrected,
             of_rows=lambda q, zero_point: zero_point * q.sum(1, keepdim=True, dtype=q.dtype).int(),
         ),
         SUMS_WRAP,
     ),
     Misconception(
         "computes in float32",
-        partial(_shifted, product=lambda lhs, rhs: (lhs.float() @ rhs.float()).long()),
+        partial(shifted, product=lambda lhs, rhs: (lhs.float() @ rhs.float()).long()),
         "float32 has 24 bits for the number: beyond 2^24 it cannot count by one any more. Multiply "
         "in int32, with your gemm.",
     ),
     Misconception(
         "adds the products up in 16 bits",
-        partial(_corrected, product=_in_16_bits),
+        partial(corrected, product=in_16_bits),
         "int16 holds one product of the largest codes and no second one (exercise 3.1): use your "
         "gemm.",
     ),
     Misconception(
         "adds up in 16 bits",
-        partial(_shifted, product=_in_16_bits),
+        partial(shifted, product=in_16_bits),
         "q - Z fits into int16, the sum of the products does not (exercise 3.1). Use int32.",
     ),
 )

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from labkit.checks.exercise import Misconception
 from labkit.checks.lab4.budgets import BITS, noise_of, weight_bytes
-from labkit.checks.lab4.sensitivity import Layers, rounded, sensitivity
+from labkit.checks.lab4.sensitivity import sensitivity
+from labkit.checks.lab4.sensitivity_parts import Layers, rounded
 
 Order = Callable[[Layers, Tensor], Sequence[int]]
 Taken = Callable[[Layers, Sequence[int]], float]

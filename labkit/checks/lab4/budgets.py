@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from labkit.checks.lab4.sensitivity import Layers, sensitivity
+from labkit.checks.lab4.sensitivity import sensitivity
+from labkit.checks.lab4.sensitivity_parts import Layers
 
 BITS = (2, 4, 8)
 

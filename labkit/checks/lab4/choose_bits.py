@@ -13,7 +13,7 @@ from labkit.checks.exercise import Case, Exercise
 from labkit.checks.inputs import randn, uniform
 from labkit.checks.lab4.budget_slips import MISCONCEPTIONS, cheapest
 from labkit.checks.lab4.budgets import BITS, noise_of, weight_bytes
-from labkit.checks.lab4.sensitivity import Layers, rounded, run
+from labkit.checks.lab4.sensitivity_parts import Layers, rounded, run
 from labkit.checks.rules import UNSEEN_SEED, Mismatch, Open
 from labkit.checks.values import Plain
 

@@ -1,6 +1,8 @@
 """Lab 8, down to the device: one file an exercise.
 
 Each holds a reference, the inputs it is called with, and the mistakes that people make.
+Where these are many, they stand in a file of their own, `..._slips.py`, and the answer whose parts
+they replace may stand in `..._parts.py`.
 """
 
 from labkit.checks.lab8.convolve import CONVOLVE
