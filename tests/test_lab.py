@@ -396,6 +396,7 @@ AWAKE = threading.Event()
 @pytest.mark.parametrize("answer", [endless, endless_and_stubborn, asleep])
 def test_an_answer_without_end_is_stopped(answer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules[__name__], "STUBBORN_UNTIL", time.monotonic() + 1)
+    monkeypatch.setattr(sys.modules[__name__], "AWAKE", threading.Event())
     start = time.monotonic()
     outcomes = call_all(answer, ONE * 3, seconds=0.5)
     assert time.monotonic() - start < 30

@@ -295,6 +295,7 @@ UNSEEN = {
         "takes the error before",
         "uses all codes",
         "makes up for the errors of its block",
+        "takes the scales of the first column for all",
     ),
     "7.11": ("divides by the number of doublings",),
     "8.3": ("has no code -128",),

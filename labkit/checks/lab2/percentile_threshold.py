@@ -157,16 +157,6 @@ PERCENTILE_THRESHOLD = Exercise(
             "`percent` is the share that stays inside, not the share that is clipped.",
         ),
         Misconception(
-            "gives the last value at 100 percent, whether it was seen or not",
-            lambda values, counts, percent: (
-                float(values[-1])
-                if percent >= 100
-                else percentile_threshold(values, counts, percent)
-            ),
-            "A value that was seen 0 times is not among those counted. No percentage needs a line "
-            "of its own.",
-        ),
-        Misconception(
             "goes one value too far",
             _next,
             "Stop at the first value where the count reaches the share, not at the next one.",
