@@ -33,6 +33,10 @@ def _twos_cases(rng: torch.Generator) -> list[Case]:
     ]
 
 
+def _digits_after_a_sign(magnitude: int, bits: int) -> int:
+    return int("1" + format(magnitude, "b").zfill(bits - 1), 2)
+
+
 TWOS_COMPLEMENT = Exercise(
     id="0.7",
     title="Two's complement",
@@ -95,6 +99,12 @@ TWOS_COMPLEMENT = Exercise(
         Misconception(
             "stores a sign and a magnitude",
             lambda value, bits: value if value >= 0 else 2 ** (bits - 1) + abs(value),
+            "A float does that; the top bit of an integer weighs -2^(bits-1), so that one adder "
+            "serves both signs. -1 is all ones.",
+        ),
+        Misconception(
+            "stores a sign and a magnitude",
+            lambda value, bits: value if value >= 0 else _digits_after_a_sign(-value, bits),
             "A float does that; the top bit of an integer weighs -2^(bits-1), so that one adder "
             "serves both signs. -1 is all ones.",
         ),

@@ -5,7 +5,8 @@ from torch import Tensor
 
 from labkit.checks.exercise import Case, Exercise
 from labkit.checks.inputs import one, whole
-from labkit.checks.lab8.convolve_slips import MISCONCEPTIONS, made
+from labkit.checks.lab8.convolve_parts import made
+from labkit.checks.lab8.convolve_slips import MISCONCEPTIONS
 from labkit.checks.rules import Codes
 
 

@@ -1,43 +1,12 @@
 """Slips in a convolution by loops, for exercise 8.9."""
 
-from collections.abc import Callable
 from functools import partial
-from itertools import product
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from labkit.checks.exercise import Misconception
-
-
-def made(
-    q_x: Tensor,
-    q_w: Tensor,
-    q_bias: Tensor,
-    x_zero_point: int,
-    stride: int,
-    padding: int,
-    *,
-    shifted: Callable[[Tensor, int], Tensor] = lambda q, z: q.double() - z,
-    outside: Callable[[int], float] = lambda z: 0.0,
-    kernel: Callable[[Tensor], Tensor] = torch.clone,
-    biases: Callable[[Tensor, Tensor], Tensor] = lambda q_bias, q_w: q_bias,
-    given: Callable[[Tensor], Tensor] = torch.clone,
-) -> Tensor:
-    """Return the accumulators, int64; misconceptions change parts of this."""
-    x, value = shifted(q_x, x_zero_point), outside(x_zero_point)
-    q_w = kernel(q_w)
-    return given(_convolved(x, q_w, biases(q_bias, q_w), stride, padding, value))
-
-
-def _convolved(
-    x: Tensor, q_w: Tensor, q_bias: Tensor, stride: int | tuple[int, int], padding: int, value=0.0
-) -> Tensor:
-    """Return the sums of an image of numbers, padded with `value`: exact in float64."""
-    x = F.pad(x.double().permute(2, 0, 1)[None], [padding] * 4, value=float(value))
-    acc = F.conv2d(x, q_w.double().permute(0, 3, 1, 2), q_bias.double(), stride)
-    return acc[0].permute(1, 2, 0).round().long()
+from labkit.checks.lab8.convolve_parts import by_loops, convolved, made, padded
 
 
 def _as_torch_stores_them(q_w: Tensor) -> Tensor:
@@ -63,14 +32,14 @@ def _stride_in_rows_only(
     q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
 ) -> Tensor:
     right = made(q_x, q_w, q_bias, x_zero_point, stride, padding)
-    dense = _convolved(q_x.double() - x_zero_point, q_w, q_bias, (stride, 1), padding)
+    dense = convolved(q_x.double() - x_zero_point, q_w, q_bias, (stride, 1), padding)
     return dense[:, : right.shape[1]]
 
 
 def _in_float32(
     q_x: Tensor, q_w: Tensor, q_bias: Tensor, x_zero_point: int, stride: int, padding: int
 ) -> Tensor:
-    no_bias = _convolved(q_x.double() - x_zero_point, q_w, 0 * q_bias, stride, padding)
+    no_bias = convolved(q_x.double() - x_zero_point, q_w, 0 * q_bias, stride, padding)
     return (no_bias.float() + q_bias.float()).to(torch.int32)
 
 
@@ -83,37 +52,12 @@ def _square(acc: Tensor) -> Tensor:
     return acc[:, torch.arange(len(acc))]
 
 
-def _padded(before: int, after: int) -> Callable[..., Tensor]:
-    """Return the answer with so many times the padding before the first pixel, and at the end."""
-
-    def wrong(q_x, q_w, q_bias, x_zero_point, stride, padding):
-        x = (q_x.double() - x_zero_point).permute(2, 0, 1)
-        x = F.pad(x, 2 * [before * padding, after * padding]).permute(1, 2, 0)
-        return _convolved(x, q_w, q_bias, stride, 0)
-
-    return wrong
-
-
-def _by_loops(
-    place: Callable[..., tuple[int, int]], skip_below: bool = True
-) -> Callable[..., Tensor]:
-    """Return the answer by loops that reads the pixel ``place(i, j, r, s, stride, padding)``."""
-
-    def wrong(q_x, q_w, q_bias, x_zero_point, stride, padding):
-        rows, columns = q_w.shape[1:3]
-        height, width = (
-            (n + 2 * padding - k) // stride + 1
-            for n, k in zip(q_x.shape[:2], (rows, columns), strict=True)
-        )
-        x, w = q_x.double() - x_zero_point, q_w.double()
-        acc = q_bias.double().repeat(height, width, 1)
-        for i, j, r, s in product(*map(range, (height, width, rows, columns))):
-            y, z = place(i, j, r, s, stride, padding)
-            inside = y < len(x) and z < x.shape[1] and (min(y, z) >= 0 or not skip_below)
-            acc[i, j] += w[:, r, s] @ x[y, z] if inside else 0
-        return acc.to(torch.int64)
-
-    return wrong
+def _one_before(q_x, q_w, q_bias, x_zero_point, stride, padding):
+    height, width = (
+        (n + 2 * padding - k + 1) // stride
+        for n, k in zip(q_x.shape[:2], q_w.shape[1:3], strict=True)
+    )
+    return made(q_x, q_w, q_bias, x_zero_point, stride, padding)[:height, :width]
 
 
 def _plus_padding(i: int, j: int, r: int, s: int, stride: int, padding: int) -> tuple[int, int]:
@@ -137,7 +81,7 @@ def _bias_of_each(
 ) -> Tensor:
     """Add the bias for each pixel of the kernel that lies inside."""
     ones = torch.ones(*q_x.shape[:2], 1)
-    taps = _convolved(ones, torch.ones(1, *q_w.shape[1:3], 1), torch.zeros(1), stride, padding)
+    taps = convolved(ones, torch.ones(1, *q_w.shape[1:3], 1), torch.zeros(1), stride, padding)
     return made(q_x, q_w, 0 * q_bias, x_zero_point, stride, padding) + taps * q_bias
 
 
@@ -229,34 +173,40 @@ MISCONCEPTIONS: tuple[Misconception, ...] = (
     ),
     Misconception(
         "begins at the first pixel in spite of padding",
-        _padded(before=0, after=2),
+        padded(before=0, after=2),
         "With padding the kernel begins outside: i * stride + r - padding.",
     ),
     Misconception(
         "adds the padding",
-        _by_loops(_plus_padding),
+        by_loops(_plus_padding),
         "With padding the kernel begins outside, before the first pixel: i * stride + r - padding.",
     ),
     Misconception(
         "reads pixels from the other end",
-        _by_loops(_usual, skip_below=False),
+        by_loops(_usual, skip_below=False),
         "An index of -1 is the last pixel in Python, and other bytes in C: a place below 0 "
         "lies outside, too, and is skipped.",
     ),
     Misconception(
         "exchanges rows and columns of the kernel",
-        _by_loops(_exchanged),
+        by_loops(_exchanged),
         "r counts rows and goes with i, s counts columns and goes with j.",
     ),
     Misconception(
         "multiplies the places of the kernel by the stride",
-        _by_loops(_dilated),
+        by_loops(_dilated),
         "The stride moves the whole kernel, and its weights stay neighbours: i * stride + r - "
         "padding.",
     ),
     Misconception(
+        "adds 1 before it divides by the stride",
+        _one_before,
+        "The first place counts whole, then one more for each stride: (H + 2 * padding - R) // "
+        "stride + 1.",
+    ),
+    Misconception(
         "pads on two sides only",
-        _padded(before=1, after=0),
+        padded(before=1, after=0),
         "The image has padding on all four sides: H + 2 * padding - R.",
     ),
     Misconception(

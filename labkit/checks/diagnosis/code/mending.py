@@ -34,7 +34,8 @@ MOST_STEPS = 4
 FAR_FETCHED = 4
 AS_FAR_FETCHED = 1
 SEVERAL = 2
-SEVERAL_OF = 3  # a third of them
+SHARE = 1 / 3
+SHARE_BY_CHANCE = 3 / 4
 # What mends some calls by chance sooner than by sense.
 FAR = re.compile(r"^has `(?:min\(|max\(|\.\.\. / 100|2 \* \.\.\.|\.\.\. / 2|1 - \.\.\.|1 / )")
 
@@ -229,7 +230,8 @@ class Search:
 
     def _tells(self, step: _Step) -> bool:
         """Whether what a change mends is no chance: a good part of the wrong calls, and several."""
-        enough = len(step.trial.mended) >= max(SEVERAL, len(self.trials.wrong) / SEVERAL_OF)
+        share = SHARE_BY_CHANCE if _by_chance(step.edit) else SHARE
+        enough = len(step.trial.mended) >= SEVERAL + share * (len(self.trials.wrong) - SEVERAL)
         return (
             self.trials.evidence.exact
             and not self.all_or_none
@@ -274,6 +276,15 @@ def _apart(first: Edit, second: Edit, nodes: set[int]) -> bool:
         and id(place[0]) not in changed
         for place, _ in second.spots
     )
+
+
+def _by_chance(edit: Edit) -> bool:
+    """Whether a change is a nudge or another number: of many of these one mends some calls."""
+    numbers = all(
+        isinstance(place[3], ast.Constant) and isinstance(new, ast.Constant)
+        for place, new in edit.spots
+    )
+    return numbers or edit.is_far(frozenset())
 
 
 def _calls_in(source: str) -> list[str]:

@@ -20,6 +20,8 @@ from labkit.checks.diagnosis.judging.sides import differences, shown, source
 from labkit.checks.exercise import Case
 from labkit.checks.values import as_array, number
 
+TOLERANCES = {"atol", "rtol", "abs_tol", "rel_tol"}
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -189,6 +191,8 @@ def _beside(decision: Decision, name: str, given: str, node: ast.expr) -> str:
         return f"{written}, of shape {mine.shape}; this output has shape {output.shape}."
     apart = np.abs(mine.astype(float) - output.astype(float))
     if not apart.any():
+        if allowed := _allowed(decision, given):
+            return f"{written}, which is this output. {allowed}"
         if mine.dtype != output.dtype:
             return (
                 f"{written}: the numbers of this output, as {mine.dtype}, where it is "
@@ -207,6 +211,28 @@ def _beside(decision: Decision, name: str, given: str, node: ast.expr) -> str:
     if any(map(interpolates, ast.walk(node))):
         between = " It interpolates between two values: ask for one that is there."
     return f"{written}: {found}{at}, where this output has {wanted}.{between}"
+
+
+def _allowed(decision: Decision, given: str) -> str:
+    """Say what the comparison lets pass as the name that was given, if it has a tolerance."""
+    limits = {
+        ast.unparse(node.value)
+        for node in ast.walk(decision.definition)
+        if isinstance(node, ast.keyword) and node.arg in TOLERANCES
+    } - {"0", "0.0"}
+    other, output = decision.computes(given), decision.output
+    theirs = value_of(other, decision.call) if other is not None else None
+    if not limits or theirs is None or output is None or theirs.shape != output.shape:
+        return ""
+    apart = np.abs(theirs.astype(float) - output.astype(float))
+    if not apart.any():
+        return ""
+    where = np.unravel_index(np.argmax(apart), apart.shape)
+    at = f" at {[int(i) for i in where]}" if where else ""
+    return (
+        f'But it takes {shown(theirs[where])} for {shown(output[where])}{at} and says "{given}": '
+        "the comparison allows for too much."
+    )
 
 
 def _measure(decision: Decision, written: str, mine: np.ndarray, given: str) -> str:
