@@ -66,7 +66,7 @@ MENDED = (
     real = (q_a.double() - a[1]) / a[0] + (q_b.double() - b[1]) / b[0]
     return (torch.round(real / y[0]) + y[1]).clamp(y[1] if relu else 0, 255).long()
 """,
-        ("`(q.double() - zero_point) / scale`",),
+        ("in line 2", "`(q_a.double() - a[1]) * a[0]` and `(q_b.double() - b[1]) * b[0]` there"),
     ),
     # An end of a clamp that another clamp has.
     (
