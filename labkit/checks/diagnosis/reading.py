@@ -4,12 +4,13 @@ import re
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from labkit.checks.diagnosis.code.advice import IN_PART
 from labkit.checks.diagnosis.code.answer import never_read, remarks
 from labkit.checks.diagnosis.code.remark import Remark
-from labkit.checks.diagnosis.code.repair import happening, repair
+from labkit.checks.diagnosis.code.repair import Again, again, happening, repair
 from labkit.checks.diagnosis.evidence import Evidence
 from labkit.checks.diagnosis.finding import Finding
 
@@ -33,7 +34,7 @@ class Reading:
         """
         if self.answer is None:
             return causes
-        seen = happening(self.answer, self.evidence, self.wrong)
+        seen = happening(self._again) if self._again else None
         if seen is not None and seen.mends:
             known = tuple(cause for cause in causes if cause.misconception and complete)
             return (*known, _remarked(seen))
@@ -75,10 +76,12 @@ class Reading:
             return left_out[1] not in never_read(self.answer)
         return bool(BESIDE_AN_ARGUMENT.match(finding.key))
 
+    @cached_property
+    def _again(self) -> Again | None:
+        return again(self.answer, self.evidence, self.wrong) if self.answer else None
+
     def _mended(self, all_or_none: bool = False) -> Finding | None:
-        if self.answer is None:
-            return None
-        mended = repair(self.answer, self.evidence, self.wrong, all_or_none)
+        mended = repair(self._again, all_or_none) if self._again else None
         return _remarked(mended) if mended else None
 
 

@@ -6,9 +6,7 @@ import torch
 from torch import Tensor
 
 from labkit.checks.lab3.gemm import gemm
-from labkit.checks.lab3.ways_to_requantize import (
-    at_once,
-)
+from labkit.checks.lab3.ways_to_requantize import at_once
 
 Two = tuple[int, int]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -78,16 +79,8 @@ def _without_third(weight: Tensor, factor: Tensor) -> Tensor:
     return weight if weight.ndim == 3 else weight * factor
 
 
-def _with_sums(
-    weight: Tensor,
-    bias: Tensor,
-    mean: Tensor,
-    var: Tensor,
-    gamma: Tensor,
-    beta: Tensor,
-    eps: float,
-) -> tuple[Tensor, Tensor]:
-    new_weight, new_bias = fold_batchnorm(weight, bias, 0 * mean, var, gamma, beta, eps)
+def _with_sums(weight: Tensor, bias: Tensor, mean: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+    new_weight, new_bias = fold_batchnorm(weight, bias, 0 * mean, *rest)
     return new_weight, new_bias - mean * new_weight.flatten(1).sum(1)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 BITS = (ast.BitAnd, ast.BitOr, ast.BitXor)
 SHIFTS = (ast.LShift, ast.RShift)
+SUMS = (ast.Add, ast.Sub)
 TIGHTER = (ast.Mult, ast.Div, ast.FloorDiv, ast.Pow, ast.LShift, ast.RShift)
 
 FACTORS = (ast.Mult, ast.Div)
@@ -37,8 +38,7 @@ def regrouped(node: ast.BinOp) -> Iterator[Regrouped]:
                 )
             )
             yield 0, does, ast.BinOp(ast.BinOp(outer, op, inner.left), inner.op, inner.right)
-    sums = (ast.Add, ast.Sub)
-    if isinstance(op, sums) and isinstance(left, ast.BinOp) and isinstance(left.op, FACTORS):
+    if isinstance(op, SUMS) and isinstance(left, ast.BinOp) and isinstance(left.op, FACTORS):
         # a / c + b as (a + b) / c
         early = ast.BinOp(ast.BinOp(left.left, op, right), left.op, left.right)
         yield 1, f"adds or takes away `{ast.unparse(right)}` too early", early
@@ -61,12 +61,11 @@ def _other_groups(node: ast.BinOp) -> Iterator[Regrouped]:
             yield 3, does, ast.BinOp(left.left, left.op, ast.BinOp(left.right, op, right))
         if isinstance(op, BITS):  # (p >> n) & m as p & m >> n
             yield 3, does, ast.BinOp(left.left, op, ast.BinOp(right, left.op, left.right))
-    sums = (ast.Add, ast.Sub)
     early = "reads as if brackets were missing: + and - go before &, | and ^"
-    if isinstance(op, BITS) and isinstance(right, ast.BinOp) and isinstance(right.op, sums):
+    if isinstance(op, BITS) and isinstance(right, ast.BinOp) and isinstance(right.op, SUMS):
         # p ^ m + 1 as (p ^ m) + 1
         yield 0, early, ast.BinOp(ast.BinOp(left, op, right.left), right.op, right.right)
-    if isinstance(op, BITS) and isinstance(left, ast.BinOp) and isinstance(left.op, sums):
+    if isinstance(op, BITS) and isinstance(left, ast.BinOp) and isinstance(left.op, SUMS):
         # 1 + p & m as 1 + (p & m)
         yield 0, early, ast.BinOp(left.left, left.op, ast.BinOp(left.right, op, right))
     if isinstance(op, BITS) and isinstance(right, ast.BinOp) and isinstance(right.op, SHIFTS):

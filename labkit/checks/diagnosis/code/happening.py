@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from labkit.checks.diagnosis.calls import result_of
@@ -85,12 +84,15 @@ class Inquest:
         The code.
     trials : Trials
         The calls.
+    further : Further
+        More calls than those of the check.
     found : list of Found
         What accounts for wrong calls, most of them first.
     """
 
     cell: Cell
     trials: Trials
+    further: Further
     found: list[Found] = field(default_factory=list)
 
     @property
@@ -127,16 +129,12 @@ class Inquest:
         watch.as_meant = spots
         try:
             right = {i for i in self.trials.calls if self.trials.closeness(function, i) >= FORM}
-            if len(right) == len(self.trials.calls) and not self._further.hold(function, FORM):
+            if len(right) == len(self.trials.calls) and not self.further.hold(function, FORM):
                 return 0
         finally:
             watch.as_meant = set()
         spoiled = set(self.trials.calls) - self.trials.wrong - right
         return 0 if spoiled else len(right & self.off)
-
-    @cached_property
-    def _further(self) -> Further:
-        return Further(self.trials.evidence, self.cell.answer)
 
     def remark(self) -> Remark | None:
         """Return what is to be said."""

@@ -65,12 +65,15 @@ class Search:
         The code.
     trials : Trials
         The calls to try it on.
+    further : Further
+        More calls than those of the check.
     all_or_none : bool
         Ask for one change that mends every call.
     """
 
     cell: Cell
     trials: Trials
+    further: Further
     all_or_none: bool
     whole: list[Edit] = field(default_factory=list)
     nudged: list[Edit] = field(default_factory=list)
@@ -216,11 +219,6 @@ class Search:
                 if function and self.further.hold_in_part(function, step.trial, self.trials):
                     return advice.in_part(step.edit, step.trial, self.trials)
         return None
-
-    @cached_property
-    def further(self) -> Further:
-        """More calls than those of the check."""
-        return Further(self.trials.evidence, self.cell.answer)
 
     def _holds(self, *edits: Edit) -> bool:
         """Whether changes together mend further calls, too."""

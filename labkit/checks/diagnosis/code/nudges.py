@@ -3,13 +3,10 @@
 import ast
 from collections.abc import Iterable
 
+from labkit.checks.diagnosis.code.brackets import SHIFTS, SUMS
 from labkit.checks.diagnosis.code.harmless import is_power
 
-SUMS, FACTORS, SHIFTS = (
-    (ast.Add, ast.Sub),
-    (ast.Mult, ast.Div, ast.FloorDiv),
-    (ast.LShift, ast.RShift),
-)
+FACTORS = (ast.Mult, ast.Div, ast.FloorDiv)
 ONE, TWO, HUNDRED, SIGN, REST, UPSIDE_DOWN = "one", "two", "hundred", "sign", "rest", "upside down"
 
 

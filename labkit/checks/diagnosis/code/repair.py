@@ -1,14 +1,17 @@
 """The door to what runs the code of an answer again: watched, and changed."""
 
 import ast
+import copy
 import time
 import types
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from labkit.checks.calling import call_all
 from labkit.checks.diagnosis.code.answer import cell_of, definition_in
 from labkit.checks.diagnosis.code.cell import Cell
+from labkit.checks.diagnosis.code.further import Further
 from labkit.checks.diagnosis.code.happening import Inquest
 from labkit.checks.diagnosis.code.mending import Search
 from labkit.checks.diagnosis.code.remark import Remark
@@ -21,10 +24,34 @@ WAIT = 0.5
 LOOK_IN = 0.15
 
 
-def repair(
-    function: Callable[..., Any], evidence: Evidence, wrong: list[int], all_or_none: bool = False
-) -> Remark | None:
-    """Return the change of one place, or of several, that mends the calls of an answer.
+@dataclass(frozen=True)
+class Again:
+    """An answer to be run again, once its code and its calls have been looked at.
+
+    Attributes
+    ----------
+    function : function
+        The answer.
+    tree : ast.Module
+        Its cell.
+    trials : Trials
+        Its calls.
+    further : Further
+        Calls of other seeds.
+    """
+
+    function: types.FunctionType
+    tree: ast.Module
+    trials: Trials
+    further: Further
+
+    def cell(self) -> Cell:
+        """Return its cell as it stands in the notebook, to be changed."""
+        return Cell(copy.deepcopy(self.tree), self.function)
+
+
+def again(function: Callable[..., Any], evidence: Evidence, wrong: list[int]) -> Again | None:
+    """Return an answer to run again; None where that is not to be done.
 
     Parameters
     ----------
@@ -34,45 +61,7 @@ def repair(
         Its calls.
     wrong : list of int
         Those that are not accepted.
-    all_or_none : bool
-        Ask for one change that mends every call.
     """
-    given = _code(function, evidence, wrong)
-    if given is None:
-        return None
-    tree, cell, trials = given
-    search = Search(cell, trials, all_or_none)
-    # A change may make an endless loop: it is stopped, and the search goes on behind it.
-    loops = any(isinstance(node, ast.While) for node in ast.walk(tree))
-    done = False
-    while not done and evidence.budget.left:
-        seconds = LOOK_IN if loops else evidence.budget.left
-        outcomes = call_all(search.run, [Case("all changes", ())], seconds)
-        done = outcomes[0].status != "stopped"
-    return search.remark
-
-
-def happening(function: Callable[..., Any], evidence: Evidence, wrong: list[int]) -> Remark | None:
-    """Return what happens without a word in an answer's calls, and accounts for wrong ones.
-
-    Parameters
-    ----------
-    function, evidence, wrong
-        As in `repair`.
-    """
-    given = _code(function, evidence, wrong)
-    if given is None:
-        return None
-    _, cell, trials = given
-    inquest = Inquest(cell, trials)
-    call_all(inquest.run, [Case("all places", ())], evidence.budget.left)
-    return inquest.remark()
-
-
-def _code(
-    function: Callable[..., Any], evidence: Evidence, wrong: list[int]
-) -> tuple[ast.Module, Cell, Trials] | None:
-    """Return the cell of an answer to run and its calls; None where that is not to be done."""
     if not isinstance(function, types.FunctionType) or not wrong or not evidence.budget.left:
         return None
     tree = cell_of(function)
@@ -83,4 +72,33 @@ def _code(
     call_all(function, [evidence.cases[trials.smallest]], WAIT)
     if time.process_time() - start > SLOW:
         return None
-    return tree, Cell(tree, function), trials
+    return Again(function, tree, trials, Further(evidence, function))
+
+
+def repair(answer: Again, all_or_none: bool = False) -> Remark | None:
+    """Return the change of one place, or of several, that mends the calls of an answer.
+
+    Parameters
+    ----------
+    answer : Again
+        Its code.
+    all_or_none : bool
+        Ask for one change that mends every call.
+    """
+    cell, budget = answer.cell(), answer.trials.evidence.budget
+    search = Search(cell, answer.trials, answer.further, all_or_none)
+    # A change may make an endless loop: it is stopped, and the search goes on behind it.
+    loops = any(isinstance(n, ast.While) for tree in cell.functions for n in ast.walk(tree))
+    done = False
+    while not done and budget.left:
+        seconds = LOOK_IN if loops else budget.left
+        outcomes = call_all(search.run, [Case("all changes", ())], seconds)
+        done = outcomes[0].status != "stopped"
+    return search.remark
+
+
+def happening(answer: Again) -> Remark | None:
+    """Return what happens without a word in an answer's calls, and accounts for wrong ones."""
+    inquest = Inquest(answer.cell(), answer.trials, answer.further)
+    call_all(inquest.run, [Case("all places", ())], answer.trials.evidence.budget.left)
+    return inquest.remark()

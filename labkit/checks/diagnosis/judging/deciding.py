@@ -189,8 +189,8 @@ def _beside(decision: Decision, name: str, given: str, node: ast.expr) -> str:
         return _measure(decision, written, mine, given)
     if mine.shape != output.shape:
         return f"{written}, of shape {mine.shape}; this output has shape {output.shape}."
-    apart = np.abs(mine.astype(float) - output.astype(float))
-    if not apart.any():
+    where = _farthest(mine, output)
+    if where is None:
         if allowed := _allowed(decision, given):
             return f"{written}, which is this output. {allowed}"
         if mine.dtype != output.dtype:
@@ -199,7 +199,6 @@ def _beside(decision: Decision, name: str, given: str, node: ast.expr) -> str:
                 f"{output.dtype}. Compare the values alone, as with .tolist()."
             )
         return f"{written}, which is this output. Is it compared at all?"
-    where = tuple(int(i) for i in np.unravel_index(np.argmax(apart), apart.shape))
     at = f" at {list(where)}" if where else ""
     first = as_array(plain_or_none(decision.call.args[0]))
     known = first is not None and first.shape == mine.shape and bool(where)
@@ -213,6 +212,14 @@ def _beside(decision: Decision, name: str, given: str, node: ast.expr) -> str:
     return f"{written}: {found}{at}, where this output has {wanted}.{between}"
 
 
+def _farthest(mine: np.ndarray, output: np.ndarray) -> tuple[int, ...] | None:
+    """Return where two arrays differ most; None if nowhere."""
+    apart = np.abs(mine.astype(float) - output.astype(float))
+    if not apart.any():
+        return None
+    return tuple(int(i) for i in np.unravel_index(np.argmax(apart), apart.shape))
+
+
 def _allowed(decision: Decision, given: str) -> str:
     """Say what the comparison lets pass as the name that was given, if it has a tolerance."""
     limits = {
@@ -224,11 +231,10 @@ def _allowed(decision: Decision, given: str) -> str:
     theirs = value_of(other, decision.call) if other is not None else None
     if not limits or theirs is None or output is None or theirs.shape != output.shape:
         return ""
-    apart = np.abs(theirs.astype(float) - output.astype(float))
-    if not apart.any():
+    where = _farthest(theirs, output)
+    if where is None:
         return ""
-    where = np.unravel_index(np.argmax(apart), apart.shape)
-    at = f" at {[int(i) for i in where]}" if where else ""
+    at = f" at {list(where)}" if where else ""
     return (
         f'But it takes {shown(theirs[where])} for {shown(output[where])}{at} and says "{given}": '
         "the comparison allows for too much."
